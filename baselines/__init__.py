@@ -1,0 +1,1 @@
+"""Codecs that HFD is compared with. `benchmark.codecs.CODECS` finds them by name; nothing is imported before."""

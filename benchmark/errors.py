@@ -1,0 +1,37 @@
+"""What can go wrong, and the exit code that each kind of trouble ends a command with.
+
+The table of exit codes is the same for every command: 0 fine, 1 a check failed, 2 usage, 3 something could not be
+read, coded or measured, 4 not comparable.
+"""
+
+
+class BenchmarkError(Exception):
+    """Something could not be read, coded or measured. The message is one line that a user can act on."""
+
+    exit_code = 3
+
+
+class CheckFailed(BenchmarkError):
+    """A check that the user asked for came out negative."""
+
+    exit_code = 1
+
+
+class UsageError(BenchmarkError):
+    """An argument that cannot be meant: an unknown name, a malformed codec spec, a quality out of range."""
+
+    exit_code = 2
+
+
+class CorruptStream(BenchmarkError):
+    """Bytes that are no valid stream of the codec that was asked to decode them."""
+
+
+class Undefined(BenchmarkError):
+    """A metric that has no value for this pair of pictures; the message is the reason that is recorded."""
+
+
+class NotComparable(BenchmarkError):
+    """Numbers of different protocols, data sets or codecs were to be put side by side."""
+
+    exit_code = 4

@@ -1,0 +1,305 @@
+"""Files that are not shipped: downloaded once, or taken from a folder of yours, and always held against their hash."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.errors import BenchmarkError
+from benchmark.registry import Registry
+
+FETCHABLE = Registry("download")
+"""What `python -m benchmark fetch` knows. Entries are functions `(source: Path | None) -> Path`: they download, or take
+from `source` (a file, or a folder of files), and return where the files now lie."""
+FETCHABLE.add("kodak", "datasets.kodak:fetch", "the 24 Kodak images, 15 MB, from r0k.us")
+FETCHABLE.add("inception", "benchmark.fetching:fetch_inception", "Inception weights of fid and kid, 96 MB, from GitHub")
+
+ATTEMPTS = 4
+"""So often in a row a download may fail without getting PROGRESS bytes further."""
+PROGRESS = 1 << 20
+FIRST_PAUSE = 0.5
+"""Seconds before the second attempt; each further pause is twice as long."""
+PIECE = 1 << 16
+"""Bytes written at a time; no more than that is lost when a connection breaks."""
+TIMEOUT = (10.0, 60.0)
+"""Seconds to wait for a connection, and for the next bytes."""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file to download: its address, where it goes, and how it is known.
+
+    sha256: 64 hexadecimal digits. size: in bytes; None if unknown.
+    """
+
+    url: str
+    destination: Path
+    size: int | None
+    sha256: str
+
+
+INCEPTION_URL = (
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
+)
+"""`torch_fidelity.feature_extractor_inceptionv3.URL_INCEPTION_V3`, repeated here so that no torch is imported."""
+INCEPTION_NAME = INCEPTION_URL.rpartition("/")[2]
+INCEPTION_SIZE = 95_628_359
+INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+
+
+def cache_folder() -> Path:
+    """Where fetched files lie: $BENCHMARK_CACHE, or else ~/.cache/hfd-benchmark. It need not exist yet."""
+    chosen = os.environ.get("BENCHMARK_CACHE")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "hfd-benchmark"
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, read in pieces. Raises BenchmarkError if it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise BenchmarkError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def fetch_file(
+    url: str,
+    destination: Path,
+    size: int | None,
+    sha256: str,
+    progress: Callable[[int], None] | None = None,
+    stop: threading.Event | None = None,
+) -> Path:
+    """Downloads `url` to `destination`, unless the right file is there already; returns `destination`.
+
+    What has arrived is kept beside it as `<name>.part`, and a later call goes on from there. The file takes its place
+    only whole and verified.
+
+    progress: called with the number of bytes that are there. stop: when set, the download ends with BenchmarkError.
+    Raises BenchmarkError, with the address and the place for a file got by other means, if the server refuses, cannot
+    be reached in ATTEMPTS attempts, or sends another file.
+    """
+    remote = Remote(url, destination, size, sha256)
+    if _is_right(destination, size, sha256):
+        return destination
+    part = destination.with_name(destination.name + ".part")
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        resumed = _download(remote, part, progress, stop)
+        if resumed and not _is_right(part, size, sha256):
+            part.unlink()  # the beginning may be that of another version of the file
+            _download(remote, part, progress, stop)
+        if not _is_right(part, size, sha256):
+            found = f"{part.stat().st_size:,} bytes, sha256 {file_sha256(part)[:16]}…"
+            part.unlink()
+            expected = f"{'' if size is None else f'{size:,} bytes, '}sha256 {sha256[:16]}…"
+            raise _failure(remote, f"the server sent another file ({found}; expected {expected})")
+        part.replace(destination)
+    except OSError as error:
+        raise BenchmarkError(f"{destination}: cannot be written: {error.strerror or error}") from error
+    return destination
+
+
+def fetch_files(remotes: Sequence[Remote], workers: int = 4) -> None:
+    """Downloads several files, `workers` at a time, and shows how far it is on standard error.
+
+    The first failure ends the others and is raised; what has arrived is kept for the next call.
+    """
+    stop = threading.Event()
+    failures: list[BenchmarkError] = []
+    with _shown(remotes) as show, ThreadPoolExecutor(workers) as pool:
+
+        def fetch(remote: Remote) -> None:
+            try:
+                fetch_file(remote.url, remote.destination, remote.size, remote.sha256, lambda n: show(remote, n), stop)
+                show(remote, remote.destination.stat().st_size, True)
+            except BenchmarkError as error:
+                failures.append(error)  # those that follow are only told to stop
+                stop.set()
+
+        futures = [pool.submit(fetch, remote) for remote in remotes]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            stop.set()
+    if failures:
+        raise failures[0]
+
+
+def take_file(source: Path, destination: Path, size: int | None, sha256: str) -> Path:
+    """Copies `source` to `destination` if it is the right file; returns `destination`.
+
+    Raises BenchmarkError if it is another file or cannot be read.
+    """
+    if not source.is_file():
+        raise BenchmarkError(f"{source}: no such file")
+    if not _is_right(source, size, sha256):
+        expected = f"{'' if size is None else f'{size:,} bytes, '}sha256 {sha256[:16]}…"
+        found = f"{source.stat().st_size:,} bytes, sha256 {file_sha256(source)[:16]}…"
+        raise BenchmarkError(f"{source}: not the file that was expected ({found}; expected {expected})")
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=destination.parent, prefix=f".{destination.name}.") as folder:
+            copy = Path(folder) / destination.name
+            shutil.copyfile(source, copy)
+            if not _is_right(copy, size, sha256):
+                raise BenchmarkError(f"{source}: changed while it was copied")
+            copy.replace(destination)
+    except OSError as error:
+        raise BenchmarkError(f"{destination}: cannot be written: {error.strerror or error}") from error
+    return destination
+
+
+def fetch_inception(source: Path | None = None) -> Path:
+    """Weights of torch-fidelity's `inception-v3-compat`, downloaded or taken from `source`, the file or its folder.
+
+    Returns the file in the cache folder. Raises BenchmarkError as `fetch_file` and `take_file` do.
+    """
+    remote = Remote(INCEPTION_URL, cache_folder() / INCEPTION_NAME, INCEPTION_SIZE, INCEPTION_SHA256)
+    if source is None:
+        fetch_files([remote])
+        return remote.destination
+    file = source / INCEPTION_NAME if source.is_dir() else source
+    return take_file(file, remote.destination, remote.size, remote.sha256)
+
+
+def inception_weights() -> Path | None:
+    """The verified Inception weights, from the cache folder or from torch's own; None if they are in neither."""
+    hub = Path(os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch")
+    for folder in (cache_folder(), hub.expanduser() / "hub" / "checkpoints"):
+        if _is_right(folder / INCEPTION_NAME, INCEPTION_SIZE, INCEPTION_SHA256):
+            return folder / INCEPTION_NAME
+    return None
+
+
+class _PassingError(Exception):
+    """An attempt that failed in a way that may pass."""
+
+
+def _is_right(path: Path, size: int | None, sha256: str) -> bool:
+    return path.is_file() and size in (None, path.stat().st_size) and file_sha256(path) == sha256
+
+
+def _failure(remote: Remote, reason: str) -> BenchmarkError:
+    return BenchmarkError(
+        f"{remote.url}: {reason}; if you can get the file elsewhere, name it with --from, "
+        f"or put it where it belongs: {remote.destination}"
+    )
+
+
+def _download(remote: Remote, part: Path, progress: Callable[[int], None] | None, stop: threading.Event | None) -> bool:
+    """Brings `part` to its full length, in several attempts if need be. Returns whether it went on from a piece."""
+    failures = 0
+    resumed = False
+    while True:
+        before = part.stat().st_size if part.exists() else 0
+        resumed = resumed or before > 0
+        try:
+            _attempt(remote, part, progress, stop)
+            return resumed
+        except _PassingError as error:
+            after = part.stat().st_size if part.exists() else 0
+            failures = 1 if after - before >= PROGRESS else failures + 1
+            if failures == ATTEMPTS:
+                raise _failure(remote, f"{error} ({ATTEMPTS} attempts)") from error.__cause__
+        (stop or threading.Event()).wait(FIRST_PAUSE * 2 ** (failures - 1))
+
+
+def _attempt(remote: Remote, part: Path, progress: Callable[[int], None] | None, stop: threading.Event | None) -> None:
+    """One request for what `part` lacks. Raises _PassingError if another attempt may help."""
+    import requests
+
+    _go_on(remote, stop)
+    have = part.stat().st_size if part.exists() else 0
+    if remote.size is not None and have >= remote.size:
+        return  # whole, or too long, which verification finds
+    headers = {"Accept-Encoding": "identity"}  # ranges and lengths count the file's own bytes
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    try:
+        with requests.get(remote.url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            if response.status_code == 416:
+                if response.headers.get("Content-Range") == f"bytes */{have}":
+                    return
+                part.unlink()
+                raise _PassingError("the server's file is shorter than what had arrived")
+            if response.status_code == 429 or response.status_code >= 500:
+                raise _PassingError(f"the server answers {response.status_code} {response.reason}")
+            if response.status_code not in (200, 206):
+                raise _failure(remote, f"the server answers {response.status_code} {response.reason}")
+            if response.status_code == 206 and not response.headers.get("Content-Range", "").startswith(
+                f"bytes {have}-"
+            ):
+                part.unlink(missing_ok=True)
+                raise _PassingError("the server sent another range than was asked for")
+            if response.status_code == 200:
+                have = 0  # this server knows no ranges: from the beginning
+            with part.open("ab" if have else "wb") as stream:
+                for piece in response.iter_content(PIECE):
+                    _go_on(remote, stop)
+                    stream.write(piece)
+                    have += len(piece)
+                    if progress is not None:
+                        progress(have)
+                    if remote.size is not None and have > remote.size:
+                        return  # another file: verification says so, without the rest of it
+    except requests.exceptions.SSLError as error:
+        raise _failure(remote, "the server's certificate is not accepted") from error
+    except requests.exceptions.Timeout as error:
+        raise _PassingError("the server does not answer") from error
+    except requests.exceptions.ChunkedEncodingError as error:
+        raise _PassingError("the connection breaks off") from error
+    except requests.exceptions.ConnectionError as error:
+        raise _PassingError("the server cannot be reached (no network, or a proxy or firewall in between)") from error
+    except requests.exceptions.RequestException as error:
+        raise _failure(remote, f"the request failed: {type(error).__name__}") from error
+    if remote.size is not None and have < remote.size:
+        raise _PassingError("the connection breaks off")
+
+
+def _go_on(remote: Remote, stop: threading.Event | None) -> None:
+    if stop is not None and stop.is_set():
+        raise BenchmarkError(f"{remote.url}: the download was broken off")
+
+
+@contextmanager
+def _shown(remotes: Sequence[Remote]) -> Iterator[Callable[..., None]]:
+    """Yields show(remote, bytes that are there, finished=False): a bar on a terminal, else a line for each file."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    sizes = [remote.size for remote in remotes]
+    total = None if None in sizes else sum(size or 0 for size in sizes)
+    received: dict[Path, int] = {}
+    finished: set[Path] = set()
+    lock = threading.Lock()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(f"0 of {len(remotes)} files", total=total)
+
+        def show(remote: Remote, there: int, whole: bool = False) -> None:
+            with lock:
+                received[remote.destination] = there
+                if whole:
+                    finished.add(remote.destination)
+                    if not console.is_terminal:
+                        line = f"{len(finished)} of {len(remotes)}: {remote.destination.name}, {there / 1e6:.1f} MB"
+                        console.print(line, highlight=False, markup=False, soft_wrap=True)
+                description = f"{len(finished)} of {len(remotes)} files"
+                bar.update(task, completed=sum(received.values()), description=description)
+
+        yield show

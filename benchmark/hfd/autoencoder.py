@@ -1,0 +1,172 @@
+"""The first stage: one variable-rate autoencoder for all qualities, trained for rate and MSE.
+
+Its bits are all that HFD, MSE-only and the small HiFiC send. Qualities run from 1 to `levels`, evenly spaced in log λ,
+and are continuous between: gains, scales and biases are interpolated (Cui et al., "Asymmetric Gained Deep Image
+Compression with Continuous Rate Adaptation", 2021).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.errors import UsageError
+from benchmark.hfd.entropy import EntropyModel, ExactEntropyModel
+from benchmark.hfd.exact import ONE
+from benchmark.hfd.transforms import STRIDE, AnalysisTransform, SynthesisTransform, dct_kernels, pad_to_stride
+
+QUALITY_STEPS = 32
+"""A quality is kept in the container in units of 1/32 level."""
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """Size and rates of a first stage.
+
+    lambda_low, lambda_high: weight of the squared error (on 0..255) against bits per pixel, at the first and the last
+    level. slice_ends: radial frequency (0..1) where each channel slice ends.
+    """
+
+    luma: int = 256
+    chroma: int = 64
+    widths: tuple[int, int, int] = (64, 96, 192)
+    hyper_channels: int = 48
+    features: int = 64
+    hidden: int = 96
+    levels: int = 7
+    lambda_low: float = 0.0005
+    lambda_high: float = 0.05
+    slice_ends: tuple[float, ...] = (0.06, 0.12, 0.20, 0.35, 0.55, 1.01)
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON values."""
+        return asdict(self)
+
+
+SMALL = AutoencoderConfig()
+
+
+class Autoencoder(nn.Module):
+    """Analysis transform, gains, entropy model, synthesis transform."""
+
+    def __init__(self, config: AutoencoderConfig = SMALL) -> None:
+        super().__init__()
+        self.config = config
+        analysis, synthesis, frequency = dct_kernels(config.luma, config.chroma)
+        ends = [int((frequency < end).sum()) for end in config.slice_ends]
+        self.analysis = AnalysisTransform(analysis, config.widths, config.levels)
+        self.synthesis = SynthesisTransform(synthesis, config.widths, config.levels)
+        self.entropy = EntropyModel(
+            list(zip([0, *ends[:-1]], ends, strict=True)),
+            config.hyper_channels,
+            config.features,
+            config.hidden,
+            config.levels,
+        )
+        # The step that is best for a Laplacian falls with the root of λ; 9 grey levels at λ = 0.08.
+        lambdas = torch.tensor([self.lam(q) for q in range(1, config.levels + 1)])
+        steps = 9 * (0.08 / lambdas).sqrt()
+        self.log_gain = nn.Parameter((255 / steps).log()[:, None].repeat(1, len(frequency)))
+
+    def lam(self, quality: float) -> float:
+        """λ at `quality`: geometric from lambda_low to lambda_high."""
+        low, high = self.config.lambda_low, self.config.lambda_high
+        return low * math.exp((quality - 1) / (self.config.levels - 1) * math.log(high / low))
+
+    def interpolate(self, table: Tensor, quality: Tensor) -> Tensor:
+        """Rows of `table` (levels, C) at `quality` (N,), linear between levels: (N, C, 1, 1)."""
+        position = quality - 1
+        low = position.floor().long().clamp(0, self.config.levels - 2)
+        fraction = (position - low)[:, None]
+        return (table[low] * (1 - fraction) + table[low + 1] * fraction)[..., None, None]
+
+    @torch.no_grad()
+    def initialise_scales(self, x: Tensor) -> None:
+        """Before the first step: scales from the deviation of each DCT coefficient of the pictures `x`.
+
+        x (N, 3, H, W) in [-0.5, 0.5]. A learned scale moves by one learning rate a step: from 1 to 0.1 takes
+        thousands of steps.
+        """
+        spread = self.analysis.dct(x).transpose(0, 1).flatten(1).abs().mean(1) * 1.2 + 1e-4
+        scale = (self.log_gain.exp() * spread).clamp(0.11, 100)
+        self.entropy.log2_scale.copy_(scale.log2())
+
+    def forward(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
+        """For training. x (N, 3, H, W) in [-0.5, 0.5], sides multiples of 16; quality (N,).
+
+        Returns x̂ (N, 3, H, W), not clamped, and estimated bits per pixel (N,).
+        """
+        y = self.analysis(x, self.interpolate(self.analysis.level_bias, quality))
+        gain = self.interpolate(self.log_gain, quality).exp()
+        y_hat, bits = self.entropy(y * gain, self.interpolate(self.entropy.log2_scale, quality))
+        x_hat = self.synthesis(y_hat / gain, self.interpolate(self.synthesis.level_bias, quality))
+        return x_hat, bits / (x.shape[-2] * x.shape[-1])
+
+    def forward_fixed_transform(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
+        """`forward` with the DCT alone as transform: the first minutes train the entropy model only."""
+        with torch.no_grad():
+            y = self.analysis.dct(x)
+        gain = self.interpolate(self.log_gain, quality).exp()
+        y_hat, bits = self.entropy(y * gain, self.interpolate(self.entropy.log2_scale, quality))
+        return self.synthesis.idct(y_hat / gain), bits / (x.shape[-2] * x.shape[-1])
+
+
+def quality_steps(quality: float, levels: int) -> int:
+    """`quality` in units of 1/32 level above 1, as the container has it. Raises UsageError out of range."""
+    if not 1 <= quality <= levels:
+        raise UsageError(f"quality {quality:g} is out of range: 1 (fewest bits) to {levels}")
+    return round((quality - 1) * QUALITY_STEPS)
+
+
+class FirstStage:
+    """A trained autoencoder, ready to code: picture to payload, payload to latents, latents to x̂."""
+
+    def __init__(self, model: Autoencoder, device: str | torch.device = "cpu") -> None:
+        self.device = torch.device(device)
+        self.model = model.eval().requires_grad_(False).to(self.device)
+        self.coder: ExactEntropyModel = model.entropy.exact()
+
+    @property
+    def levels(self) -> int:
+        """The highest quality."""
+        return self.model.config.levels
+
+    def _quality(self, steps: int) -> Tensor:
+        return torch.tensor([1 + steps / QUALITY_STEPS], device=self.device)
+
+    @torch.inference_mode()
+    def encode(self, x: Tensor, steps: int) -> bytes:
+        """The payload of picture x (1, 3, H, W) in [-0.5, 0.5] at a quality in steps of 1/32 level."""
+        model, quality = self.model, self._quality(steps)
+        x = pad_to_stride(x.to(self.device))
+        y = model.analysis(x, model.interpolate(model.analysis.level_bias, quality))
+        y = y * model.interpolate(model.log_gain, quality).exp()
+        z = torch.round(model.entropy.hyper_latents(y)).double().cpu()
+        stream, _ = self.coder.encode(y.cpu(), z, self._scales(steps))
+        return stream
+
+    def _scales(self, steps: int) -> Tensor:
+        return self.coder.scale_of_level(*divmod(steps, QUALITY_STEPS), QUALITY_STEPS)
+
+    @torch.inference_mode()
+    def decode_latents(self, payload: bytes, height: int, width: int, steps: int) -> Tensor:
+        """ŷ in units of the picture, (1, M, ⌈H/16⌉, ⌈W/16⌉), of a payload that `encode` wrote."""
+        rows, columns = -(-height // STRIDE), -(-width // STRIDE)
+        y_hat = self.coder.decode(payload, rows, columns, self._scales(steps)) / ONE
+        gain = self.model.interpolate(self.model.log_gain, self._quality(steps)).exp()
+        return y_hat.float().to(self.device) / gain
+
+    @torch.inference_mode()
+    def synthesise(self, y_hat: Tensor, height: int, width: int, steps: int) -> Tensor:
+        """x̂ of ŷ, (1, 3, H, W) in [-0.5, 0.5], clamped."""
+        bias = self.model.interpolate(self.model.synthesis.level_bias, self._quality(steps))
+        x_hat: Tensor = self.model.synthesis(y_hat, bias)[..., :height, :width]
+        return x_hat.clamp(-0.5, 0.5)
+
+
+def parameter_count(modules: Sequence[nn.Module]) -> int:
+    """Numbers that training moves, in all of `modules`."""
+    return sum(p.numel() for module in modules for p in module.parameters())

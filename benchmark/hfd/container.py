@@ -1,0 +1,127 @@
+"""The container: the few bytes around a payload that make it decodable on its own.
+
+| bytes | field |
+| --- | --- |
+| 3 | magic `HFD` |
+| 1 | version (high four bits) and decoder (low four: 0 mse, 1 flow, 2 diffusion) |
+| 1-3 | height, varint |
+| 1-3 | width, varint |
+| 1 | quality: (quality − 1)·32 |
+| 1-2 | decoder seed, varint, below 16384 |
+| 4 | identity of the weights |
+| 1-4 | length of the payload, varint |
+| n | payload |
+| 4 | CRC-32 of everything before |
+
+Between 17 and 24 bytes: 21 for a picture of 768×512. Varints are LEB128. Sides go up to 65535, which a payload of up
+to 2^21 − 1 bytes leaves at 24 bytes; larger payloads take one byte more.
+"""
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+from benchmark.errors import BenchmarkError, CorruptStream
+
+MAGIC, VERSION = b"HFD", 1
+DECODERS = ("mse", "flow", "diffusion")
+MAX_SIDE, MAX_SEED = 65535, 2**14 - 1
+MAX_PIXELS = 2**28
+"""Larger pictures are refused before anything is allocated."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """What a stream holds. quality_steps: (quality − 1)·32. weights: four bytes that name the decoder's weights."""
+
+    decoder: str
+    height: int
+    width: int
+    quality_steps: int
+    seed: int
+    weights: bytes
+    payload: bytes
+
+
+def pack(container: Container) -> bytes:
+    """The byte string. Raises BenchmarkError on a picture too large or a seed out of range."""
+    if not (1 <= container.height <= MAX_SIDE and 1 <= container.width <= MAX_SIDE) or (
+        container.height * container.width > MAX_PIXELS
+    ):
+        raise BenchmarkError(
+            f"a picture of {container.width}x{container.height} is too large: sides up to {MAX_SIDE}, "
+            f"{MAX_PIXELS // 10**6} megapixels in all"
+        )
+    if not 0 <= container.seed <= MAX_SEED:
+        raise BenchmarkError(f"decoder seed {container.seed} is out of range: 0 to {MAX_SEED}")
+    body = b"".join(
+        [
+            MAGIC,
+            bytes([VERSION << 4 | DECODERS.index(container.decoder)]),
+            _varint(container.height),
+            _varint(container.width),
+            bytes([container.quality_steps]),
+            _varint(container.seed),
+            container.weights,
+            _varint(len(container.payload)),
+            container.payload,
+        ]
+    )
+    return body + struct.pack(">I", zlib.crc32(body))
+
+
+def unpack(data: bytes) -> Container:
+    """The fields of `data`. Raises CorruptStream with the reason if it is not a whole and sound container."""
+    if data[: len(MAGIC)] != MAGIC:
+        raise CorruptStream("this is no HFD stream: it does not begin with 'HFD'")
+    if len(data) < 17:
+        raise CorruptStream(f"the stream is truncated: {len(data)} bytes are fewer than any header")
+    if data[3] >> 4 != VERSION:
+        raise CorruptStream(f"the stream has version {data[3] >> 4}; this program reads version {VERSION}")
+    body, checksum = data[:-4], data[-4:]
+    if struct.pack(">I", zlib.crc32(body)) != checksum:
+        raise CorruptStream("the stream is damaged or truncated: its CRC-32 does not fit")
+    if data[3] & 15 >= len(DECODERS):
+        raise CorruptStream(f"the stream asks for decoder {data[3] & 15}, which this program does not know")
+    height, at = _read_varint(body, 4)
+    width, at = _read_varint(body, at)
+    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE) or height * width > MAX_PIXELS:
+        raise CorruptStream(f"the stream claims a picture of {width}x{height}, beyond what any encoder writes")
+    if at >= len(body):
+        raise CorruptStream("the stream's header is truncated")
+    quality_steps = body[at]
+    seed, at = _read_varint(body, at + 1)
+    weights = body[at : at + 4]
+    length, at = _read_varint(body, at + 4)
+    payload = body[at:]
+    if len(payload) != length:
+        raise CorruptStream(f"the stream's payload has {len(payload)} bytes, its header says {length}")
+    return Container(DECODERS[data[3] & 15], height, width, quality_steps, seed, weights, payload)
+
+
+def codec_of(data: bytes) -> str | None:
+    """The codec spec that decodes `data` (`mse`, `hfd`, `hfd:decoder=diffusion`), None if it is no container."""
+    if data[: len(MAGIC)] != MAGIC:
+        return None
+    decoder = unpack(data).decoder
+    return "mse" if decoder == "mse" else f"hfd:decoder={decoder}"
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value >= 128:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    value, shift = 0, 0
+    while True:
+        if at >= len(data) or shift > 28:
+            raise CorruptStream("the stream's header is truncated or malformed")
+        value |= (data[at] & 127) << shift
+        at, shift = at + 1, shift + 7
+        if data[at - 1] < 128:
+            return value, at

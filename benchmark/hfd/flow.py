@@ -1,0 +1,52 @@
+"""Rectified flow from the reconstruction to the picture: schedule, loss and sampler.
+
+Liu, Gong, Liu, "Flow Straight and Fast", 2022, on the pairs (x̂, x) that the first stage provides; a little noise is
+added to x̂ so that one x̂ can become many pictures (PMRF, Ohayon et al., 2024). Everything is written for the residual
+r = (x − x̂)/σ_r, where σ_r is the deviation of the first stage's error at that quality:
+
+    z_0 = κ·n,   z_t = (1 − t)·z_0 + t·r,   target v = r − z_0,   dz/dt = v_θ(z_t, x̂, t, quality).
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Velocity = Callable[[Tensor, Tensor], Tensor]
+"""(z_t (N, 3, H, W), t (N,)) -> velocity (N, 3, H, W)."""
+
+
+def interpolate(z_0: Tensor, r: Tensor, t: Tensor) -> Tensor:
+    """z_t = (1 − t)·z_0 + t·r; z_0 and r (N, 3, H, W), t (N,) in [0, 1]."""
+    t = t[:, None, None, None]
+    return (1 - t) * z_0 + t * r
+
+
+def loss(velocity: Velocity, r: Tensor, noise: Tensor, kappa: float, t: Tensor) -> Tensor:
+    """Mean squared error of the velocity, (N,). r: residual, noise: standard normal, both (N, 3, H, W); t (N,)."""
+    z_0 = kappa * noise
+    return (velocity(interpolate(z_0, r, t), t) - (r - z_0)).square().mean((1, 2, 3))
+
+
+def time_steps(steps: int) -> Tensor:
+    """0 = t_0 < … < t_steps = 1, evenly spaced, float64."""
+    return torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+
+
+def sample_euler(velocity: Velocity, z_0: Tensor, times: Tensor) -> Tensor:
+    """r at t = 1 from z_0, by Euler's method: one evaluation a step."""
+    z = z_0
+    for t, following in zip(times[:-1].tolist(), times[1:].tolist(), strict=True):
+        z = z + (following - t) * velocity(z, torch.full((len(z),), t, device=z.device))
+    return z
+
+
+def sample_heun(velocity: Velocity, z_0: Tensor, times: Tensor) -> Tensor:
+    """r at t = 1 from z_0, by Heun's method: two evaluations a step."""
+    z = z_0
+    for t, following in zip(times[:-1].tolist(), times[1:].tolist(), strict=True):
+        step = following - t
+        v = velocity(z, torch.full((len(z),), t, device=z.device))
+        ahead = velocity(z + step * v, torch.full((len(z),), following, device=z.device))
+        z = z + step * (v + ahead) / 2
+    return z

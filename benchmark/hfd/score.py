@@ -1,0 +1,117 @@
+"""A trained score-based decoder: x̂ and a seed to a picture."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmark.hfd import flow
+from benchmark.hfd.autoencoder import QUALITY_STEPS
+from benchmark.hfd.deterministic import independent_of_threads
+from benchmark.hfd.noise import gaussian_noise
+from benchmark.hfd.unet import UNet, UNetConfig
+from benchmark.hfd.weights import fill, from_json, read_weights
+
+INPUT_SCALE = 4.0
+"""x̂ in [-0.5, 0.5] times this has about unit deviation."""
+
+
+class ScoreNetwork(nn.Module):
+    """The U-Net with what it must know of its first stage: the deviation of x − x̂ at each quality level."""
+
+    residual_deviation: Tensor
+
+    def __init__(self, config: UNetConfig, levels: int) -> None:
+        super().__init__()
+        self.unet = UNet(config)
+        self.levels = levels
+        self.register_buffer("residual_deviation", torch.ones(levels))
+
+    def deviation(self, quality: Tensor) -> Tensor:
+        """σ_r at `quality` (N,), interpolated in the log: (N, 1, 1, 1)."""
+        position = quality - 1
+        low = position.floor().long().clamp(0, self.levels - 2)
+        fraction = position - low
+        log = self.residual_deviation.float().log()
+        return (log[low] * (1 - fraction) + log[low + 1] * fraction).exp()[:, None, None, None]
+
+    def forward(self, z: Tensor, x_hat: Tensor, t: Tensor, quality: Tensor) -> Tensor:
+        """z (N, 3, H, W) in units of σ_r, x_hat in [-0.5, 0.5], t in [0, 1], quality in [1, levels]."""
+        out: Tensor = self.unet(z, x_hat * INPUT_SCALE, t, (quality - 1) / (self.levels - 1))
+        return out
+
+
+@dataclass(frozen=True)
+class FlowSettings:
+    """How the flow is sampled. kappa: deviation of the start's noise in units of σ_r. sampler: euler or heun."""
+
+    steps: int = 4
+    sampler: str = "euler"
+    kappa: float = 1.0
+    precision: str = "float32"
+
+
+SAMPLERS: dict[str, Callable[[flow.Velocity, Tensor, Tensor], Tensor]] = {
+    "euler": flow.sample_euler,
+    "heun": flow.sample_heun,
+}
+
+
+class FlowDecoder:
+    """Samples the rectified flow from x̂. Same x̂, quality, seed and settings: the same picture, on any thread count."""
+
+    def __init__(self, network: ScoreNetwork, settings: FlowSettings, device: str | torch.device) -> None:
+        """network: on `device`, in evaluation mode."""
+        self.device = torch.device(device)
+        self.network = network
+        self.settings = settings
+
+    @torch.inference_mode()
+    def sample(self, x_hat: Tensor, quality_steps: int, seed: int) -> Tensor:
+        """x̂ (1, 3, H, W) in [-0.5, 0.5] -> a picture of the same shape, clamped to that range."""
+        height, width = x_hat.shape[-2:]
+        stride = self.network.unet.stride
+        padding = (0, -width % stride, 0, -height % stride)
+        x_hat = F.pad(x_hat.to(self.device), padding, mode="replicate")
+        quality = torch.tensor([1 + quality_steps / QUALITY_STEPS], device=self.device)
+        noise = torch.from_numpy(gaussian_noise(seed, 0, *x_hat.shape[-2:]))[None].to(self.device)
+
+        def velocity(z: Tensor, t: Tensor) -> Tensor:
+            if self.settings.precision == "float32":
+                return self.network(z, x_hat, t, quality).float()
+            with torch.autocast(self.device.type, torch.bfloat16):
+                return self.network(z, x_hat, t, quality).float()
+
+        sample = SAMPLERS[self.settings.sampler]
+        r = sample(velocity, self.settings.kappa * noise, flow.time_steps(self.settings.steps))
+        x = x_hat + self.network.deviation(quality) * r
+        return x[..., :height, :width].clamp(-0.5, 0.5)
+
+
+def load_score_network(path: Path, kind: str) -> tuple[ScoreNetwork, dict[str, Any], str]:
+    """The network in `path`, its configuration ("unet", "levels", "kappa", …) and its identity.
+
+    In evaluation mode, its results independent of the number of threads.
+    """
+    tensors, configuration, identity = read_weights(path, kind)
+    unet = UNetConfig(**from_json(configuration["unet"]))
+    network = ScoreNetwork(unet, int(configuration["levels"]))
+    fill(network, tensors, path)
+    network = independent_of_threads(network.eval().requires_grad_(False))
+    return network, configuration, identity
+
+
+def picture_to_tensor(image: "np.typing.NDArray[np.uint8]") -> Tensor:
+    """uint8 (H, W, 3) -> float32 (1, 3, H, W) in [-0.5, 0.5]."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].float() / 255 - 0.5
+
+
+def tensor_to_picture(x: Tensor) -> "np.typing.NDArray[np.uint8]":
+    """(1, 3, H, W) in [-0.5, 0.5] -> uint8 (H, W, 3), rounded."""
+    values = ((x[0].float() + 0.5) * 255).round().clamp(0, 255).to(torch.uint8)
+    return np.ascontiguousarray(values.permute(1, 2, 0).cpu().numpy())

@@ -1,0 +1,121 @@
+"""The network of both score-based decoders: a convolutional U-Net in pixel space, conditioned on x̂, time and quality.
+
+No attention and no statistics over the picture (normalisation is per pixel, over channels), so any size of picture or
+tile goes through and gives the same values.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """channels: at 1/2, 1/4 and 1/8 of the picture's resolution; blocks: residual blocks at each, down and up."""
+
+    channels: tuple[int, ...] = (32, 64, 128)
+    blocks_down: tuple[int, ...] = (2, 3, 4)
+    blocks_up: tuple[int, ...] = (2, 2)
+    embedding: int = 128
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON values."""
+        return asdict(self)
+
+
+SMALL = UNetConfig()
+
+
+class ChannelRmsNorm(nn.Module):
+    """x / RMS over channels, at each pixel by itself (Zhang & Sennrich, 2019), with a gain per channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(1, channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        scale = torch.rsqrt(x.float().square().mean(1, keepdim=True) + 1e-4)
+        return x * scale.to(x.dtype) * self.gain.to(x.dtype)
+
+
+class Block(nn.Module):
+    """x + conv3(SiLU(FiLM(conv3(SiLU(norm(x)))))), FiLM by the embedding of time and quality."""
+
+    def __init__(self, channels_in: int, channels: int, embedding: int) -> None:
+        super().__init__()
+        self.norm = ChannelRmsNorm(channels_in)
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, padding=1)
+        self.film = nn.Linear(embedding, 2 * channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.skip = nn.Identity() if channels_in == channels else nn.Conv2d(channels_in, channels, 1)
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """x (N, C_in, H, W), embedding (N, E) -> (N, C, H, W)."""
+        scale, shift = self.film(embedding)[..., None, None].chunk(2, 1)
+        h = self.conv1(F.silu(self.norm(x)))
+        h = torch.addcmul(h + shift, h, scale)
+        out: Tensor = self.skip(x) + self.conv2(F.silu(h))
+        return out
+
+
+def fourier_features(value: Tensor, count: int) -> Tensor:
+    """sin and cos of `value` (N,) in [0, 1] at frequencies from 1/2 to 64 turns: (N, 2·count)."""
+    frequency = 2 * math.pi * torch.logspace(-1, 6, count, base=2, device=value.device)
+    angle = value[:, None].float() * frequency
+    return torch.cat([angle.sin(), angle.cos()], 1)
+
+
+class UNet(nn.Module):
+    """ε, v or velocity from (z_t, x̂, t, quality); the meaning of the output is the decoder's."""
+
+    def __init__(self, config: UNetConfig = SMALL) -> None:
+        super().__init__()
+        self.config = config
+        channels, e = config.channels, config.embedding
+        self.embed = nn.Sequential(nn.Linear(2 * 16, e), nn.SiLU(), nn.Linear(e, e), nn.SiLU())
+        self.enter = nn.Conv2d(24, channels[0], 3, padding=1)
+        self.down = nn.ModuleList()
+        self.shrink = nn.ModuleList()
+        for level, c in enumerate(channels):
+            self.down.append(nn.ModuleList(Block(c, c, e) for _ in range(config.blocks_down[level])))
+            if level + 1 < len(channels):
+                self.shrink.append(nn.Conv2d(c, channels[level + 1], 2, 2))
+        self.grow = nn.ModuleList()
+        self.up = nn.ModuleList()
+        for level, c in reversed(list(enumerate(channels[:-1]))):
+            self.grow.append(nn.Sequential(nn.Conv2d(channels[level + 1], 4 * c, 1), nn.PixelShuffle(2)))
+            self.up.append(nn.ModuleList(Block(c, c, e) for _ in range(config.blocks_up[level])))
+        self.norm = ChannelRmsNorm(channels[0])
+        self.exit = nn.Conv2d(channels[0], 12, 3, padding=1)
+        nn.init.zeros_(self.exit.weight)
+        nn.init.zeros_(self.exit.bias)  # type: ignore[arg-type]
+
+    @property
+    def stride(self) -> int:
+        """Sides of the input must be multiples of this."""
+        return int(2 ** len(self.config.channels))
+
+    def forward(self, z: Tensor, x_hat: Tensor, t: Tensor, quality: Tensor) -> Tensor:
+        """z, x_hat (N, 3, H, W), about unit deviation; t and quality (N,) in [0, 1]. Returns (N, 3, H, W)."""
+        embedding = self.embed(torch.cat([fourier_features(t, 8), fourier_features(quality, 8)], 1))
+        h = self.enter(F.pixel_unshuffle(torch.cat([z, x_hat], 1), 2))
+        kept = []
+        for level, blocks in enumerate(self.down):
+            for block in blocks:  # type: ignore[union-attr, attr-defined]
+                h = block(h, embedding)
+            if level < len(self.shrink):
+                kept.append(h)
+                h = self.shrink[level](h)
+        for grow, blocks in zip(self.grow, self.up, strict=True):
+            h = grow(h) + kept.pop()
+            for block in blocks:  # type: ignore[union-attr, attr-defined]
+                h = block(h, embedding)
+        out: Tensor = F.pixel_shuffle(self.exit(F.silu(self.norm(h))), 2)
+        return out

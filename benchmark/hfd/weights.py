@@ -1,0 +1,97 @@
+"""Weights: safetensors files with the network's configuration inside; shipped ones, or a file that a user names.
+
+Never unpickled. The identity of a file is the SHA-256 over its tensors and configuration, so that it does not change
+when the file is written again.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from benchmark.errors import BenchmarkError
+from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig
+
+SHIPPED = Path(__file__).parent / "weights"
+"""`first-stage-small.safetensors`, `flow-small.safetensors`; each has a model card beside it."""
+
+
+def read_weights(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any], str]:
+    """Tensors, configuration and identity (64 hex digits) of `path`.
+
+    kind: what the file must hold ("first stage", "flow", "diffusion"). Raises BenchmarkError, one line, on a missing
+    or damaged file, another kind of network, or numbers that are not finite.
+    """
+    if not path.is_file():
+        raise BenchmarkError(
+            f"there are no weights at {path}; `python -m benchmark train --help` says how to make some"
+        )
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+    except SafetensorError as error:
+        raise BenchmarkError(f"{path} is not a sound safetensors file: {error}") from error
+    if metadata.get("kind") != kind:
+        raise BenchmarkError(f"{path} holds {metadata.get('kind', 'unnamed')!r} weights, not {kind!r} ones")
+    configuration: dict[str, Any] = json.loads(metadata["configuration"])
+    digest = hashlib.sha256(json.dumps(configuration, sort_keys=True).encode())
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise BenchmarkError(f"{path}: {name} has values that are not finite")
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return tensors, configuration, digest.hexdigest()
+
+
+def write_weights(
+    path: Path, network: nn.Module, kind: str, configuration: dict[str, Any], training: dict[str, Any]
+) -> None:
+    """Writes parameters in half precision, buffers as they are, with the recipe that made them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parameters = {name for name, _ in network.named_parameters()}
+    tensors = {
+        name: (tensor.half() if name in parameters else tensor).detach().cpu().contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+    metadata = {"kind": kind, "configuration": json.dumps(configuration), "training": json.dumps(training)}
+    save_file(tensors, path, metadata=metadata)
+
+
+def fill(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    """Copies `tensors` into `network`; buffers take their shape from the file. Raises BenchmarkError on a misfit."""
+    own = network.state_dict()
+    if missing := sorted(own.keys() - tensors.keys()):
+        raise BenchmarkError(f"{path} is of another architecture: it has no {missing[0]} ({len(missing)} missing)")
+    if foreign := sorted(tensors.keys() - own.keys()):
+        raise BenchmarkError(f"{path} is of another architecture: it has {foreign[0]} ({len(foreign)} unknown)")
+    parameters = dict(network.named_parameters())
+    for name, tensor in tensors.items():
+        if name in parameters:
+            if parameters[name].shape != tensor.shape:
+                raise BenchmarkError(
+                    f"{path} is of another architecture: {name} is {tuple(tensor.shape)}, "
+                    f"not {tuple(parameters[name].shape)}"
+                )
+            parameters[name].data.copy_(tensor)
+        else:
+            module, _, attribute = name.rpartition(".")
+            setattr(network.get_submodule(module), attribute, tensor)
+
+
+def from_json(configuration: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a configuration; JSON's lists become tuples again."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in configuration.items()}
+
+
+def load_autoencoder(path: Path) -> tuple[Autoencoder, str]:
+    """The first stage in `path`, in evaluation mode, and its identity."""
+    tensors, configuration, identity = read_weights(path, "first stage")
+    model = Autoencoder(AutoencoderConfig(**from_json(configuration)))
+    fill(model, tensors, path)
+    return model.eval(), identity

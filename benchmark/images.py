@@ -1,0 +1,127 @@
+"""Any picture file -> uint8 RGB, and the honest refusal of what is not one.
+
+Converted without loss or doubt: grey and palette pictures (to RGB), an alpha channel that is opaque everywhere
+(dropped), EXIF orientation (applied), the secondary pictures in a phone's MPO file (the first is taken), a JPEG's
+YCbCr (by the decoder). Refused: transparency, 16 bits a channel, float, CMYK, Lab, several frames or pages, and sizes
+above `MAX_PIXELS`. ICC profiles and gamma are not applied: the samples are coded as the file holds them.
+"""
+
+import io
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as Pillow
+from PIL import ImageOps, UnidentifiedImageError
+
+from benchmark.errors import BenchmarkError
+
+MAX_PIXELS = Pillow.MAX_IMAGE_PIXELS or 89_478_485
+"""More are taken for a decompression bomb; Pillow's own limit, 1 GiB / 4 / 3."""
+
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "PPM", "GIF")
+"""Others are not tried: some run other programs (EPS), of some Pillow does not tell the depth (JPEG 2000)."""
+
+_PLAIN_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "YCbCr"})
+_ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
+
+
+def load_image(path: Path) -> npt.NDArray[np.uint8]:
+    """The picture in `path`: uint8 (height, width, 3), RGB. Raises BenchmarkError with the file and the reason."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Pillow.DecompressionBombWarning)
+            warnings.simplefilter("ignore", UserWarning)  # of damaged metadata: the samples are what counts
+            with Pillow.open(path, formats=FORMATS) as picture:
+                _refuse(path, picture)
+                picture.load()
+                upright = ImageOps.exif_transpose(picture)
+                return np.array(_to_rgb(path, upright), dtype=np.uint8)
+    except BenchmarkError:
+        raise
+    except FileNotFoundError:
+        raise BenchmarkError(f"{path}: no such file") from None
+    except (Pillow.DecompressionBombWarning, Pillow.DecompressionBombError):
+        raise BenchmarkError(f"{path}: more than {MAX_PIXELS} pixels, refused as a decompression bomb") from None
+    except UnidentifiedImageError:
+        raise BenchmarkError(f"{path}: not a picture ({', '.join(FORMATS)} are read)") from None
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them stumble over
+        raise BenchmarkError(f"{path}: cannot be read as a picture: {_line(error)}") from None
+
+
+def png_bytes(image: npt.NDArray[np.uint8]) -> bytes:
+    """A PNG file of uint8 (height, width, 3) RGB. zlib's level 3: a third of the default's time, few per cent more."""
+    buffer = io.BytesIO()
+    Pillow.fromarray(image).save(buffer, format="PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+def write_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
+    """Writes uint8 (height, width, 3) RGB as a PNG; the file is whole or not there. Raises BenchmarkError."""
+    write_file(path, png_bytes(image))
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Writes `data`; the file is whole or not there. Raises BenchmarkError that names the file and the reason."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".partial-", delete=False) as file:
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).chmod(0o644)
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise BenchmarkError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def _refuse(path: Path, picture: Pillow.Image) -> None:
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise BenchmarkError(f"{path}: {width}x{height} is more than {MAX_PIXELS} pixels")
+    frames = getattr(picture, "n_frames", 1)
+    if frames > 1 and picture.format != "MPO":
+        raise BenchmarkError(f"{path}: {frames} frames or pages; a picture has one")
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;") or _is_deep(path, picture):
+        raise BenchmarkError(f"{path}: more than 8 bits a channel; convert it to 8 bits first")
+    if picture.mode not in _PLAIN_MODES | _ALPHA_MODES:
+        raise BenchmarkError(f"{path}: colour mode {picture.mode}; convert it to RGB first")
+
+
+def _is_deep(path: Path, picture: Pillow.Image) -> bool:
+    """Whether Pillow would cut 16 bits a channel to 8 without a word, as it does for RGB in PNG, TIFF and PPM."""
+    if picture.format == "AVIF":
+        return _avif_is_deep(path)
+    for tile in getattr(picture, "tile", ()):
+        codec, _, _, arguments = tile
+        parts: tuple[Any, ...] = arguments if isinstance(arguments, tuple) else (arguments,)
+        if any(isinstance(part, str) and ";16" in part for part in parts):
+            return True
+        if codec in ("ppm", "ppm_plain") and any(isinstance(part, int) and part > 255 for part in parts):
+            return True
+    return False
+
+
+def _avif_is_deep(path: Path) -> bool:
+    """high_bitdepth of the AV1 codec configuration box (AV1 in ISOBMFF, section 2.3.3)."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    box = head.find(b"av1C")
+    return 0 <= box < len(head) - 6 and bool(head[box + 6] & 0x40)
+
+
+def _to_rgb(path: Path, picture: Pillow.Image) -> Pillow.Image:
+    if picture.has_transparency_data and np.asarray(picture.convert("RGBA"))[..., 3].min() < 255:
+        raise BenchmarkError(f"{path}: has transparent parts; flatten it onto a background first")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

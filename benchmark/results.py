@@ -1,0 +1,378 @@
+"""The run folder: the records of a run, how they are written so that no kill loses them, and how they are read.
+
+    run.json            the manifest (`Manifest`), replaced atomically
+    trials.jsonl        one line a trial (`Trial`), appended and synced as the trial ends
+    features/           <feature key>/originals/<image>.npy and <feature key>/<codec>/<quality>[/seed-<n>]/<image>.npy
+    reconstructions/    <codec>/<quality>[/seed-<n>]/<image>.png and <codec>/<quality>/<image>.bin, where they are kept
+    summary.csv         long form, one line a value with its interval
+
+The features and the picture of a trial are written before its line, so a line implies them.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import io
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from benchmark.errors import BenchmarkError
+
+if TYPE_CHECKING:
+    import pandas
+
+SCHEMA_VERSION = 1
+
+TrialKey = tuple[str, float, int | None, str]
+"""(codec spec, quality, decoder seed, image name): what tells the trials of a run apart."""
+
+
+class Record(BaseModel):
+    """JSON has no infinity and no NaN, and an unknown field is a mistake or another schema: both are refused."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Trial(Record):
+    """One image through one codec at one quality, and for a stochastic decoder one decoder seed."""
+
+    codec: str = Field(description="codec spec, as the user wrote it")
+    quality: float = Field(description="on the codec's own scale")
+    decoder_seed: int | None = Field(default=None, description="null for a deterministic codec")
+    image: str = Field(description="the picture's name in the data set")
+    height: int | None = Field(default=None, description="of the original, in pixels; null if it could not be read")
+    width: int | None = Field(default=None, description="of the original, in pixels; null if it could not be read")
+    bytes: int | None = Field(default=None, description="length of the whole byte string that decode is given")
+    bpp: float | None = Field(default=None, description="8 * bytes / (height * width)")
+    metrics: dict[str, float | None] = Field(default_factory=dict, description="per-image metrics, by name")
+    reasons: dict[str, str] = Field(default_factory=dict, description="why a metric or a time is null, by name")
+    encode_seconds: float | None = Field(default=None, description="wall time of encode, null where not measured alone")
+    decode_seconds: float | None = Field(default=None, description="wall time of decode, null where not measured alone")
+    error: str | None = Field(default=None, description="one line: why there are no values; null if there are")
+
+    @property
+    def key(self) -> TrialKey:
+        return (self.codec, self.quality, self.decoder_seed, self.image)
+
+
+class PictureRecord(Record):
+    """A picture of the data set."""
+
+    name: str = Field(description="unique within the data set")
+    sha256: str = Field(description="of the file's bytes")
+    path: str | None = Field(default=None, description="where it was read; a hint, its identity is the hash")
+
+
+class DatasetRecord(Record):
+    """The data set of a run."""
+
+    name: str = Field(description="as it is labelled in every table")
+    fingerprint: str = Field(description="hash of the preparation and of the pictures' names and hashes, in order")
+    preparation: str = Field(description='what was done to each picture before coding, "none" if nothing')
+    pictures: list[PictureRecord] = Field(description="in order")
+
+
+class CodecRecord(Record):
+    """A codec of a run."""
+
+    label: str = Field(description="the codec spec made safe for a path and unique")
+    qualities: list[float] = Field(description="that were asked for, from few bits to many")
+    stochastic: bool = Field(description="whether decode depends on a seed")
+    description: dict[str, Any] = Field(description="settings, library versions, hash of the weights")
+
+
+class MetricRecord(Record):
+    """A metric of a run."""
+
+    protocol: str = Field(description="everything that moves the number; other protocols are not comparable")
+    unit: str = Field(description="of the value, empty for a pure number")
+    higher_is_better: bool = Field(description="direction")
+    kind: Literal["image", "set"] = Field(description="one value a picture, or one value for the set")
+    feature_key: str | None = Field(default=None, description="folder of a set metric's features; null for kind image")
+
+
+class Resumption(Record):
+    """A later start of the same run."""
+
+    time: str = Field(description="ISO 8601, UTC")
+    command: list[str] = Field(description="command line")
+    git_commit: str | None = Field(description="of the suite's checkout")
+    git_dirty: bool | None = Field(description="whether tracked files differed from the commit")
+    workers: int = Field(description="processes")
+
+
+class Manifest(Record):
+    """What a run is: enough to know whether it can go on, and whether it may be compared with another."""
+
+    schema_version: int = Field(default=SCHEMA_VERSION, description="of this record and of trials.jsonl")
+    command: list[str] = Field(description="command line of the first start")
+    git_commit: str | None = Field(description="of the suite's checkout; null outside one")
+    git_dirty: bool | None = Field(description="whether tracked files differed from the commit")
+    packages: dict[str, str] = Field(description="versions of Python and of the packages that can move a number")
+    machine: dict[str, str | int | None] = Field(description="system, processor, cores, memory in bytes")
+    threads: int = Field(description="per process")
+    workers: int = Field(description="processes; times are measured with 1 only")
+    device: str = Field(description="of codecs and metrics")
+    dataset: DatasetRecord = Field(description="the pictures")
+    codecs: dict[str, CodecRecord] = Field(description="by codec spec, in the order of the tables")
+    metrics: dict[str, MetricRecord] = Field(
+        description="by name as the user asked; bpp is always there and not listed"
+    )
+    decoder_seeds: list[int] = Field(description="of stochastic codecs")
+    keep_reconstructions: bool = Field(default=False, description="whether pictures and bitstreams are kept")
+    status: Literal["running", "complete", "interrupted"] = Field(default="running", description="of the last start")
+    started: str = Field(description="ISO 8601, UTC")
+    finished: str | None = Field(default=None, description="ISO 8601, UTC; null until complete")
+    resumptions: list[Resumption] = Field(default_factory=list, description="later starts, in order")
+
+
+PARTIAL = ".partial"
+LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Makes the folder `path` if need be and holds it for this process alone.
+
+    Raises BenchmarkError if another process holds it, or if it cannot be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        file = (path / LOCK).open("ab")
+    except OSError as error:
+        raise BenchmarkError(f"{path}: cannot be written: {error.strerror}") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BenchmarkError(f"{path}: another process is writing this run") from None
+        try:
+            yield
+        finally:
+            shutil.rmtree(path / PARTIAL, ignore_errors=True)
+
+
+class RunFolder:
+    """A run on disk. `create` or `open` it; write only inside `locked(path)`."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self._manifest = manifest
+        self._appending: BinaryIO | None = None
+
+    @classmethod
+    def create(cls, path: Path, manifest: Manifest) -> Self:
+        """A new run at `path`, whose manifest is written. Raises BenchmarkError if there are trials already."""
+        trials = path / "trials.jsonl"
+        if trials.exists() and trials.stat().st_size:
+            raise BenchmarkError(f"{path}: holds a run already")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            for leftover in ("features", "reconstructions"):  # of a run that was killed before its first trial ended
+                if (path / leftover).exists():
+                    shutil.rmtree(path / leftover)
+        except OSError as error:
+            raise BenchmarkError(f"{path}: cannot be made a run folder: {error.strerror}") from None
+        folder = cls(path, manifest)
+        folder.write_manifest(manifest)
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The run at `path`. Raises BenchmarkError if there is none or if its schema is another."""
+        try:
+            text = (path / "run.json").read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            raise BenchmarkError(f"{path}: no run.json there, so no run folder") from None
+        except OSError as error:
+            raise BenchmarkError(f"{path / 'run.json'}: {error.strerror}") from None
+        version = re.search(r'"schema_version"\s*:\s*(\d+)', text)
+        if version is not None and int(version[1]) != SCHEMA_VERSION:
+            raise BenchmarkError(f"{path}: written with schema {version[1]}; this version reads {SCHEMA_VERSION}")
+        try:
+            return cls(path, Manifest.model_validate_json(text))
+        except ValidationError as error:
+            raise BenchmarkError(f"{path / 'run.json'}: not a manifest: {_first_problem(error)}") from None
+
+    @property
+    def manifest(self) -> Manifest:
+        return self._manifest
+
+    @property
+    def summary_path(self) -> Path:
+        return self.path / "summary.csv"
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Replaces run.json: a reader sees the old one or the new one, never a part."""
+        self._write(self.path / "run.json", (manifest.model_dump_json(indent=2) + "\n").encode())
+        self._manifest = manifest
+
+    def close(self) -> None:
+        """Closes trials.jsonl, if it is open for appending."""
+        if self._appending is not None:
+            self._appending.close()
+            self._appending = None
+
+    def append(self, trial: Trial) -> None:
+        """Adds one line to trials.jsonl; it is on the disk when this returns. A torn last line is cut off first."""
+        path = self.path / "trials.jsonl"
+        try:
+            if self._appending is None:
+                _, intact = self._read_trials()
+                if path.exists():
+                    os.truncate(path, intact)
+                self._appending = path.open("ab")
+            self._appending.write(trial.model_dump_json().encode() + b"\n")
+            self._appending.flush()
+            os.fsync(self._appending.fileno())
+        except OSError as error:
+            raise BenchmarkError(f"{path}: cannot be written: {error.strerror}") from None
+
+    def trials(self) -> list[Trial]:
+        """All trials, in the order in which they ended; of two with one key the later.
+
+        A last line that a kill tore is left out. Raises BenchmarkError on any other line that is no trial.
+        """
+        trials, _ = self._read_trials()
+        return list({trial.key: trial for trial in trials}.values())
+
+    def rewrite(self, trials: Sequence[Trial]) -> None:
+        """Replaces trials.jsonl as a whole, atomically."""
+        self.close()
+        lines = [trial.model_dump_json().encode() + b"\n" for trial in trials]
+        self._write(self.path / "trials.jsonl", b"".join(lines))
+
+    def frame(self) -> "pandas.DataFrame":
+        """The trials, one row each, sorted as the manifest orders codecs, qualities, seeds and pictures.
+
+        Columns: codec, quality, decoder_seed (nullable Int64), image, height, width, bytes (nullable Int64), bpp,
+        one column a per-image metric, encode_seconds, decode_seconds (float, NaN where null), error (str or None).
+        """
+        import pandas
+
+        names = [name for name, metric in self.manifest.metrics.items() if metric.kind == "image"]
+        before = ["codec", "quality", "decoder_seed", "image", "height", "width", "bytes", "bpp"]
+        after = ["encode_seconds", "decode_seconds", "error"]
+        rows = [
+            [getattr(trial, field) for field in before]
+            + [trial.metrics.get(name) for name in names]
+            + [getattr(trial, field) for field in after]
+            for trial in self._ordered(self.trials())
+        ]
+        frame = pandas.DataFrame(rows, columns=[*before, *names, *after])
+        whole = ["decoder_seed", "height", "width", "bytes"]
+        real = ["quality", "bpp", *names, "encode_seconds", "decode_seconds"]
+        return frame.astype(dict.fromkeys(whole, "Int64") | dict.fromkeys(real, "float64"))
+
+    def _ordered(self, trials: Sequence[Trial]) -> list[Trial]:
+        codecs = {codec: index for index, codec in enumerate(self.manifest.codecs)}
+        images = {picture.name: index for index, picture in enumerate(self.manifest.dataset.pictures)}
+        return sorted(
+            trials,
+            key=lambda trial: (
+                codecs.get(trial.codec, len(codecs)),
+                trial.quality,
+                -1 if trial.decoder_seed is None else trial.decoder_seed,
+                images.get(trial.image, len(images)),
+            ),
+        )
+
+    def original_features_path(self, feature_key: str, image: str) -> Path:
+        return self.path / "features" / feature_key / "originals" / f"{path_name(image)}.npy"
+
+    def features_path(self, feature_key: str, trial: TrialKey) -> Path:
+        return self.path / "features" / feature_key / self._place(trial, f"{path_name(trial[3])}.npy")
+
+    def reconstruction_path(self, trial: TrialKey) -> Path:
+        return self.path / "reconstructions" / self._place(trial, f"{path_name(trial[3])}.png")
+
+    def bitstream_path(self, trial: TrialKey) -> Path:
+        """One for all decoder seeds."""
+        codec, quality, _, image = trial
+        return self.path / "reconstructions" / self._place((codec, quality, None, image), f"{path_name(image)}.bin")
+
+    def write_features(self, path: Path, features: npt.NDArray[Any]) -> None:
+        """features: (patches, dimension), kept as float32 at a `features_path`; the file is whole or not there."""
+        buffer = io.BytesIO()
+        np.save(buffer, np.ascontiguousarray(features, dtype=np.float32))
+        self._write(path, buffer.getvalue())
+
+    def read_features(self, path: Path) -> npt.NDArray[np.float32]:
+        """float32 (patches, dimension). Raises BenchmarkError if the file is missing or no array."""
+        try:
+            features: npt.NDArray[np.float32] = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise BenchmarkError(f"{path}: features cannot be read: {error}") from None
+        return features
+
+    def write_bytes(self, path: Path, data: bytes) -> None:
+        """A file inside the run folder, whole or not there."""
+        self._write(path, data)
+
+    def _place(self, trial: TrialKey, name: str) -> Path:
+        codec, quality, seed, _ = trial
+        folder = Path(self.manifest.codecs[codec].label) / quality_name(quality)
+        return folder / name if seed is None else folder / f"seed-{seed}" / name
+
+    @property
+    def _partial(self) -> Path:
+        """Files that are not whole yet; what a kill leaves here is nobody's."""
+        return self.path / PARTIAL
+
+    def _write(self, path: Path, data: bytes) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._partial.mkdir(exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self._partial, delete=False) as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(file.name).chmod(0o644)
+            Path(file.name).replace(path)
+        except OSError as error:
+            raise BenchmarkError(f"{path}: cannot be written: {error.strerror}") from None
+
+    def _read_trials(self) -> tuple[list[Trial], int]:
+        """The trials, and the length in bytes of the lines that are whole."""
+        path = self.path / "trials.jsonl"
+        if not path.exists():
+            return [], 0
+        lines = path.read_bytes().split(b"\n")
+        trials: list[Trial] = []
+        intact = 0
+        for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn or empty
+            try:
+                trials.append(Trial.model_validate_json(line))
+            except ValidationError as error:
+                if number == len(lines) - 1:
+                    break
+                raise BenchmarkError(f"{path}, line {number}: not a trial: {_first_problem(error)}") from None
+            intact += len(line) + 1
+        return trials, intact
+
+
+def path_name(name: str) -> str:
+    """A picture's name made safe for a path; a hash keeps names apart that would become one."""
+    safe = re.sub(r"[^A-Za-z0-9._=-]+", "-", name).strip("-.")
+    if safe == name and len(safe) <= 100:
+        return safe
+    return f"{safe[:80]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def quality_name(quality: float) -> str:
+    """3.0 -> "3", 0.25 -> "0.25": for tables and paths; different numbers have different names."""
+    return str(int(quality)) if float(quality).is_integer() else repr(float(quality))
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")

@@ -1,0 +1,124 @@
+"""What a data set is: pictures in a fixed order, each known by the hash of its file."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.fetching import file_sha256
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".ppm", ".pgm", ".tif", ".tiff"})
+"""Suffixes of picture files, in lower case; a folder's other files are passed over."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture file.
+
+    name: unique within the data set; the file's stem, or its whole name where stems collide.
+    sha256: of the file's bytes, 64 hexadecimal digits.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Pictures in a fixed order.
+
+    preparation: what is done to each picture before it is coded; "none" leaves it as the file holds it.
+    """
+
+    name: str
+    pictures: tuple[Picture, ...]
+    preparation: str = "none"
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits over the preparation and, in order, the pictures' names and hashes.
+
+        Results of different fingerprints come from different pictures. Where the files lie does not matter.
+        """
+        digest = hashlib.sha256(self.preparation.encode())
+        for picture in self.pictures:
+            digest.update(f"\n{picture.sha256} {picture.name}".encode())
+        return digest.hexdigest()[:16]
+
+
+def unique_names(files: Iterable[str]) -> dict[str, str]:
+    """File name -> picture name: the stem where no other picture has it, else the whole file name."""
+    names = {file: Path(file).stem for file in files}
+    while True:
+        counts = Counter(names.values())
+        # A whole name can meet another file's stem ("a.png" and "a.png.jpg"): then that one is written out as well.
+        clashing = [file for file, name in names.items() if counts[name] > 1 and name != file]
+        if not clashing:
+            return names
+        names.update((file, file) for file in clashing)
+
+
+def folder_dataset(folder: Path, name: str) -> Dataset:
+    """The pictures that lie in `folder` itself, sorted by name. Hidden files and other suffixes are passed over.
+
+    Raises UsageError if there is no picture, BenchmarkError if the folder or a file cannot be read.
+    """
+    try:
+        files = [
+            path.name
+            for path in folder.iterdir()
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        ]
+    except OSError as error:
+        raise BenchmarkError(f"{folder}: cannot be read: {error.strerror}") from error
+    if not files:
+        raise UsageError(f"{folder}: no picture lies in this folder ({', '.join(sorted(SUFFIXES))})")
+    pictures = (
+        Picture(picture, folder / file, file_sha256(folder / file)) for file, picture in unique_names(files).items()
+    )
+    return Dataset(name, tuple(sorted(pictures, key=lambda picture: picture.name)))
+
+
+def known_dataset(folder: Path, name: str, sha256: dict[str, str], remedy: str) -> Dataset:
+    """The files of `sha256` (file name -> hash) in `folder`, in that order, each held against its hash.
+
+    Raises BenchmarkError that ends with `remedy` if a file is missing or differs.
+    """
+    missing = [file for file in sha256 if not (folder / file).is_file()]
+    if missing:
+        raise BenchmarkError(f"data set {name}: {folder} lacks {_some(missing)}; {remedy}")
+    damaged = [file for file in sha256 if file_sha256(folder / file) != sha256[file]]
+    if damaged:
+        raise BenchmarkError(f"data set {name}: {_some(damaged)} in {folder} differs from the original; {remedy}")
+    names = unique_names(sha256)
+    return Dataset(name, tuple(Picture(names[file], folder / file, digest) for file, digest in sha256.items()))
+
+
+def read_sha256sums(path: Path) -> dict[str, str]:
+    """File name -> hash, from a list that `sha256sum` writes. Raises BenchmarkError if it cannot be read."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise BenchmarkError(f"{path}: cannot be read: {error.strerror}") from error
+    return {file: digest for digest, file in (line.split("  ", 1) for line in lines)}
+
+
+def limit(dataset: Dataset, n: int) -> Dataset:
+    """`n` pictures, evenly spread over the order, always the same ones; the name says that it is a quick look.
+
+    0, or at least as many as there are, gives the data set itself. Raises UsageError if n is negative.
+    """
+    total = len(dataset.pictures)
+    if n < 0:
+        raise UsageError(f"a data set cannot be limited to {n} pictures; 0 takes all")
+    if n == 0 or n >= total:
+        return dataset
+    pictures = tuple(dataset.pictures[index * total // n] for index in range(n))
+    return replace(dataset, name=f"{dataset.name}[quick look, {n} of {total}]", pictures=pictures)
+
+
+def _some(files: list[str]) -> str:
+    return files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"

@@ -1,0 +1,13 @@
+"""The photographs that come with the suite, in `datasets/photos/`; its README.md names their authors and licences."""
+
+from pathlib import Path
+
+from datasets.pictures import Dataset, known_dataset, read_sha256sums
+
+FOLDER = Path(__file__).parent / "photos"
+
+
+def photos() -> Dataset:
+    """24 photographs of 768x512 or 512x768 pixels. Raises BenchmarkError if a file is missing or was changed."""
+    remedy = "restore it with `git checkout -- datasets/photos`"
+    return known_dataset(FOLDER, "photos", read_sha256sums(FOLDER / "SHA256SUMS"), remedy)

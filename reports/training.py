@@ -1,0 +1,44 @@
+"""The curves of a training: loss over steps, and what was checked on held-out pictures."""
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from benchmark.errors import BenchmarkError
+
+
+def draw_training(folder: Path, output: Path) -> Path:
+    """Draws `folder`/log.csv and checks.csv into `output` (PNG or SVG) and returns it.
+
+    Rate-distortion trainings show PSNR over bits per pixel at each check, others show each checked figure over steps.
+    Raises BenchmarkError if the folder has no log.
+    """
+    log_file, check_file = folder / "log.csv", folder / "checks.csv"
+    if not log_file.is_file():
+        raise BenchmarkError(f"{folder} has no log.csv; it is not the folder of a training")
+    log = pd.read_csv(log_file)
+    checks = pd.read_csv(check_file) if check_file.is_file() else pd.DataFrame()
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(log["step"], log["loss"], color="0.75", linewidth=0.8)
+    left.plot(log["step"], log["loss"].rolling(10, min_periods=1).mean(), color="#0072B2", label="mean of 10 lines")
+    left.set(xlabel="step", ylabel="loss", yscale="log")
+    left.legend(frameon=False, fontsize=8)
+    levels = sum(column.startswith("bpp_") for column in checks.columns)
+    for place, (_, row) in enumerate(checks.iterrows()) if levels else ():
+        shade = str(0.8 * (1 - (place + 1) / len(checks)))
+        bpp = [row[f"bpp_{level}"] for level in range(1, levels + 1)]
+        psnr = [row[f"psnr_{level}"] for level in range(1, levels + 1)]
+        right.plot(bpp, psnr, color=shade, marker=".", label=f"step {row['step']:.0f}")
+    if levels:
+        right.set(xlabel="bits per pixel (estimated)", ylabel="PSNR (dB), held-out pictures")
+    else:
+        for column in checks.columns.difference(["step", "seconds", "score"]):
+            if column.startswith("lpips"):
+                right.plot(checks["step"], checks[column], marker=".", label=column.replace("_", ", steps "))
+        right.set(xlabel="step", ylabel="LPIPS, held-out pictures (lower is better)")
+    if not checks.empty:
+        right.legend(frameon=False, fontsize=6)
+    figure.savefig(output, dpi=200)
+    return output

@@ -1,0 +1,137 @@
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from benchmark.errors import BenchmarkError, UsageError
+from datasets import DATASETS, Dataset, Picture, limit, open_dataset
+from datasets.pictures import known_dataset, unique_names
+
+
+def numbered(n: int) -> Dataset:
+    return Dataset("numbers", tuple(Picture(f"{i:03}", Path(f"{i}.png"), f"{i:064x}") for i in range(n)))
+
+
+def write_picture(path: Path, shade: int = 0) -> None:
+    Image.fromarray(np.full((4, 5, 3), shade, np.uint8)).save(path)
+
+
+def test_folder_takes_pictures_only_sorted_and_hashed(tmp_path: Path) -> None:
+    for file in ("b.png", "a.JPG", "c.webp", ".hidden.png"):
+        write_picture(tmp_path / file)
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "folder.png").mkdir()
+    dataset = open_dataset(str(tmp_path))
+    assert dataset.name == tmp_path.name
+    assert [picture.name for picture in dataset.pictures] == ["a", "b", "c"]
+    for picture in dataset.pictures:
+        assert picture.sha256 == hashlib.sha256(picture.path.read_bytes()).hexdigest()
+
+
+def test_equal_stems_keep_apart(tmp_path: Path) -> None:
+    for file in ("a.png", "a.jpg", "b.png"):
+        write_picture(tmp_path / file)
+    assert [picture.name for picture in open_dataset(str(tmp_path)).pictures] == ["a.jpg", "a.png", "b"]
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.sets(st.from_regex(r"[ab](\.(png|jpg)){1,3}", fullmatch=True), min_size=1))
+def test_names_are_unique_and_stems_where_possible(files: set[str]) -> None:
+    names = unique_names(sorted(files))
+    assert names.keys() == files
+    assert len(set(names.values())) == len(files)
+    stems = [Path(file).stem for file in files]
+    for file, name in names.items():
+        assert name in (Path(file).stem, file)
+        if len(set(stems)) == len(stems):
+            assert name == Path(file).stem
+
+
+def test_fingerprint_follows_content_names_and_preparation_not_the_place(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "same", "other", "renamed")]
+    for folder in folders:
+        folder.mkdir()
+        write_picture(folder / ("y.png" if folder.name == "renamed" else "x.png"), 9 if folder.name == "other" else 0)
+    one, same, other, renamed = (open_dataset(str(folder)) for folder in folders)
+    assert one.fingerprint == same.fingerprint
+    cropped = Dataset(one.name, one.pictures, "centre-crop-256")
+    assert len({one.fingerprint, other.fingerprint, renamed.fingerprint, cropped.fingerprint}) == 4
+    assert len(one.fingerprint) == 16
+
+
+def test_folder_with_the_name_of_a_data_set_is_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "kodak").mkdir()
+    write_picture(tmp_path / "kodak" / "x.png")
+    dataset = open_dataset(str(tmp_path / "kodak"))
+    assert dataset.name == f"kodak-{dataset.fingerprint}"
+
+
+def test_what_is_no_data_set_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no picture"):
+        open_dataset(str(tmp_path))
+    (tmp_path / "file.png").touch()
+    with pytest.raises(UsageError, match="a file"):
+        open_dataset(str(tmp_path / "file.png"))
+    with pytest.raises(UsageError, match="no such folder"):
+        open_dataset(str(tmp_path / "nowhere"))
+    with pytest.raises(UsageError, match="did you mean photos"):
+        open_dataset("fotos")
+    with pytest.raises(UsageError):
+        open_dataset("")
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.integers(1, 60), st.integers(1, 60))
+def test_limit_spreads_evenly_and_keeps_the_order(total: int, n: int) -> None:
+    dataset = numbered(total)
+    limited = limit(dataset, n)
+    if n >= total:
+        assert limited is dataset
+        return
+    assert limited.name == f"numbers[quick look, {n} of {total}]"
+    assert limited.fingerprint != dataset.fingerprint
+    places = [dataset.pictures.index(picture) for picture in limited.pictures]
+    assert len(places) == n
+    assert places[0] == 0
+    gaps = np.diff([*places, total])
+    assert gaps.min() >= 1
+    assert gaps.max() - gaps.min() <= 1
+
+
+def test_limit_zero_takes_all_and_negative_is_refused() -> None:
+    dataset = numbered(5)
+    assert limit(dataset, 0) is dataset
+    with pytest.raises(UsageError):
+        limit(dataset, -1)
+
+
+def test_known_files_missing_or_changed_are_refused(tmp_path: Path) -> None:
+    sha256 = {}
+    for file in ("a.png", "b.png"):
+        write_picture(tmp_path / file)
+        sha256[file] = hashlib.sha256((tmp_path / file).read_bytes()).hexdigest()
+    assert len(known_dataset(tmp_path, "known", sha256, "fetch it").pictures) == 2
+    with (tmp_path / "b.png").open("ab") as stream:
+        stream.write(b"x")
+    with pytest.raises(BenchmarkError, match=r"b\.png .* differs .*fetch it"):
+        known_dataset(tmp_path, "known", sha256, "fetch it")
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(BenchmarkError, match=r"lacks a\.png; fetch it"):
+        known_dataset(tmp_path, "known", sha256, "fetch it")
+
+
+def test_registry_and_folders_need_nothing_heavy() -> None:
+    code = (
+        "import sys, datasets; list(map(datasets.DATASETS.summary, datasets.DATASETS)); "
+        "sys.exit(' '.join({'torch', 'numpy', 'pandas', 'PIL', 'requests', 'rich'} & set(sys.modules)) or 0)"
+    )
+    root = Path(__file__).parents[2]
+    result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert list(DATASETS) == ["photos", "kodak"]
