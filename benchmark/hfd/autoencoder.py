@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.errors import UsageError
+from benchmark.hfd.deterministic import on_one_thread
 from benchmark.hfd.entropy import EntropyModel, ExactEntropyModel
 from benchmark.hfd.exact import ONE
 from benchmark.hfd.transforms import STRIDE, AnalysisTransform, SynthesisTransform, dct_kernels, pad_to_stride
@@ -138,6 +139,7 @@ class FirstStage:
         return torch.tensor([1 + steps / QUALITY_STEPS], device=self.device)
 
     @torch.inference_mode()
+    @on_one_thread()
     def encode(self, x: Tensor, steps: int) -> bytes:
         """The payload of picture x (1, 3, H, W) in [-0.5, 0.5] at a quality in steps of 1/32 level."""
         model, quality = self.model, self._quality(steps)
@@ -152,6 +154,7 @@ class FirstStage:
         return self.coder.scale_of_level(*divmod(steps, QUALITY_STEPS), QUALITY_STEPS)
 
     @torch.inference_mode()
+    @on_one_thread()
     def decode_latents(self, payload: bytes, height: int, width: int, steps: int) -> Tensor:
         """ŷ in units of the picture, (1, M, ⌈H/16⌉, ⌈W/16⌉), of a payload that `encode` wrote."""
         rows, columns = -(-height // STRIDE), -(-width // STRIDE)
@@ -160,6 +163,7 @@ class FirstStage:
         return y_hat.float().to(self.device) / gain
 
     @torch.inference_mode()
+    @on_one_thread()
     def synthesise(self, y_hat: Tensor, height: int, width: int, steps: int) -> Tensor:
         """x̂ of ŷ, (1, 3, H, W) in [-0.5, 0.5], clamped."""
         bias = self.model.interpolate(self.model.synthesis.level_bias, self._quality(steps))

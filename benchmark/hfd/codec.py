@@ -13,7 +13,6 @@ from benchmark.codecs import Image, reject_unknown
 from benchmark.errors import CorruptStream, UsageError
 from benchmark.hfd.autoencoder import FirstStage, quality_steps
 from benchmark.hfd.container import MAX_PIXELS, MAX_SEED, MAX_SIDE, Container, pack, unpack
-from benchmark.hfd.deterministic import independent_of_threads
 from benchmark.hfd.score import (
     SAMPLERS,
     FlowDecoder,
@@ -146,7 +145,7 @@ def _x_hat(first_stage: FirstStage, container: Container) -> torch.Tensor:
 
 def _open_first_stage(path: str | None, device: torch.device) -> tuple[FirstStage, str]:
     model, identity = load_autoencoder(Path(path) if path else SHIPPED / FIRST_STAGE_FILE)
-    return FirstStage(independent_of_threads(model), device), identity
+    return FirstStage(model, device), identity
 
 
 MSE_SETTINGS = {"model": "small", "first_stage": "a weights file"}

@@ -250,8 +250,10 @@ class ExactEntropyModel:
 
     def decode(self, stream: bytes, height: int, width: int, log2_scale: Tensor) -> Tensor:
         """ŷ of a picture with height×width latents, (1, M, h, w): integers in units of 1/ONE step, float64."""
+        latents = self.slices[-1][1] * height * width
         coder = RansDecoder()
-        coder.set_stream(stream)
+        # The coder does not watch the end of its stream; zeros there keep a forged one from reading beyond it.
+        coder.set_stream(stream + bytes(8 * (latents + 1024)))
         z_shape = (1, self.hyper_channels, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
         channel = torch.arange(self.hyper_channels)[None, :, None, None].expand(z_shape)
         z = _get(coder, channel, self.factorised).reshape(z_shape)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from benchmark.hfd import flow
 from benchmark.hfd.autoencoder import QUALITY_STEPS
-from benchmark.hfd.deterministic import independent_of_threads
+from benchmark.hfd.deterministic import on_one_thread
 from benchmark.hfd.noise import gaussian_noise
 from benchmark.hfd.unet import UNet, UNetConfig
 from benchmark.hfd.weights import fill, from_json, read_weights
@@ -72,6 +72,7 @@ class FlowDecoder:
         self.settings = settings
 
     @torch.inference_mode()
+    @on_one_thread()
     def sample(self, x_hat: Tensor, quality_steps: int, seed: int) -> Tensor:
         """x̂ (1, 3, H, W) in [-0.5, 0.5] -> a picture of the same shape, clamped to that range."""
         height, width = x_hat.shape[-2:]
@@ -94,16 +95,12 @@ class FlowDecoder:
 
 
 def load_score_network(path: Path, kind: str) -> tuple[ScoreNetwork, dict[str, Any], str]:
-    """The network in `path`, its configuration ("unet", "levels", "kappa", …) and its identity.
-
-    In evaluation mode, its results independent of the number of threads.
-    """
+    """The network in `path`, its configuration ("unet", "levels", "kappa", …) and its identity."""
     tensors, configuration, identity = read_weights(path, kind)
     unet = UNetConfig(**from_json(configuration["unet"]))
     network = ScoreNetwork(unet, int(configuration["levels"]))
     fill(network, tensors, path)
-    network = independent_of_threads(network.eval().requires_grad_(False))
-    return network, configuration, identity
+    return network.eval().requires_grad_(False), configuration, identity
 
 
 def picture_to_tensor(image: "np.typing.NDArray[np.uint8]") -> Tensor:

@@ -1,0 +1,198 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from benchmark.errors import BenchmarkError, CorruptStream, UsageError
+from benchmark.hfd.codec import HfdCodec, MseCodec, hfd, mse
+from benchmark.hfd.container import pack, unpack
+from benchmark.hfd.weights import SHIPPED
+
+
+@pytest.fixture(scope="module")
+def tiny_mse(first_stage_file: Path) -> MseCodec:
+    return mse("cpu", first_stage=str(first_stage_file))
+
+
+@pytest.fixture(scope="module")
+def tiny_hfd(first_stage_file: Path, flow_file: Path) -> HfdCodec:
+    return hfd("cpu", first_stage=str(first_stage_file), weights=str(flow_file))
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return float(10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2)))
+
+
+def test_same_payload_and_small_container(tiny_mse: MseCodec, tiny_hfd: HfdCodec, picture: np.ndarray) -> None:
+    for quality in tiny_mse.qualities:
+        streams = [codec.encode(picture, quality) for codec in (tiny_mse, tiny_hfd)]
+        payloads = [unpack(stream).payload for stream in streams]
+        assert payloads[0] == payloads[1]
+        assert all(len(stream) - len(payloads[0]) <= 24 for stream in streams)
+
+
+def test_more_bits_at_higher_quality(tiny_mse: MseCodec, picture: np.ndarray) -> None:
+    streams = [tiny_mse.encode(picture, quality) for quality in (1, 1.5, 2, 2.5, 3)]
+    sizes = [len(stream) for stream in streams]
+    assert sizes == sorted(sizes)
+    fidelity = [psnr(picture, tiny_mse.decode(stream)) for stream in streams]
+    assert fidelity == sorted(fidelity)
+    assert fidelity[-1] > 25
+
+
+@given(st.integers(1, 70), st.integers(1, 70), st.floats(1, 3), st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_size(tiny_hfd: HfdCodec, height: int, width: int, quality: float, seed: int) -> None:
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    decoded = tiny_hfd.decode(tiny_hfd.encode(image, quality))
+    assert decoded.shape == image.shape
+    assert decoded.dtype == np.uint8
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_flat_pictures(tiny_mse: MseCodec, value: int) -> None:
+    image = np.full((64, 96, 3), value, dtype=np.uint8)
+    decoded = tiny_mse.decode(tiny_mse.encode(image, 3))
+    assert np.abs(decoded.astype(int) - value).mean() < 8
+
+
+def test_decoder_seed(tiny_hfd: HfdCodec, picture: np.ndarray) -> None:
+    stream = tiny_hfd.encode(picture, 2)
+    first = tiny_hfd.decode(stream)
+    assert np.array_equal(first, tiny_hfd.decode(stream))
+    assert np.array_equal(first, tiny_hfd.decode(stream, seed=0))
+    assert not np.array_equal(first, tiny_hfd.decode(stream, seed=1))
+
+
+def test_seed_of_the_stream(first_stage_file: Path, flow_file: Path, tiny_hfd: HfdCodec, picture: np.ndarray) -> None:
+    other = hfd("cpu", first_stage=str(first_stage_file), weights=str(flow_file), seed="300")
+    stream = other.encode(picture, 2)
+    assert unpack(stream).seed == 300
+    assert np.array_equal(tiny_hfd.decode(stream), tiny_hfd.decode(stream, seed=300))
+
+
+def test_latents_are_exact_without_onednn_and_on_any_thread_count(tiny_mse: MseCodec, picture: np.ndarray) -> None:
+    stage = tiny_mse.first_stage
+    payload = unpack(tiny_mse.encode(picture, 2)).payload
+    expected = stage.decode_latents(payload, *picture.shape[:2], 32)
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            with torch.backends.mkldnn.flags(enabled=False):
+                assert torch.equal(stage.decode_latents(payload, *picture.shape[:2], 32), expected)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_encoder_knows_what_the_decoder_will_have(tiny_mse: MseCodec, picture: np.ndarray) -> None:
+    stage = tiny_mse.first_stage
+    generator = torch.Generator().manual_seed(0)
+    y = torch.randn(1, 60, 5, 6, generator=generator) * 4
+    z = torch.round(torch.randn(1, 4, 2, 2, generator=generator) * 3).double()
+    scales = stage.coder.scale_of_level(1, 7, 32)
+    stream, y_hat = stage.coder.encode(y, z, scales)
+    assert torch.equal(stage.coder.decode(stream, 5, 6, scales), y_hat)
+    assert float((y_hat / 1024 - y).abs().median()) <= 0.5
+
+
+def test_bits_close_to_the_estimate(tiny_mse: MseCodec) -> None:
+    generator = np.random.default_rng(0)
+    image = generator.integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    model = tiny_mse.first_stage.model
+    x = torch.from_numpy(image.transpose(2, 0, 1))[None].float() / 255 - 0.5
+    with torch.no_grad():
+        _, bpp = model(x, torch.tensor([3.0]))
+    payload = unpack(tiny_mse.encode(image, 3)).payload
+    assert len(payload) * 8 / 256**2 == pytest.approx(float(bpp), rel=0.01)
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_forged_payloads_never_crash(tiny_mse: MseCodec, picture: np.ndarray, data: st.DataObject) -> None:
+    """With the checksum made to fit, a picture of the right size or a clear refusal."""
+    container = unpack(tiny_mse.encode(picture, 2))
+    payload = bytearray(container.payload)
+    for _ in range(data.draw(st.integers(1, 5))):
+        payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(payload)))
+    forged = pack(type(container)(**{**container.__dict__, "payload": bytes(payload[:cut])}))
+    try:
+        assert tiny_mse.decode(forged).shape == picture.shape
+    except CorruptStream:
+        pass
+
+
+def test_refusals(tiny_mse: MseCodec, tiny_hfd: HfdCodec, picture: np.ndarray) -> None:
+    stream = tiny_mse.encode(picture, 1)
+    with pytest.raises(CorruptStream, match="--codec mse"):
+        tiny_hfd.decode(stream)
+    with pytest.raises(CorruptStream, match="CRC"):
+        tiny_mse.decode(stream[:-1])
+    container = unpack(stream)
+    foreign = pack(type(container)(**{**container.__dict__, "weights": b"\0\0\0\0"}))
+    with pytest.raises(CorruptStream, match="weights 00000000"):
+        tiny_mse.decode(foreign)
+    for quality in (0.5, 3.1, float("nan")):
+        with pytest.raises(UsageError, match="quality"):
+            tiny_mse.encode(picture, quality)
+
+
+@pytest.mark.parametrize(
+    ("settings_", "words"),
+    [
+        ({"stepz": "3"}, "no setting 'stepz'"),
+        ({"steps": "0"}, "steps is a whole number from 1"),
+        ({"steps": "two"}, "steps"),
+        ({"noise": "3"}, "noise"),
+        ({"sampler": "rk4"}, "euler, heun"),
+        ({"seed": "-1"}, "seed"),
+        ({"first_stage": "nowhere.safetensors"}, "no weights at nowhere"),
+    ],
+)
+def test_settings_are_checked(settings_: dict[str, str], words: str, first_stage_file: Path, flow_file: Path) -> None:
+    given_ = {"first_stage": str(first_stage_file), "weights": str(flow_file), **settings_}
+    with pytest.raises(BenchmarkError, match=words):
+        hfd("cpu", **given_)
+
+
+def test_decoder_of_another_first_stage_is_refused(flow_file: Path) -> None:
+    with pytest.raises(UsageError, match="was trained on the first stage"):
+        hfd("cpu", weights=str(flow_file))
+
+
+def test_shipped_codec_in_another_process_directory_and_thread_count(tmp_path: Path) -> None:
+    """The bytes alone, in a fresh process on one thread, give the picture that this process gives on two."""
+    photo = next((Path(__file__).parents[2] / "datasets" / "photos").glob("*otters.png"))
+    root = Path(__file__).parents[2]
+    code = (
+        "import sys, numpy as np, torch; from PIL import Image; from pathlib import Path; "
+        "from benchmark.hfd.codec import hfd, mse; torch.set_num_threads(int(sys.argv[1])); "
+        "image = np.asarray(Image.open(sys.argv[2]))[100:357, 50:350]; codecs = [mse('cpu'), hfd('cpu')]; "
+        "names = [Path(sys.argv[3]) / n for n in ('mse', 'hfd')]; "
+        "[n.exists() or n.write_bytes(c.encode(image, 2)) for n, c in zip(names, codecs)]; "
+        "np.save(Path(sys.argv[3]) / sys.argv[4], np.stack([c.decode(n.read_bytes()) for n, c in zip(names, codecs)]))"
+    )
+    for threads in ("2", "1"):
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code, threads, str(photo), str(tmp_path), f"{threads}.npy"],
+            check=True,
+            cwd=tmp_path if threads == "1" else root,
+            env={"PYTHONPATH": str(root), "OMP_NUM_THREADS": threads, "PATH": ""},
+        )
+    one, two = np.load(tmp_path / "1.npy"), np.load(tmp_path / "2.npy")
+    assert np.array_equal(one, two)
+    original = np.asarray(__import__("PIL.Image").Image.open(photo))[100:357, 50:350]
+    assert psnr(original, one[0]) > 25
+    assert psnr(original, one[1]) > psnr(original, one[0]) - 3.5
+
+
+def test_shipped_weights_are_there_with_their_cards() -> None:
+    for name in ("first-stage-small", "flow-small"):
+        assert (SHIPPED / f"{name}.safetensors").is_file()
+        assert (SHIPPED / f"{name}.md").is_file()

@@ -1,0 +1,90 @@
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmark.errors import BenchmarkError, CorruptStream
+from benchmark.hfd.container import DECODERS, MAX_SEED, Container, codec_of, pack, unpack
+
+
+def example(**changes: object) -> Container:
+    fields = {
+        "decoder": "flow",
+        "height": 512,
+        "width": 768,
+        "quality_steps": 64,
+        "seed": 3,
+        "weights": b"\x01\x02\x03\x04",
+        "payload": bytes(range(200)),
+    }
+    return Container(**(fields | changes))  # type: ignore[arg-type]
+
+
+containers = st.builds(
+    Container,
+    decoder=st.sampled_from(DECODERS),
+    height=st.integers(1, 4096),
+    width=st.integers(1, 65535),
+    quality_steps=st.integers(0, 255),
+    seed=st.integers(0, MAX_SEED),
+    weights=st.binary(min_size=4, max_size=4),
+    payload=st.binary(max_size=300),
+)
+
+
+@given(containers)
+def test_round_trip_within_24_bytes(container: Container) -> None:
+    data = pack(container)
+    assert unpack(data) == container
+    assert len(data) - len(container.payload) <= 24
+
+
+def test_overhead_at_the_largest_side_and_seed() -> None:
+    container = example(height=65535, width=4000, seed=MAX_SEED, payload=bytes(2**21 - 1))
+    assert len(pack(container)) - len(container.payload) <= 24
+    assert len(pack(example())) - 200 == 20
+
+
+@given(st.data())
+@settings(max_examples=200)
+def test_damage_is_noticed(data: st.DataObject) -> None:
+    whole = pack(example())
+    position = data.draw(st.integers(0, len(whole) - 1))
+    flipped = bytearray(whole)
+    flipped[position] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(CorruptStream):
+        unpack(bytes(flipped))
+    with pytest.raises(CorruptStream):
+        unpack(whole[:position])
+
+
+@given(st.binary(max_size=100))
+def test_foreign_bytes(data: bytes) -> None:
+    with pytest.raises(CorruptStream):
+        unpack(data)
+
+
+@given(st.binary(max_size=60))
+def test_any_header_with_a_fitting_checksum_is_read_or_refused(header: bytes) -> None:
+    body = b"HFD\x11" + header
+    try:
+        container = unpack(body + zlib.crc32(body).to_bytes(4, "big"))
+    except CorruptStream:
+        return
+    assert container.height * container.width <= 2**28
+
+
+def test_absurd_sizes_are_refused() -> None:
+    with pytest.raises(BenchmarkError, match="too large"):
+        pack(example(height=65535, width=65535))
+    with pytest.raises(BenchmarkError, match="too large"):
+        pack(example(height=70000, width=1))
+    with pytest.raises(BenchmarkError, match="seed"):
+        pack(example(seed=MAX_SEED + 1))
+
+
+def test_codec_of() -> None:
+    assert codec_of(pack(example(decoder="mse"))) == "mse"
+    assert codec_of(pack(example())) == "hfd:decoder=flow"
+    assert codec_of(b"\x89PNG") is None
