@@ -1,0 +1,55 @@
+"""PSNR, per image. Without torch, so that a run of a classical codec with PSNR alone starts at once."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.codecs import Image
+from benchmark.errors import Undefined
+from benchmark.metrics import MetricInfo, metric_info
+from benchmark.metrics.pairs import check_pair, check_picture
+
+PEAK = 255.0
+
+
+def mean_squared_error(original: Image, reconstruction: Image) -> float:
+    """Mean over pixels and all three channels of the squared difference, in grey levels²; exact in float64."""
+    difference = np.subtract(original, reconstruction, dtype=np.int16).ravel().astype(np.float64)
+    return float(difference @ difference) / difference.size
+
+
+def psnr_from_mse(mse: float) -> float:
+    """10·log10(255² / mse), in dB; infinite for 0."""
+    return math.inf if mse == 0 else 10 * math.log10(PEAK**2 / mse)
+
+
+def mse_from_psnr(psnr: float) -> float:
+    """The inverse of `psnr_from_mse`: with it the PSNR of the mean MSE comes from the PSNR of each image."""
+    return float(PEAK**2 * 10 ** (-psnr / 10))
+
+
+@dataclass(frozen=True)
+class Psnr:
+    """Peak signal-to-noise ratio, peak 255."""
+
+    info: MetricInfo
+    protocol: str = "psnr/rgb/uint8/mean-of-db"
+
+    def prepare(self, original: Image) -> Image:
+        """The original itself."""
+        check_picture(original)
+        return original
+
+    def compare(self, prepared: Image, reconstruction: Image) -> float:
+        """In dB. Raises Undefined if the pictures are identical: JSON has no infinity."""
+        check_pair((prepared.shape[0], prepared.shape[1]), reconstruction)
+        mse = mean_squared_error(prepared, reconstruction)
+        if mse == 0:
+            raise Undefined("the pictures are identical: PSNR is infinite")
+        return psnr_from_mse(mse)
+
+
+def make_psnr(patches: str | None, device: str) -> Psnr:
+    """Entry of METRICS. Neither argument matters."""
+    return Psnr(metric_info("psnr"))

@@ -1,0 +1,57 @@
+"""Where the patches of a picture lie that metrics of sets look at. A picture too small for a patch has none.
+
+`patch256-hific`: non-overlapping crops of 256x256 from the top left corner, then those of a grid shifted by 128 in both
+directions, one row and one column fewer (HiFiC, https://arxiv.org/abs/2006.09965, appendix). `patch128-hific`: the same
+with 128 and 64, for small sets. `patch256-nc`: the shifted grid takes all that fits, as in NeuralCompression,
+`neuralcompression/metrics/_update_patch_fid.py`. `whole`: the picture itself.
+"""
+
+from collections.abc import Iterator
+
+from benchmark.codecs import Image
+from benchmark.errors import UsageError
+
+Box = tuple[int, int, int, int]
+"""top, left, height, width"""
+
+
+def boxes(rule: str, height: int, width: int) -> list[Box]:
+    """The patches of a picture, in order, all inside it. Raises UsageError on an unknown rule."""
+    match rule:
+        case "patch256-hific":
+            return _hific(256, height, width)
+        case "patch128-hific":
+            return _hific(128, height, width)
+        case "patch256-nc":
+            return _neural_compression(256, height, width)
+        case "whole":
+            return [(0, 0, height, width)]
+    raise UsageError(f"no patch rule is named {rule!r}")
+
+
+def cut(rule: str, image: Image) -> list[Image]:
+    """The patches of `image` as views, each (height, width, 3) uint8. Raises UsageError on an unknown rule."""
+    return [
+        image[top : top + height, left : left + width]
+        for top, left, height, width in boxes(rule, image.shape[0], image.shape[1])
+    ]
+
+
+def _hific(size: int, height: int, width: int) -> list[Box]:
+    rows, columns = height // size, width // size
+    return [*_grid(size, 0, rows, columns), *_grid(size, size // 2, rows - 1, columns - 1)]
+
+
+def _neural_compression(size: int, height: int, width: int) -> list[Box]:
+    shift = size // 2
+    first = list(_grid(size, 0, height // size, width // size))
+    if min(height, width) < size + shift:
+        return first
+    return [*first, *_grid(size, shift, (height - shift) // size, (width - shift) // size)]
+
+
+def _grid(size: int, start: int, rows: int, columns: int) -> Iterator[Box]:
+    """rows·columns squares from (start, start) on, row by row; none if either is below 1."""
+    for row in range(rows):
+        for column in range(columns):
+            yield start + row * size, start + column * size, size, size

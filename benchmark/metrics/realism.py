@@ -1,0 +1,125 @@
+"""Metrics of sets: features of patches (`patches`, `extractors`) and a distance between two sets of them
+(`distribution`).
+
+fid and kid mean torch-fidelity's `inception-v3-compat` and nothing else. Over EfficientNet-Lite0 the same distances are
+called fd-effnet and kd-effnet. Opening a metric loads no network, so stored features can be compared without one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.codecs import Image
+from benchmark.metrics import MetricInfo, distribution, metric_info
+from benchmark.metrics.pairs import check_picture
+from benchmark.metrics.patches import cut
+
+Features = npt.NDArray[np.floating[Any]]
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What features are: the network, its number of features, and how a patch is resized for it."""
+
+    network: str
+    dimension: int
+    resizing: str
+
+
+EFFICIENTNET = Extraction("efficientnet-lite0", 1280, "bilinear-antialias")
+INCEPTION = Extraction("inception-v3-compat", 2048, "tf1-bilinear")
+
+
+@dataclass(frozen=True)
+class Distance:
+    """A distance between two sets, the same with each image left out, and what a protocol calls its estimator."""
+
+    estimator: str
+    whole: Callable[[Sequence[Features], Sequence[Features]], float]
+    leave_one_out: Callable[[Sequence[Features], Sequence[Features]], Values]
+
+
+# The Fréchet distance has but one estimator, which needs no name.
+FRECHET = Distance("", distribution.frechet_distance, distribution.frechet_leave_one_out)
+KERNEL = Distance("/mmd2-unbiased-all-patches", distribution.kernel_distance, distribution.kernel_leave_one_out)
+PAIRED_KERNEL = Distance(
+    "/mmd2-u-statistic-all-patches", distribution.paired_kernel_distance, distribution.paired_kernel_leave_one_out
+)
+
+
+@dataclass(frozen=True)
+class FeatureDistance:
+    """A SetMetric: `distance` over the features that `extraction` finds in the patches of `info.patches`."""
+
+    info: MetricInfo
+    rule: str
+    extraction: Extraction
+    statistic: Distance
+    device: str
+    protocol: str = field(init=False)
+    feature_key: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        base = self.info.name.partition("@")[0]
+        network, resizing = self.extraction.network, self.extraction.resizing
+        object.__setattr__(self, "protocol", f"{base}/{self.rule}/{network}/{resizing}{self.statistic.estimator}")
+        object.__setattr__(self, "feature_key", f"{network}.{self.rule}")
+
+    def load(self) -> None:
+        """Loads the network. Raises BenchmarkError if its weights are not there."""
+        from benchmark.metrics.extractors import load_extractor
+
+        load_extractor(self.extraction.network, self.device)
+
+    def features(self, image: Image) -> npt.NDArray[np.float32]:
+        """(n_patches, dimension); (0, dimension) if the picture is too small for a patch."""
+        from benchmark.metrics.extractors import extract, load_extractor
+
+        check_picture(image)
+        patches = cut(self.rule, image)
+        if not patches:
+            return np.empty((0, self.extraction.dimension), dtype=np.float32)
+        return extract(load_extractor(self.extraction.network, self.device), patches, self.device)
+
+    def distance(self, originals: Sequence[Features], reconstructions: Sequence[Features]) -> float:
+        """In float64. Raises Undefined on too few patches."""
+        return self.statistic.whole(originals, reconstructions)
+
+    def leave_one_out(self, originals: Sequence[Features], reconstructions: Sequence[Features]) -> Values:
+        """(n_images,); NaN for an image without patches. Raises Undefined on too few patches."""
+        return self.statistic.leave_one_out(originals, reconstructions)
+
+
+def make_fd_effnet(patches: str | None, device: str) -> FeatureDistance:
+    """Entry of METRICS."""
+    return _make("fd-effnet", patches, EFFICIENTNET, FRECHET, device)
+
+
+def make_kd_effnet(patches: str | None, device: str) -> FeatureDistance:
+    """Entry of METRICS."""
+    return _make("kd-effnet", patches, EFFICIENTNET, KERNEL, device)
+
+
+def make_kd_effnet_paired(patches: str | None, device: str) -> FeatureDistance:
+    """Entry of METRICS."""
+    return _make("kd-effnet-paired", patches, EFFICIENTNET, PAIRED_KERNEL, device)
+
+
+def make_fid(patches: str | None, device: str) -> FeatureDistance:
+    """Entry of METRICS."""
+    return _make("fid", patches, INCEPTION, FRECHET, device)
+
+
+def make_kid(patches: str | None, device: str) -> FeatureDistance:
+    """Entry of METRICS."""
+    return _make("kid", patches, INCEPTION, KERNEL, device)
+
+
+def _make(name: str, patches: str | None, extraction: Extraction, statistic: Distance, device: str) -> FeatureDistance:
+    info = metric_info(name if patches is None else f"{name}@{patches}")
+    assert info.patches is not None
+    return FeatureDistance(info, info.patches, extraction, statistic, device)

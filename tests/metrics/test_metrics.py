@@ -1,0 +1,81 @@
+import subprocess
+import sys
+
+import pytest
+
+from benchmark.errors import UsageError
+from benchmark.metrics import (
+    DEFAULT_METRICS,
+    METRICS,
+    PATCH_RULES,
+    ImageMetric,
+    SetMetric,
+    metric_info,
+    open_metric,
+    parse_metric,
+)
+
+
+@pytest.mark.parametrize("name", list(METRICS))
+def test_every_metric_opens_and_says_what_it_is(name: str) -> None:
+    metric = open_metric(name)
+    assert metric.info == metric_info(name)
+    assert metric.protocol.startswith(f"{name}/")
+    assert isinstance(metric, ImageMetric if metric.info.kind == "image" else SetMetric)
+
+
+def test_direction_unit_and_kind_are_known_without_opening() -> None:
+    assert {name for name in METRICS if metric_info(name).higher_is_better} == {"psnr", "ms_ssim"}
+    assert {name for name in METRICS if metric_info(name).kind == "image"} == {"psnr", "ms_ssim", "lpips"}
+    assert metric_info("psnr").unit == "dB"
+    assert set(DEFAULT_METRICS) <= set(METRICS)
+
+
+def test_patches_follow_the_name() -> None:
+    assert parse_metric("fd-effnet") == ("fd-effnet", None)
+    assert parse_metric("fid@whole") == ("fid", "whole")
+    info = metric_info("fd-effnet@patch256-hific")
+    assert (info.name, info.patches, info.default_patches) == (
+        "fd-effnet@patch256-hific",
+        "patch256-hific",
+        "patch128-hific",
+    )
+
+
+def test_a_rule_is_part_of_protocol_and_features() -> None:
+    metrics = [open_metric(f"fd-effnet@{rule}") for rule in PATCH_RULES]
+    assert len({metric.protocol for metric in metrics}) == len(PATCH_RULES)
+    bare, asked = open_metric("fd-effnet"), open_metric("fd-effnet@patch128-hific")
+    assert bare.protocol == asked.protocol == "fd-effnet/patch128-hific/efficientnet-lite0/bilinear-antialias"
+    kernel = open_metric("kd-effnet")
+    assert isinstance(bare, SetMetric)
+    assert isinstance(kernel, SetMetric)
+    assert bare.feature_key == kernel.feature_key
+    assert bare.protocol != kernel.protocol
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("pnsr", "did you mean psnr"),
+        ("psnr@whole", "compares whole pictures"),
+        ("fid@", "no patch rule"),
+        ("fid@patch64", "patch256-hific"),
+        ("", "no metric"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error(name: str, part: str) -> None:
+    with pytest.raises(UsageError, match=part):
+        metric_info(name)
+    with pytest.raises(UsageError, match=part):
+        open_metric(name)
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
+    code = (
+        "import sys; from benchmark.metrics import METRICS, metric_info, open_metric; "
+        "[metric_info(name) for name in METRICS]; open_metric('psnr'); open_metric('fd-effnet'); open_metric('kid'); "
+        "print(sorted({'torch', 'scipy', 'lpips', 'pandas'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
