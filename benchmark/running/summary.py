@@ -1,0 +1,381 @@
+"""From the trials of a run to summary.csv: one row a value, each with its standard error and interval over images.
+
+Needs the run folder alone: per-image metrics come from trials.jsonl, metrics of sets from the stored features.
+"""
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,import-untyped]  # has no hints
+
+from benchmark.errors import BenchmarkError, NotComparable, Undefined
+from benchmark.metrics import SetMetric, open_metric
+from benchmark.results import Manifest, MetricRecord, RunFolder, Trial, quality_name
+from benchmark.statistics.intervals import (
+    Estimate,
+    function_of_means_estimate,
+    jackknife_estimate,
+    mean_estimate,
+    t_estimate,
+)
+
+if TYPE_CHECKING:
+    import pandas
+
+COLUMNS = (
+    "dataset",
+    "codec",
+    "quality",
+    "metric",
+    "protocol",
+    "value",
+    "stderr",
+    "ci_low",
+    "ci_high",
+    "stderr_seed",
+    "n_images",
+    "n_patches",
+    "aggregation",
+    "unit",
+    "higher_is_better",
+)
+
+MEAN = "mean over images"
+TOTAL = "total bits / total pixels"  # of bpp
+MEAN_MSE = "of the mean MSE"  # of psnr
+SET = "set"
+HEADLINES = (MEAN, SET)
+"""The aggregations that curves and tables show: a summary has one of them for each metric."""
+
+BPP = MetricRecord(
+    protocol="bpp/whole-byte-string/original-pixels",
+    unit="bits per pixel",
+    higher_is_better=False,
+    kind="image",
+    feature_key=None,
+)
+
+_MOST_THREADS = 4  # each holds the features of two sets in float64: 0.6 GB for 28,650 patches of 1280 numbers
+
+Matrix = npt.NDArray[np.float64]
+Features = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The trials of one codec at one quality, in the data set's order."""
+
+    codec: str
+    quality: float
+    trials: tuple[Trial, ...]
+
+    def __str__(self) -> str:
+        return f"{self.codec} at quality {quality_name(self.quality)}"
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A value of a group. estimate: None if there is none. per_seed: its values, one a decoder seed."""
+
+    aggregation: str
+    estimate: Estimate | None
+    per_seed: tuple[float, ...] = ()
+    n_images: int = 0
+    n_patches: int | None = None
+
+
+def write_summary(folder: RunFolder) -> "pandas.DataFrame":
+    """Writes summary.csv of the run `folder` atomically and returns it; the columns are COLUMNS.
+
+    A row is over the images whose trials succeeded and have a value; n_images counts them, `coverage_notes` names the
+    others. Where none has one, the row stays, with n_images 0 and no value. With several decoder seeds the value is
+    the mean over them, an image counts if it has a value at every seed, the standard error is that of the seeds'
+    mean over images, and stderr_seed is the standard deviation of the per-seed values over √(number of seeds).
+    stderr and interval are missing for a single image. Aggregations: "mean over images" and "set" for the headline,
+    "total bits / total pixels" for bpp and "of the mean MSE" for psnr besides. Raises NotComparable if a metric of
+    sets has another protocol now than the run was measured with, and BenchmarkError if features are missing.
+    """
+    import pandas
+
+    manifest = folder.manifest
+    dataset = dataset_label(manifest)
+    groups = list(_groups(manifest, folder.trials()))
+    of_sets = _of_all_sets(folder, groups)
+    rows: list[list[object]] = []
+    for index, group in enumerate(groups):
+        for name, record in {"bpp": BPP, **manifest.metrics}.items():
+            if record.kind == "set":
+                values = [of_sets[index, name]]
+            elif name == "bpp":
+                values = _of_the_rate(group)
+            else:
+                values = _of_the_images(group, name)
+            for value in values:
+                rows.append([dataset, group.codec, group.quality, name, record.protocol, *_cells(value)])
+                rows[-1] += [record.unit, record.higher_is_better]
+    frame = _typed(pandas.DataFrame(rows, columns=list(COLUMNS)))
+    folder.write_bytes(folder.summary_path, frame.to_csv(index=False, lineterminator="\n").encode())
+    return frame
+
+
+def read_summary(path: Path) -> "pandas.DataFrame":
+    """The summary at `path`, a run folder or a CSV file, equal to what `write_summary` returned.
+
+    Raises BenchmarkError if there is none, or if it is no summary.
+    """
+    import pandas
+
+    file = path / "summary.csv" if path.is_dir() else path
+    try:
+        # Only an empty cell is a missing value: a codec may be called "null".
+        frame = pandas.read_csv(file, float_precision="round_trip", keep_default_na=False, na_values=_MISSING)
+    except FileNotFoundError:
+        raise BenchmarkError(f"{file}: there is no summary; a run writes it at its end") from None
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        raise BenchmarkError(f"{file}: no summary can be read: {str(error).splitlines()[0]}") from None
+    if tuple(frame.columns) != COLUMNS:
+        raise BenchmarkError(f"{file}: no summary: its columns must be {','.join(COLUMNS)}")
+    try:
+        return _typed(frame)
+    except (TypeError, ValueError) as error:
+        raise BenchmarkError(f"{file}: no summary: {str(error).splitlines()[0]}") from None
+
+
+def coverage_notes(folder: RunFolder) -> list[str]:
+    """What the summary's values leave out, a line each: failed trials, missing values, points over unequal images."""
+    groups = list(_groups(folder.manifest, folder.trials()))
+    notes: list[str] = []
+    for group in groups:
+        failed = {trial.image: trial.error for trial in group.trials if trial.error is not None}
+        if failed:
+            count = len({trial.image for trial in group.trials})
+            notes.append(f"{group}: {len(failed)} of {count} images failed; {_first(failed)}")
+    for name, record in {"bpp": BPP, **folder.manifest.metrics}.items():
+        reasons = {
+            trial.image: trial.reasons[name]
+            for group in groups
+            for trial in group.trials
+            if trial.error is None and name in trial.reasons
+        }
+        if reasons:
+            notes.append(f"{name}: no value for {len(reasons)} images; {_first(reasons)}")
+        images = [frozenset(_images(group, name, record.kind)) for group in groups]
+        if len(set(images)) > 1:
+            fewest = min(range(len(groups)), key=lambda index: len(images[index]))
+            counts = f"{len(images[fewest])} of {len(frozenset().union(*images))}"
+            notes.append(f"{name}: the points are not all over the same images; {groups[fewest]} has {counts}")
+    return notes
+
+
+def dataset_label(manifest: Manifest) -> str:
+    """The data set's name and 8 digits of its fingerprint: "photos[quick look, 8 of 24] 1a2b3c4d"."""
+    return f"{manifest.dataset.name} {manifest.dataset.fingerprint[:8]}"
+
+
+# Which trials stand in a row
+
+
+def _groups(manifest: Manifest, trials: Sequence[Trial]) -> Iterator[_Group]:
+    """By codec and quality, in the manifest's order, what it does not name at the end."""
+    place = {picture.name: index for index, picture in enumerate(manifest.dataset.pictures)}
+    grouped: dict[tuple[str, float], list[Trial]] = {
+        (codec, quality): [] for codec, record in manifest.codecs.items() for quality in record.qualities
+    }
+    for trial in trials:
+        grouped.setdefault((trial.codec, trial.quality), []).append(trial)
+    for (codec, quality), group in grouped.items():
+        if group:
+            yield _Group(codec, quality, tuple(sorted(group, key=lambda t: place.get(t.image, len(place)))))
+
+
+def _by_seed(group: _Group) -> dict[int | None, dict[str, Trial]]:
+    """Decoder seed -> image -> trial, of the trials that succeeded."""
+    seeds: dict[int | None, dict[str, Trial]] = {}
+    for trial in group.trials:
+        if trial.error is None:
+            seeds.setdefault(trial.decoder_seed, {})[trial.image] = trial
+    return dict(sorted(seeds.items(), key=lambda item: -1 if item[0] is None else item[0]))
+
+
+def _images(group: _Group, metric: str, kind: str) -> list[str]:
+    """The images that have a value of `metric` at every decoder seed."""
+    seeds = _by_seed(group)
+    return [
+        image
+        for image in next(iter(seeds.values()), {})
+        if all(image in trials and _has(trials[image], metric, kind) for trials in seeds.values())
+    ]
+
+
+def _has(trial: Trial, metric: str, kind: str) -> bool:
+    if metric == "bpp":
+        return None not in (trial.bpp, trial.bytes, trial.height, trial.width)
+    if kind == "set":
+        return metric not in trial.reasons
+    return trial.metrics.get(metric) is not None
+
+
+# Values of one codec at one quality
+
+
+def _of_the_rate(group: _Group) -> list[_Value]:
+    images = _images(group, "bpp", "image")
+    chosen = [[trials[image] for image in images] for trials in _by_seed(group).values()]
+    bpp = np.array([[trial.bpp for trial in row] for row in chosen], dtype=np.float64)
+    bits = np.array([[8 * (trial.bytes or 0) for trial in row] for row in chosen], dtype=np.float64)
+    pixels = np.array([[(trial.height or 0) * (trial.width or 0) for trial in row] for row in chosen], dtype=np.float64)
+    total = _Value(TOTAL, None)
+    if images:
+        # Every decoder seed reads the same bits, so the first row is all of them.
+        estimate = function_of_means_estimate(np.divide, bits[0], pixels[0])
+        total = _Value(TOTAL, estimate, tuple(bits.sum(axis=1) / pixels.sum(axis=1)), len(images))
+    return [_mean(bpp, len(images)), total]
+
+
+def _of_the_images(group: _Group, metric: str) -> list[_Value]:
+    images = _images(group, metric, "image")
+    matrix = np.array(
+        [[trials[image].metrics[metric] for image in images] for trials in _by_seed(group).values()], dtype=np.float64
+    )
+    values = [_mean(matrix, len(images))]
+    if metric == "psnr":
+        values.append(_psnr_of_the_mean_error(matrix, len(images)))
+    return values
+
+
+def _mean(matrix: Matrix, n_images: int) -> _Value:
+    """matrix: (seeds, images)."""
+    if not n_images:
+        return _Value(MEAN, None)
+    return _Value(MEAN, mean_estimate(matrix.mean(axis=0)), tuple(matrix.mean(axis=1)), n_images)
+
+
+def _psnr_of_the_mean_error(psnr: Matrix, n_images: int) -> _Value:
+    """psnr: (seeds, images), in dB. 10·log10(255² / mean over images of the MSE), for each seed; then their mean."""
+    if not n_images:
+        return _Value(MEAN_MSE, None)
+    error = 10 ** (-psnr / 10)  # MSE over 255²; the peak cancels
+    estimate = function_of_means_estimate(
+        lambda *means: np.mean([-10 * np.log10(mean) for mean in means], axis=0), *error
+    )
+    return _Value(MEAN_MSE, estimate, tuple(-10 * np.log10(error.mean(axis=1))), n_images)
+
+
+class _Originals:
+    """The originals' features, each read once."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._read: dict[tuple[str, str], Features] = {}
+
+    def __call__(self, feature_key: str, image: str) -> Features:
+        key = (feature_key, image)
+        if key not in self._read:
+            self._read[key] = self._folder.read_features(self._folder.original_features_path(*key))
+        return self._read[key]
+
+
+def _of_all_sets(folder: RunFolder, groups: Sequence[_Group]) -> dict[tuple[int, str], _Value]:
+    """(index of the group, name of the metric) -> value, computed side by side on this machine's cores.
+
+    Each on one thread: so the number of cores does not change the order of sums, and with it the last digits.
+    """
+    metrics = {n: _opened(n, record) for n, record in folder.manifest.metrics.items() if record.kind == "set"}
+    originals = _Originals(folder)
+    jobs = [(index, name) for index in range(len(groups)) for name in metrics]
+
+    def value(job: tuple[int, str]) -> _Value:
+        index, name = job
+        return _of_the_set(folder, groups[index], name, metrics[name], originals)
+
+    with threadpool_limits(1), ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), _MOST_THREADS)) as pool:
+        return dict(zip(jobs, pool.map(value, jobs), strict=True))
+
+
+def _of_the_set(folder: RunFolder, group: _Group, name: str, metric: SetMetric, originals: _Originals) -> _Value:
+    """Over the images that have a patch. The jackknife is over images, of the mean over the decoder seeds."""
+    key = metric.feature_key
+    pictures = {image: originals(key, image) for image in _images(group, name, "set")}
+    pictures = {image: features for image, features in pictures.items() if len(features)}
+    if not pictures:
+        return _Value(SET, None)
+    before = list(pictures.values())
+    after = [
+        [folder.read_features(folder.features_path(key, trials[image].key)) for image in pictures]
+        for trials in _by_seed(group).values()
+    ]
+    try:
+        distances = [metric.distance(before, reconstructions) for reconstructions in after]
+    except Undefined:
+        return _Value(SET, None)
+    value = float(np.mean(distances))
+    return _Value(
+        SET,
+        _jackknife(value, metric, before, after),
+        tuple(distances),
+        len(before),
+        sum(len(features) for features in before),
+    )
+
+
+def _jackknife(value: float, metric: SetMetric, before: list[Features], after: list[list[Features]]) -> Estimate:
+    """`value` with its error; without one where the metric has no value for one image fewer."""
+    if len(before) > 1:
+        try:
+            left_out = [metric.leave_one_out(before, reconstructions) for reconstructions in after]
+        except Undefined:
+            pass
+        else:
+            return jackknife_estimate(value, np.mean(left_out, axis=0))
+    return t_estimate(value, math.nan, len(before))
+
+
+def _opened(name: str, record: MetricRecord) -> SetMetric:
+    metric = open_metric(name)
+    if not isinstance(metric, SetMetric):
+        raise NotComparable(f"{name}: a metric of sets in the run, one of images in this version")
+    if metric.protocol != record.protocol:
+        raise NotComparable(
+            f"{name}: the run was measured as {record.protocol}, this version computes {metric.protocol}"
+        )
+    return metric
+
+
+# Cells
+
+
+def _cells(value: _Value) -> list[object]:
+    """value, stderr, ci_low, ci_high, stderr_seed, n_images, n_patches, aggregation; None for an empty cell."""
+    estimate = value.estimate or Estimate(math.nan, math.nan, math.nan, math.nan)
+    return [
+        estimate.value,
+        estimate.stderr,
+        estimate.ci_low,
+        estimate.ci_high,
+        mean_estimate(value.per_seed).stderr if value.per_seed else math.nan,
+        value.n_images,
+        value.n_patches,
+        value.aggregation,
+    ]
+
+
+_REAL = ("quality", "value", "stderr", "ci_low", "ci_high", "stderr_seed")
+_MISSING = {column: [""] for column in (*_REAL, "n_images", "n_patches")}
+
+
+def _typed(frame: "pandas.DataFrame") -> "pandas.DataFrame":
+    """quality, value, stderr, ends and stderr_seed float64; n_images int64, n_patches nullable Int64; the rest text."""
+    types = dict.fromkeys(COLUMNS, "object") | dict.fromkeys(_REAL, "float64")
+    return frame.astype(types | {"n_images": "int64", "n_patches": "Int64", "higher_is_better": "bool"})
+
+
+def _first(reasons: dict[str, str]) -> str:
+    image, reason = next(iter(reasons.items()))
+    return f"{image}: {reason}"

@@ -1,0 +1,48 @@
+"""Whether numbers may stand side by side: one data set, one protocol a metric; the refusal names what differs."""
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+import pandas as pd
+
+from benchmark.errors import BenchmarkError, NotComparable
+
+
+def one_dataset(summaries: Sequence[pd.DataFrame]) -> str:
+    """The name and fingerprint that all `summaries` share. Raises NotComparable if they differ.
+
+    Raises BenchmarkError if there is none.
+    """
+    datasets = list(dict.fromkeys(str(name) for summary in summaries for name in summary["dataset"].dropna()))
+    if not datasets:
+        raise BenchmarkError("the summary is empty: nothing was measured")
+    first, *others = datasets
+    if others:
+        raise NotComparable(
+            f"the data sets differ: {first} against {others[0]}; {_dataset_difference(first, others[0])}"
+        )
+    return first
+
+
+def one_protocol(frame: pd.DataFrame, metric: str) -> str:
+    """The protocol of all of `frame`'s rows of `metric`. Raises NotComparable naming the part that differs."""
+    rows = frame[frame["metric"] == metric]
+    protocols = [str(protocol) for protocol in dict.fromkeys(rows["protocol"].dropna())]
+    if not protocols:
+        raise NotComparable(f"{metric}: the summary names no protocol")
+    if len(protocols) > 1:
+        raise NotComparable(f"{metric}: {_protocol_difference(protocols[0], protocols[1])}")
+    return protocols[0]
+
+
+def _dataset_difference(one: str, other: str) -> str:
+    (one_name, _, one_print), (other_name, _, other_print) = one.rpartition(" "), other.rpartition(" ")
+    if one_name == other_name:
+        return f"the name is one, but not the pictures or their preparation (fingerprints {one_print}, {other_print})"
+    return "curves need the same pictures on both sides"
+
+
+def _protocol_difference(one: str, other: str) -> str:
+    parts = zip_longest(one.split("/"), other.split("/"), fillvalue="nothing")
+    differing = [f"{left!r} against {right!r}" for left, right in parts if left != right]
+    return f"the protocols {one} and {other} differ in {', '.join(differing)}"

@@ -1,0 +1,431 @@
+"""Rate-distortion and rate-perception curves: a metric over bits per pixel, as PNG and SVG, fit for a paper.
+
+Drawn on matplotlib's Figure objects: no pyplot, no window, no global state; the same summaries give the same bytes.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib import style as matplotlib_style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.textpath import TextToPath
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.running.summary import HEADLINES
+from reports.comparable import one_dataset, one_protocol
+from reports.styles import Style, codec_styles, metric_name
+
+_COLUMN = 3.4  # inches: one column of a two-column paper
+_PAGE = 7.0  # inches: its whole width
+_PANEL_HEIGHT = 2.3
+_FONT = "DejaVu Sans"  # comes with matplotlib, so the same everywhere
+_TEXT, _CAPTION, _PRINT = 7.0, 6.0, 5.0  # points
+_HANDLE = (3.2 + 0.6 + 1.4) * _TEXT / 72  # inches: a legend entry without its text, with the space to the next
+_BESIDE = 10  # legend entries that fit into a panel's place
+_BAR: Any = {"alpha": 0.3, "linewidth": 0.9}  # of an interval
+_RESOLUTION = 300  # pixels an inch, of the PNG
+_SETTINGS = {
+    "font.family": "sans-serif",
+    "font.sans-serif": [_FONT, "Verdana", "Helvetica", "Arial"],  # after the first: for readers of the SVG
+    "font.size": _TEXT,
+    "text.parse_math": False,  # a "$" in a codec spec is a "$"
+    "svg.fonttype": "none",
+    "svg.hashsalt": "curves",
+    "axes.linewidth": 0.6,
+    "axes.titlesize": _TEXT,
+    "axes.labelsize": _TEXT,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "axes.unicode_minus": True,
+}
+
+Vector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """A codec's points for one metric, sorted by bits per pixel; all (n,), NaN where there is no value or interval."""
+
+    codec: str
+    bpp: Vector
+    bpp_low: Vector
+    bpp_high: Vector
+    value: Vector
+    low: Vector
+    high: Vector
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """All that one panel says."""
+
+    metric: str
+    label: str
+    protocol: str
+    curves: tuple[_Curve, ...]
+    missing: tuple[str, ...]
+    images: tuple[int, int]
+    patches: tuple[int, int] | None
+
+
+def draw_curves(summaries: Sequence[pd.DataFrame], metrics: Sequence[str], output: Path) -> list[Path]:
+    """Draws each of `metrics` over bits per pixel, and all of them in one figure, into the folder `output`.
+
+    summaries: frames as `benchmark.running.summary` makes them, of one data set. A codec that several of them hold
+    with different numbers is drawn once for each, the later ones labelled "(run 2)" and so on. MS-SSIM is drawn as
+    −10·log10(1 − x) dB. Returns the paths: METRIC.png, METRIC.svg for each metric, then curves.png, curves.svg.
+    Raises NotComparable if data sets or protocols differ, UsageError on a metric that no summary holds, and
+    BenchmarkError on one that has no value at all.
+    """
+    if not summaries or not metrics:
+        raise UsageError("there is nothing to draw: name at least one run and one metric")
+    dataset = one_dataset(summaries)
+    frame = _joined(summaries)
+    rate_protocol = one_protocol(frame, "bpp")
+    panels = [_panel(frame, metric) for metric in dict.fromkeys(metrics)]
+    codecs = list(dict.fromkeys(frame["codec"]))
+    styles = codec_styles(codecs)
+
+    output.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    with matplotlib_style.context(["default", _SETTINGS]):
+        for panel in panels:
+            figure = _figure([panel], codecs, styles, dataset, rate_protocol)
+            written += _save(figure, output / _file_name(panel.metric))
+        written += _save(_figure(panels, codecs, styles, dataset, rate_protocol), output / "curves")
+    return written
+
+
+# From summaries to what a panel holds
+
+
+def _joined(summaries: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The headline rows of all summaries; codecs that would meet under one label are told apart by their run."""
+    parts: list[pd.DataFrame] = []
+    for number, summary in enumerate(summaries, start=1):
+        part = summary[summary["aggregation"].isin(HEADLINES)].copy()
+        for codec in dict.fromkeys(part["codec"]):
+            rows = part["codec"] == codec
+            earlier = [p[p["codec"] == codec] for p in parts if (p["codec"] == codec).any()]
+            if any(_same_numbers(part[rows], rows_before) for rows_before in earlier):
+                part = part[~rows]
+            elif earlier:
+                part.loc[rows, "codec"] = f"{codec} (run {number})"
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _same_numbers(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    columns = ["quality", "metric", "value"]
+    return bool(one[columns].reset_index(drop=True).equals(other[columns].reset_index(drop=True)))
+
+
+def _panel(frame: pd.DataFrame, metric: str) -> _Panel:
+    rows = frame[frame["metric"] == metric]
+    if metric == "bpp" or rows.empty:
+        there = ", ".join(name for name in dict.fromkeys(frame["metric"]) if name != "bpp") or "none"
+        raise UsageError(f"no curve of {metric!r} can be drawn; the metrics of the summary: {there}")
+    protocol = one_protocol(frame, metric)
+    valued = rows[rows["value"].notna()]
+    rates = frame[frame["metric"] == "bpp"].set_index(["codec", "quality"])
+
+    curves, missing = [], []
+    for codec in dict.fromkeys(frame["codec"]):
+        curve = _curve(codec, metric, rows[rows["codec"] == codec], rates)
+        if np.isfinite(curve.value).any():
+            curves.append(curve)
+        else:
+            missing.append(codec)
+
+    if not curves:
+        raise BenchmarkError(f"{metric}: no codec has a value that can be drawn")
+    images = _range(valued["n_images"])
+    patches = _range(valued["n_patches"]) if valued["n_patches"].notna().any() else None
+    direction = "↑ higher is better" if bool(rows["higher_is_better"].iloc[0]) else "↓ lower is better"
+    unit = "dB" if metric == "ms_ssim" else _unit(rows)
+    shown = f"{metric_name(metric)} ({unit})" if unit else metric_name(metric)
+    return _Panel(metric, f"{shown}   {direction}", protocol, tuple(curves), tuple(missing), images, patches)
+
+
+def _unit(rows: pd.DataFrame) -> str:
+    units = rows["unit"].dropna()
+    return str(units.iloc[0]) if len(units) else ""
+
+
+def _range(counts: "pd.Series[int]") -> tuple[int, int]:
+    known = counts.dropna()
+    return (int(known.min()), int(known.max())) if len(known) else (0, 0)
+
+
+def _curve(codec: str, metric: str, rows: pd.DataFrame, rates: pd.DataFrame) -> _Curve:
+    def column(table: pd.DataFrame, name: str) -> Vector:
+        return table[name].to_numpy(dtype=np.float64, copy=True)
+
+    own_rates = rates.reindex([(codec, quality) for quality in rows["quality"]])
+    order = np.argsort(column(own_rates, "value"), kind="stable")
+    value, low, high = (column(rows, name) for name in ("value", "ci_low", "ci_high"))
+    if metric == "ms_ssim":
+        value, low, high = _decibel(value), _decibel(low), _decibel(high)
+        value[np.isinf(value)] = np.nan  # no place on the scale; the end of an interval goes to the edge
+    value[~(column(own_rates, "value") > 0)] = np.nan  # no bits have no place on a logarithmic axis
+    return _Curve(
+        codec,
+        column(own_rates, "value")[order],
+        column(own_rates, "ci_low")[order],
+        column(own_rates, "ci_high")[order],
+        value[order],
+        low[order],
+        high[order],
+    )
+
+
+def _decibel(similarity: Vector) -> Vector:
+    """−10·log10(1 − x), which spreads out the values just under 1; infinite at 1 and beyond."""
+    with np.errstate(divide="ignore"):
+        decibel: Vector = -10 * np.log10(np.maximum(1 - similarity, 0))
+    return decibel
+
+
+# Drawing
+
+
+def _figure(
+    panels: Sequence[_Panel], codecs: Sequence[str], styles: dict[str, Style], dataset: str, rate_protocol: str
+) -> Figure:
+    columns = min(len(panels), 2 if len(panels) in (2, 4) else 3)
+    lines = math.ceil(len(panels) / columns)
+    width = _COLUMN if len(panels) == 1 else _PAGE
+
+    drawn = {curve.codec for panel in panels for curve in panel.curves}
+    codecs = [codec for codec in codecs if codec in drawn]
+    # A cell of the grid that no panel needs takes the legend, if that fits; else it stands above the panels.
+    widest = max(_text_width(codec, _TEXT) for codec in codecs) + _HANDLE
+    beside = lines * columns > len(panels) and widest < width / columns and len(codecs) <= _BESIDE
+    entries = 1 if beside else _legend_columns(codecs, width)
+    labels = {codec: "\n".join(_wrap(codec, width - _HANDLE, _TEXT)) for codec in codecs}
+    # Labels of several lines stand in a single column, since the widest of them sets the number of columns.
+    label_lines = sum(label.count("\n") + 1 for label in labels.values())
+    legend_lines = label_lines if entries == 1 else math.ceil(len(codecs) / entries)
+    legend_height = 0.0 if beside else legend_lines * _inches(_TEXT) + 0.06
+    caption_lines = _wrap(_caption(panels, dataset), width - 0.1, _CAPTION)
+    print_lines = _wrap(_small_print(panels, rate_protocol), width - 0.1, _PRINT)
+    caption_height = len(caption_lines) * _inches(_CAPTION) + len(print_lines) * _inches(_PRINT) + 0.08
+    height = legend_height + lines * _PANEL_HEIGHT + caption_height
+
+    figure = Figure(figsize=(width, height))
+    bottom, top = caption_height / height, 1 - legend_height / height
+    figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.04, rect=(0.0, bottom, 1.0, top - bottom)))
+    figure.legend(
+        handles=[_handle(labels[codec], styles[codec]) for codec in codecs],
+        loc="center" if beside else "upper center",
+        bbox_to_anchor=(1 - 0.5 / columns, bottom + 0.5 * (top - bottom) / lines) if beside else (0.5, 1.0),
+        ncols=entries,
+        frameon=False,
+        fontsize=_TEXT,
+        handlelength=3.2,
+        handletextpad=0.6,
+        columnspacing=1.4,
+        labelspacing=0.6 if beside else 0.25,
+        borderaxespad=0.3,
+        borderpad=0.1,
+    ).set_in_layout(False)
+    for index, panel in enumerate(panels):
+        axes = figure.add_subplot(lines, columns, index + 1)
+        _draw(axes, panel, styles)
+        if index + columns >= len(panels):
+            axes.set_xlabel("Rate (bits per pixel)")
+
+    y = caption_height - 0.02
+    styled = [(line, _CAPTION, "#202020") for line in caption_lines] + [
+        (line, _PRINT, "#555555") for line in print_lines
+    ]
+    for text, size, color in styled:
+        y -= _inches(size)
+        figure.text(0.05 / width, y / height, text, fontsize=size, color=color, va="bottom", ha="left", in_layout=False)
+    return figure
+
+
+def _draw(axes: Axes, panel: _Panel, styles: dict[str, Style]) -> None:
+    left, right, bottom, top = _limit(axes, panel)
+    for curve in panel.curves:
+        color = styles[curve.codec].color
+        # Thin and pale, below the lines: the interval over images is wide, and much of it is common to the codecs.
+        axes.vlines(curve.bpp, curve.low.clip(bottom, top), curve.high.clip(bottom, top), **_BAR, color=color)
+        axes.hlines(curve.value, curve.bpp_low.clip(left, right), curve.bpp_high.clip(left, right), **_BAR, color=color)
+        axes.add_line(_handle(curve.codec, styles[curve.codec], curve.bpp, curve.value))
+    axes.set_title(panel.label, loc="left", pad=3.0)
+    axes.grid(True, color="#DDDDDD", linewidth=0.4)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _handle(label: str, style: Style, x: npt.ArrayLike = (), y: npt.ArrayLike = ()) -> Line2D:
+    line = Line2D(
+        np.asarray(x, dtype=np.float64),
+        np.asarray(y, dtype=np.float64),
+        label=label,
+        color=style.color,
+        linewidth=1.2,
+        marker=style.marker,
+        markersize=4.0,
+        markerfacecolor=style.color if style.filled else "white",
+        markeredgecolor=style.color,
+        markeredgewidth=0.8,
+        zorder=3,
+    )
+    if style.dashes:
+        line.set_linestyle((0, style.dashes))
+    return line
+
+
+def _limit(axes: Axes, panel: _Panel) -> tuple[float, float, float, float]:
+    """Sets and returns limits that show every point, and of the intervals as much as does not dwarf the points."""
+    low, high = _rate_limits(panel.curves)
+    axes.set_xscale("log", nonpositive="clip")
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(FixedLocator(_rate_ticks(low, high)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+    values = np.concatenate([curve.value for curve in panel.curves])
+    ends = np.concatenate([end for curve in panel.curves for end in (curve.low, curve.high)])
+    bottom, top = _vertical_limits(values[np.isfinite(values)], ends[np.isfinite(ends)])
+    axes.set_ylim(bottom, top)
+    axes.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+    return low, high, bottom, top
+
+
+def _rate_limits(curves: Sequence[_Curve]) -> tuple[float, float]:
+    bpp, lows, highs = (
+        np.concatenate([getattr(curve, name)[np.isfinite(curve.value)] for curve in curves])
+        for name in ("bpp", "bpp_low", "bpp_high")
+    )
+    low = max(float(np.nanmin(np.append(lows, bpp))), float(np.nanmin(bpp)) / 1.4) / 1.1
+    high = min(float(np.nanmax(np.append(highs, bpp))), float(np.nanmax(bpp)) * 1.4) * 1.1
+    # Less than a factor of four would make much of little.
+    widen = max(1.0, math.sqrt(4 * low / high))
+    return low / widen, high * widen
+
+
+def _vertical_limits(values: Vector, ends: Vector) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    span = high - low
+    # Points at one height have no span of their own: then the intervals give it, or the value itself does.
+    if span == 0:
+        reach = float(np.abs(ends - low).max(initial=0.0)) or abs(low) * 0.1 or 1.0
+        return low - 1.15 * reach, high + 1.15 * reach
+    bottom = max(float(ends.min(initial=low)), low - 0.6 * span)
+    top = min(float(ends.max(initial=high)), high + 0.6 * span)
+    margin = 0.05 * (top - bottom)
+    return bottom - margin, top + margin
+
+
+def _rate_ticks(low: float, high: float) -> list[float]:
+    """Round numbers between `low` and `high`, at least three where a decade has so many: 0.1, 0.2, 0.5, 1 and so on."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks: list[float] = []
+    for digits in ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)):
+        ticks = [digit * 10.0**decade for decade in decades for digit in digits]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) >= 3:
+            return ticks
+    return ticks if len(ticks) == 2 else [float(tick) for tick in MaxNLocator(4).tick_values(low, high)]
+
+
+# Words
+
+
+def _caption(panels: Sequence[_Panel], dataset: str) -> str:
+    counts = f"n = {_span([panel.images for panel in panels], 'image')}"
+    patched = [panel.patches for panel in panels if panel.patches is not None]
+    if patched:
+        counts += f" ({_span(patched, 'patch', 'patches')})"
+    parts = [dataset, counts]
+    if any(np.isfinite(curve.low).any() for panel in panels for curve in panel.curves):
+        parts.append("95 % intervals over images")
+    parts += [f"no {metric_name(panel.metric)} for {', '.join(panel.missing)}" for panel in panels if panel.missing]
+    unequal = [panel for panel in panels if panel.images[0] != panel.images[1]]
+    if unequal:
+        parts.append(f"not all points are over the same images in {', '.join(metric_name(p.metric) for p in unequal)}")
+    if any(panel.patches is not None for panel in unequal):
+        parts.append("distances of sets at different n are not comparable")
+    return " · ".join(parts)
+
+
+def _span(ranges: Sequence[tuple[int, int]], one: str, many: str = "") -> str:
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+    number = str(low) if low == high else f"{low}–{high}"
+    return f"{number} {one if high == 1 else many or one + 's'}"
+
+
+def _small_print(panels: Sequence[_Panel], rate_protocol: str) -> str:
+    return "Protocols: " + " · ".join(dict.fromkeys([*(panel.protocol for panel in panels), rate_protocol]))
+
+
+def _inches(points: float) -> float:
+    """The height of a line of text of this size."""
+    return points * 1.35 / 72
+
+
+def _text_width(text: str, points: float) -> float:
+    """In inches, as matplotlib sets it."""
+    width, _, _ = TextToPath().get_text_width_height_descent(text, FontProperties(family=_FONT, size=points), False)
+    return float(width) / 72
+
+
+def _wrap(text: str, width: float, points: float) -> list[str]:
+    """`text` in lines of at most `width` inches, broken at spaces, and inside of words that are longer than a line."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and _text_width(f"{lines[-1]} {word}", points) <= width:
+            lines[-1] += f" {word}"
+            continue
+        lines.append("")
+        for character in word:
+            if _text_width(lines[-1] + character, points) > width:
+                lines.append("")
+            lines[-1] += character
+    return lines
+
+
+def _legend_columns(codecs: Sequence[str], width: float) -> int:
+    """As many entries beside each other as fit, in rows as even as can be."""
+    entry = max(_text_width(codec, _TEXT) for codec in codecs) + _HANDLE
+    fit = max(1, min(len(codecs), int((width - 0.1) / entry)))
+    return math.ceil(len(codecs) / math.ceil(len(codecs) / fit))
+
+
+# Files
+
+
+def _file_name(metric: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._@=-]+", "-", metric)
+
+
+def _save(figure: Figure, stem: Path) -> list[Path]:
+    png, svg = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".svg")
+    FigureCanvasAgg(figure)
+    figure.savefig(png, dpi=_RESOLUTION, metadata={"Software": None})
+    FigureCanvasSVG(figure)
+    figure.savefig(svg, metadata={"Date": None, "Creator": None})
+    return [png, svg]

@@ -1,0 +1,108 @@
+"""How each codec looks, everywhere: colour, marker and line; and how metrics are called on axes and in headers.
+
+Colours are those of Okabe & Ito (2008), for codecs that have no entry those of Paul Tol's "muted" scheme (2021): both
+are made for colour-blind readers. Marker and line differ too, so that a plot survives a grey printer.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+Dashes = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Style:
+    """color: hexadecimal. marker: matplotlib's letter. dashes: on and off in line widths, empty for a solid line.
+
+    filled: whether the marker is filled; codecs with settings of their own have hollow ones.
+    """
+
+    color: str
+    marker: str
+    dashes: Dashes
+    filled: bool = True
+
+
+_SOLID: Dashes = ()
+_DASHED: Dashes = (4.0, 1.6)
+_DOTTED: Dashes = (1.2, 1.4)
+_DASH_DOT: Dashes = (5.0, 1.5, 1.2, 1.5)
+_LONG: Dashes = (8.0, 2.0)
+_DASH_DOT_DOT: Dashes = (5.0, 1.4, 1.2, 1.4, 1.2, 1.4)
+
+STYLES = {
+    "hfd": Style("#D55E00", "o", _SOLID),
+    "mse": Style("#0072B2", "s", _DASHED),
+    "jpeg": Style("#303030", "^", _DOTTED),
+    "webp": Style("#009E73", "v", _DASH_DOT),
+    "avif": Style("#CC79A7", "D", _LONG),
+    "hific": Style("#E69F00", "P", _DASH_DOT_DOT),
+    "jxl": Style("#56B4E9", "X", _DASHED),
+}
+
+_OTHER_COLORS = ("#332288", "#117733", "#882255", "#44AA99", "#AA4499", "#999933", "#CC6677")
+_OTHER_MARKERS = ("p", "<", "d", "h", ">", "*", "8")  # none of STYLES'
+_HOLLOW_MARKERS = ("s", "^", "d", "p", "v", "o", "<", "P", "h", ">", "D")
+_OTHER_DASHES = (_SOLID, _DASHED, _DASH_DOT, _LONG, _DASH_DOT_DOT)
+
+METRIC_NAMES = {
+    "bpp": "Rate",
+    "psnr": "PSNR",
+    "ms_ssim": "MS-SSIM",
+    "lpips": "LPIPS",
+    "lpips-vgg": "LPIPS (VGG)",
+    "fd-effnet": "FD-EffNet",
+    "kd-effnet": "KD-EffNet",
+    "kd-effnet-paired": "KD-EffNet paired",
+    "fid": "FID",
+    "kid": "KID",
+}
+
+
+def metric_name(metric: str) -> str:
+    """The metric as the literature writes it, the user's patches in brackets: "FD-EffNet (patch256-hific)"."""
+    name, _, patches = metric.partition("@")
+    return METRIC_NAMES.get(name, name) + (f" ({patches})" if patches else "")
+
+
+def codec_styles(labels: Iterable[str]) -> dict[str, Style]:
+    """A style for each label, a codec spec or one with its run: "hfd", "hfd:steps=50", "hfd (run 2)".
+
+    A codec in STYLES has its entry. With settings or a run it keeps the colour and is hollow, and marker and line
+    follow from a hash of the label. Any other codec follows from hashes altogether. Only where two would have one
+    marker, alike in grey, does it depend on what else is drawn: the labels are served in alphabetical order.
+    """
+    chosen: dict[str, Style] = {}
+    for label in sorted(set(labels), key=lambda label: (label not in STYLES, label)):
+        candidates = list(_candidates(label))
+        free = [style for style in candidates if not any(_alike(style, other) for other in chosen.values())]
+        unlike = [style for style in candidates if style not in chosen.values()]
+        chosen[label] = (free or unlike or candidates)[0]
+    return chosen
+
+
+def _candidates(label: str) -> Iterator[Style]:
+    """The styles that `label` may have, the preferred one first."""
+    name, *rest = re.split(r"[: ]", label, maxsplit=1)
+    if name in STYLES and not rest:
+        yield STYLES[name]
+        return
+    color = STYLES[name].color if name in STYLES else _OTHER_COLORS[_hash(name) % len(_OTHER_COLORS)]
+    dashes = _OTHER_DASHES[_hash(label + "line") % len(_OTHER_DASHES)]
+    markers = _HOLLOW_MARKERS if rest else _OTHER_MARKERS
+    own = STYLES[name].marker if name in STYLES else ""
+    first = _hash(label + "marker")
+    for step in range(len(markers)):
+        marker = markers[(first + step) % len(markers)]
+        if marker != own:
+            yield Style(color, marker, dashes, filled=not rest)
+
+
+def _alike(one: Style, other: Style) -> bool:
+    return (one.marker, one.filled) == (other.marker, other.filled)
+
+
+def _hash(text: str) -> int:
+    return int(hashlib.sha256(text.encode()).hexdigest(), 16)

@@ -1,0 +1,151 @@
+"""The summary as a table: on the terminal, and as Markdown. One row a codec and quality, one column a metric."""
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from benchmark.results import quality_name
+from benchmark.running.summary import HEADLINES
+from reports.comparable import one_dataset, one_protocol
+from reports.styles import metric_name
+
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Content:
+    """headers: a name and a second line (unit and direction) each; the first is the quality.
+
+    sections: a codec and its rows, each of as many cells as there are headers. notes: lines below the table.
+    """
+
+    headers: tuple[tuple[str, str], ...]
+    sections: Mapping[str, Sequence[Row]]
+    notes: tuple[str, ...]
+
+
+def print_summary(frame: pd.DataFrame, console: Console) -> None:
+    """Prints `frame`, a summary, with half the width of each 95 % interval beside its value.
+
+    An arrow shows the better direction, "–" that there is no value. A terminal too narrow for a row breaks its cells
+    before the "±". Raises NotComparable on several data sets or protocols, and BenchmarkError on an
+    empty summary.
+    """
+    content = _content(frame)
+    header = tuple("\n".join(parts) for parts in content.headers)
+    sections = content.sections
+    if _total(_widths([header, *chain(*sections.values())])) > console.width:
+        sections = {codec: [_broken(row) for row in rows] for codec, rows in sections.items()}
+    widths = _widths([header, *chain(*sections.values())])
+    console.print(_grid(widths, [header]))
+    for codec, rows in sections.items():
+        console.print(Text(codec, style="bold"))
+        console.print(_grid(widths, rows))
+    for note in content.notes:
+        console.print(Text(note, style="dim"))
+
+
+def write_markdown(frame: pd.DataFrame, path: Path) -> None:
+    """Writes the values of `print_summary` to `path` as a table in GitHub's Markdown."""
+    content = _content(frame)
+    headers = ["codec", *(f"{name} ({second})" if second else name for name, second in content.headers)]
+    rows = [(codec, *row) for codec, rows in content.sections.items() for row in rows]
+    lines = [headers, ["---"] + ["---:"] * (len(headers) - 1), *rows]
+    table = "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+    path.write_text(table + "\n" + "".join(f"{note}  \n" for note in content.notes), encoding="utf-8")
+
+
+_GAP = 2  # characters between columns
+
+
+def _widths(rows: Sequence[Row]) -> list[int]:
+    """Of each column, in characters: its longest line."""
+    return [max(len(line) for cell in column for line in cell.splitlines()) for column in zip(*rows, strict=True)]
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + _GAP * (len(widths) - 1)
+
+
+def _broken(row: Row) -> Row:
+    return tuple(cell.replace(" ", "\n") for cell in row)
+
+
+def _grid(widths: Sequence[int], rows: Sequence[Row]) -> Table:
+    grid = Table.grid(padding=(0, _GAP, 0, 0), pad_edge=False)
+    for width in widths:
+        grid.add_column(justify="right", width=width)
+    for row in rows:
+        grid.add_row(*(Text(cell) for cell in row))
+    return grid
+
+
+def _content(frame: pd.DataFrame) -> _Content:
+    dataset = one_dataset([frame])
+    headlines = frame[frame["aggregation"].isin(HEADLINES)]
+    metrics = list(dict.fromkeys(headlines["metric"]))
+    protocols = [one_protocol(headlines, metric) for metric in metrics]
+    headers = [("quality", ""), *(_header(metric, headlines) for metric in metrics)]
+    decimals = {metric: _decimals(headlines.loc[headlines["metric"] == metric, "value"]) for metric in metrics}
+    images = int(headlines["n_images"].max())
+
+    sections: dict[str, list[Row]] = {}
+    for codec, quality in dict.fromkeys(zip(headlines["codec"], headlines["quality"], strict=True)):
+        rows = headlines[(headlines["codec"] == codec) & (headlines["quality"] == quality)]
+        records = {str(record["metric"]): record for record in rows.to_dict("records")}
+        cells = [_cell(records.get(metric, {}), decimals[metric], images) for metric in metrics]
+        sections.setdefault(str(codec), []).append((quality_name(float(quality)), *cells))
+    return _Content(tuple(headers), sections, _notes(dataset, images, headlines, protocols))
+
+
+def _header(metric: str, headlines: pd.DataFrame) -> tuple[str, str]:
+    row = headlines[headlines["metric"] == metric].iloc[0]
+    arrow = "↑" if row["higher_is_better"] else "↓"
+    if metric == "bpp":
+        return "bpp", arrow
+    return metric_name(metric), f"{row['unit']} {arrow}".strip()
+
+
+def _cell(record: Mapping[Hashable, Any], decimals: int, images: int) -> str:
+    """Value, half width of the interval, error over seeds; and the number of images if it is not the usual one."""
+    if not record or math.isnan(record["value"]):
+        return "–"
+    cell = f"{record['value']:.{decimals}f}"
+    if not math.isnan(record["ci_high"]):
+        cell += f" ±{_two_digits((record['ci_high'] - record['ci_low']) / 2, decimals)}"
+    if not math.isnan(record["stderr_seed"]):
+        cell += f" ({_two_digits(record['stderr_seed'], decimals + 1)})"
+    if record["n_images"] != images:
+        cell += f" [{record['n_images']}]"
+    return cell
+
+
+def _decimals(values: "pd.Series[float]") -> int:
+    """So many that a typical value has four digits: differences on the same images are finer than the intervals."""
+    typical = values.abs().replace(0, math.nan).median()
+    return 3 if math.isnan(typical) else min(max(3 - math.floor(math.log10(typical)), 0), 4)
+
+
+def _two_digits(value: float, most: int) -> str:
+    """`value` with two digits that count, and no more than `most` decimals."""
+    decimals = most if value <= 0 else 1 - math.floor(math.log10(value))
+    return f"{value:.{min(max(decimals, 0), most)}f}"
+
+
+def _notes(dataset: str, images: int, headlines: pd.DataFrame, protocols: Sequence[str]) -> tuple[str, ...]:
+    parts = [dataset, f"n = {images} image{'' if images == 1 else 's'}"]
+    if headlines["ci_high"].notna().any():
+        parts.append("± half the 95 % interval over images")
+    if headlines["stderr_seed"].notna().any():
+        parts.append("( ) standard error over decoder seeds")
+    if (headlines["value"].notna() & (headlines["n_images"] != images)).any():
+        parts.append("[ ] over so many images only")
+    return "; ".join(parts), f"protocols: {', '.join(protocols)}"

@@ -1,0 +1,219 @@
+import math
+import re
+import sys
+import xml.etree.ElementTree
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from benchmark.errors import BenchmarkError, NotComparable, UsageError
+from benchmark.running.summary import COLUMNS
+from reports import curves
+from reports.curves import draw_curves
+
+PROTOCOLS = {"bpp": "bpp/whole", "lpips": "lpips/v0.1/alex", "ms_ssim": "ms_ssim/255", "fd-effnet": "fd/patch128/lite0"}
+HIGHER = {"ms_ssim"}
+
+
+def summary_frame(
+    codecs: Sequence[str] = ("hfd", "jpeg"), metrics: Sequence[str] = ("lpips",), **changes: Any
+) -> pd.DataFrame:
+    """Three qualities a codec. changes: columns to set, for all rows."""
+    rows = []
+    for number, codec in enumerate(codecs):
+        for quality, bpp in enumerate((0.1, 0.3, 0.9), start=1):
+            for metric in ("bpp", *metrics):
+                value = bpp * (1 + 0.1 * number) if metric == "bpp" else 0.5 - 0.1 * quality + 0.02 * number
+                row = dict.fromkeys(COLUMNS, "")
+                row |= {"dataset": "tiny 01234567", "codec": codec, "quality": float(quality), "metric": metric}
+                row |= {"protocol": PROTOCOLS.get(metric, metric), "higher_is_better": metric in HIGHER}
+                row |= {"value": value, "stderr": value / 20, "ci_low": value * 0.9, "ci_high": value * 1.1}
+                row |= {"stderr_seed": math.nan, "n_images": 8, "n_patches": 72 if metric.startswith("fd") else None}
+                row["aggregation"] = "set" if metric.startswith("fd") else "mean over images"
+                rows.append(row | changes)
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    return frame.astype({"n_patches": "Int64"})
+
+
+def texts(svg: Path) -> list[str]:
+    root = xml.etree.ElementTree.parse(svg).getroot()
+    return ["".join(element.itertext()) for element in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_the_files_and_their_sizes(tmp_path: Path) -> None:
+    paths = draw_curves([summary_frame(metrics=("lpips", "fd-effnet@patch256-hific"))], ["lpips"], tmp_path / "plots")
+    assert [path.name for path in paths] == ["lpips.png", "lpips.svg", "curves.png", "curves.svg"]
+    assert sorted(paths) == sorted((tmp_path / "plots").iterdir())
+    with Image.open(paths[0]) as picture:
+        assert picture.width == pytest.approx(3.4 * 300, abs=1)
+        colors = picture.convert("RGB").getcolors(picture.width * picture.height)
+        assert colors is not None
+        drawn = {color for _, color in colors}
+    assert {(0xD5, 0x5E, 0x00), (0x30, 0x30, 0x30)} <= drawn  # the lines of hfd and jpeg
+
+
+def test_the_words_in_a_plot(tmp_path: Path) -> None:
+    frame = summary_frame(("hfd:steps=4,note=$x_1$", "jpeg"), ("lpips", "fd-effnet"))
+    draw_curves([frame], ["lpips", "fd-effnet"], tmp_path)
+    words = texts(tmp_path / "curves.svg")
+    assert {"hfd:steps=4,note=$x_1$", "jpeg", "Rate (bits per pixel)"} <= set(words)
+    assert any("LPIPS" in text and "lower is better" in text for text in words)
+    caption = " ".join(words)
+    for part in ("tiny 01234567", "n = 8 images (72 patches)", "95 % intervals over images", *PROTOCOLS.values()):
+        assert part in caption or part == "ms_ssim/255"
+
+
+def test_the_same_summaries_give_the_same_bytes(tmp_path: Path) -> None:
+    frames = [summary_frame(("hfd", "jpeg", "unheard-of"), ("lpips", "fd-effnet"))]
+    one = draw_curves(frames, ["lpips", "fd-effnet"], tmp_path / "one")
+    other = draw_curves(frames, ["lpips", "fd-effnet"], tmp_path / "other")
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
+    for path in one:
+        assert not re.search(rb"20\d\d-\d\d-\d\d", path.read_bytes())
+
+
+def test_drawing_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    pyplot = "matplotlib.pyplot" in sys.modules
+    draw_curves([summary_frame()], ["lpips"], tmp_path)
+    assert dict(matplotlib.rcParams) == before
+    assert ("matplotlib.pyplot" in sys.modules) == pyplot
+
+
+def test_other_protocols_are_refused_and_the_part_is_named(tmp_path: Path) -> None:
+    other = summary_frame(("mse",))
+    other.loc[other["metric"] == "lpips", "protocol"] = "lpips/v0.1/vgg"
+    with pytest.raises(NotComparable, match=r"lpips: .*'alex' against 'vgg'"):
+        draw_curves([summary_frame(), other], ["lpips"], tmp_path)
+    other = summary_frame(("mse",))
+    other.loc[other["metric"] == "bpp", "protocol"] = "bpp/estimated"
+    with pytest.raises(NotComparable, match=r"bpp: .*'whole' against 'estimated'"):
+        draw_curves([summary_frame(), other], ["lpips"], tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"), [("kodak 99999999", "tiny 01234567 against kodak"), ("tiny 99999999", "fingerprints")]
+)
+def test_other_data_sets_are_refused(tmp_path: Path, dataset: str, message: str) -> None:
+    with pytest.raises(NotComparable, match=message):
+        draw_curves([summary_frame(), summary_frame(("mse",), dataset=dataset)], ["lpips"], tmp_path)
+
+
+def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"'fid'.*: lpips"):
+        draw_curves([summary_frame()], ["fid"], tmp_path)
+    with pytest.raises(UsageError, match="nothing to draw"):
+        draw_curves([], ["lpips"], tmp_path)
+    with pytest.raises(BenchmarkError, match="empty"):
+        draw_curves([summary_frame().iloc[:0]], ["lpips"], tmp_path)
+    frame = summary_frame()
+    frame.loc[frame["metric"] == "lpips", ["value", "ci_low", "ci_high"]] = math.nan
+    with pytest.raises(BenchmarkError, match="no codec has a value"):
+        draw_curves([frame], ["lpips"], tmp_path)
+
+
+def test_a_codec_without_the_metric_is_named(tmp_path: Path) -> None:
+    frame = summary_frame(("hfd", "jpeg", "webp"))
+    frame = frame[(frame["codec"] != "webp") | (frame["metric"] == "bpp")]  # no row at all
+    jpeg = (frame["codec"] == "jpeg") & (frame["metric"] == "lpips")
+    frame.loc[jpeg, ["value", "ci_low", "ci_high"]] = math.nan  # rows without a value
+    draw_curves([frame], ["lpips"], tmp_path)
+    assert "no LPIPS for jpeg, webp" in " ".join(texts(tmp_path / "lpips.svg"))
+
+
+def test_unequal_sets_are_pointed_out(tmp_path: Path) -> None:
+    frame = summary_frame(metrics=("fd-effnet",))
+    frame.loc[frame["codec"] == "jpeg", ["n_images", "n_patches"]] = [7, 63]
+    draw_curves([frame], ["fd-effnet"], tmp_path)
+    caption = " ".join(texts(tmp_path / "fd-effnet.svg"))
+    assert "n = 7–8 images (63–72 patches)" in caption
+    assert "not comparable" in caption
+
+
+def test_runs_of_one_codec_are_told_apart(tmp_path: Path) -> None:
+    other = summary_frame(("hfd",))
+    other["value"] *= 1.01
+    draw_curves([summary_frame(), summary_frame(("hfd",)), other], ["lpips"], tmp_path)
+    labels = [text for text in texts(tmp_path / "lpips.svg") if text.startswith(("hfd", "jpeg"))]
+    assert labels == ["hfd", "jpeg", "hfd (run 3)"]  # the second run has the first one's numbers
+
+
+def test_points_are_joined_by_rate_with_gaps_where_a_value_is_missing() -> None:
+    frame = summary_frame(("jpeg",)).iloc[::-1]  # a codec whose scale runs downwards
+    frame.loc[(frame["metric"] == "lpips") & (frame["quality"] == 2.0), "value"] = math.nan
+    [curve] = curves._panel(frame, "lpips").curves
+    assert curve.bpp.tolist() == [0.1, 0.3, 0.9]
+    assert curve.value[[0, 2]] == pytest.approx([0.4, 0.2])
+    assert math.isnan(curve.value[1])
+
+
+def test_ms_ssim_is_drawn_in_decibels() -> None:
+    frame = summary_frame(("jpeg",), ("ms_ssim",))
+    rows = frame["metric"] == "ms_ssim"
+    frame.loc[rows, ["value", "ci_low", "ci_high"]] = [[0.9, 0.8, 0.99], [0.99, 0.9, 1.01], [0.999, 0.99, 0.9999]]
+    panel = curves._panel(frame, "ms_ssim")
+    [curve] = panel.curves
+    assert curve.value == pytest.approx([10, 20, 30])
+    assert curve.low == pytest.approx([-10 * math.log10(0.2), 10, 20])
+    assert curve.high[[0, 2]] == pytest.approx([20, 40])
+    assert math.isinf(curve.high[1])  # drawn to the edge
+    assert "dB" in panel.label
+    assert "higher is better" in panel.label
+
+
+def test_points_without_a_place_on_the_axes_are_left_out(tmp_path: Path) -> None:
+    frame = summary_frame(("hfd", "jpeg"), ("ms_ssim",))
+    frame.loc[(frame["metric"] == "ms_ssim") & (frame["codec"] == "jpeg"), "value"] = 1.0
+    frame.loc[(frame["metric"] == "bpp") & (frame["codec"] == "hfd") & (frame["quality"] == 1.0), "value"] = 0.0
+    draw_curves([frame], ["ms_ssim"], tmp_path)
+    assert "no MS-SSIM for jpeg" in " ".join(texts(tmp_path / "ms_ssim.svg"))
+    [curve] = curves._panel(frame, "ms_ssim").curves
+    assert np.isfinite(curve.value).tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.09, 1.3, [0.1, 0.2, 0.5, 1.0]),
+        (0.07, 2.5, [0.1, 0.2, 0.5, 1.0, 2.0]),
+        (0.012, 12.0, [0.1, 1.0, 10.0]),
+        (0.25, 1.0, [0.3, 0.4, 0.5, 0.7, 1.0]),
+    ],
+)
+def test_rate_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
+    assert curves._rate_ticks(low, high) == pytest.approx(ticks)
+
+
+@pytest.mark.parametrize("bpp", np.geomspace(0.01, 30, 40))
+def test_a_single_point_has_ticks_and_room(bpp: float) -> None:
+    frame = summary_frame(("jpeg",)).iloc[:2].copy()
+    frame.loc[frame["metric"] == "bpp", ["value", "ci_low", "ci_high"]] = [bpp, -bpp, 3 * bpp]
+    low, high = curves._rate_limits(curves._panel(frame, "lpips").curves)
+    assert 0 < low < bpp < high
+    assert high / low >= 3.99
+    assert len(curves._rate_ticks(low, high)) >= 2
+
+
+def test_wide_intervals_do_not_flatten_the_points() -> None:
+    bottom, top = curves._vertical_limits(np.array([1.0, 2.0]), np.array([-1000.0, 1000.0]))
+    assert -0.5 < bottom < 1
+    assert 2 < top < 3.5
+    assert curves._vertical_limits(np.array([1.0]), np.array([])) == pytest.approx((0.885, 1.115))
+    assert curves._vertical_limits(np.array([0.0]), np.array([])) == pytest.approx((-1.15, 1.15))
+
+
+def test_long_labels_stay_inside_the_figure() -> None:
+    assert curves._legend_columns(["hfd:decoder=diffusion,steps=50"] * 4, 3.4) == 1
+    assert curves._legend_columns(["hfd", "mse", "jpeg", "webp"], 7.0) == 4
+    for text in ("photos[quick look, 8 of 24] 1a2b3c4d · " * 6, "hfd:weights=" + "x" * 200):
+        lines = curves._wrap(text, 3.3, 6.0)
+        assert max(curves._text_width(line, 6.0) for line in lines) <= 3.3
+        assert "".join(lines).replace(" ", "") == text.replace(" ", "")

@@ -1,0 +1,31 @@
+from reports.styles import STYLES, codec_styles, metric_name
+
+
+def test_a_codec_looks_the_same_whatever_is_drawn_beside_it() -> None:
+    alone = codec_styles(["hfd"])["hfd"]
+    assert codec_styles(["bmshj2018-hyperprior", "hfd:steps=4", "hfd", "jpeg"])["hfd"] == alone == STYLES["hfd"]
+    assert codec_styles(["unheard-of"])["unheard-of"] == codec_styles(["unheard-of", "jpeg", "mse"])["unheard-of"]
+
+
+def test_settings_keep_the_colour_and_hollow_the_marker() -> None:
+    for label in ("hfd:decoder=diffusion,steps=50", "hfd (run 2)"):
+        style = codec_styles([label, "hfd"])[label]
+        assert style.color == STYLES["hfd"].color
+        assert style.marker != STYLES["hfd"].marker
+        assert not style.filled
+
+
+def test_no_two_codecs_share_a_marker_in_grey() -> None:
+    labels = [*STYLES, *(f"hfd:steps={n}" for n in range(5)), *(f"jpeg:q={n}" for n in range(4)), *"abcdefg"]
+    styles = codec_styles(labels)
+    assert len({(style.marker, style.filled) for style in styles.values()}) == len(labels)
+
+
+def test_more_codecs_than_styles_are_still_drawn() -> None:
+    assert len(codec_styles([f"hfd:steps={n}" for n in range(50)])) == 50
+
+
+def test_metric_names() -> None:
+    assert metric_name("ms_ssim") == "MS-SSIM"
+    assert metric_name("fd-effnet@patch256-hific") == "FD-EffNet (patch256-hific)"
+    assert metric_name("new") == "new"
