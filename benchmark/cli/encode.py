@@ -1,0 +1,22 @@
+"""python -m benchmark encode: a picture file to a codec's bytes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def encode(
+    picture: Annotated[Path, typer.Argument(help="Picture file.", metavar="IN")],
+    output: Annotated[Path, typer.Argument(help="File for the bytes.", metavar="OUT")],
+    quality: Annotated[float, typer.Option(help="On the codec's own scale.")],
+    codec: Annotated[str, typer.Option(help="Codec spec.", metavar="SPEC")] = "hfd",
+    device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+) -> None:
+    """Code a picture; the bytes alone suffice to decode it."""
+    from benchmark.images import write_file
+    from benchmark.running.single import encode_picture
+
+    data, bpp = encode_picture(picture, codec, quality, device)
+    write_file(output, data)
+    typer.echo(f"{output}: {len(data)} bytes, {bpp:.4f} bpp", err=True)

@@ -1,0 +1,61 @@
+"""The command line: its commands, and the one place where an error becomes a line and an exit code."""
+
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import typer
+
+from benchmark.cli.decode import decode
+from benchmark.cli.encode import encode
+from benchmark.cli.fetch import fetch
+from benchmark.cli.list import list_names
+from benchmark.cli.measure import measure
+from benchmark.cli.plot import plot
+from benchmark.cli.run import run
+from benchmark.cli.train import train
+from benchmark.errors import BenchmarkError
+
+EPILOG = (
+    "Exit codes: 0 fine, 1 a check failed, 2 usage, 3 something could not be read, coded or measured, "
+    "4 not comparable, 130 interrupted."
+)
+
+
+app = typer.Typer(
+    help="Benchmark of the HFD image codec beside others: bits, distortion, realism.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(run)
+app.command()(measure)
+app.command("list")(list_names)
+app.command()(encode)
+app.command()(decode)
+app.command()(plot)
+app.command()(fetch)
+app.add_typer(train, name="train")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs a command and ends the process with its exit code.
+
+    A BenchmarkError is one line on standard error, without a traceback; a traceback is a mistake of the suite's own.
+    """
+    try:
+        app(args=arguments, prog_name="python -m benchmark")
+    except BenchmarkError as error:
+        _fail(" ".join(str(error).split()), error.exit_code)
+    except OSError as error:
+        _fail(str(error), BenchmarkError.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    sys.exit(0)
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(exit_code)

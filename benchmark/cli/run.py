@@ -1,0 +1,113 @@
+"""python -m benchmark run: the main job."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from benchmark.results import RunFolder
+
+SHOWN_FAILURES = 20
+
+
+def run(
+    codec: Annotated[
+        list[str] | None,
+        typer.Option(help="Codec spec, such as hfd:steps=32; may be repeated. Default: hfd.", metavar="SPEC"),
+    ] = None,
+    only: Annotated[bool, typer.Option("--only", help="No mse and jpeg beside a single codec.")] = False,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Name of a data set, or a folder of pictures. Default: photos.", metavar="NAME|FOLDER"),
+    ] = None,
+    quality: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="1,2 for all codecs, or hfd=1,3; may be repeated. Default: the codec's own.", metavar="[CODEC=]Q,…"
+        ),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="Metric, such as lpips or fd-effnet@patch256-hific; may be repeated.", metavar="NAME"),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(help="That many pictures, spread over the set; 0 takes all. Default: 8 of photos, all of others."),
+    ] = None,
+    decoder_seeds: Annotated[str, typer.Option(help="Seeds of stochastic decoders.", metavar="N,…")] = "0",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, …")] = "cpu",
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Run folder; a run in it goes on. Default: results/DATE-TIME.", metavar="FOLDER"),
+    ] = None,
+    keep_reconstructions: Annotated[
+        bool, typer.Option("--keep-reconstructions", help="Keep decoded pictures and bitstreams.")
+    ] = False,
+    workers: Annotated[int, typer.Option(help="Processes that share the cores; times are measured with 1 only.")] = 1,
+) -> None:
+    """Code pictures to bytes, decode these, measure, and draw rate-distortion and rate-perception curves.
+
+    Started again with the same arguments and --output, a run goes on where it was.
+    """
+    import contextlib
+
+    from rich.console import Console
+
+    from benchmark.cli.progress import track
+    from benchmark.running.run import Request, open_run
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    request = Request(
+        codecs=codec or (),
+        only=only,
+        dataset=dataset,
+        qualities=quality or (),
+        metrics=metric or (),
+        limit=limit,
+        decoder_seeds=decoder_seeds,
+        device=device,
+        output=output,
+        keep_reconstructions=keep_reconstructions,
+        workers=workers,
+        command=["python", "-m", "benchmark", *sys.argv[1:]],
+    )
+    with open_run(request) as ready:
+        for note in ready.notes:
+            console.print(note, markup=False)
+        try:
+            with contextlib.closing(ready.execute()) as trials:
+                track(trials, len(ready.trials), console)
+        except KeyboardInterrupt:
+            again = [*request.command, *([] if output else ["--output", str(ready.folder.path)])]
+            console.print(f"interrupted; to go on: {shlex.join(again)}", markup=False)
+            raise
+        report(ready.folder, console)
+
+
+def report(folder: "RunFolder", console: "Console") -> None:
+    """Table on standard output; notes, failures and where everything is on standard error."""
+    from rich.console import Console
+
+    from benchmark.running.run import failures, summarise
+    from reports.tables import print_summary
+
+    frame, plots, notes = summarise(folder)
+    print_summary(frame, Console(highlight=False))
+    for note in notes:
+        console.print(f"note: {note}", markup=False)
+    failed = failures(folder)
+    for line in failed[:SHOWN_FAILURES]:
+        console.print(f"failed: {line}", markup=False)
+    if len(failed) > SHOWN_FAILURES:
+        console.print(f"failed: and {len(failed) - SHOWN_FAILURES} more, in {folder.path / 'trials.jsonl'}")
+    console.print(f"run      {folder.path}", markup=False)
+    console.print(f"summary  {folder.summary_path}", markup=False)
+    for path in plots:
+        console.print(f"plot     {path}", markup=False)
+    if failed:
+        raise typer.Exit(3)

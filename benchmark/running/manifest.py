@@ -1,0 +1,133 @@
+"""The manifest of a run, and what keeps a run from going on under another one."""
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from benchmark.codecs import Codec, CodecSpec
+from benchmark.metrics import ImageMetric, SetMetric
+from benchmark.results import CodecRecord, DatasetRecord, Manifest, MetricRecord, PictureRecord, quality_name
+from benchmark.running import provenance
+from benchmark.running.measurement import Instruments
+from datasets import Dataset
+
+
+def now() -> str:
+    """The time, ISO 8601, UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def dataset_record(dataset: Dataset) -> DatasetRecord:
+    pictures = [
+        PictureRecord(name=picture.name, sha256=picture.sha256, path=str(picture.path.resolve()))
+        for picture in dataset.pictures
+    ]
+    return DatasetRecord(
+        name=dataset.name, fingerprint=dataset.fingerprint, preparation=dataset.preparation, pictures=pictures
+    )
+
+
+def codec_record(spec: CodecSpec, codec: Codec, qualities: Sequence[float]) -> CodecRecord:
+    return CodecRecord(
+        label=spec.label, qualities=list(qualities), stochastic=codec.stochastic, description=codec.describe()
+    )
+
+
+def metric_records(instruments: Instruments) -> dict[str, MetricRecord]:
+    """By name, per-image metrics first."""
+    records = {name: _metric_record(metric, None) for name, metric in instruments.image.items()}
+    return records | {name: _metric_record(metric, metric.feature_key) for name, metric in instruments.set.items()}
+
+
+def new_manifest(
+    dataset: Dataset,
+    codecs: dict[str, CodecRecord],
+    metrics: dict[str, MetricRecord],
+    *,
+    decoder_seeds: Sequence[int],
+    device: str,
+    keep_reconstructions: bool,
+    workers: int,
+    threads: int,
+    command: Sequence[str],
+) -> Manifest:
+    """The manifest of a run that starts now, here."""
+    commit, dirty = provenance.checkout()
+    manifest = Manifest(
+        command=list(command),
+        git_commit=commit,
+        git_dirty=dirty,
+        packages=provenance.packages(),
+        machine=provenance.machine(),
+        threads=threads,
+        workers=workers,
+        device=device,
+        dataset=dataset_record(dataset),
+        codecs=codecs,
+        metrics=metrics,
+        decoder_seeds=list(decoder_seeds),
+        keep_reconstructions=keep_reconstructions,
+        started=now(),
+    )
+    return Manifest.model_validate_json(manifest.model_dump_json())  # a description's tuples are lists once written
+
+
+def differences(there: Manifest, asked: Manifest) -> list[str]:
+    """What keeps the run `there` from going on as `asked`, in the user's words; empty if nothing does.
+
+    Machine, workers and the state of the code may differ: the first two move only times, the third is noted.
+    """
+    old_data, new_data = (f"{m.dataset.name} ({m.dataset.fingerprint})" for m in (there, asked))
+    lines = chain(
+        _differ("data set", old_data, new_data),
+        _differ("codecs", _list(there.codecs), _list(asked.codecs)),
+        *(
+            _codec_differences(text, there.codecs[text], asked.codecs[text])
+            for text in _both(there.codecs, asked.codecs)
+        ),
+        _differ("metrics", _list(there.metrics), _list(asked.metrics)),
+        *(
+            _differ(f"protocol of {name}", there.metrics[name].protocol, asked.metrics[name].protocol)
+            for name in _both(there.metrics, asked.metrics)
+        ),
+        _differ("decoder seeds", _list(there.decoder_seeds), _list(asked.decoder_seeds)),
+        _differ("device", there.device, asked.device),
+        _differ("reconstructions", *("kept" if m.keep_reconstructions else "not kept" for m in (there, asked))),
+        _parts_differ("package", there.packages, asked.packages),
+    )
+    return list(lines)
+
+
+def _metric_record(metric: ImageMetric | SetMetric, feature_key: str | None) -> MetricRecord:
+    return MetricRecord(
+        protocol=metric.protocol,
+        unit=metric.info.unit,
+        higher_is_better=metric.info.higher_is_better,
+        kind=metric.info.kind,
+        feature_key=feature_key,
+    )
+
+
+def _codec_differences(text: str, there: CodecRecord, asked: CodecRecord) -> Iterator[str]:
+    old, new = (_list(map(quality_name, codec.qualities)) for codec in (there, asked))
+    yield from _differ(f"qualities of {text}", old, new)
+    yield from _parts_differ(text, there.description, asked.description)
+
+
+def _parts_differ(what: str, there: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[str]:
+    for part in dict.fromkeys([*there, *asked]):
+        yield from _differ(f"{what} {part}", there.get(part, "none"), asked.get(part, "none"))
+
+
+def _differ(what: str, there: object, asked: object) -> Iterator[str]:
+    if there != asked:
+        yield f"{what}: {there} there, {asked} asked"
+
+
+def _both(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    return [name for name in there if name in asked]
+
+
+def _list(items: Any) -> str:
+    return ",".join(map(str, items)) or "none"

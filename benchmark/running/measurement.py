@@ -1,0 +1,273 @@
+"""One trial: encode, decode from the bytes alone, check, measure. What goes wrong is said in the trial's record."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.codecs import Codec, Image, open_codec
+from benchmark.errors import BenchmarkError, Undefined, UsageError
+from benchmark.images import load_image, png_bytes
+from benchmark.metrics import ImageMetric, SetMetric, open_metric
+from benchmark.results import RunFolder, Trial
+from benchmark.running.plan import PlannedTrial
+
+NO_PATCH = "smaller than a patch: not part of the set"
+
+
+class TrialError(Exception):
+    """Why a trial has no values, in one line."""
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """Opened metrics, by name as the user asked."""
+
+    image: Mapping[str, ImageMetric]
+    set: Mapping[str, SetMetric]
+
+
+def open_codecs(specs: Iterable[str], device: str) -> dict[str, Codec]:
+    """Codec spec -> codec. Raises UsageError on an unknown codec or setting."""
+    return {spec: open_codec(spec, device) for spec in specs}
+
+
+def open_instruments(names: Iterable[str], device: str) -> Instruments:
+    """The metrics that are called `names`. Raises UsageError on an unknown one."""
+    metrics = {name: open_metric(name, device) for name in names}
+    return Instruments(
+        {name: cast(ImageMetric, metric) for name, metric in metrics.items() if metric.info.kind == "image"},
+        {name: cast(SetMetric, metric) for name, metric in metrics.items() if metric.info.kind == "set"},
+    )
+
+
+def load_networks(instruments: Instruments) -> None:
+    """Loads what the features need. Raises BenchmarkError, which says how to fetch them, if weights are not there."""
+    for metric in instruments.set.values():
+        metric.load()
+
+
+@dataclass
+class Prepared:
+    """An original that was read: the picture, and what each metric needs of it or the reason why it has none."""
+
+    name: str
+    image: Image
+    metrics: dict[str, Any] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Encoded:
+    """What `encode` gave for one codec, quality and picture: the bytes and its seconds, or why there are none."""
+
+    encoding: tuple[str, float, str]
+    data: bytes
+    seconds: float
+    error: str | None
+
+
+@dataclass
+class Workbench:
+    """Opened codecs and metrics, and what the last trials left that the next ones can use.
+
+    untimed: why no time is recorded ("" if it is); times are of one call each, after one call of encode and decode.
+    """
+
+    folder: RunFolder
+    codecs: Mapping[str, Codec]
+    instruments: Instruments
+    keep_reconstructions: bool
+    untimed: str
+    _prepared: Prepared | None = None
+    _unreadable: tuple[str, str] | None = None
+    _encoded: Encoded | None = None
+    _warm: frozenset[str] = frozenset()
+
+    def measure(self, planned: PlannedTrial) -> Trial:
+        """The record of a trial; its features, and its picture if it is to be kept, are in the folder by then.
+
+        Raises UsageError, which concerns every picture: a quality out of range, say.
+        """
+        trial = Trial(
+            codec=planned.codec, quality=planned.quality, decoder_seed=planned.decoder_seed, image=planned.image
+        )
+        try:
+            original = self._original(planned.image, planned.path)
+            trial.height, trial.width = original.image.shape[:2]
+            self._fill(trial, planned, original)
+        except TrialError as failure:
+            trial = Trial(
+                codec=planned.codec,
+                quality=planned.quality,
+                decoder_seed=planned.decoder_seed,
+                image=planned.image,
+                height=trial.height,
+                width=trial.width,
+                error=str(failure),
+            )
+        return trial
+
+    def _fill(self, trial: Trial, planned: PlannedTrial, original: Prepared) -> None:
+        codec = self.codecs[planned.codec]
+        if not self.untimed and planned.codec not in self._warm:
+            # The first call pays for memory, caches and kernels that later calls find ready.
+            self._warm |= {planned.codec}
+            data, _ = _encode(codec, original.image, planned.quality)
+            _decode(codec, data, planned.decoder_seed)
+        encoded = self._encode(planned, codec, original)
+        if encoded.error is not None:
+            raise TrialError(encoded.error)
+        reconstruction, seconds = _decode(codec, encoded.data, planned.decoder_seed)
+        _check(reconstruction, original.image)
+        trial.bytes = len(encoded.data)
+        trial.bpp = 8 * len(encoded.data) / (original.image.shape[0] * original.image.shape[1])
+        if self.untimed:
+            trial.reasons |= {"encode_seconds": self.untimed, "decode_seconds": self.untimed}
+        else:
+            trial.encode_seconds, trial.decode_seconds = encoded.seconds, seconds
+        measure_pair(self.folder, self.instruments, trial, original, reconstruction)
+        if self.keep_reconstructions:
+            self.folder.write_bytes(self.folder.bitstream_path(trial.key), encoded.data)
+            self.folder.write_bytes(self.folder.reconstruction_path(trial.key), png_bytes(reconstruction))
+
+    def _original(self, name: str, path: Path) -> Prepared:
+        if self._unreadable is not None and self._unreadable[0] == name:
+            raise TrialError(self._unreadable[1])
+        if self._prepared is None or self._prepared.name != name:
+            self._prepared = None  # the old one may be large
+            try:
+                self._prepared = prepare(self.folder, self.instruments, name, _load(path))
+            except TrialError as failure:
+                self._unreadable = (name, str(failure))
+                raise
+        return self._prepared
+
+    def _encode(self, planned: PlannedTrial, codec: Codec, original: Prepared) -> Encoded:
+        if self._encoded is None or self._encoded.encoding != planned.encoding:
+            try:
+                data, seconds = _encode(codec, original.image, planned.quality)
+                self._encoded = Encoded(planned.encoding, data, seconds, None)
+            except TrialError as failure:
+                self._encoded = Encoded(planned.encoding, b"", 0.0, str(failure))
+        return self._encoded
+
+
+def prepare(folder: RunFolder, instruments: Instruments, name: str, image: Image) -> Prepared:
+    """What the metrics need of an original, once for all codecs. Its features are in the folder when this returns.
+
+    Raises TrialError if a metric breaks down.
+    """
+    prepared = Prepared(name, image)
+    for metric_name, metric in instruments.image.items():
+        try:
+            prepared.metrics[metric_name] = _guarded(metric_name, metric.prepare, image)
+        except Undefined as reason:
+            prepared.reasons[metric_name] = one_line(reason)
+    for metric_name, set_metric in instruments.set.items():
+        path = folder.original_features_path(set_metric.feature_key, name)
+        if not path.exists():
+            folder.write_features(path, _features(metric_name, set_metric, image))
+    return prepared
+
+
+def measure_pair(
+    folder: RunFolder, instruments: Instruments, trial: Trial, original: Prepared, reconstruction: Image
+) -> None:
+    """Enters each metric into `trial`: a value, or null with the reason. Writes the features of set metrics.
+
+    Raises TrialError if a metric breaks down.
+    """
+    for name, metric in instruments.image.items():
+        _enter(trial, name, metric, original, reconstruction)
+    patches: dict[str, int] = {}  # metrics of one feature key share their features
+    for name, set_metric in instruments.set.items():
+        key = set_metric.feature_key
+        if key not in patches:
+            features = _features(name, set_metric, reconstruction)
+            folder.write_features(folder.features_path(key, trial.key), features)
+            patches[key] = len(features)
+        if not patches[key]:
+            trial.reasons[name] = NO_PATCH
+
+
+def _enter(trial: Trial, name: str, metric: ImageMetric, original: Prepared, reconstruction: Image) -> None:
+    trial.metrics[name] = None
+    if name in original.reasons:
+        trial.reasons[name] = original.reasons[name]
+        return
+    try:
+        value = float(_guarded(name, metric.compare, original.metrics[name], reconstruction))
+    except Undefined as reason:
+        trial.reasons[name] = one_line(reason)
+        return
+    if math.isfinite(value):
+        trial.metrics[name] = value
+    else:
+        trial.reasons[name] = f"the value is {value}"
+
+
+def _features(name: str, metric: SetMetric, image: Image) -> npt.NDArray[np.float32]:
+    try:
+        features: npt.NDArray[np.float32] = _guarded(name, metric.features, image)
+    except Undefined as reason:
+        raise TrialError(f"{name}: {one_line(reason)}") from None
+    return features
+
+
+def _encode(codec: Codec, image: Image, quality: float) -> tuple[bytes, float]:
+    """The bytes and the seconds. The codec gets a copy: the original stays what it is for the others."""
+    data, seconds = _timed("encode", codec.encode, image.copy(), quality)
+    if not isinstance(data, bytes):
+        raise TrialError(f"encode returned {type(data).__name__}, not bytes")
+    return data, seconds
+
+
+def _decode(codec: Codec, data: bytes, seed: int | None) -> tuple[Image, float]:
+    return _timed("decode", codec.decode, data, seed)
+
+
+def _timed(what: str, function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
+    start = time.perf_counter()
+    result = _guarded(what, function, *arguments)
+    return result, time.perf_counter() - start
+
+
+def _guarded(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """What `function` returns. Codecs and metrics are anyone's code: what they raise becomes this trial's failure.
+
+    UsageError, which concerns every trial, and Undefined, which is an answer, are passed on.
+    """
+    try:
+        return function(*arguments)
+    except (UsageError, Undefined):
+        raise
+    except BenchmarkError as error:
+        raise TrialError(f"{what}: {one_line(error)}") from error
+    except Exception as error:
+        raise TrialError(f"{what}: {type(error).__name__}: {one_line(error)}") from error
+
+
+def _load(path: Path) -> Image:
+    try:
+        return load_image(path)
+    except BenchmarkError as error:
+        raise TrialError(one_line(error)) from None
+
+
+def _check(reconstruction: Image, original: Image) -> None:
+    if not isinstance(reconstruction, np.ndarray):
+        raise TrialError(f"decode returned {type(reconstruction).__name__}, not an array")
+    if reconstruction.shape != original.shape or reconstruction.dtype != np.uint8:
+        found = f"{reconstruction.dtype} {reconstruction.shape}"
+        raise TrialError(f"decode returned {found}, but the original is uint8 {original.shape}")
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error without its line breaks, or the error's type if it has none."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,117 @@
+"""What a run is to do: which codecs at which qualities, with which seeds, on which pictures, in which order."""
+
+import difflib
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.codecs import CodecSpec
+from benchmark.errors import UsageError
+from benchmark.results import TrialKey
+
+FIRST = "hfd"
+"""The codec that the suite exists for; it leads every table."""
+
+COMPANIONS = ("mse", "jpeg")
+"""A curve alone says nothing: these stand beside a single codec."""
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """One trial to do: codec spec, quality, decoder seed, and the picture with its file."""
+
+    codec: str
+    quality: float
+    decoder_seed: int | None
+    image: str
+    path: Path
+
+    @property
+    def key(self) -> TrialKey:
+        return (self.codec, self.quality, self.decoder_seed, self.image)
+
+    @property
+    def encoding(self) -> tuple[str, float, str]:
+        """What the trials that share one byte string have in common."""
+        return (self.codec, self.quality, self.image)
+
+
+def choose_codecs(asked: Sequence[str], only: bool) -> list[str]:
+    """The codec specs of a run, without repetition, hfd first.
+
+    None asked for: hfd. One: `COMPANIONS` beside it, unless `only`. Several: these.
+    """
+    specs = list(dict.fromkeys(asked)) or [FIRST]
+    if len(specs) == 1 and not only:
+        specs += [companion for companion in COMPANIONS if companion not in specs]
+    return sorted(specs, key=lambda spec: spec.partition(":")[0] != FIRST)
+
+
+def parse_qualities(options: Iterable[str], codecs: Sequence[CodecSpec]) -> dict[str, tuple[float, ...]]:
+    """What the --quality options ask for: codec spec -> qualities, ascending; a codec that is not asked is not there.
+
+    An option is "1,2" (all codecs), "hfd=1,3" (by codec name) or "hfd:steps=8=1,3" (by codec spec). A spec's own
+    option wins over its name's, and that over the one for all. Raises UsageError on anything else.
+    """
+    by_key: dict[str, list[float]] = {}
+    for option in options:
+        key, _, numbers = option.rpartition("=")
+        if "=" in option and not any(key in (codec.text, codec.name) for codec in codecs):
+            known = list(dict.fromkeys(name for codec in codecs for name in (codec.name, codec.text)))
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise UsageError(f"--quality {option}: this run has no codec {key!r}; {hint}")
+        by_key.setdefault(key, []).extend(_numbers(option, numbers))
+    asked: dict[str, tuple[float, ...]] = {}
+    for codec in codecs:
+        for key in (codec.text, codec.name, ""):
+            if key in by_key:
+                asked[codec.text] = tuple(sorted(set(by_key[key])))
+                break
+    return asked
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """ "0,1,2" -> (0, 1, 2), without repetition. Raises UsageError."""
+    try:
+        seeds = tuple(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        raise UsageError(f"--decoder-seeds {text}: not whole numbers with commas between them") from None
+    if min(seeds) < 0:
+        raise UsageError(f"--decoder-seeds {text}: a seed is 0 or more")
+    return seeds
+
+
+def plan_trials(
+    pictures: Iterable[tuple[str, Path]],
+    qualities: Mapping[str, Sequence[float]],
+    seeds: Mapping[str, Sequence[int | None]],
+) -> list[PlannedTrial]:
+    """All trials, picture by picture, so that an original is read and prepared once for all codecs.
+
+    pictures: (name, file). qualities, seeds: by codec spec; the seeds of a deterministic codec are [None].
+    """
+    return [
+        PlannedTrial(codec, float(quality), seed, image, path)
+        for image, path in pictures
+        for codec in qualities
+        for quality in qualities[codec]
+        for seed in seeds[codec]
+    ]
+
+
+def remaining(plan: Iterable[PlannedTrial], done: Collection[TrialKey]) -> list[PlannedTrial]:
+    """The trials of `plan` whose key is not in `done`, in order."""
+    known = set(done)
+    return [trial for trial in plan if trial.key not in known]
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--quality {option}: {text!r} is not numbers with commas between them") from None
+    if not all(math.isfinite(number) for number in numbers):
+        raise UsageError(f"--quality {option}: a quality is a finite number")
+    return numbers

@@ -1,0 +1,158 @@
+"""A metric more for a finished run, from what it kept: its features, or else its reconstructions."""
+
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from benchmark.errors import BenchmarkError, NotComparable, UsageError
+from benchmark.fetching import file_sha256
+from benchmark.images import load_image
+from benchmark.metrics import SetMetric, metric_info
+from benchmark.results import Manifest, MetricRecord, RunFolder, Trial, locked
+from benchmark.running.execution import check_device
+from benchmark.running.manifest import metric_records
+from benchmark.running.measurement import (
+    NO_PATCH,
+    Instruments,
+    Prepared,
+    TrialError,
+    load_networks,
+    measure_pair,
+    open_instruments,
+    prepare,
+)
+from datasets import open_dataset
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """A run and the metrics that it is to have besides.
+
+    trials: all that succeeded, picture by picture. instruments: what needs pictures. featured: metrics whose features
+    are all there. originals: picture name -> file.
+    """
+
+    folder: RunFolder
+    trials: Sequence[Trial]
+    instruments: Instruments
+    featured: Mapping[str, SetMetric]
+    originals: Mapping[str, Path]
+    records: Mapping[str, MetricRecord]
+    notes: Sequence[str]
+
+    def execute(self) -> Generator[Trial, None, None]:
+        """Measures, yields each trial with its new values, and at the end writes all of them at once.
+
+        Until then trials.jsonl is what it was, whatever happens. Raises BenchmarkError if a picture cannot be read or
+        measured.
+        """
+        original: Prepared | None = None
+        for trial in self.trials:
+            if self.originals:
+                if original is None or original.name != trial.image:
+                    original = self._prepare(trial.image)
+                reconstruction = load_image(self.folder.reconstruction_path(trial.key))
+                _of(trial.image, measure_pair, self.folder, self.instruments, trial, original, reconstruction)
+            for name, metric in self.featured.items():
+                if not len(self.folder.read_features(self.folder.features_path(metric.feature_key, trial.key))):
+                    trial.reasons[name] = NO_PATCH
+            yield trial
+        measured = {trial.key: trial for trial in self.trials}
+        self.folder.rewrite([measured.get(trial.key, trial) for trial in self.folder.trials()])
+        manifest = self.folder.manifest
+        self.folder.write_manifest(manifest.model_copy(update={"metrics": {**manifest.metrics, **self.records}}))
+
+    def _prepare(self, image: str) -> Prepared:
+        return _of(image, prepare, self.folder, self.instruments, image, load_image(self.originals[image]))
+
+
+@contextlib.contextmanager
+def open_measuring(path: Path, names: Sequence[str], dataset: str | None, device: str) -> Iterator[Measuring]:
+    """Makes ready to add the metrics `names` to the run at `path`, which nobody else may write to inside the `with`.
+
+    dataset: where the originals are if not where the run found them. Raises UsageError on an unknown metric or a run
+    that is not complete, BenchmarkError if pictures are needed that are not there, and NotComparable if the run has a
+    metric already that this version defines otherwise.
+    """
+    for name in names:
+        if name != "bpp":
+            metric_info(name)
+    check_device(device)
+    RunFolder.open(path)  # before anything is made there
+    with locked(path):
+        folder = RunFolder.open(path)
+        if folder.manifest.status != "complete":
+            raise UsageError(f"{path}: this run is {folder.manifest.status}, not complete; let it go on first")
+        instruments = open_instruments([name for name in dict.fromkeys(names) if name != "bpp"], device)
+        records = metric_records(instruments)
+        there = [name for name in records if name in folder.manifest.metrics]
+        for name in there:
+            if folder.manifest.metrics[name].protocol != records[name].protocol:
+                old, new = folder.manifest.metrics[name].protocol, records[name].protocol
+                raise NotComparable(f"{path}: {name} was measured as {old}, this version computes {new}")
+        new_sets = {name: metric for name, metric in instruments.set.items() if name not in there}
+        trials = _by_picture(folder)
+        featured = {
+            name: metric for name, metric in new_sets.items() if _has_features(folder, metric.feature_key, trials)
+        }
+        needing = Instruments(
+            {name: metric for name, metric in instruments.image.items() if name not in there},
+            {name: metric for name, metric in new_sets.items() if name not in featured},
+        )
+        originals: dict[str, Path] = {}
+        if needing.image or needing.set:
+            if not folder.manifest.keep_reconstructions:
+                wanted = ", ".join([*needing.image, *needing.set])
+                raise UsageError(f"{path}: {wanted} needs pictures, but the run was without --keep-reconstructions")
+            load_networks(needing)
+            originals = _originals(folder.manifest, dataset, [trial.image for trial in trials])
+        anything = len(there) < len(records)
+        yield Measuring(
+            folder,
+            trials if anything else (),
+            needing,
+            featured,
+            originals,
+            {name: record for name, record in records.items() if name not in there},
+            [f"{name} is there already" for name in there],
+        )
+
+
+def _by_picture(folder: RunFolder) -> list[Trial]:
+    place = {picture.name: index for index, picture in enumerate(folder.manifest.dataset.pictures)}
+    trials = [trial for trial in folder.trials() if trial.error is None]
+    return sorted(trials, key=lambda trial: place.get(trial.image, len(place)))
+
+
+def _has_features(folder: RunFolder, feature_key: str, trials: Sequence[Trial]) -> bool:
+    return all(
+        folder.features_path(feature_key, trial.key).exists()
+        and folder.original_features_path(feature_key, trial.image).exists()
+        for trial in trials
+    )
+
+
+def _originals(manifest: Manifest, dataset: str | None, images: Sequence[str]) -> dict[str, Path]:
+    """Picture name -> a file with the hash that the run recorded."""
+    hashes = {picture.name: picture.sha256 for picture in manifest.dataset.pictures if picture.name in set(images)}
+    if dataset is not None:
+        found = {picture.sha256: picture.path for picture in open_dataset(dataset).pictures}
+    else:
+        paths = [Path(picture.path) for picture in manifest.dataset.pictures if picture.path is not None]
+        found = {file_sha256(path): path for path in paths if path.is_file()}
+    missing = [name for name, sha256 in hashes.items() if sha256 not in found]
+    if missing:
+        where = f"in {dataset}" if dataset is not None else "where the run found it"
+        raise BenchmarkError(f"the original of {missing[0]} is not {where} any more; --dataset says where it is")
+    return {name: found[sha256] for name, sha256 in hashes.items()}
+
+
+def _of(image: str, function: Callable[..., Result], *arguments: object) -> Result:
+    try:
+        return function(*arguments)
+    except TrialError as error:
+        raise BenchmarkError(f"{image}: {error}") from None

@@ -1,0 +1,261 @@
+"""A run from what was asked to its folder: made ready, done trial by trial, summed up and drawn."""
+
+import contextlib
+import datetime
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.codecs import parse_spec
+from benchmark.errors import UsageError
+from benchmark.metrics import DEFAULT_METRICS, metric_info
+from benchmark.results import LOCK, PARTIAL, Manifest, Resumption, RunFolder, Trial, locked
+from benchmark.running import execution, plan
+from benchmark.running.manifest import codec_record, differences, metric_records, new_manifest, now
+from benchmark.running.measurement import Workbench, load_networks, open_codecs, open_instruments
+from datasets import Dataset, limit, open_dataset
+
+if TYPE_CHECKING:
+    import pandas
+
+DEFAULT_DATASET = "photos"
+QUICK_LOOK = 8
+"""Pictures of the default data set that a run takes if neither --dataset nor --limit is given."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; the fields are the options of `python -m benchmark run`."""
+
+    codecs: Sequence[str] = ()
+    only: bool = False
+    dataset: str | None = None
+    qualities: Sequence[str] = ()
+    metrics: Sequence[str] = ()
+    limit: int | None = None
+    decoder_seeds: str = "0"
+    device: str = "cpu"
+    output: Path | None = None
+    keep_reconstructions: bool = False
+    workers: int = 1
+    command: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is ready: its folder holds the manifest.
+
+    trials: what is to do. done: how many trials an earlier start left. notes: lines for the user. workbench: opened
+    codecs and metrics of this process; None if worker processes do the trials.
+    """
+
+    folder: RunFolder
+    trials: Sequence[plan.PlannedTrial]
+    done: int
+    notes: Sequence[str]
+    setup: execution.Setup
+    workbench: Workbench | None
+
+    def execute(self) -> Generator[Trial, None, None]:
+        """Does the trials and yields each record once it is on the disk; the manifest's status follows.
+
+        Raises BenchmarkError, and passes KeyboardInterrupt on; the run can go on later.
+        """
+        if not self.trials:
+            return
+        _set_status(self.folder, status="running", finished=None)
+        if self.workbench is None:
+            records = execution.execute_in_processes(self.trials, self.setup)
+        else:
+            records = execution.execute_here(self.trials, self.workbench)
+        try:
+            with contextlib.closing(records):
+                for trial in records:
+                    self.folder.append(trial)
+                    yield trial
+        except BaseException:
+            _set_status(self.folder, status="interrupted", finished=None)
+            raise
+        _set_status(self.folder, status="complete", finished=now())
+
+
+@contextlib.contextmanager
+def open_run(request: Request) -> Iterator[Run]:
+    """Makes a run ready in its folder, which nobody else may write to inside the `with`.
+
+    A folder that holds a run of the same plan goes on where it was; trials that ended with an error are done again.
+    Raises UsageError, before anything is written, on what cannot be meant and on a folder with another run in it.
+    """
+    if request.workers < 1:
+        raise UsageError(f"--workers {request.workers}: at least 1")
+    specs = {text: parse_spec(text) for text in plan.choose_codecs(request.codecs, request.only)}
+    asked = plan.parse_qualities(request.qualities, list(specs.values()))
+    seeds = plan.parse_seeds(request.decoder_seeds)
+    names, notes = _choose_metrics(request.metrics)
+    dataset = _open_limited(request, notes)
+    execution.check_device(request.device)
+    codecs = open_codecs(specs, request.device)
+    instruments = open_instruments(names, request.device)
+    qualities = {text: asked.get(text, tuple(codec.qualities)) for text, codec in codecs.items()}
+    records = metric_records(instruments)
+    manifest = new_manifest(
+        dataset,
+        {text: codec_record(specs[text], codec, qualities[text]) for text, codec in codecs.items()},
+        {name: records[name] for name in names},
+        decoder_seeds=seeds,
+        device=request.device,
+        keep_reconstructions=request.keep_reconstructions,
+        workers=request.workers,
+        threads=execution.threads_per_process(request.workers),
+        command=request.command,
+    )
+    planned = plan.plan_trials(
+        [(picture.name, picture.path) for picture in dataset.pictures],
+        qualities,
+        {text: seeds if codec.stochastic else (None,) for text, codec in codecs.items()},
+    )
+    path = _dated() if request.output is None else request.output
+    _check_place(path)
+    with locked(path):
+        folder, done = _create_or_resume(path, manifest, notes)
+        setup = execution.Setup(
+            run=path,
+            codecs=tuple(specs),
+            metrics=tuple(names),
+            device=request.device,
+            keep_reconstructions=request.keep_reconstructions,
+            workers=request.workers,
+            threads=manifest.threads,
+        )
+        workbench = None
+        if request.workers == 1:
+            load_networks(instruments)
+            workbench = Workbench(folder, codecs, instruments, request.keep_reconstructions, execution.untimed(1))
+        del codecs, instruments  # worker processes open their own
+        trials = plan.remaining(planned, {trial.key for trial in done})
+        try:
+            yield Run(folder, trials, len(done), notes, setup, workbench)
+        finally:
+            folder.close()
+
+
+def failures(folder: RunFolder) -> list[str]:
+    """Why trials failed: a line a reason and picture, with the number of trials."""
+    counts = Counter((trial.image, trial.error) for trial in folder.trials() if trial.error is not None)
+    return [
+        f"{image}: {error}" + (f" ({count} trials)" if count > 1 else "") for (image, error), count in counts.items()
+    ]
+
+
+def summarise(folder: RunFolder) -> "tuple[pandas.DataFrame, list[Path], list[str]]":
+    """Writes summary.csv and the plots of a run. Returns the summary, the plots' paths, and notes for the user."""
+    from benchmark.running.summary import coverage_notes, write_summary
+    from reports.curves import draw_curves
+
+    frame = write_summary(folder)
+    valued = set(frame.loc[frame["value"].notna(), "metric"])
+    drawable = [name for name in folder.manifest.metrics if name in valued]
+    plots = draw_curves([frame], drawable, folder.path / "plots") if drawable else []
+    return frame, plots, coverage_notes(folder)
+
+
+def draw_runs(runs: Sequence[Path], metrics: Sequence[str], output: Path | None) -> list[Path]:
+    """Draws the summaries of `runs` into `output`, or the first run's plots; returns the paths of the plots.
+
+    metrics: none for all that every run has a value of. Raises UsageError if there is none.
+    """
+    from benchmark.running.summary import read_summary
+    from reports.curves import draw_curves
+
+    summaries = [read_summary(run) for run in runs]
+    if not metrics:
+        of_runs = [dict.fromkeys(frame.loc[frame["value"].notna(), "metric"]) for frame in summaries]
+        metrics = [name for name in of_runs[0] if name != "bpp" and all(name in others for others in of_runs)]
+        if not metrics:
+            raise UsageError("the runs have no metric in common; --metric names one")
+    return draw_curves(summaries, metrics, output or runs[0] / "plots")
+
+
+def _choose_metrics(asked: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Names of the metrics, without bpp, which is always there; and notes for the user."""
+    names = [name for name in dict.fromkeys(asked) if name != "bpp"]
+    for name in names:
+        metric_info(name)
+    if asked:
+        return names, []
+    from benchmark.fetching import inception_weights
+
+    if inception_weights() is not None:
+        return [*DEFAULT_METRICS, "fid", "kid"], []
+    return list(DEFAULT_METRICS), [
+        "fid and kid are left out, their network is not here: python -m benchmark fetch inception gets it"
+    ]
+
+
+def _open_limited(request: Request, notes: list[str]) -> Dataset:
+    if request.limit is not None and request.limit < 0:
+        raise UsageError(f"--limit {request.limit}: a number of pictures, 0 for all")
+    if request.dataset is not None:
+        return limit(open_dataset(request.dataset), request.limit or 0)
+    dataset = open_dataset(DEFAULT_DATASET)
+    limited = limit(dataset, QUICK_LOOK if request.limit is None else request.limit)
+    if request.limit is None:
+        counts = f"{len(limited.pictures)} of the {len(dataset.pictures)} pictures of {dataset.name}"
+        notes.append(f"a quick look at {counts}; --limit 0 takes all")
+    return limited
+
+
+def _dated() -> Path:
+    """A new folder results/DATE-TIME."""
+    name = datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    path = Path("results") / name
+    number = 2
+    while path.exists():
+        path = Path("results") / f"{name}-{number}"
+        number += 1
+    return path
+
+
+def _check_place(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"--output {path}: a file, not a folder")
+    if path.is_dir() and not (path / "run.json").exists():
+        others = sorted(entry.name for entry in path.iterdir() if entry.name not in (LOCK, PARTIAL))
+        if others:
+            raise UsageError(f"--output {path}: neither empty nor a run; it holds {others[0]}")
+
+
+def _create_or_resume(path: Path, manifest: Manifest, notes: list[str]) -> tuple[RunFolder, list[Trial]]:
+    """The folder, and its trials that need not be done again."""
+    if not (path / "run.json").exists():
+        return RunFolder.create(path, manifest), []
+    folder = RunFolder.open(path)
+    trials = folder.trials()
+    if not trials:
+        return RunFolder.create(path, manifest), []
+    there = folder.manifest
+    different = differences(there, manifest)
+    if different:
+        raise UsageError(f"--output {path}: holds another run; {'; '.join(different)}")
+    notes.append(f"goes on in {path}: {len(trials)} trials are there")
+    if (there.git_commit, there.git_dirty) != (manifest.git_commit, manifest.git_dirty):
+        notes.append(f"the run was started from another state of the code: {there.git_commit or 'unknown'}")
+    done = [trial for trial in trials if trial.error is None]
+    if len(done) < len(trials):
+        notes.append(f"{len(trials) - len(done)} of them failed and are done again")
+        folder.rewrite(done)
+    resumption = Resumption(
+        time=manifest.started,
+        command=manifest.command,
+        git_commit=manifest.git_commit,
+        git_dirty=manifest.git_dirty,
+        workers=manifest.workers,
+    )
+    folder.write_manifest(there.model_copy(update={"resumptions": [*there.resumptions, resumption]}))
+    return folder, done
+
+
+def _set_status(folder: RunFolder, *, status: str, finished: str | None) -> None:
+    folder.write_manifest(folder.manifest.model_copy(update={"status": status, "finished": finished}))

@@ -1,0 +1,57 @@
+"""One picture, coded or decoded for its own sake."""
+
+from pathlib import Path
+
+from benchmark.codecs import Image, open_codec
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.images import load_image
+from benchmark.running.execution import check_device
+
+SIGNATURES = (
+    (0, b"\xff\xd8\xff", "jpeg"),
+    (8, b"WEBP", "webp"),
+    (4, b"ftypavif", "avif"),
+)
+"""(offset, bytes, codec) of the formats that are not our own container."""
+
+
+def encode_picture(path: Path, codec: str, quality: float, device: str) -> tuple[bytes, float]:
+    """(bytes, bits per pixel) of the picture in `path`. Raises BenchmarkError."""
+    check_device(device)
+    opened = open_codec(codec, device)
+    image = load_image(path)
+    data = opened.encode(image, quality)
+    return data, 8 * len(data) / (image.shape[0] * image.shape[1])
+
+
+def decode_file(path: Path, codec: str | None, seed: int | None, device: str) -> Image:
+    """The picture that the bytes in `path` hold, uint8 (height, width, 3).
+
+    codec: None for the one that the bytes name. Raises CorruptStream, which names the file, on damaged bytes and
+    BenchmarkError on bytes that no codec of the suite has written.
+    """
+    check_device(device)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BenchmarkError(f"{path}: cannot be read: {error.strerror}") from None
+    name = codec_of(data) if codec is None else codec
+    if name is None:
+        raise BenchmarkError(f"{path}: no codec of the suite wrote this file; --codec names one")
+    opened = open_codec(name, device)
+    try:
+        return opened.decode(data, seed)
+    except UsageError:
+        raise
+    except BenchmarkError as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
+def codec_of(data: bytes) -> str | None:
+    """The name of the codec that wrote `data`, by the signature in its first bytes; None if it has none."""
+    from benchmark.hfd.container import codec_of as codec_of_container
+
+    for offset, signature, codec in SIGNATURES:
+        if data[offset : offset + len(signature)] == signature:
+            return codec
+    return codec_of_container(data)

@@ -1,0 +1,167 @@
+"""What is read as a picture, with which samples, and what is refused."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from PIL import Image
+
+from benchmark import images
+from benchmark.errors import BenchmarkError
+from benchmark.images import load_image, png_bytes, write_png
+
+RGB = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+
+
+def saved(path: Path, picture: Image.Image, **options: object) -> Path:
+    picture.save(path, **options)
+    return path
+
+
+def png(path: Path, depth: int, colour_type: int, channels: int, width: int = 3, height: int = 2) -> Path:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    rows = (b"\0" + bytes(width * channels * depth // 8)) * height if width * height < 10**6 else b""
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    return path
+
+
+@settings(max_examples=30)
+@given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))))
+def test_png_keeps_every_sample(image: npt.NDArray[np.uint8]) -> None:
+    import io
+
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(png_bytes(image)))), image)
+
+
+def test_a_written_picture_is_read_again_and_can_be_changed(tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", RGB)
+    read = load_image(tmp_path / "a.png")
+    assert np.array_equal(read, RGB)
+    read[0, 0, 0] = 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_grey_palette_and_bilevel_become_rgb(tmp_path: Path) -> None:
+    grey = RGB[..., 0]
+    assert np.array_equal(load_image(saved(tmp_path / "l.png", Image.fromarray(grey))), np.stack([grey] * 3, axis=-1))
+    few = Image.fromarray(RGB // 128 * 255)
+    assert np.array_equal(load_image(saved(tmp_path / "p.png", few.quantize(8))), np.asarray(few))
+    bilevel = load_image(saved(tmp_path / "1.png", Image.fromarray(grey > 99)))
+    assert np.array_equal(bilevel[..., 1], np.where(grey > 99, 255, 0))
+
+
+@pytest.mark.parametrize("suffix", ["bmp", "ppm", "tif", "gif"])
+def test_other_lossless_formats(tmp_path: Path, suffix: str) -> None:
+    image = RGB // 128 * 255
+    assert np.array_equal(load_image(saved(tmp_path / f"a.{suffix}", Image.fromarray(image))), image)
+
+
+def test_exif_orientation_is_applied(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show it rotated by 90 degrees clockwise
+    path = saved(tmp_path / "a.png", Image.fromarray(RGB), exif=exif)
+    assert np.array_equal(load_image(path), np.rot90(RGB, -1))
+
+
+def test_an_opaque_alpha_channel_is_dropped(tmp_path: Path) -> None:
+    opaque = np.dstack([RGB, np.full(RGB.shape[:2], 255, np.uint8)])
+    assert np.array_equal(load_image(saved(tmp_path / "a.png", Image.fromarray(opaque))), RGB)
+    assert np.array_equal(
+        load_image(saved(tmp_path / "b.png", Image.fromarray(RGB[..., 0]).convert("LA")))[..., 2], RGB[..., 0]
+    )
+
+
+def refused() -> dict[str, tuple[Image.Image, str, dict[str, object]]]:
+    seen_through = Image.fromarray(np.dstack([RGB, RGB[..., :1]]))
+    return {
+        "alpha.png": (seen_through, "transparent", {}),
+        "key.png": (Image.fromarray(RGB), "transparent", {"transparency": tuple(map(int, RGB[0, 0]))}),
+        "cmyk.jpg": (Image.fromarray(RGB).convert("CMYK"), "CMYK", {}),
+        "float.tif": (Image.fromarray(RGB[..., 0].astype(np.float32)), "8 bits", {}),
+        "deep.tif": (Image.fromarray(RGB[..., 0].astype(np.uint16) * 256), "8 bits", {}),
+        "moving.gif": (
+            Image.fromarray(RGB),
+            "2 frames",
+            {"save_all": True, "append_images": [Image.fromarray(255 - RGB)]},
+        ),
+        "pages.tif": (
+            Image.fromarray(RGB),
+            "2 frames or pages",
+            {"save_all": True, "append_images": [Image.fromarray(255 - RGB)]},
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", refused())
+def test_what_has_no_honest_conversion_is_refused(tmp_path: Path, name: str) -> None:
+    picture, reason, options = refused()[name]
+    with pytest.raises(BenchmarkError, match=f"{name}.*{reason}"):
+        load_image(saved(tmp_path / name, picture, **options))
+
+
+@pytest.mark.parametrize(("colour_type", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
+def test_16_bits_are_refused_and_8_are_not(tmp_path: Path, colour_type: int, channels: int) -> None:
+    with pytest.raises(BenchmarkError, match="more than 8 bits"):
+        load_image(png(tmp_path / "deep.png", 16, colour_type, channels))
+    if channels in (1, 3):
+        assert load_image(png(tmp_path / "plain.png", 8, colour_type, channels)).shape == (2, 3, 3)
+
+
+def test_deep_ppm_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.ppm").write_bytes(b"P6\n2 2\n65535\n" + bytes(24))
+    with pytest.raises(BenchmarkError, match="more than 8 bits"):
+        load_image(tmp_path / "a.ppm")
+
+
+def test_decompression_bombs_are_refused_before_they_are_unpacked(tmp_path: Path) -> None:
+    side = int(images.MAX_PIXELS**0.5) + 1
+    for width, height in [(side, side), (2 * side, 2 * side)]:
+        with pytest.raises(BenchmarkError, match="pixels"):
+            load_image(png(tmp_path / "bomb.png", 8, 2, 3, width, height))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(b"", "not a picture"), (b"hello", "not a picture"), (png_bytes(RGB)[:-30], "cannot be read"), (None, "no such")],
+)
+def test_broken_files_are_one_line(tmp_path: Path, data: bytes | None, reason: str) -> None:
+    path = tmp_path / "a.png"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(BenchmarkError, match=reason) as caught:
+        load_image(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_a_damaged_file_is_a_picture_or_a_benchmark_error(data: st.DataObject) -> None:
+    import tempfile
+
+    whole = bytearray(png_bytes(RGB))
+    for _ in range(3):
+        whole[data.draw(st.integers(8, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    with tempfile.NamedTemporaryFile(suffix=".png") as file:
+        Path(file.name).write_bytes(whole)
+        try:
+            image = load_image(Path(file.name))
+        except BenchmarkError:
+            return
+    assert image.dtype == np.uint8
+    assert image.shape[2] == 3
+
+
+def test_writing_where_nothing_can_be_written(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match=r"a\.png: cannot be written"):
+        write_png(tmp_path / "missing" / "a.png", RGB)
