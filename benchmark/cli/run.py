@@ -48,7 +48,12 @@ def run(
     keep_reconstructions: Annotated[
         bool, typer.Option("--keep-reconstructions", help="Keep decoded pictures and bitstreams.")
     ] = False,
-    workers: Annotated[int, typer.Option(help="Processes that share the cores; times are measured with 1 only.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes that share the cores; seconds are measured with 1 only. Default: one a core, four at most."
+        ),
+    ] = None,
 ) -> None:
     """Code pictures to bytes, decode these, measure, and draw rate-distortion and rate-perception curves.
 
@@ -59,6 +64,7 @@ def run(
     from rich.console import Console
 
     from benchmark.cli.progress import track
+    from benchmark.running.execution import default_workers
     from benchmark.running.run import Request, open_run
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -73,7 +79,7 @@ def run(
         device=device,
         output=output,
         keep_reconstructions=keep_reconstructions,
-        workers=workers,
+        workers=default_workers() if workers is None else workers,
         command=["python", "-m", "benchmark", *sys.argv[1:]],
     )
     with open_run(request) as ready:

@@ -34,6 +34,11 @@ class Setup:
     threads: int
 
 
+def default_workers() -> int:
+    """One a core that this process may use, four at most: each needs a gigabyte for its networks."""
+    return min(4, len(os.sched_getaffinity(0)))
+
+
 def threads_per_process(workers: int) -> int:
     """The cores that this process may use, shared among the workers; fewer if OMP_NUM_THREADS says so."""
     share = max(1, len(os.sched_getaffinity(0)) // workers)

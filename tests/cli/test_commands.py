@@ -32,8 +32,21 @@ def call(*arguments: str) -> int:
 
 
 def run(*arguments: str, codec: str = "tiny", output: str = "run", metric: str = "bpp") -> int:
-    """A run without plots, unless a metric is named."""
-    words = ("run", "--codec", codec, "--only", "--dataset", "pictures", "--metric", metric, "--output", output)
+    """A run in this process, where the fake codecs are known; without plots, unless a metric is named."""
+    words = (
+        "run",
+        "--workers",
+        "1",
+        "--codec",
+        codec,
+        "--only",
+        "--dataset",
+        "pictures",
+        "--metric",
+        metric,
+        "--output",
+        output,
+    )
     return call(*words, *arguments)
 
 
@@ -102,7 +115,7 @@ def test_what_cannot_be_meant_is_one_line_and_2(
 ) -> None:
     dataset = () if "--dataset" in arguments else ("--dataset", "pictures")
     metric = () if "--metric" in arguments else ("--metric", "psnr")
-    assert call("run", *arguments, *dataset, *metric) == 2
+    assert call("run", "--workers", "1", *arguments, *dataset, *metric) == 2
     assert reason in error_of(capsys)
 
 
@@ -236,7 +249,7 @@ def test_a_subset_has_its_own_name_and_fingerprint() -> None:
 
 
 def test_photos_are_a_quick_look_unless_a_limit_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    common = ("run", "--codec", "jpeg", "--only", "--metric", "bpp", "--quality", "5")
+    common = ("run", "--workers", "1", "--codec", "jpeg", "--only", "--metric", "bpp", "--quality", "5")
     assert call(*common, "--output", "quick") == 0
     assert "8 of the 24 pictures of photos; --limit 0 takes all" in capsys.readouterr().err
     assert len(RunFolder.open(Path("quick")).manifest.dataset.pictures) == 8
@@ -246,7 +259,7 @@ def test_photos_are_a_quick_look_unless_a_limit_is_named(capsys: pytest.CaptureF
 
 
 def test_a_dated_folder_is_the_default() -> None:
-    words = ("run", "--codec", "tiny", "--only", "--dataset", "pictures", "--metric", "bpp")
+    words = ("run", "--workers", "1", "--codec", "tiny", "--only", "--dataset", "pictures", "--metric", "bpp")
     assert call(*words) == 0
     assert call(*words) == 0
     assert len(list(Path("results").glob("*/run.json"))) == 2

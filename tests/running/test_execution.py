@@ -27,7 +27,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def uninterrupted(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("uninterrupted")
-    finish(start(*RUN, "--dataset", str(pictures), "--output", "run", folder=folder))
+    finish(start(*RUN, "--dataset", str(pictures), "--output", "run", "--workers", "1", folder=folder))
     return folder / "run"
 
 
