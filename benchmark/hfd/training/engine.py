@@ -26,6 +26,10 @@ from torch import Tensor, nn
 from benchmark.errors import BenchmarkError, UsageError
 
 
+LARGEST_NORM = 1e3
+"""A step whose gradient is longer is left out: it comes from a batch that says nothing (seen once in 3000 steps)."""
+
+
 @dataclass(frozen=True)
 class Schedule:
     """Learning rate: linear warm-up, constant, then a cosine down to a twentieth over the last `decay` steps.
@@ -70,7 +74,7 @@ class Task(Protocol):
 
 @dataclass
 class Options:
-    """How a training runs; none of it changes what is learned except `ema_decay`, `clip` and `fast` rates."""
+    """How a training runs. ema_decay: of the averaged weights; clip: largest gradient norm."""
 
     output: Path
     seed: int = 0
@@ -124,6 +128,10 @@ def train(
             norm = float(nn.utils.clip_grad_norm_(names.values(), options.clip))
             if not math.isfinite(norm):
                 raise BenchmarkError(f"the gradient of step {step} is not finite; {last} has the last good state")
+            if norm > LARGEST_NORM:
+                console.print(f"step {step}: gradient norm {norm:.3g}, left out")
+                step += 1
+                continue
             optimiser.step()
             decay = min(options.ema_decay, (1 + step) / (10 + step))
             with torch.no_grad():
