@@ -22,8 +22,10 @@ def draw_training(folder: Path, output: Path) -> Path:
     figure = Figure(figsize=(7, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(log["step"], log["loss"], color="0.75", linewidth=0.8)
-    left.plot(log["step"], log["loss"].rolling(10, min_periods=1).mean(), color="#0072B2", label="mean of 10 lines")
-    left.set(xlabel="step", ylabel="loss", yscale="log")
+    left.plot(log["step"], log["loss"].rolling(9, min_periods=1).median(), color="#0072B2", label="median of 9 lines")
+    highest = 1.1 * log["loss"].quantile(0.95)
+    beyond = int((log["loss"] > highest).sum())
+    left.set(xlabel="step", ylabel="loss" + (f" ({beyond} lines lie above)" if beyond else ""), ylim=(0, highest))
     left.legend(frameon=False, fontsize=8)
     levels = sum(column.startswith("bpp_") for column in checks.columns)
     for place, (_, row) in enumerate(checks.iterrows()) if levels else ():

@@ -13,8 +13,8 @@
 | n | payload |
 | 4 | CRC-32 of everything before |
 
-Between 17 and 24 bytes: 20 or 21 for a picture of 768×512. Varints are LEB128. Sides go up to 65535, which a payload of up
-to 2^21 − 1 bytes leaves at 24 bytes; larger payloads take one byte more.
+Between 17 and 24 bytes: 20 or 21 for a picture of 768×512. Varints are LEB128. With sides up to 65535 and a payload
+of up to 2^21 − 1 bytes it stays within 24; a larger payload takes one byte more.
 """
 
 import struct

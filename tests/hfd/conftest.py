@@ -12,7 +12,15 @@ from benchmark.hfd.unet import UNetConfig
 from benchmark.hfd.weights import load_autoencoder, write_weights
 
 TINY = AutoencoderConfig(
-    luma=40, chroma=10, widths=(8, 8, 8), hyper_channels=4, features=8, hidden=8, levels=3, lambda_low=0.001, slice_ends=(0.1, 0.2, 1.01)
+    luma=40,
+    chroma=10,
+    widths=(8, 8, 8),
+    hyper_channels=4,
+    features=8,
+    hidden=8,
+    levels=3,
+    lambda_low=0.001,
+    slice_ends=(0.1, 0.2, 1.01),
 )
 TINY_UNET = UNetConfig(channels=(8, 12), blocks_down=(1, 1), blocks_up=(1,), embedding=16)
 

@@ -1,3 +1,4 @@
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -122,10 +123,8 @@ def test_forged_payloads_never_crash(tiny_mse: MseCodec, picture: np.ndarray, da
         payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(payload)))
     forged = pack(type(container)(**{**container.__dict__, "payload": bytes(payload[:cut])}))
-    try:
+    with contextlib.suppress(CorruptStream):
         assert tiny_mse.decode(forged).shape == picture.shape
-    except CorruptStream:
-        pass
 
 
 def test_refusals(tiny_mse: MseCodec, tiny_hfd: HfdCodec, picture: np.ndarray) -> None:

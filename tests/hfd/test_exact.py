@@ -24,7 +24,12 @@ from benchmark.hfd.exact import (
 def network() -> nn.Sequential:
     torch.manual_seed(0)
     return nn.Sequential(
-        nn.Conv2d(5, 32, 3, padding=1), HardSwish(), nn.PixelShuffle(2), nn.Conv2d(8, 6, 1), HardSwish(), nn.Conv2d(6, 4, 1)
+        nn.Conv2d(5, 32, 3, padding=1),
+        HardSwish(),
+        nn.PixelShuffle(2),
+        nn.Conv2d(8, 6, 1),
+        HardSwish(),
+        nn.Conv2d(6, 4, 1),
     )
 
 

@@ -17,7 +17,9 @@ def optimal_velocity(z: Tensor, t: Tensor) -> Tensor:
     return MEAN + covariance / variance * (z - t * MEAN)
 
 
-@pytest.mark.parametrize(("sampler", "steps", "tolerance"), [(flow.sample_euler, 400, 0.01), (flow.sample_heun, 40, 0.005)])
+@pytest.mark.parametrize(
+    ("sampler", "steps", "tolerance"), [(flow.sample_euler, 400, 0.01), (flow.sample_heun, 40, 0.005)]
+)
 def test_transports_the_known_distribution(sampler, steps: int, tolerance: float) -> None:  # type: ignore[no-untyped-def]
     z_0 = KAPPA * torch.randn(1, 1, 200, 200, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     r = sampler(optimal_velocity, z_0, flow.time_steps(steps))

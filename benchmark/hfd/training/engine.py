@@ -25,7 +25,6 @@ from torch import Tensor, nn
 
 from benchmark.errors import BenchmarkError, UsageError
 
-
 LARGEST_NORM = 1e3
 """A step whose gradient is longer is left out: it comes from a batch that says nothing (seen once in 3000 steps)."""
 

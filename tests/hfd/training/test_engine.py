@@ -100,7 +100,9 @@ def test_refusals(pictures: Path, tmp_path: Path) -> None:
 def test_an_interrupt_ends_it_cleanly(pictures: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "ignore", "-m", "benchmark", "train", "autoencoder", str(pictures)]
     command += ["--output", str(tmp_path / "out"), "--steps", "100000", "--threads", "1"]
-    process = subprocess.Popen(command, cwd=Path(__file__).parents[3], env={"BENCHMARK_CACHE": str(tmp_path), "PATH": ""})
+    process = subprocess.Popen(
+        command, cwd=Path(__file__).parents[3], env={"BENCHMARK_CACHE": str(tmp_path), "PATH": ""}
+    )
     begun = tmp_path / "out" / "recipe.json"
     deadline = time.monotonic() + 120
     while not begun.exists() and process.poll() is None and time.monotonic() < deadline:
