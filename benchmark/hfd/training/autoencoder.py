@@ -53,7 +53,11 @@ class AutoencoderTask:
         objective = bpp + lam * 255**2 * mse
         loss = (objective / (lam / BALANCE_LAMBDA) ** BALANCE_POWER).mean()
         quantiles = 1e-3 * model.entropy.bottleneck.loss()  # moves the quantiles only; small, lest it fill the clip
-        figures = {"bpp": float(bpp.detach().mean()), "psnr": float(-10 * mse.detach().log10().mean())}
+        figures = {
+            "loss": float(loss.detach()),
+            "bpp": float(bpp.detach().mean()),
+            "psnr": float(-10 * mse.detach().log10().mean()),
+        }
         return loss + quantiles, figures
 
     def check(self) -> dict[str, float]:

@@ -26,7 +26,10 @@ from torch import Tensor, nn
 from benchmark.errors import BenchmarkError, UsageError
 
 LARGEST_NORM = 1e3
-"""A step whose gradient is longer is left out: it comes from a batch that says nothing (seen once in 3000 steps)."""
+"""A step whose gradient is longer is left out: clipped to a sensible length it would say nothing about the rest.
+
+Seen three times in 7000 steps of the first stage, where the prior of an unused hyper-latent had become too steep.
+"""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Task(Protocol):
         ...
 
     def loss(self, step: int, generator: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
-        """The loss of one step, and figures for the log."""
+        """The loss of one step, and figures for the log; a figure "loss" stands there in place of the whole."""
         ...
 
     def check(self) -> dict[str, float]:
