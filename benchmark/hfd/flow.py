@@ -22,6 +22,19 @@ def interpolate(z_0: Tensor, r: Tensor, t: Tensor) -> Tensor:
     return (1 - t) * z_0 + t * r
 
 
+def precondition(output: Tensor, z: Tensor, t: Tensor, kappa: float) -> Tensor:
+    """The velocity from a network's output of about unit deviation: v = c_skip(t)·z_t + c_out(t)·output.
+
+    c_skip·z_t is the best linear estimate of v for r and z_0 of deviations 1 and κ, independent of each other; c_out
+    is the deviation of what it leaves. So at t = 0 the network has to say E[r | x̂] and need not copy the noise (the
+    reasoning of Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", 2022, appendix
+    B.6, for this path). output and z (N, 3, H, W), t (N,).
+    """
+    t = t[:, None, None, None]
+    variance = ((1 - t) * kappa) ** 2 + t**2
+    return (t - (1 - t) * kappa**2) / variance * z + kappa / variance.sqrt() * output
+
+
 def loss(velocity: Velocity, r: Tensor, noise: Tensor, kappa: float, t: Tensor) -> Tensor:
     """Mean squared error of the velocity, (N,). r: residual, noise: standard normal, both (N, 3, H, W); t (N,)."""
     z_0 = kappa * noise

@@ -26,10 +26,11 @@ class ScoreNetwork(nn.Module):
 
     residual_deviation: Tensor
 
-    def __init__(self, config: UNetConfig, levels: int) -> None:
+    def __init__(self, config: UNetConfig, levels: int, kappa: float) -> None:
         super().__init__()
         self.unet = UNet(config)
         self.levels = levels
+        self.kappa = kappa
         self.register_buffer("residual_deviation", torch.ones(levels))
 
     def deviation(self, quality: Tensor) -> Tensor:
@@ -41,9 +42,9 @@ class ScoreNetwork(nn.Module):
         return (log[low] * (1 - fraction) + log[low + 1] * fraction).exp()[:, None, None, None]
 
     def forward(self, z: Tensor, x_hat: Tensor, t: Tensor, quality: Tensor) -> Tensor:
-        """z (N, 3, H, W) in units of σ_r, x_hat in [-0.5, 0.5], t in [0, 1], quality in [1, levels]."""
-        out: Tensor = self.unet(z, x_hat * INPUT_SCALE, t, (quality - 1) / (self.levels - 1))
-        return out
+        """The flow's velocity: z (N, 3, H, W) in units of σ_r, x_hat in [-0.5, 0.5], t in [0, 1], quality from 1."""
+        output = self.unet(z, x_hat * INPUT_SCALE, t, (quality - 1) / (self.levels - 1))
+        return flow.precondition(output.float(), z, t, self.kappa)
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,9 @@ class FlowDecoder:
 
         def velocity(z: Tensor, t: Tensor) -> Tensor:
             if self.settings.precision == "float32":
-                return self.network(z, x_hat, t, quality).float()
+                return self.network(z, x_hat, t, quality)
             with torch.autocast(self.device.type, torch.bfloat16):
-                return self.network(z, x_hat, t, quality).float()
+                return self.network(z, x_hat, t, quality)
 
         sample = SAMPLERS[self.settings.sampler]
         r = sample(velocity, self.settings.kappa * noise, flow.time_steps(self.settings.steps))
@@ -98,7 +99,7 @@ def load_score_network(path: Path, kind: str) -> tuple[ScoreNetwork, dict[str, A
     """The network in `path`, its configuration ("unet", "levels", "kappa", …) and its identity."""
     tensors, configuration, identity = read_weights(path, kind)
     unet = UNetConfig(**from_json(configuration["unet"]))
-    network = ScoreNetwork(unet, int(configuration["levels"]))
+    network = ScoreNetwork(unet, int(configuration["levels"]), float(configuration["kappa"]))
     fill(network, tensors, path)
     return network.eval().requires_grad_(False), configuration, identity
 

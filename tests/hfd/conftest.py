@@ -42,7 +42,7 @@ def first_stage_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def flow_file(first_stage_file: Path) -> Path:
     torch.manual_seed(0)
-    network = ScoreNetwork(TINY_UNET, TINY.levels)
+    network = ScoreNetwork(TINY_UNET, TINY.levels, kappa=1.0)
     with torch.no_grad():
         network.unet.exit.weight.normal_(0, 0.05)
     network.residual_deviation = torch.tensor([0.05, 0.03, 0.02])

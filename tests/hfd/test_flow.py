@@ -50,3 +50,16 @@ def test_interpolation_ends() -> None:
     path = flow.interpolate(z_0, r, torch.tensor([0.0, 1.0]))
     assert torch.equal(path[0], z_0[0])
     assert torch.equal(path[1], r[1])
+
+
+@pytest.mark.parametrize("t", [0.0, 0.3, 0.8, 1.0])
+def test_preconditioning_leaves_the_network_a_target_of_unit_deviation(t: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    r = torch.randn(1, 1, 300, 300, generator=generator, dtype=torch.float64)
+    z_0 = KAPPA * torch.randn(1, 1, 300, 300, generator=generator, dtype=torch.float64)
+    times = torch.tensor([t], dtype=torch.float64)
+    z = flow.interpolate(z_0, r, times)
+    nothing, one = torch.zeros_like(z), torch.ones_like(z)
+    target = (r - z_0 - flow.precondition(nothing, z, times, KAPPA)) / flow.precondition(one, nothing, times, KAPPA)
+    assert float(target.std()) == pytest.approx(1, abs=0.02)
+    assert float((target * z).mean()) == pytest.approx(0, abs=0.02)  # nothing linear in z_t is left

@@ -27,7 +27,7 @@ def export_flow(trained: Path, output: Path, steps: int) -> None:
     """Writes the flow decoder in `trained` as a weights file whose default is `steps` Euler steps."""
     averaged, recipe = read_training(trained)
     unet = UNetConfig(**from_json(recipe["unet"]))
-    network = ScoreNetwork(unet, recipe["levels"])
+    network = ScoreNetwork(unet, recipe["levels"], recipe["kappa"])
     _fill(network, averaged, trained)
     network.residual_deviation = torch.tensor(recipe["residual_deviation"])
     configuration = {

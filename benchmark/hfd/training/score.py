@@ -53,7 +53,7 @@ class FlowTask:
         model, self.identity = load_autoencoder(first_stage)
         training, held_out = split(open_pictures(folder, cache))
         self.pairs = make_pairs(model, self.identity, training, cache, recipe.passes, console)
-        self.network = ScoreNetwork(unet, model.config.levels)
+        self.network = ScoreNetwork(unet, model.config.levels, recipe.kappa)
         self.network.residual_deviation.copy_(residual_deviation(model, training))
         self._prepare_check(model, held_out)
 
@@ -73,7 +73,7 @@ class FlowTask:
         def velocity(z: Tensor, t: Tensor) -> Tensor:
             with torch.autocast(z.device.type, torch.bfloat16):
                 v: Tensor = self.network(z, x_hat, t, quality)
-            return v.float()
+            return v
 
         return velocity
 
