@@ -2,7 +2,7 @@
 
 Liu, Gong, Liu, "Flow Straight and Fast", 2022, on the pairs (x̂, x) that the first stage provides; a little noise is
 added to x̂ so that one x̂ can become many pictures (PMRF, Ohayon et al., 2024). Everything is written for the residual
-r = (x − x̂)/σ_r, where σ_r is the deviation of the first stage's error at that quality:
+r = (x − x̂)/σ_r, where σ_r is the deviation of the first stage's error at that quality and place:
 
     z_0 = κ·n,   z_t = (1 − t)·z_0 + t·r,   target v = r − z_0,   dz/dt = v_θ(z_t, x̂, t, quality).
 """
@@ -35,10 +35,13 @@ def precondition(output: Tensor, z: Tensor, t: Tensor, kappa: float) -> Tensor:
     return (t - (1 - t) * kappa**2) / variance * z + kappa / variance.sqrt() * output
 
 
-def loss(velocity: Velocity, r: Tensor, noise: Tensor, kappa: float, t: Tensor) -> Tensor:
-    """Mean squared error of the velocity, (N,). r: residual, noise: standard normal, both (N, 3, H, W); t (N,)."""
+def loss(velocity: Velocity, r: Tensor, noise: Tensor, kappa: float, t: Tensor, weight: Tensor) -> Tensor:
+    """Mean squared error of the velocity, (N,). r: residual, noise: standard normal, both (N, 3, H, W); t (N,).
+
+    weight: of each error, anything that broadcasts to r.
+    """
     z_0 = kappa * noise
-    return (velocity(interpolate(z_0, r, t), t) - (r - z_0)).square().mean((1, 2, 3))
+    return (weight * (velocity(interpolate(z_0, r, t), t) - (r - z_0)).square()).mean((1, 2, 3))
 
 
 def time_steps(steps: int) -> Tensor:

@@ -14,6 +14,7 @@ from benchmark.hfd import flow
 from benchmark.hfd.autoencoder import QUALITY_STEPS
 from benchmark.hfd.deterministic import on_one_thread
 from benchmark.hfd.noise import gaussian_noise
+from benchmark.hfd.transforms import zero_initialised
 from benchmark.hfd.unet import UNet, UNetConfig
 from benchmark.hfd.weights import fill, from_json, read_weights
 
@@ -21,28 +22,81 @@ INPUT_SCALE = 4.0
 """x̂ in [-0.5, 0.5] times this has about unit deviation."""
 
 
+_LUMA_CHROMA = torch.tensor([[3**-0.5, 3**-0.5, 3**-0.5], [2**-0.5, 0, -(2**-0.5)], [6**-0.5, -2 * 6**-0.5, 6**-0.5]])
+"""Rows: luma and two chroma axes of RGB, orthonormal (the DCT over the three channels)."""
+
+
+def to_luma_chroma(x: Tensor) -> Tensor:
+    """RGB to orthonormal luma and chroma, (N, 3, H, W). The first stage's error is several times larger in luma."""
+    return torch.einsum("ij,njhw->nihw", _LUMA_CHROMA.to(x), x)
+
+
+def from_luma_chroma(x: Tensor) -> Tensor:
+    """The inverse of `to_luma_chroma`."""
+    return torch.einsum("ij,nihw->njhw", _LUMA_CHROMA.to(x), x)
+
+
+class LocalDeviation(nn.Module):
+    """How far x̂ is from x, as x̂ tells it: the deviation of the residual at each pixel over that of the quality.
+
+    A flat sky is known well and a meadow badly. Noise of one strength for both would leave grain in the sky.
+    """
+
+    def __init__(self, channels: int = 32) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.PixelUnshuffle(4),
+            nn.Conv2d(4 * 16, channels, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, 3, padding=2, dilation=2),
+            nn.SiLU(),
+            zero_initialised(nn.Conv2d(channels, 1, 1)),
+        )
+
+    def forward(self, x_hat: Tensor, quality: Tensor) -> Tensor:
+        """x_hat (N, 3, H, W) of unit deviation, quality (N,) in [0, 1]: the logarithm of the ratio, (N, 1, H, W)."""
+        plane = quality[:, None, None, None].expand(-1, 1, *x_hat.shape[-2:])
+        log_ratio = self.layers(torch.cat([x_hat, plane.to(x_hat.dtype)], 1)).float().clamp(-4, 2)
+        return F.interpolate(log_ratio, scale_factor=4, mode="bilinear", align_corners=False)
+
+
 class ScoreNetwork(nn.Module):
-    """The U-Net with what it must know of its first stage: the deviation of x − x̂ at each quality level."""
+    """The U-Net with what it must know of its first stage: the deviation σ_r of x − x̂.
+
+    It depends on the quality, on the axis (luma, two of chroma) and on the place. Noise of one strength in R, G and B
+    would leave coloured grain, which no photograph has.
+    """
 
     residual_deviation: Tensor
 
     def __init__(self, config: UNetConfig, levels: int, kappa: float) -> None:
         super().__init__()
         self.unet = UNet(config)
+        self.local_deviation = LocalDeviation()
         self.levels = levels
         self.kappa = kappa
-        self.register_buffer("residual_deviation", torch.ones(levels))
+        self.register_buffer("residual_deviation", torch.ones(levels, 3))
 
-    def deviation(self, quality: Tensor) -> Tensor:
-        """σ_r at `quality` (N,), interpolated in the log: (N, 1, 1, 1)."""
+    def deviation(self, x_hat: Tensor, quality: Tensor) -> Tensor:
+        """σ_r of luma and chroma at each pixel of x̂ (N, 3, H, W) at `quality` (N,): (N, 3, H, W)."""
+        log_ratio = self.local_deviation(x_hat * INPUT_SCALE, (quality - 1) / (self.levels - 1))
+        return self.mean_deviation(quality) * log_ratio.exp()
+
+    def mean_deviation(self, quality: Tensor) -> Tensor:
+        """The deviation over whole pictures at `quality` (N,), interpolated in the log: (N, 3, 1, 1)."""
         position = quality - 1
         low = position.floor().long().clamp(0, self.levels - 2)
-        fraction = position - low
+        fraction = (position - low)[:, None]
         log = self.residual_deviation.float().log()
-        return (log[low] * (1 - fraction) + log[low + 1] * fraction).exp()[:, None, None, None]
+        return (log[low] * (1 - fraction) + log[low + 1] * fraction).exp()[..., None, None]
 
     def forward(self, z: Tensor, x_hat: Tensor, t: Tensor, quality: Tensor) -> Tensor:
-        """The flow's velocity: z (N, 3, H, W) in units of σ_r, x_hat in [-0.5, 0.5], t in [0, 1], quality from 1."""
+        """The flow's velocity at z (N, 3, H, W), which is luma and chroma in units of σ_r.
+
+        x_hat: RGB in [-0.5, 0.5], the same shape; t in [0, 1] and quality in [1, levels], both (N,).
+        """
         output = self.unet(z, x_hat * INPUT_SCALE, t, (quality - 1) / (self.levels - 1))
         return flow.precondition(output.float(), z, t, self.kappa)
 
@@ -91,7 +145,7 @@ class FlowDecoder:
 
         sample = SAMPLERS[self.settings.sampler]
         r = sample(velocity, self.settings.kappa * noise, flow.time_steps(self.settings.steps))
-        x = x_hat + self.network.deviation(quality) * r
+        x = x_hat + from_luma_chroma(self.network.deviation(x_hat, quality) * r)
         return x[..., :height, :width].clamp(-0.5, 0.5)
 
 

@@ -39,9 +39,9 @@ def test_loss_is_least_for_the_optimal_velocity() -> None:
     r = MEAN + DEVIATION * torch.randn(64, 3, 16, 16, generator=generator)
     noise = torch.randn(64, 3, 16, 16, generator=generator)
     t = torch.rand(64, generator=generator)
-    best = flow.loss(optimal_velocity, r, noise, KAPPA, t).mean()
+    best = flow.loss(optimal_velocity, r, noise, KAPPA, t, torch.ones(1)).mean()
     for factor in (0.9, 1.1):
-        other = flow.loss(lambda z, t, f=factor: f * optimal_velocity(z, t), r, noise, KAPPA, t).mean()  # type: ignore[misc]
+        other = flow.loss(lambda z, t, f=factor: f * optimal_velocity(z, t), r, noise, KAPPA, t, torch.ones(1)).mean()  # type: ignore[misc]
         assert best < other
 
 

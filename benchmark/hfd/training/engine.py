@@ -105,7 +105,7 @@ def train(
     network = task.network
     names = {name: p for name, p in network.named_parameters() if p.requires_grad}
     if start is not None:
-        _begin_with(start, names)
+        _begin_with(start, names, console)
     optimiser = torch.optim.AdamW(groups(network), lr=schedule.learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
     average = {name: p.detach().clone() for name, p in names.items()}
     last = options.output / "last.safetensors"
@@ -237,14 +237,17 @@ def _save_state(
     _save(path, tensors, {"step": step, "best": score, "seconds": seconds, "task": task.describe()})
 
 
-def _begin_with(path: Path, names: dict[str, nn.Parameter]) -> None:
+def _begin_with(path: Path, names: dict[str, nn.Parameter], console: Console) -> None:
     tensors, _ = read_training(path)
-    misfits = [name for name, p in names.items() if name not in tensors or tensors[name].shape != p.shape]
+    misfits = [name for name, p in names.items() if name in tensors and tensors[name].shape != p.shape]
+    misfits += sorted(tensors.keys() - names.keys())
     if misfits:
         raise BenchmarkError(f"{path} is of another architecture: {misfits[0]} does not fit")
+    if new := sorted(names.keys() - tensors.keys()):
+        console.print(f"{path.name} has no {new[0]} ({len(new)} such): they begin untrained", markup=False)
     with torch.no_grad():
-        for name, p in names.items():
-            p.copy_(tensors[name])
+        for name in tensors:
+            names[name].copy_(tensors[name])
 
 
 def _load_state(

@@ -13,6 +13,7 @@ from rich.console import Console
 from torch import Tensor
 
 from benchmark.hfd.autoencoder import Autoencoder
+from benchmark.hfd.score import to_luma_chroma
 from benchmark.hfd.training.crops import PictureStore, centre_crops, to_tensor
 from benchmark.hfd.transforms import pad_to_stride
 
@@ -45,11 +46,11 @@ def reconstruct(model: Autoencoder, x: Tensor, quality: float) -> Tensor:
 
 
 def residual_deviation(model: Autoencoder, store: PictureStore, count: int = 32) -> Tensor:
-    """Root mean square of x − x̂ over centres of training pictures, at each quality level: (levels,)."""
+    """Root mean square of x − x̂ in luma and chroma over training pictures, at each quality level: (levels, 3)."""
     x = centre_crops(store, count, 256)
     levels = range(1, model.config.levels + 1)
     errors = [torch.cat([reconstruct(model, part, q) - part for part in x.split(4)]) for q in levels]
-    return torch.stack([error.square().mean().sqrt() for error in errors])
+    return torch.stack([to_luma_chroma(error).square().mean((0, 2, 3)).sqrt() for error in errors])
 
 
 def make_pairs(
