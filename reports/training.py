@@ -23,9 +23,11 @@ def draw_training(folder: Path, output: Path) -> Path:
     left, right = figure.subplots(1, 2)
     left.plot(log["step"], log["loss"], color="0.75", linewidth=0.8)
     left.plot(log["step"], log["loss"].rolling(9, min_periods=1).median(), color="#0072B2", label="median of 9 lines")
-    highest = 1.1 * log["loss"].quantile(0.95)
-    beyond = int((log["loss"] > highest).sum())
-    left.set(xlabel="step", ylabel="loss" + (f" ({beyond} lines lie above)" if beyond else ""), ylim=(0, highest))
+    lowest, high = log["loss"].min(), log["loss"].quantile(0.97)
+    margin = 0.05 * (high - lowest) or 1.0
+    beyond = int((log["loss"] > high + margin).sum())
+    left.set(xlabel="step", ylabel="loss" + (f" ({beyond} lines lie above)" if beyond else ""))
+    left.set_ylim(lowest - margin, high + margin)
     left.legend(frameon=False, fontsize=8)
     levels = sum(column.startswith("bpp_") for column in checks.columns)
     for place, (_, row) in enumerate(checks.iterrows()) if levels else ():
@@ -36,10 +38,12 @@ def draw_training(folder: Path, output: Path) -> Path:
     if levels:
         right.set(xlabel="bits per pixel (estimated)", ylabel="PSNR (dB), held-out pictures")
     else:
-        for column in checks.columns.difference(["step", "seconds", "score"]):
-            if column.startswith("lpips"):
-                right.plot(checks["step"], checks[column], marker=".", label=column.replace("_", ", steps "))
-        right.set(xlabel="step", ylabel="LPIPS, held-out pictures (lower is better)")
+        for column in checks.columns:
+            if column.startswith("lpips_"):
+                steps = int(column.removeprefix("lpips_"))
+                label = "x̂" if steps == 0 else f"{steps} Euler step{'s' if steps > 1 else ''}"
+                right.plot(checks["step"], checks[column], marker=".", label=label)
+        right.set(xlabel="step", ylabel="LPIPS ↓, held-out pictures")
     if not checks.empty:
         right.legend(frameon=False, fontsize=6)
     figure.savefig(output, dpi=200)
