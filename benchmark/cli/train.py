@@ -18,7 +18,10 @@ Rate = Annotated[float, typer.Option(min=0, help="highest learning rate")]
 Seed = Annotated[int, typer.Option(min=0, help="of crops, qualities and noise")]
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: as torch chooses")]
 Start = Annotated[
-    Path | None, typer.Option("--from", help="begin with the weights of an earlier training's averaged.safetensors")
+    Path | None,
+    typer.Option(
+        "--from", help="begin with these weights: an earlier training's averaged.safetensors, or a weights file"
+    ),
 ]
 
 

@@ -105,7 +105,7 @@ def train(
     network = task.network
     names = {name: p for name, p in network.named_parameters() if p.requires_grad}
     if start is not None:
-        _begin_with(start, names, console)
+        _begin_with(start, network, names, console)
     optimiser = torch.optim.AdamW(groups(network), lr=schedule.learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
     average = {name: p.detach().clone() for name, p in names.items()}
     last = options.output / "last.safetensors"
@@ -237,8 +237,11 @@ def _save_state(
     _save(path, tensors, {"step": step, "best": score, "seconds": seconds, "task": task.describe()})
 
 
-def _begin_with(path: Path, names: dict[str, nn.Parameter], console: Console) -> None:
+def _begin_with(path: Path, network: nn.Module, names: dict[str, nn.Parameter], console: Console) -> None:
+    """Copies the weights in `path`, of a training or a weights file; a weights file's buffers are left out."""
     tensors, _ = read_training(path)
+    buffers = network.state_dict().keys() - names.keys()
+    tensors = {name: tensor for name, tensor in tensors.items() if name not in buffers}
     misfits = [name for name, p in names.items() if name in tensors and tensors[name].shape != p.shape]
     misfits += sorted(tensors.keys() - names.keys())
     if misfits:
@@ -276,7 +279,7 @@ def _load_state(
 
 
 def read_training(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Weights and recipe of an `averaged.safetensors` or `best.safetensors`."""
+    """Weights and recipe of an `averaged.safetensors`, a `best.safetensors` or a weights file."""
     if not path.is_file():
         raise BenchmarkError(f"there is no training at {path}")
     with safe_open(path, "pt") as file:

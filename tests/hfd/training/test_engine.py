@@ -55,6 +55,19 @@ def test_resumed_equals_uninterrupted(pictures: Path, tmp_path: Path) -> None:
     assert not all(torch.equal(whole[name], other[name]) for name in whole)
 
 
+@pytest.mark.parametrize("form", ["averaged", "weights file"])
+def test_begins_with_earlier_weights(pictures: Path, tmp_path: Path, form: str) -> None:
+    earlier = train_tiny(pictures, tmp_path / "earlier")
+    expected = load_file(earlier)
+    if form == "weights file":
+        export_first_stage(earlier, tmp_path / "first-stage.safetensors")
+        earlier = tmp_path / "first-stage.safetensors"
+    frozen = replace(RECIPE, steps=1, learning_rate=0.0)
+    begun = train_autoencoder(pictures, tmp_path / "b", tmp_path / "cache", frozen, QUIET, config=TINY, start=earlier)
+    for name, tensor in load_file(begun).items():
+        assert torch.allclose(tensor, expected[name], rtol=1e-3, atol=1e-6), name
+
+
 def test_schedule() -> None:
     schedule = Schedule(steps=100, learning_rate=1.0, warm_up=10, decay=40)
     rates = [schedule.at(step) for step in range(101)]
