@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image as PillowImage
 
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd.codec import HfdCodec, MseCodec, hfd, mse
@@ -186,7 +187,7 @@ def test_shipped_codec_in_another_process_directory_and_thread_count(tmp_path: P
         )
     one, two = np.load(tmp_path / "1.npy"), np.load(tmp_path / "2.npy")
     assert np.array_equal(one, two)
-    original = np.asarray(__import__("PIL.Image").Image.open(photo))[100:357, 50:350]
+    original = np.asarray(PillowImage.open(photo))[100:357, 50:350]
     assert psnr(original, one[0]) > 25
     assert psnr(original, one[1]) > psnr(original, one[0]) - 3.5
 

@@ -28,7 +28,7 @@ from benchmark.errors import BenchmarkError, UsageError
 LARGEST_NORM = 1e3
 """A step whose gradient is longer is left out: clipped to a sensible length it would say nothing about the rest.
 
-Seen three times in 7000 steps of the first stage, where the prior of an unused hyper-latent had become too steep.
+Seen in three places of 7000 steps of the first stage; the cause is not known.
 """
 
 
