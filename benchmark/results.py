@@ -4,6 +4,7 @@
     trials.jsonl        one line a trial (`Trial`), appended and synced as the trial ends
     features/           <feature key>/originals/<image>.npy and <feature key>/<codec>/<quality>[/seed-<n>]/<image>.npy
     reconstructions/    <codec>/<quality>[/seed-<n>]/<image>.png and <codec>/<quality>/<image>.bin, where they are kept
+    leave-one-out.json  metrics of sets without each image, for intervals and gates; can be made again from features/
     summary.csv         long form, one line a value with its interval
 
 The features and the picture of a trial are written before its line, so a line implies them.
@@ -19,7 +20,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -167,22 +168,22 @@ class RunFolder:
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self._manifest = manifest
-        self._appending: BinaryIO | None = None
+        self._appending: io.FileIO | None = None
 
     @classmethod
     def create(cls, path: Path, manifest: Manifest) -> Self:
         """A new run at `path`, whose manifest is written. Raises BenchmarkError if there are trials already."""
-        trials = path / "trials.jsonl"
-        if trials.exists() and trials.stat().st_size:
+        folder = cls(path, manifest)
+        if folder.trials():
             raise BenchmarkError(f"{path}: holds a run already")
         try:
             path.mkdir(parents=True, exist_ok=True)
+            (path / "trials.jsonl").unlink(missing_ok=True)  # a kill may have left the beginning of a line
             for leftover in ("features", "reconstructions"):  # of a run that was killed before its first trial ended
                 if (path / leftover).exists():
                     shutil.rmtree(path / leftover)
         except OSError as error:
             raise BenchmarkError(f"{path}: cannot be made a run folder: {error.strerror}") from None
-        folder = cls(path, manifest)
         folder.write_manifest(manifest)
         return folder
 
@@ -223,19 +224,28 @@ class RunFolder:
             self._appending = None
 
     def append(self, trial: Trial) -> None:
-        """Adds one line to trials.jsonl; it is on the disk when this returns. A torn last line is cut off first."""
+        """Adds one line to trials.jsonl; it is on the disk when this returns, and no part of it if this raises.
+
+        A torn last line is cut off first. Raises BenchmarkError if the disk is full, say.
+        """
         path = self.path / "trials.jsonl"
         try:
             if self._appending is None:
                 _, intact = self._read_trials()
                 if path.exists():
                     os.truncate(path, intact)
-                self._appending = path.open("ab")
-            self._appending.write(trial.model_dump_json().encode() + b"\n")
-            self._appending.flush()
-            os.fsync(self._appending.fileno())
+                self._appending = path.open("ab", buffering=0)  # a buffer would keep what could not be written
+                _sync_folder(self.path)
+            _append_whole(self._appending, trial.model_dump_json().encode() + b"\n")
         except OSError as error:
-            raise BenchmarkError(f"{path}: cannot be written: {error.strerror}") from None
+            raise BenchmarkError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+    def drop_replaced(self) -> None:
+        """Rewrites trials.jsonl without the records that a later one of the same key has replaced, if there are any."""
+        written, _ = self._read_trials()
+        trials = self.trials()
+        if len(trials) < len(written):
+            self.rewrite(trials)
 
     def trials(self) -> list[Trial]:
         """All trials, in the order in which they ended; of two with one key the later.
@@ -338,8 +348,9 @@ class RunFolder:
                 os.fsync(file.fileno())
             Path(file.name).chmod(0o644)
             Path(file.name).replace(path)
+            _sync_folder(path.parent)
         except OSError as error:
-            raise BenchmarkError(f"{path}: cannot be written: {error.strerror}") from None
+            raise BenchmarkError(f"{path}: cannot be written: {error.strerror or error}") from None
 
     def _read_trials(self) -> tuple[list[Trial], int]:
         """The trials, and the length in bytes of the lines that are whole."""
@@ -358,6 +369,29 @@ class RunFolder:
                 raise BenchmarkError(f"{path}, line {number}: not a trial: {_first_problem(error)}") from None
             intact += len(line) + 1
         return trials, intact
+
+
+def _append_whole(file: io.FileIO, line: bytes) -> None:
+    """Appends `line` and syncs; whatever goes wrong, the file has all of it or nothing."""
+    end = os.fstat(file.fileno()).st_size
+    try:
+        rest = memoryview(line)
+        while rest:  # a disk that is nearly full takes a part
+            rest = rest[file.write(rest) :]
+        os.fsync(file.fileno())
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.ftruncate(file.fileno(), end)
+        raise
+
+
+def _sync_folder(path: Path) -> None:
+    """Puts the names in a folder on the disk, so that a new or replaced file outlives a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def path_name(name: str) -> str:

@@ -14,6 +14,7 @@ from typing import cast
 
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.results import RunFolder, Trial
+from benchmark.running.interruption import Stop
 from benchmark.running.measurement import Workbench, load_networks, one_line, open_codecs, open_instruments
 from benchmark.running.plan import PlannedTrial
 from benchmark.running.schedule import Schedule
@@ -58,24 +59,31 @@ def check_device(device: str) -> None:
         raise UsageError(f"--device {device}: {one_line(error)}") from None
 
 
-def execute_here(trials: Sequence[PlannedTrial], workbench: Workbench) -> Generator[Trial, None, None]:
-    """The records of `trials`, in order."""
+def execute_here(trials: Sequence[PlannedTrial], workbench: Workbench, stop: Stop) -> Generator[Trial, None, None]:
+    """The records of `trials`, in order; none is begun once `stop` is asked."""
     for planned in trials:
+        if stop.asked:
+            return
         yield workbench.measure(planned)
 
 
-def execute_in_processes(trials: Sequence[PlannedTrial], setup: Setup) -> Generator[Trial, None, None]:
+def execute_in_processes(trials: Sequence[PlannedTrial], setup: Setup, stop: Stop) -> Generator[Trial, None, None]:
     """The records of `trials`, as they end, from `setup.workers` processes.
 
     A worker gets its next trial when the consumer has taken its last record, so no more than one trial a worker is
-    ever unwritten. A worker that dies leaves a record with an error, and another takes its place. Raises what a
-    worker raises: BenchmarkError, such as UsageError on a quality out of range.
+    ever unwritten. Once `stop` is asked, the trials in hand end and none begins. A worker that dies leaves a record
+    with an error, and another takes its place. Raises what a worker raises: BenchmarkError, such as UsageError on a
+    quality out of range.
     """
     schedule = Schedule(trials)
+
+    def next_trial(worker: int) -> PlannedTrial | None:
+        return None if stop.asked else schedule.next(worker)
+
     workers: dict[Connection, _Worker] = {}
     try:
         for number in range(setup.workers):
-            planned = schedule.next(number)
+            planned = next_trial(number)
             if planned is not None:
                 worker = _start(number, setup, planned)
                 workers[worker.connection] = worker
@@ -91,6 +99,11 @@ def execute_in_processes(trials: Sequence[PlannedTrial], setup: Setup) -> Genera
                         raise message
                     case str():
                         raise RuntimeError(f"in a worker process:\n{message}")
+                    case _Ready() if stop.asked:
+                        connection.close()
+                        del workers[connection]
+                        worker.process.join()
+                        continue
                     case _Ready():
                         worker.ready = True
                         connection.send(worker.planned)
@@ -101,14 +114,14 @@ def execute_in_processes(trials: Sequence[PlannedTrial], setup: Setup) -> Genera
                         del workers[connection]
                         connection.close()
                         yield _lost(worker.planned, message.cause)
-                        planned = schedule.next(worker.number)
+                        planned = next_trial(worker.number)
                         if planned is not None:
                             worker = _start(worker.number, setup, planned)
                             workers[worker.connection] = worker
                         continue
                     case _:
                         yield message
-                planned = schedule.next(worker.number)
+                planned = next_trial(worker.number)
                 if planned is None:
                     connection.close()
                     del workers[connection]

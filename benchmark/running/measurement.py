@@ -98,7 +98,7 @@ class Workbench:
             codec=planned.codec, quality=planned.quality, decoder_seed=planned.decoder_seed, image=planned.image
         )
         try:
-            original = self._original(planned.image, planned.path)
+            original = self._original(planned.image, planned.path, planned.preparation)
             trial.height, trial.width = original.image.shape[:2]
             self._fill(trial, planned, original)
         except TrialError as failure:
@@ -136,13 +136,13 @@ class Workbench:
             self.folder.write_bytes(self.folder.bitstream_path(trial.key), encoded.data)
             self.folder.write_bytes(self.folder.reconstruction_path(trial.key), png_bytes(reconstruction))
 
-    def _original(self, name: str, path: Path) -> Prepared:
+    def _original(self, name: str, path: Path, preparation: str) -> Prepared:
         if self._unreadable is not None and self._unreadable[0] == name:
             raise TrialError(self._unreadable[1])
         if self._prepared is None or self._prepared.name != name:
             self._prepared = None  # the old one may be large
             try:
-                self._prepared = prepare(self.folder, self.instruments, name, _load(path))
+                self._prepared = prepare(self.folder, self.instruments, name, _load(path, preparation))
             except TrialError as failure:
                 self._unreadable = (name, str(failure))
                 raise
@@ -223,7 +223,7 @@ def _features(name: str, metric: SetMetric, image: Image) -> npt.NDArray[np.floa
 def _encode(codec: Codec, image: Image, quality: float) -> tuple[bytes, float]:
     """The bytes and the seconds. The codec gets a copy: the original stays what it is for the others."""
     data, seconds = _timed("encode", codec.encode, image.copy(), quality)
-    if not isinstance(data, bytes):
+    if type(data) is not bytes:  # a subclass could say another length than it has
         raise TrialError(f"encode returned {type(data).__name__}, not bytes")
     return data, seconds
 
@@ -253,9 +253,9 @@ def _guarded(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         raise TrialError(f"{what}: {type(error).__name__}: {one_line(error)}") from error
 
 
-def _load(path: Path) -> Image:
+def _load(path: Path, preparation: str) -> Image:
     try:
-        return load_image(path)
+        return load_image(path, preparation)
     except BenchmarkError as error:
         raise TrialError(one_line(error)) from None
 

@@ -1,8 +1,10 @@
 """python -m benchmark, which knows the fake codecs as well; its worker processes import this file again."""
 
+import ctypes
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from support import fake_codecs
@@ -12,16 +14,30 @@ from benchmark.cli.main import main
 fake_codecs.register()
 
 
-def start(*arguments: str, folder: Path) -> "subprocess.Popen[str]":
-    """A process that runs the command line `arguments` in `folder`, with pipes for its output."""
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
+
+
+def obey_modes() -> None:
+    """Called in a process before it starts a program: the modes of files then count for root as for anyone."""
+    prctl = ctypes.CDLL(None).prctl
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+
+
+def start(*arguments: str, folder: Path, before: Callable[[], None] | None = None) -> "subprocess.Popen[str]":
+    """A process that runs the command line `arguments` in `folder`, with pipes for its output.
+
+    before: called in the new process before the program starts.
+    """
     tests = Path(__file__).parents[1]
     return subprocess.Popen(
-        [sys.executable, __file__, *arguments],
+        [sys.executable, "-P", __file__, *arguments],  # the modules beside this file would hide packages of their names
         cwd=folder,
         env=os.environ | {"PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}", "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=before,
     )
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import struct
+import tempfile
 import time
 import zlib
 from dataclasses import dataclass
@@ -81,6 +82,21 @@ class Slow(Tiny):
         return super().decode(data, seed)
 
 
+@dataclass
+class Waits(Tiny):
+    """Makes a file in `folder` when it begins to decode, and takes `seconds` for it."""
+
+    folder: str = "."
+    seconds: float = 0
+
+    def decode(self, data: bytes, seed: int | None = None) -> Image:
+        tempfile.mkstemp(dir=self.folder, prefix="decoding-")
+        end = time.monotonic() + self.seconds
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(left)
+        return super().decode(data, seed)
+
+
 class Vandal(Tiny):
     """Writes into the picture that it is given."""
 
@@ -119,11 +135,15 @@ def slow(device: str = "cpu") -> Codec:
     return Slow()
 
 
+def waits(device: str = "cpu", *, folder: str, seconds: str) -> Codec:
+    return Waits(folder=folder, seconds=float(seconds))
+
+
 def vandal(device: str = "cpu") -> Codec:
     return Vandal()
 
 
 def register() -> None:
     """Makes the fakes known by name; may be called again."""
-    for name in ("tiny", "noisy", "wrong_shape", "wrong_type", "breaks", "dies", "slow", "vandal"):
+    for name in ("tiny", "noisy", "wrong_shape", "wrong_type", "breaks", "dies", "slow", "waits", "vandal"):
         CODECS.add(name, f"support.fake_codecs:{name}", "for tests")

@@ -1,0 +1,98 @@
+"""The report of an audit: as text for people, as JSON for programs."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmark.audit import evidence as at
+from benchmark.audit.checks import Check
+from benchmark.audit.evidence import Evidence
+from benchmark.results import quality_name
+
+SCHEMA_VERSION = 1
+SHOWN = 5
+"""Lines of evidence in the text, a check; the JSON has all."""
+
+LIMITS = (
+    "What this cannot see: files that a library in C or another program opens outside the fresh folders, and what a "
+    "codec learned of these pictures before the audit."
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """An audit's result. about: where the codec, the pictures and the numbers come from, JSON values."""
+
+    codec: str
+    about: dict[str, Any]
+    checks: Sequence[Check]
+    rates: Sequence[dict[str, Any]]
+
+    @property
+    def failed(self) -> list[str]:
+        """Names of the checks that failed."""
+        return [check.name for check in self.checks if check.verdict == "FAILED"]
+
+
+def rates(evidence: Evidence) -> list[dict[str, Any]]:
+    """What was coded: picture, quality, bytes on disk, bpp, the estimate in bits if the codec has one."""
+    rows = []
+    for case in [*evidence.cases, *evidence.rated]:
+        step = evidence.steps[at.ENCODE, case]
+        if step.failed is None:
+            height, width = evidence.pictures[case[0]].image.shape[:2]
+            size = step.data.stat().st_size
+            estimate = evidence.steps.get((at.ESTIMATE, case))
+            rows.append(
+                {
+                    "picture": case[0],
+                    "width": width,
+                    "height": height,
+                    "quality": case[1],
+                    "bytes": size,
+                    "bpp": 8 * size / (height * width),
+                    "bits_estimated": None if estimate is None else estimate.outcome.estimate,
+                    "seconds": step.outcome.seconds,
+                }
+            )
+    return rows
+
+
+def as_text(report: Report) -> str:
+    """The report to read, with its verdict in the last line."""
+    about = report.about
+    qualities = ", ".join(quality_name(quality) for quality in about["qualities"])
+    lines = [
+        f"Audit of {report.codec} on {about['device']}",
+        f"{about['pictures']} pictures of {about['dataset']}, {about['odd_pictures']} made ones; qualities {qualities}",
+        "",
+    ]
+    width = max(len(check.name) for check in report.checks)
+    for check in report.checks:
+        lines.append(f"{check.verdict:<8}  {check.name:<{width}}  {check.summary}")
+        lines += [f"{'':<{width + 12}}{line}" for line in check.evidence[:SHOWN]]
+        if len(check.evidence) > SHOWN:
+            lines.append(f"{'':<{width + 12}}and {len(check.evidence) - SHOWN} more, in the JSON")
+    lines += ["", LIMITS, ""]
+    failed = report.failed
+    warned = sum(check.verdict == "warning" for check in report.checks)
+    warnings = f", {warned} with a warning" if warned else ""
+    if failed:
+        lines.append(f"{len(failed)} of {len(report.checks)} checks failed: {', '.join(failed)}")
+    else:
+        lines.append(f"no check failed{warnings}")
+    return "\n".join(lines) + "\n"
+
+
+def as_json(report: Report) -> str:
+    """The report as one JSON object: schema_version, codec, failed, checks, rates, about."""
+    fields = {
+        "schema_version": SCHEMA_VERSION,
+        "codec": report.codec,
+        "failed": report.failed,
+        "checks": [asdict(check) for check in report.checks],
+        "rates": list(report.rates),
+        "about": report.about,
+    }
+    return json.dumps(fields, indent=2, allow_nan=False) + "\n"

@@ -1,0 +1,57 @@
+"""python -m benchmark audit: what makes a codec's numbers wrong."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def audit(
+    codec: Annotated[str, typer.Argument(help="Codec spec.", metavar="CODEC")],
+    dataset: Annotated[
+        str, typer.Option(help="Name of a data set, or a folder of pictures.", metavar="NAME|FOLDER")
+    ] = "photos",
+    limit: Annotated[int, typer.Option(help="That many pictures of it; 0 takes all.")] = 2,
+    quality: Annotated[
+        list[str] | None, typer.Option(help="1,2; may be repeated. Default: the codec's own.", metavar="Q,…")
+    ] = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(help="Codec's device; repeated, those to decode across. Default: cpu, and what torch finds."),
+    ] = None,
+    damages: Annotated[int, typer.Option(help="Random damages to a stream, beside cuts and header; 0 for none.")] = 60,
+    seconds: Annotated[float, typer.Option(help="That one encode or decode may take.")] = 300.0,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder for report and JSON. Default: results/audit-CODEC.", metavar="FOLDER"),
+    ] = None,
+) -> None:
+    """Find what makes a codec's numbers wrong: side files, ignored qualities, bits that are not there, and more.
+
+    Ends with exit code 1 if a check failed.
+    """
+    from rich.console import Console
+
+    from benchmark.audit.audit import RECORD, REPORT, Request
+    from benchmark.audit.audit import audit as do_audit
+    from benchmark.audit.report import as_text
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    report, folder = do_audit(
+        Request(
+            codec,
+            dataset=dataset,
+            limit=limit,
+            qualities=quality or (),
+            devices=device or (),
+            damages=damages,
+            seconds=seconds,
+            output=output,
+        ),
+        lambda line: console.print(line, markup=False),
+    )
+    typer.echo(as_text(report), nl=False)
+    console.print(f"report   {folder / REPORT}", markup=False)
+    console.print(f"JSON     {folder / RECORD}", markup=False)
+    if report.failed:
+        raise typer.Exit(1)
