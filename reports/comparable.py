@@ -18,9 +18,7 @@ def one_dataset(summaries: Sequence[pd.DataFrame]) -> str:
         raise BenchmarkError("the summary is empty: nothing was measured")
     first, *others = datasets
     if others:
-        raise NotComparable(
-            f"the data sets differ: {first} against {others[0]}; {_dataset_difference(first, others[0])}"
-        )
+        raise NotComparable(dataset_difference(first, others[0]))
     return first
 
 
@@ -31,18 +29,22 @@ def one_protocol(frame: pd.DataFrame, metric: str) -> str:
     if not protocols:
         raise NotComparable(f"{metric}: the summary names no protocol")
     if len(protocols) > 1:
-        raise NotComparable(f"{metric}: {_protocol_difference(protocols[0], protocols[1])}")
+        raise NotComparable(f"{metric}: {protocol_difference(protocols[0], protocols[1])}")
     return protocols[0]
 
 
-def _dataset_difference(one: str, other: str) -> str:
+def dataset_difference(one: str, other: str) -> str:
+    """A line on how two data sets differ; each is a name and 8 digits of its fingerprint, as summaries label them."""
     (one_name, _, one_print), (other_name, _, other_print) = one.rpartition(" "), other.rpartition(" ")
     if one_name == other_name:
-        return f"the name is one, but not the pictures or their preparation (fingerprints {one_print}, {other_print})"
-    return "curves need the same pictures on both sides"
+        why = f"the name is one, but not the pictures or their preparation (fingerprints {one_print}, {other_print})"
+    else:
+        why = "curves need the same pictures on both sides"
+    return f"the data sets differ: {one} against {other}; {why}"
 
 
-def _protocol_difference(one: str, other: str) -> str:
+def protocol_difference(one: str, other: str) -> str:
+    """A line that names the parts in which two protocols differ."""
     parts = zip_longest(one.split("/"), other.split("/"), fillvalue="nothing")
     differing = [f"{left!r} against {right!r}" for left, right in parts if left != right]
     return f"the protocols {one} and {other} differ in {', '.join(differing)}"

@@ -4,20 +4,17 @@ Needs the run folder alone: per-image metrics come from trials.jsonl, metrics of
 """
 
 import math
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,import-untyped]  # has no hints
 
-from benchmark.errors import BenchmarkError, NotComparable, Undefined
-from benchmark.metrics import SetMetric, open_metric
-from benchmark.results import Manifest, MetricRecord, RunFolder, Trial, quality_name
+from benchmark.errors import BenchmarkError
+from benchmark.results import Manifest, MetricRecord, RunFolder
+from benchmark.running.groups import Group, by_seed, groups_of, images_with
+from benchmark.running.sets import SetValue, keep_values, values_of_sets
 from benchmark.statistics.intervals import (
     Estimate,
     function_of_means_estimate,
@@ -62,22 +59,7 @@ BPP = MetricRecord(
     feature_key=None,
 )
 
-_MOST_THREADS = 4  # each holds the features of two sets in float64: 0.6 GB for 28,650 patches of 1280 numbers
-
 Matrix = npt.NDArray[np.float64]
-Features = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class _Group:
-    """The trials of one codec at one quality, in the data set's order."""
-
-    codec: str
-    quality: float
-    trials: tuple[Trial, ...]
-
-    def __str__(self) -> str:
-        return f"{self.codec} at quality {quality_name(self.quality)}"
 
 
 @dataclass(frozen=True)
@@ -106,17 +88,18 @@ def write_summary(folder: RunFolder) -> "pandas.DataFrame":
 
     manifest = folder.manifest
     dataset = dataset_label(manifest)
-    groups = list(_groups(manifest, folder.trials()))
-    of_sets = _of_all_sets(folder, groups)
+    groups = list(groups_of(manifest, folder.trials()))
+    of_sets = values_of_sets(folder, groups)
+    keep_values(folder, of_sets)
     rows: list[list[object]] = []
-    for index, group in enumerate(groups):
+    for group in groups:
         for name, record in {"bpp": BPP, **manifest.metrics}.items():
             if record.kind == "set":
-                values = [of_sets[index, name]]
+                values = [_of_the_set(of_sets.get((group.codec, group.quality, name)))]
             elif name == "bpp":
                 values = _of_the_rate(group)
             else:
-                values = _of_the_images(group, name)
+                values = _of_theimages_with(group, name)
             for value in values:
                 rows.append([dataset, group.codec, group.quality, name, record.protocol, *_cells(value)])
                 rows[-1] += [record.unit, record.higher_is_better]
@@ -150,7 +133,7 @@ def read_summary(path: Path) -> "pandas.DataFrame":
 
 def coverage_notes(folder: RunFolder) -> list[str]:
     """What the summary's values leave out, a line each: failed trials, missing values, points over unequal images."""
-    groups = list(_groups(folder.manifest, folder.trials()))
+    groups = list(groups_of(folder.manifest, folder.trials()))
     notes: list[str] = []
     for group in groups:
         failed = {trial.image: trial.error for trial in group.trials if trial.error is not None}
@@ -166,7 +149,7 @@ def coverage_notes(folder: RunFolder) -> list[str]:
         }
         if reasons:
             notes.append(f"{name}: no value for {len(reasons)} images; {_first(reasons)}")
-        images = [frozenset(_images(group, name, record.kind)) for group in groups]
+        images = [frozenset(images_with(group, name, record.kind)) for group in groups]
         if len(set(images)) > 1:
             fewest = min(range(len(groups)), key=lambda index: len(images[index]))
             counts = f"{len(images[fewest])} of {len(frozenset().union(*images))}"
@@ -179,55 +162,12 @@ def dataset_label(manifest: Manifest) -> str:
     return f"{manifest.dataset.name} {manifest.dataset.fingerprint[:8]}"
 
 
-# Which trials stand in a row
-
-
-def _groups(manifest: Manifest, trials: Sequence[Trial]) -> Iterator[_Group]:
-    """By codec and quality, in the manifest's order, what it does not name at the end."""
-    place = {picture.name: index for index, picture in enumerate(manifest.dataset.pictures)}
-    grouped: dict[tuple[str, float], list[Trial]] = {
-        (codec, quality): [] for codec, record in manifest.codecs.items() for quality in record.qualities
-    }
-    for trial in trials:
-        grouped.setdefault((trial.codec, trial.quality), []).append(trial)
-    for (codec, quality), group in grouped.items():
-        if group:
-            yield _Group(codec, quality, tuple(sorted(group, key=lambda t: place.get(t.image, len(place)))))
-
-
-def _by_seed(group: _Group) -> dict[int | None, dict[str, Trial]]:
-    """Decoder seed -> image -> trial, of the trials that succeeded."""
-    seeds: dict[int | None, dict[str, Trial]] = {}
-    for trial in group.trials:
-        if trial.error is None:
-            seeds.setdefault(trial.decoder_seed, {})[trial.image] = trial
-    return dict(sorted(seeds.items(), key=lambda item: -1 if item[0] is None else item[0]))
-
-
-def _images(group: _Group, metric: str, kind: str) -> list[str]:
-    """The images that have a value of `metric` at every decoder seed."""
-    seeds = _by_seed(group)
-    return [
-        image
-        for image in next(iter(seeds.values()), {})
-        if all(image in trials and _has(trials[image], metric, kind) for trials in seeds.values())
-    ]
-
-
-def _has(trial: Trial, metric: str, kind: str) -> bool:
-    if metric == "bpp":
-        return None not in (trial.bpp, trial.bytes, trial.height, trial.width)
-    if kind == "set":
-        return metric not in trial.reasons
-    return trial.metrics.get(metric) is not None
-
-
 # Values of one codec at one quality
 
 
-def _of_the_rate(group: _Group) -> list[_Value]:
-    images = _images(group, "bpp", "image")
-    chosen = [[trials[image] for image in images] for trials in _by_seed(group).values()]
+def _of_the_rate(group: Group) -> list[_Value]:
+    images = images_with(group, "bpp", "image")
+    chosen = [[trials[image] for image in images] for trials in by_seed(group).values()]
     bpp = np.array([[trial.bpp for trial in row] for row in chosen], dtype=np.float64)
     bits = np.array([[8 * (trial.bytes or 0) for trial in row] for row in chosen], dtype=np.float64)
     pixels = np.array([[(trial.height or 0) * (trial.width or 0) for trial in row] for row in chosen], dtype=np.float64)
@@ -239,10 +179,10 @@ def _of_the_rate(group: _Group) -> list[_Value]:
     return [_mean(bpp, len(images)), total]
 
 
-def _of_the_images(group: _Group, metric: str) -> list[_Value]:
-    images = _images(group, metric, "image")
+def _of_theimages_with(group: Group, metric: str) -> list[_Value]:
+    images = images_with(group, metric, "image")
     matrix = np.array(
-        [[trials[image].metrics[metric] for image in images] for trials in _by_seed(group).values()], dtype=np.float64
+        [[trials[image].metrics[metric] for image in images] for trials in by_seed(group).values()], dtype=np.float64
     )
     values = [_mean(matrix, len(images))]
     if metric == "psnr":
@@ -268,84 +208,15 @@ def _psnr_of_the_mean_error(psnr: Matrix, n_images: int) -> _Value:
     return _Value(MEAN_MSE, estimate, tuple(-10 * np.log10(error.mean(axis=1))), n_images)
 
 
-class _Originals:
-    """The originals' features, each read once."""
-
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
-        self._read: dict[tuple[str, str], Features] = {}
-
-    def __call__(self, feature_key: str, image: str) -> Features:
-        key = (feature_key, image)
-        if key not in self._read:
-            self._read[key] = self._folder.read_features(self._folder.original_features_path(*key))
-        return self._read[key]
-
-
-def _of_all_sets(folder: RunFolder, groups: Sequence[_Group]) -> dict[tuple[int, str], _Value]:
-    """(index of the group, name of the metric) -> value, computed side by side on this machine's cores.
-
-    Each on one thread: so the number of cores does not change the order of sums, and with it the last digits.
-    """
-    metrics = {n: _opened(n, record) for n, record in folder.manifest.metrics.items() if record.kind == "set"}
-    originals = _Originals(folder)
-    jobs = [(index, name) for index in range(len(groups)) for name in metrics]
-
-    def value(job: tuple[int, str]) -> _Value:
-        index, name = job
-        return _of_the_set(folder, groups[index], name, metrics[name], originals)
-
-    with threadpool_limits(1), ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), _MOST_THREADS)) as pool:
-        return dict(zip(jobs, pool.map(value, jobs), strict=True))
-
-
-def _of_the_set(folder: RunFolder, group: _Group, name: str, metric: SetMetric, originals: _Originals) -> _Value:
+def _of_the_set(found: SetValue | None) -> _Value:
     """Over the images that have a patch. The jackknife is over images, of the mean over the decoder seeds."""
-    key = metric.feature_key
-    pictures = {image: originals(key, image) for image in _images(group, name, "set")}
-    pictures = {image: features for image, features in pictures.items() if len(features)}
-    if not pictures:
+    if found is None:
         return _Value(SET, None)
-    before = list(pictures.values())
-    after = [
-        [folder.read_features(folder.features_path(key, trials[image].key)) for image in pictures]
-        for trials in _by_seed(group).values()
-    ]
-    try:
-        distances = [metric.distance(before, reconstructions) for reconstructions in after]
-    except Undefined:
-        return _Value(SET, None)
-    value = float(np.mean(distances))
-    return _Value(
-        SET,
-        _jackknife(value, metric, before, after),
-        tuple(distances),
-        len(before),
-        sum(len(features) for features in before),
-    )
-
-
-def _jackknife(value: float, metric: SetMetric, before: list[Features], after: list[list[Features]]) -> Estimate:
-    """`value` with its error; without one where the metric has no value for one image fewer."""
-    if len(before) > 1:
-        try:
-            left_out = [metric.leave_one_out(before, reconstructions) for reconstructions in after]
-        except Undefined:
-            pass
-        else:
-            return jackknife_estimate(value, np.mean(left_out, axis=0))
-    return t_estimate(value, math.nan, len(before))
-
-
-def _opened(name: str, record: MetricRecord) -> SetMetric:
-    metric = open_metric(name)
-    if not isinstance(metric, SetMetric):
-        raise NotComparable(f"{name}: a metric of sets in the run, one of images in this version")
-    if metric.protocol != record.protocol:
-        raise NotComparable(
-            f"{name}: the run was measured as {record.protocol}, this version computes {metric.protocol}"
-        )
-    return metric
+    if found.without is None:
+        estimate = t_estimate(found.value, math.nan, len(found.images))
+    else:
+        estimate = jackknife_estimate(found.value, found.without)
+    return _Value(SET, estimate, tuple(found.per_seed), len(found.images), found.n_patches)
 
 
 # Cells

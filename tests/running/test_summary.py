@@ -11,7 +11,7 @@ from scipy import stats
 
 from benchmark.errors import BenchmarkError, NotComparable, Undefined
 from benchmark.results import CodecRecord, DatasetRecord, Manifest, MetricRecord, PictureRecord, RunFolder, Trial
-from benchmark.running import summary
+from benchmark.running import sets, summary
 from benchmark.running.summary import coverage_notes, read_summary, write_summary
 
 IMAGES = ("a", "b", "c", "d")
@@ -49,7 +49,7 @@ class Shift:
 
 @pytest.fixture(autouse=True)
 def _shift(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(summary, "open_metric", lambda name: Shift())
+    monkeypatch.setattr(sets, "open_metric", lambda name: Shift())
 
 
 def manifest(codecs: dict[str, list[float]], seeds: Sequence[int] = (), images: Sequence[str] = IMAGES) -> Manifest:

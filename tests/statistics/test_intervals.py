@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from threadpoolctl import threadpool_limits
 
+from benchmark.metrics import distribution
 from benchmark.statistics import intervals
 
 finite = st.floats(-1e6, 1e6)
@@ -50,6 +52,24 @@ def test_jackknife_of_a_mean_is_the_closed_form(values: list[float]) -> None:
     assert intervals.jackknife_stderr(left_out) == pytest.approx(
         intervals.mean_estimate(values).stderr, rel=1e-6, abs=1e-9 * scale
     )
+
+
+def test_without_skewness_the_jackknife_interval_is_students_t() -> None:
+    left_out = 5 + np.array([-0.2, -0.1, 0.0, 0.1, 0.2])
+    estimate = intervals.jackknife_estimate(5.0, left_out)
+    plain = intervals.t_estimate(5.0, intervals.jackknife_stderr(left_out), 5)
+    assert (estimate.ci_low, estimate.ci_high) == pytest.approx((plain.ci_low, plain.ci_high))
+
+
+def test_the_interval_reaches_to_where_the_skewness_points() -> None:
+    values = np.array([1.0, 1.1, 0.9, 1.0, 1.2, 5.0])  # one image far above
+    estimate = intervals.jackknife_estimate(values.mean(), intervals.leave_one_out_means(values))
+    assert estimate.ci_high - estimate.value > 1.5 * (estimate.value - estimate.ci_low) > 0
+    # The transform of the studentised distance to the lower end is the quantile of Student's t.
+    root, skewness = math.sqrt(6), stats.skew(values)
+    distance = (estimate.value - estimate.ci_low) / estimate.stderr
+    transformed = distance + skewness * distance**2 / (3 * root) + skewness**2 * distance**3 / (27 * 6)
+    assert transformed + skewness / (6 * root) == pytest.approx(stats.t.ppf(0.975, 5))
 
 
 def test_function_of_means_against_brute_force() -> None:
@@ -98,4 +118,35 @@ def test_intervals_cover_the_truth_in_about_95_of_100_sets() -> None:
         bits = pixels * random.gamma(10.0, 0.05, 24)  # independent of the size: 0.5 bit a pixel
         estimate = intervals.function_of_means_estimate(np.divide, bits, pixels)
         covered["ratio of totals"] += estimate.ci_low <= 0.5 <= estimate.ci_high
+    assert all(460 <= count <= 490 for count in covered.values()), covered
+
+
+def test_jackknife_intervals_of_set_metrics_cover_their_expectation_at_that_n() -> None:
+    """500 sets of 16 images of two patches; the truth is the mean of 1000 others. Limits as above."""
+    random = np.random.default_rng(7)
+    metrics = {
+        "fd": (distribution.frechet_distance, distribution.frechet_leave_one_out),
+        "kd": (distribution.kernel_distance, distribution.kernel_leave_one_out),
+        "kd paired": (distribution.paired_kernel_distance, distribution.paired_kernel_leave_one_out),
+    }
+
+    def sides() -> tuple[list[intervals.Vector], list[intervals.Vector]]:
+        """Patches of one image are alike; the reconstruction has less detail, a shift and noise, by image."""
+        spread, shift = np.linspace(0.6, 1.4, 32), np.linspace(0, 1, 32)
+        before = random.normal(size=(16, 1, 32)) * spread + random.normal(size=(16, 2, 32)) * 0.7
+        strength = random.gamma(8, 1 / 8, size=(16, 1, 1))
+        after = before * (1 - 0.25 * strength) + 0.4 * strength * shift + 0.1 * random.normal(size=before.shape)
+        return list(before), list(after)
+
+    with threadpool_limits(1):
+        expectation = np.mean(
+            [[whole(*pair) for whole, _ in metrics.values()] for pair in (sides() for _ in range(1000))], 0
+        )
+        truth = dict(zip(metrics, expectation, strict=True))
+        covered = dict.fromkeys(metrics, 0)
+        for _ in range(500):
+            pair = sides()
+            for name, (whole, without) in metrics.items():
+                estimate = intervals.jackknife_estimate(whole(*pair), without(*pair))
+                covered[name] += estimate.ci_low <= truth[name] <= estimate.ci_high
     assert all(460 <= count <= 490 for count in covered.values()), covered

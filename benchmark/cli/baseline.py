@@ -1,0 +1,26 @@
+"""python -m benchmark baseline: the small form of a run, to be committed."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def baseline(
+    run: Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File to write, such as reports/baselines/NAME.json.", metavar="FILE")
+    ],
+    codec: Annotated[
+        list[str] | None, typer.Option(help="Keep this codec; may be repeated. Default: all.", metavar="SPEC")
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Keep this metric; may be repeated. Default: all.", metavar="NAME")
+    ] = None,
+) -> None:
+    """Write what `compare` needs of a run: values of each picture, and of metrics of sets those without each."""
+    from benchmark.running.baseline import chosen, read_numbers, write_baseline
+
+    numbers = chosen(read_numbers(run), codec or (), metric or ())
+    size = write_baseline(numbers, output)
+    typer.echo(f"{output}: {size / 1000:.1f} kB, {len(numbers.points)} points, {len(numbers.images)} images")

@@ -1,0 +1,36 @@
+"""python -m benchmark bd: Bjontegaard rate differences."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def bd(
+    run: Annotated[Path, typer.Argument(help="Run folder, or a baseline file.", metavar="RUN")],
+    anchor: Annotated[str, typer.Option(help="Codec spec that the others are held against.", metavar="SPEC")] = "jpeg",
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="Equal values of this metric; may be repeated. Default: all.", metavar="NAME"),
+    ] = None,
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="Name the pictures that each difference comes from.")
+    ] = False,
+    resamples: Annotated[int, typer.Option(min=100, help="Of the bootstrap over images.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+) -> None:
+    """How many per cent more or fewer bits each codec needs than the anchor, with 95 % intervals over images.
+
+    Where a number is not defined, a line says why; if none is, the exit code is 3.
+    """
+    from rich.console import Console
+
+    from benchmark.running.baseline import read_numbers
+    from benchmark.running.rates import rate_differences
+    from reports.rates import print_rates
+
+    numbers = read_numbers(run)
+    rows = rate_differences(numbers, anchor, metric or (), resamples=resamples, seed=seed)
+    print_rates(rows, numbers.label, Console(highlight=False), pictures=pictures)
+    if not any(row.difference.defined for row in rows):
+        raise typer.Exit(3)

@@ -1,0 +1,62 @@
+"""python -m benchmark export and import: results to and from other tools."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Format = Literal["compressai", "benchmark-xl", "codec-compare", "csv", "parquet"]
+
+
+def export_run(
+    run: Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")],
+    form: Annotated[Format, typer.Option("--format", help="Format of the other tool.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="File, or folder for compressai and codec-compare. Default: RUN/export/FORMAT."
+        ),
+    ] = None,
+) -> None:
+    """Write a run in the format of another tool."""
+    from benchmark.results import RunFolder
+    from reports.exports.tables import FOLDERS, export
+
+    place = run / "export" / form if form in FOLDERS else run / "export" / f"{form}.{_suffix(form)}"
+    for path in export(RunFolder.open(run), form, output or place):
+        typer.echo(path)
+
+
+def import_results(
+    file: Annotated[Path, typer.Argument(help="CompressAI's JSON, or a CSV of published points.", metavar="FILE")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Summary to write; `plot` takes it like a run.", metavar="FILE.csv")
+    ],
+    like: Annotated[
+        Path | None,
+        typer.Option(help="You state that it was measured on this run's pictures, as this run was.", metavar="RUN"),
+    ] = None,
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option(help="You state the protocol of a metric; may be repeated.", metavar="METRIC=PROTOCOL"),
+    ] = None,
+) -> None:
+    """Make results from elsewhere a summary, for plots beside a run; its protocol stays with it."""
+    from benchmark.errors import UsageError
+    from benchmark.running.summary import read_summary
+    from reports.imports import import_summary
+
+    stated = {}
+    for text in protocol or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name or not value:
+            raise UsageError(f"--protocol {text}: METRIC=PROTOCOL is expected")
+        stated[name] = value
+    frame = import_summary(file, None if like is None else read_summary(like), stated)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(frame.to_csv(index=False, lineterminator="\n"), encoding="utf-8")
+    typer.echo(f"{output}: {len(frame)} values of {', '.join(dict.fromkeys(frame['codec']))}")
+
+
+def _suffix(form: str) -> str:
+    return "parquet" if form == "parquet" else "csv"

@@ -1,0 +1,55 @@
+"""python -m benchmark history: numbers over commits."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+history = typer.Typer(
+    help="Keep baselines over commits in one file, and show a metric over time.", no_args_is_help=True
+)
+
+File = Annotated[Path, typer.Option(help="The history, JSON lines.", metavar="FILE")]
+DEFAULT = Path("reports/baselines/history.jsonl")
+
+
+@history.command()
+def add(
+    run: Annotated[Path, typer.Argument(help="Run folder, or a baseline file.", metavar="RUN")],
+    file: File = DEFAULT,
+    commit: Annotated[
+        str | None, typer.Option(help="State of the code that was measured. Default: the run's commit.")
+    ] = None,
+) -> None:
+    """Append the numbers of a run."""
+    from benchmark.running.baseline import read_numbers
+    from benchmark.running.history import add_entry
+
+    entry = add_entry(file, read_numbers(run), commit)
+    typer.echo(f"{file}: added {entry.commit[:12]}, {entry.baseline.label}")
+
+
+@history.command()
+def show(
+    metric: Annotated[str, typer.Option(help="Metric to show.", metavar="NAME")] = "psnr",
+    codec: Annotated[
+        list[str] | None, typer.Option(help="Only this codec; may be repeated. Default: all.", metavar="SPEC")
+    ] = None,
+    file: File = DEFAULT,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Plot, PNG or SVG. Default: METRIC.png beside the history.")
+    ] = None,
+) -> None:
+    """Print and plot a metric over the commits, with intervals and the points where it changed."""
+    from rich.console import Console
+
+    from benchmark.errors import UsageError
+    from benchmark.running.history import read_entries, series_of
+    from reports.history import draw_history, print_history
+
+    if output is not None and output.suffix not in (".png", ".svg"):
+        raise UsageError(f"--output {output}: a .png or .svg file")
+    entries = read_entries(file)
+    series = series_of(entries, metric, codec or ())
+    print_history(entries, series, metric, Console(highlight=False))
+    typer.echo(draw_history(entries, series, metric, output or file.parent / f"history-{metric}.png"))

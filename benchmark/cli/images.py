@@ -1,0 +1,33 @@
+"""python -m benchmark images: which pictures a number comes from."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def images(
+    run: Annotated[Path, typer.Argument(help="Run folder, or a baseline file.", metavar="RUN")],
+    point: Annotated[str, typer.Option(help="What is looked at, such as hfd=3.", metavar="CODEC=Q")],
+    against: Annotated[
+        str | None, typer.Option(help="The difference to this point, such as mse=3.", metavar="CODEC=Q")
+    ] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="May be repeated. Default: all.", metavar="NAME")] = None,
+) -> None:
+    """Show each picture's value, its influence on a distance between sets, or its part of a difference.
+
+    The difference of two points on the same pictures has a paired 95 % interval.
+    """
+    from rich.console import Console
+
+    from benchmark.running.baseline import read_numbers
+    from reports.pictures import find_point, print_view, view_of
+
+    numbers = read_numbers(run)
+    chosen = find_point(numbers, point)
+    other = None if against is None else find_point(numbers, against)
+    console = Console(highlight=False)
+    for number, name in enumerate(metric or numbers.metrics):
+        if number:
+            console.print()
+        print_view(view_of(numbers, name, chosen, other), console)

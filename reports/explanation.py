@@ -1,0 +1,129 @@
+"""How each number of a run was made, in plain words: from its manifest and the protocol of each metric."""
+
+from collections.abc import Iterator
+
+from benchmark.results import CodecRecord, Manifest, MetricRecord, quality_name
+from benchmark.running.summary import BPP, dataset_label
+from reports.styles import metric_name
+
+WORDS = {
+    "bpp": "bits per pixel",
+    "whole-byte-string": "8 × the length of all that decode is given, headers included",
+    "original-pixels": "divided by the pixels of the original; mean over images, total bits ÷ total pixels besides",
+    "psnr": "peak signal-to-noise ratio, peak 255",
+    "rgb": "over red, green and blue together",
+    "uint8": "of pictures rounded to whole numbers from 0 to 255",
+    "mean-of-db": "in dB for each image, then the mean; that of the mean squared error beside it",
+    "ms_ssim": "multi-scale structural similarity, for each image, then the mean; no value if a side is 160 or less",
+    "pytorch-msssim": "as the package pytorch-msssim computes it",
+    "range255": "with a data range of 255",
+    "lpips": "learned perceptual distance, for each image, then the mean",
+    "v0.1": "version 0.1 of its weights",
+    "alex": "over AlexNet's features",
+    "vgg": "over VGG16's features",
+    "fd-effnet": "Fréchet distance between the originals' and the reconstructions' patches; not FID",
+    "kd-effnet": "kernel distance between the originals' and the reconstructions' patches; not KID",
+    "kd-effnet-paired": "kernel distance that leaves each patch's own pair out, 0 for identical sets",
+    "fid": "Fréchet inception distance between the originals' and the reconstructions' patches",
+    "kid": "kernel inception distance between the originals' and the reconstructions' patches",
+    "patch128-hific": "patches of 128 × 128 without overlap, and once more shifted by 64 in both directions",
+    "patch256-hific": "patches of 256 × 256 without overlap, and once more shifted by 128 in both directions",
+    "patch256-nc": "patches of 256 × 256 as NeuralCompression cuts them, shifted ones only if no side is below 384",
+    "whole": "whole images",
+    "efficientnet-lite0": "features of EfficientNet-Lite0 (1280, ImageNet)",
+    "bilinear-antialias": "each patch resized to 224 × 224, bilinear with antialiasing",
+    "inception-v3-compat": "features of torch-fidelity's Inception (2048)",
+    "tf1-bilinear": "each patch resized to 299 × 299 as TensorFlow 1 did",
+    "mmd2-unbiased-all-patches": "the unbiased estimator over all patches: it may be negative, and compares at equal "
+    "numbers of patches only",
+    "mmd2-u-statistic-all-patches": "the U-statistic over all patches: it may be negative",
+}
+"""Of a part of a protocol."""
+
+
+def explain(manifest: Manifest) -> list[tuple[str, list[str]]]:
+    """(heading, sentences) on the pictures, each codec, each metric, intervals, seconds and the state of the code."""
+    return [
+        ("Pictures", list(_pictures(manifest))),
+        *((f"Codec {codec}", list(_codec(record, manifest))) for codec, record in manifest.codecs.items()),
+        *((_title(name), list(_metric(record))) for name, record in {"bpp": BPP, **manifest.metrics}.items()),
+        ("Standard errors and intervals", list(_intervals(manifest))),
+        ("Seconds", list(_seconds(manifest))),
+        ("Made by", list(_made_by(manifest))),
+    ]
+
+
+def _pictures(manifest: Manifest) -> Iterator[str]:
+    dataset = manifest.dataset
+    count = len(dataset.pictures)
+    yield f"{dataset_label(manifest)}: {count} picture{'' if count == 1 else 's'}, known by the hashes of their files."
+    if dataset.preparation == "none":
+        yield "They are coded as the files hold them."
+    else:
+        yield f"Prepared before coding: {dataset.preparation}."
+    if "quick look" in dataset.name:
+        yield "A quick look: not all pictures of the set, so its numbers are not those of the whole set."
+
+
+def _codec(record: CodecRecord, manifest: Manifest) -> Iterator[str]:
+    qualities = ", ".join(map(quality_name, record.qualities))
+    yield f"Qualities {qualities}. Each picture is encoded to bytes, and decoded from these bytes alone."
+    if record.stochastic:
+        seeds = ", ".join(map(str, manifest.decoder_seeds))
+        yield f"Its decoder draws random numbers; decoder seeds {seeds}, one set of bits for all."
+    described = "; ".join(f"{name}: {_flat(value)}" for name, value in record.description.items())
+    if described:
+        yield f"It describes itself as {described}."
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_flat(item)}" for name, item in value.items()) or "none"
+    if isinstance(value, list):
+        return " ".join(map(_flat, value))
+    return str(value)
+
+
+def _title(name: str) -> str:
+    return f"{name} ({metric_name(name)})" if metric_name(name) != name else name
+
+
+def _metric(record: MetricRecord) -> Iterator[str]:
+    yield f"Protocol {record.protocol}:"
+    for part in record.protocol.split("/"):
+        yield f"- {part}: {WORDS.get(part, 'this version has no words for it')}"
+    better = "Higher" if record.higher_is_better else "Lower"
+    of = "one value for the whole set" if record.kind == "set" else "one value for each image"
+    yield f"{better} is better; {of}{f', in {record.unit}' if record.unit else ''}."
+
+
+def _intervals(manifest: Manifest) -> Iterator[str]:
+    count = len(manifest.dataset.pictures)
+    yield "The unit is the image, since patches of one image are alike; what varies is which images were taken."
+    yield f"Means: standard deviation over √n, n up to {count} images, and Student's t for the 95 % interval."
+    if any(record.kind == "set" for record in manifest.metrics.values()):
+        yield (
+            "Distances between sets, ratios of totals and PSNR of the mean error: each image is left out in turn "
+            "(jackknife); the interval allows for skewness."
+        )
+    yield "Intervals of two codecs on the same images may overlap although their difference is clear."
+    if any(record.stochastic for record in manifest.codecs.values()):
+        if len(manifest.decoder_seeds) > 1:
+            yield f"stderr_seed is the spread over {len(manifest.decoder_seeds)} decoder seeds, in a column of its own."
+        else:
+            yield "One decoder seed: the spread over seeds is not known."
+
+
+def _seconds(manifest: Manifest) -> Iterator[str]:
+    if manifest.workers == 1:
+        yield f"Encode and decode were measured alone, on {manifest.threads} threads, once a picture and quality."
+    else:
+        yield f"Not measured: {manifest.workers} processes worked at once."
+
+
+def _made_by(manifest: Manifest) -> Iterator[str]:
+    state = manifest.git_commit or "a folder without version control"
+    changed = " with changes that were not committed" if manifest.git_dirty else ""
+    yield f"Commit {state}{changed}; {manifest.started}, device {manifest.device}; status {manifest.status}."
+    yield ", ".join(f"{name} {version}" for name, version in manifest.packages.items()) + "."
+    yield ", ".join(f"{name} {value}" for name, value in manifest.machine.items()) + "."

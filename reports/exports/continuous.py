@@ -1,0 +1,73 @@
+"""A run's headline numbers for services that follow numbers over commits: github-action-benchmark and Bencher."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from benchmark.results import quality_name
+from benchmark.running.baseline import Baseline, Point
+
+
+def github_action_benchmark(baseline: Baseline, *, bigger_is_better: bool) -> list[dict[str, Any]]:
+    """Entries for one of the tool's two files, "customBiggerIsBetter" or "customSmallerIsBetter".
+
+    The tool compares ratios, so only positive values have an entry; kernel distances, which may be negative, have none.
+    """
+    entries = []
+    for point in baseline.points:
+        for metric, record in baseline.metrics.items():
+            if record.higher_is_better is not bigger_is_better or metric.startswith(("kd-", "kid")):
+                continue
+            found = baseline.estimate(point, metric)
+            if found is None or found.value <= 0:
+                continue
+            entry = {"name": f"{_label(point)} {metric}", "unit": record.unit or metric, "value": found.value}
+            if not math.isnan(found.ci_high):
+                entry["range"] = f"± {(found.ci_high - found.ci_low) / 2:.3g}"
+            count = len(baseline.images_with(point, metric))
+            entry["extra"] = f"{baseline.label}, {count} images\n{record.protocol}"
+            entries.append(entry)
+    return entries
+
+
+def bencher(baseline: Baseline) -> dict[str, dict[str, dict[str, float]]]:
+    """Bencher's metric format: {benchmark: {measure: {value, lower_value, upper_value}}}."""
+    document: dict[str, dict[str, dict[str, float]]] = {}
+    for point in baseline.points:
+        measures = {}
+        for metric in baseline.metrics:
+            found = baseline.estimate(point, metric)
+            if found is None:
+                continue
+            measures[metric] = {"value": found.value}
+            if not math.isnan(found.ci_high):
+                measures[metric] |= {"lower_value": found.ci_low, "upper_value": found.ci_high}
+        if measures:
+            document[_label(point)] = measures
+    return document
+
+
+def _label(point: Point) -> str:
+    return f"{point.codec} quality {quality_name(point.quality)}"
+
+
+def write_github_action_benchmark(baseline: Baseline, folder: Path) -> list[Path]:
+    """Writes smaller-is-better.json and bigger-is-better.json into `folder`, for the tool's two directions."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for bigger, name in ((False, "smaller-is-better.json"), (True, "bigger-is-better.json")):
+        entries = github_action_benchmark(baseline, bigger_is_better=bigger)
+        paths.append(folder / name)
+        paths[-1].write_text(_json(entries), encoding="utf-8")
+    return paths
+
+
+def write_bencher(baseline: Baseline, path: Path) -> None:
+    """Writes Bencher's JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_json(bencher(baseline)), encoding="utf-8")
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

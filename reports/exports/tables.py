@@ -1,0 +1,251 @@
+"""A run in the formats of its peers: CompressAI, benchmark_xl, codec-compare, and long tables as CSV or Parquet."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.results import RunFolder, quality_name
+from benchmark.running.summary import BPP, HEADLINES, dataset_label, read_summary
+
+COMPRESSAI_NAMES = {"psnr": "psnr-rgb", "ms_ssim": "ms-ssim-rgb"}
+CODEC_COMPARE_NAMES = {"ms_ssim": "msssim"}
+BENCHMARK_XL_COLUMNS = (
+    "method",
+    "image",
+    "error",
+    "size",
+    "pixels",
+    "enc_speed",
+    "dec_speed",
+    "bpp",
+    "maxnorm",
+    "ssimulacra2",
+    "psnr",
+    "pnorm",
+    "bppp",
+    "qabpp",
+)
+LONG_COLUMNS = (
+    "dataset",
+    "codec",
+    "quality",
+    "decoder_seed",
+    "image",
+    "metric",
+    "protocol",
+    "value",
+    "unit",
+    "higher_is_better",
+)
+_SECONDS = {
+    "encode_seconds": "seconds of encode, measured alone",
+    "decode_seconds": "seconds of decode, measured alone",
+}
+
+
+def export(folder: RunFolder, form: str, output: Path) -> list[Path]:
+    """Writes the run in the format `form`, a key of FORMATS; returns what was written.
+
+    output: a folder for compressai and codec-compare, which have a file a codec, a file for the others. Raises
+    UsageError on an unknown format, BenchmarkError if the run has no value or polars is missing for parquet.
+    """
+    if form not in FORMATS:
+        raise UsageError(f"--format {form}: there are {', '.join(FORMATS)}")
+    if not any(trial.error is None for trial in folder.trials()):
+        raise BenchmarkError(f"{folder.path}: the run is empty: nothing was measured")
+    return FORMATS[form](folder, output)
+
+
+def compressai(folder: RunFolder, output: Path) -> list[Path]:
+    """OUTPUT/CODEC.json as CompressAI's benchmarks write it: parallel lists, one entry a quality, by rate.
+
+    A metric that lacks a value at some quality has no list. Distances between sets keep this suite's names. `meta`
+    names data set and protocols.
+    """
+    summary = read_summary(folder.path)
+    headlines = summary[summary["aggregation"].isin(HEADLINES)]
+    images = _per_image(folder)
+    written = []
+    for codec, record in folder.manifest.codecs.items():
+        table = headlines[headlines["codec"] == codec].pivot(index="quality", columns="metric", values="value")
+        if "bpp" not in table or table["bpp"].isna().all():
+            continue
+        table = table.dropna(subset="bpp").sort_values("bpp", kind="stable").dropna(axis="columns")
+        results = {
+            COMPRESSAI_NAMES.get(metric, metric): table[metric].tolist()
+            for metric in ("psnr", "ms_ssim", "bpp", *folder.manifest.metrics)
+            if metric in table
+        }
+        seconds = images[images["codec"] == codec].groupby("quality")[[*_SECONDS]].mean().reindex(table.index)
+        for name, label in (("encode_seconds", "encoding_time"), ("decode_seconds", "decoding_time")):
+            if seconds[name].notna().all():
+                results[label] = seconds[name].tolist()
+        document = {
+            "name": codec,
+            "description": f"{codec} on {dataset_label(folder.manifest)}, mean over images",
+            "results": results,
+            "meta": {
+                "dataset": dataset_label(folder.manifest),
+                "qualities": table.index.tolist(),
+                "protocols": {"bpp": BPP.protocol}
+                | {name: metric.protocol for name, metric in folder.manifest.metrics.items() if name in table},
+            },
+        }
+        written.append(_write_json(output / f"{record.label}.json", document))
+    return written
+
+
+def benchmark_xl(folder: RunFolder, output: Path) -> list[Path]:
+    """One CSV as benchmark_xl of libjxl writes it: a line a codec, quality and image; speeds in megapixels a second.
+
+    `method` is CODEC:qQUALITY. Cells of what the suite does not measure are empty; other per-image metrics follow.
+    """
+    rows = _per_image(folder)
+    pixels = rows["height"] * rows["width"]
+    others = [name for name in _image_metrics(folder) if name not in BENCHMARK_XL_COLUMNS]
+    table = pd.DataFrame(index=rows.index, columns=[*BENCHMARK_XL_COLUMNS, *others], dtype=object)
+    table["method"] = [f"{codec}:q{quality_name(q)}" for codec, q in zip(rows["codec"], rows["quality"], strict=True)]
+    table["image"] = rows["image"]
+    table["error"] = 0
+    table["size"] = rows["bytes"].astype("int64")
+    table["pixels"] = pixels.astype("int64")
+    for column, seconds in (("enc_speed", "encode_seconds"), ("dec_speed", "decode_seconds")):
+        table[column] = pixels / 1e6 / rows[seconds]
+    for column in ("bpp", *_image_metrics(folder)):
+        table[column] = rows[column]
+    return [_write(output, table.to_csv(index=False, lineterminator="\n"))]
+
+
+def codec_compare(folder: RunFolder, output: Path) -> list[Path]:
+    """OUTPUT/CODEC.json, a batch of Codec-Compare each, and OUTPUT/batches.json, the list that its viewer loads.
+
+    Fields have the names that the viewer knows. Images without a value are left out, since a field's values must be
+    of one type.
+    """
+    rows = _per_image(folder)
+    manifest = folder.manifest
+    written = []
+    for codec, record in manifest.codecs.items():
+        own = rows[rows["codec"] == codec]
+        fields: dict[str, tuple[str, str]] = {
+            "image": ("original_name", "name of the picture in the data set"),
+            "width": ("width", "pixel columns"),
+            "height": ("height", "pixel rows"),
+            "quality": ("quality", "on the codec's own scale"),
+            "bytes": ("encoded_size", "bytes of all that decode is given"),
+            "bpp": ("bpp", BPP.protocol),
+        }
+        for name in _image_metrics(folder):
+            fields[name] = (CODEC_COMPARE_NAMES.get(name, name), manifest.metrics[name].protocol)
+        for name, label in (("encode_seconds", "encoding_time"), ("decode_seconds", "decoding_time")):
+            if own[name].notna().all():
+                fields[name] = (label, _SECONDS[name])
+        usable = own.dropna(subset=list(fields))
+        if usable.empty:
+            continue
+        constants = {
+            "name": ("name of this batch", codec),
+            "codec": ("codec spec", codec),
+            "version": ("the codec's description of itself", json.dumps(record.description, ensure_ascii=False)),
+            "time": ("when the run was started", manifest.started[:19]),
+            "source data set": ("name and fingerprint of the data set", dataset_label(manifest)),
+        }
+        document = {
+            "constant_descriptions": [{name: what} for name, (what, _) in constants.items()],
+            "constant_values": [value for _, value in constants.values()],
+            "field_descriptions": [{label: what} for label, what in fields.values()],
+            "field_values": [[_plain(value) for value in row] for row in usable[list(fields)].itertuples(index=False)],
+        }
+        written.append(_write_json(output / f"{record.label}.json", document))
+    batches = [[path.name] for path in written]
+    return [*written, _write_json(output / "batches.json", batches)]
+
+
+def csv(folder: RunFolder, output: Path) -> list[Path]:
+    """One CSV in long form, LONG_COLUMNS: a line a value, with its protocol; distances between sets have no image."""
+    return [_write(output, long_table(folder).to_csv(index=False, lineterminator="\n"))]
+
+
+def parquet(folder: RunFolder, output: Path) -> list[Path]:
+    """The table of `csv` as Parquet."""
+    try:
+        import polars
+    except ImportError:
+        raise BenchmarkError("--format parquet needs polars: pip install polars") from None
+    output.parent.mkdir(parents=True, exist_ok=True)
+    table = long_table(folder)
+    columns = {name: [None if pd.isna(cell) else cell for cell in table[name]] for name in LONG_COLUMNS}
+    polars.DataFrame(columns, schema_overrides={"decoder_seed": polars.Int64}).write_parquet(output)
+    return [output]
+
+
+FORMATS: dict[str, Callable[[RunFolder, Path], list[Path]]] = {
+    "compressai": compressai,
+    "benchmark-xl": benchmark_xl,
+    "codec-compare": codec_compare,
+    "csv": csv,
+    "parquet": parquet,
+}
+FOLDERS = ("compressai", "codec-compare")
+"""The formats that are a folder of files."""
+
+
+def long_table(folder: RunFolder) -> pd.DataFrame:
+    """A row a value, in the manifest's order; LONG_COLUMNS. Values of sets are those of the summary."""
+    manifest = folder.manifest
+    dataset = dataset_label(manifest)
+    frame = folder.frame()
+    frame = frame[frame["error"].isna()]
+    records = {"bpp": BPP} | {name: manifest.metrics[name] for name in _image_metrics(folder)}
+    parts = []
+    for name, record in records.items():
+        part = frame[["codec", "quality", "decoder_seed", "image"]].copy()
+        part["metric"], part["protocol"], part["value"] = name, record.protocol, frame[name]
+        part["unit"], part["higher_is_better"] = record.unit, record.higher_is_better
+        parts.append(part)
+    for name, what in _SECONDS.items():
+        part = frame[["codec", "quality", "decoder_seed", "image"]].copy()
+        part["metric"], part["protocol"], part["value"] = name, what, frame[name]
+        part["unit"], part["higher_is_better"] = "s", False
+        parts.append(part)
+    summary = read_summary(folder.path)
+    of_sets = summary[summary["aggregation"] == "set"].assign(image="")
+    of_sets["decoder_seed"] = pd.array([pd.NA] * len(of_sets), dtype="Int64")
+    parts.append(of_sets[[name for name in LONG_COLUMNS if name != "dataset"]])
+    table = pd.concat([part for part in parts if not part.empty], ignore_index=True)
+    return table[table["value"].notna()].assign(dataset=dataset)[list(LONG_COLUMNS)].reset_index(drop=True)
+
+
+def _image_metrics(folder: RunFolder) -> list[str]:
+    return [name for name, record in folder.manifest.metrics.items() if record.kind == "image"]
+
+
+def _per_image(folder: RunFolder) -> pd.DataFrame:
+    """The successful trials as `RunFolder.frame` has them, mean over decoder seeds."""
+    frame = folder.frame()
+    frame = frame[frame["error"].isna()]
+    keys = ["codec", "quality", "image"]
+    numbers = ["height", "width", "bytes", "bpp", *_image_metrics(folder), *_SECONDS]
+    return frame.groupby(keys, sort=False)[numbers].mean().reset_index()
+
+
+def _plain(value: Any) -> Any:
+    """JSON's own types; whole numbers as integers."""
+    if isinstance(value, str):
+        return value
+    number = float(value)
+    return int(number) if number.is_integer() else number
+
+
+def _write_json(path: Path, document: Any) -> Path:
+    return _write(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path

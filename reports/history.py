@@ -1,0 +1,98 @@
+"""A metric over the commits of a history, with its intervals and the points where it changed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib import style as matplotlib_style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from benchmark.results import quality_name
+from benchmark.running.history import ALPHA, Entry, Series
+from reports.styles import codec_styles, metric_name
+
+
+def draw_history(entries: Sequence[Entry], series: Sequence[Series], metric: str, output: Path) -> Path:
+    """Draws a panel a codec into the file `output`, PNG or SVG, and returns it."""
+    codecs = list(dict.fromkeys(one.codec for one in series))
+    styles = codec_styles(codecs)
+    with matplotlib_style.context(["default", {"font.size": 8, "text.parse_math": False}]):
+        figure = Figure(figsize=(7, 0.6 + 2.3 * len(codecs)), layout="constrained")
+        FigureCanvasAgg(figure)
+        for number, codec in enumerate(codecs, start=1):
+            axes = figure.add_subplot(len(codecs), 1, number)
+            own = [one for one in series if one.codec == codec]
+            for one in own:
+                _draw(axes, one, styles[codec].color)
+            last = entries[-1].baseline.metrics.get(metric)
+            unit = f" ({last.unit})" if last is not None and last.unit else ""
+            axes.set_title(f"{codec}: {metric_name(metric)}{unit}", loc="left", fontsize=8)
+            axes.set_xlim(-0.4, len(entries) - 0.2)
+            axes.xaxis.set_major_locator(FixedLocator(list(range(len(entries)))))
+            axes.set_xticklabels([entry.commit[:8] for entry in entries] if number == len(codecs) else [])
+            axes.tick_params(axis="x", rotation=45 if len(entries) > 8 else 0)
+            axes.grid(True, axis="y", color="#DDDDDD", linewidth=0.4)
+            for side in ("top", "right"):
+                axes.spines[side].set_visible(False)
+        figure.supxlabel(
+            f"95 % intervals over images; ringed: changed from the commit before (paired, {100 * ALPHA:g} % in all)",
+            fontsize=7,
+        )
+        output.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(output, dpi=200)
+    return output
+
+
+def _draw(axes: Axes, one: Series, color: str) -> None:
+    for stretch in dict.fromkeys(point.stretch for point in one.points):
+        points = [point for point in one.points if point.stretch == stretch]
+        x = np.array([point.place for point in points])
+        y = np.array([point.estimate.value for point in points])
+        axes.plot(x, y, color=color, marker="o", markersize=3, linewidth=1)
+        low, high = ([getattr(point.estimate, end) for point in points] for end in ("ci_low", "ci_high"))
+        axes.vlines(x, low, high, color=color, alpha=0.3, linewidth=1)
+        moved = [point for point in points if point.changed]
+        axes.plot(
+            [point.place for point in moved],
+            [point.estimate.value for point in moved],
+            linestyle="",
+            marker="o",
+            markersize=8,
+            markerfacecolor="none",
+            markeredgecolor="#D00000",
+        )
+    final = one.points[-1]
+    axes.annotate(
+        f"q {quality_name(one.quality)}",
+        (final.place, final.estimate.value),
+        xytext=(5, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=6.5,
+    )
+
+
+def print_history(entries: Sequence[Entry], series: Sequence[Series], metric: str, console: Console) -> None:
+    """A line a codec, quality and commit: the value, its interval, the change and whether it is shown."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in ("codec", "quality", "commit", "added", metric, "95 % interval", "change"):
+        table.add_column(header, justify="left" if header in ("codec", "commit", "added") else "right", overflow="fold")
+    for one in series:
+        for number, point in enumerate(one.points):
+            entry = entries[point.place]
+            estimate = point.estimate
+            interval = "–" if np.isnan(estimate.ci_low) else f"{estimate.ci_low:.5g} to {estimate.ci_high:.5g}"
+            fresh = number and point.stretch != one.points[number - 1].stretch
+            change = "other protocol or data set" if fresh else ""
+            if not np.isnan(point.change):
+                change = f"{point.change:+.4g}{' changed' if point.changed else ''}"
+            cells = (one.codec, quality_name(one.quality), entry.commit[:8], entry.added[:10])
+            row = (*cells, f"{estimate.value:.5g}", interval, change)
+            table.add_row(*map(Text, row), style="bold" if point.changed else "")
+    console.print(table)

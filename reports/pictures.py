@@ -1,0 +1,98 @@
+"""Which pictures a number, or a difference between two points, comes from."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from benchmark.errors import NotComparable, UsageError
+from benchmark.results import quality_name
+from benchmark.running.baseline import Baseline, Point
+from benchmark.statistics.paired import influence, paired_difference, paired_estimate, sign_flip_p_value
+
+Vector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PictureView:
+    """shares (n,): what each picture of `images` gives; they sum to n times the whole's value or difference.
+
+    of: what a share is. summary: lines on the whole.
+    """
+
+    metric: str
+    images: tuple[str, ...]
+    shares: Vector
+    of: str
+    summary: tuple[str, ...]
+
+
+def view_of(numbers: Baseline, metric: str, point: Point, against: Point | None) -> PictureView:
+    """Of a per-image metric each picture's value; of a metric of sets each picture's influence on it, which is 0 on
+    average; of two points the same of their difference, `point` − `against`.
+
+    Raises UsageError on an unknown metric, NotComparable if the two points share no images.
+    """
+    if metric not in numbers.metrics:
+        raise UsageError(f"no metric {metric!r} was measured; there are {', '.join(numbers.metrics)}")
+    images = numbers.images_with(point, metric)
+    if against is not None:
+        other = set(numbers.images_with(against, metric))
+        images = [index for index in images if index in other]
+    new = numbers.replicates(point, metric, images)
+    old = numbers.replicates(against, metric, images) if against is not None else None
+    if new is None or (against is not None and old is None):
+        raise NotComparable(f"{metric}: the points have no images in common, or no value without each image")
+    names = tuple(numbers.images[index] for index in images)
+    of_set = numbers.metrics[metric].kind == "set"
+    if old is None or against is None:
+        shares = influence(new.value, new.without) if of_set else numbers.image_values(point, metric, images)
+        of = "influence" if of_set else "value"
+        return PictureView(metric, names, shares, of, (f"{metric} of {point}: {new.value:.5g}",))
+    difference = paired_difference(old, new)
+    estimate = paired_estimate(difference)
+    line = f"{metric} of {point} − {against}: {difference.value:+.4g}"
+    if not math.isnan(estimate.ci_low):
+        line += f", 95 % interval {estimate.ci_low:+.4g} to {estimate.ci_high:+.4g} (paired, over {len(names)} images)"
+    lines = [line]
+    if old.value > 0 and not metric.startswith(("kd-", "kid")):
+        lines.append(f"that is {100 * difference.value / old.value:+.2f} %")
+    if of_set:
+        return PictureView(metric, names, influence(difference.value, difference.without), "influence", tuple(lines))
+    shares = numbers.image_values(point, metric, images) - numbers.image_values(against, metric, images)
+    lines.append(
+        f"{int((shares > 0).sum())} pictures rise, {int((shares < 0).sum())} fall; "
+        f"sign-flip test p = {sign_flip_p_value(shares):.2g}"
+    )
+    return PictureView(metric, names, shares, "difference", tuple(lines))
+
+
+def find_point(numbers: Baseline, text: str) -> Point:
+    """`CODEC=QUALITY`, such as hfd=3 or jpeg:subsampling=4:4:4=10. Raises UsageError if it was not measured."""
+    codec, equals, quality = text.rpartition("=")
+    there = ", ".join(f"{point.codec}={quality_name(point.quality)}" for point in numbers.points)
+    try:
+        point = numbers.point(codec, float(quality)) if equals else None
+    except ValueError:
+        point = None
+    if point is None:
+        raise UsageError(f"no point {text!r} was measured; there are {there}")
+    return point
+
+
+def print_view(view: PictureView, console: Console) -> None:
+    """The pictures, the largest share first, then the summary."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("picture", overflow="fold")
+    table.add_column(f"{view.metric} {view.of}", justify="right")
+    order = np.argsort(-view.shares if view.of == "value" else -np.abs(view.shares), kind="stable")
+    for index in order:
+        share = view.shares[index]
+        table.add_row(Text(view.images[index]), f"{share:.5g}" if view.of == "value" else f"{share:+.4g}")
+    console.print(table)
+    for line in view.summary:
+        console.print(Text(line))

@@ -1,0 +1,27 @@
+from support.records import manifest
+
+from benchmark.metrics import METRICS, PATCH_RULES, open_metric
+from benchmark.results import MetricRecord
+from reports.explanation import WORDS, explain
+
+
+def test_every_part_of_every_protocol_has_words() -> None:
+    for name in METRICS:
+        metric = open_metric(name)
+        names = [f"{name}@{rule}" for rule in PATCH_RULES] if metric.info.kind == "set" else [name]
+        for each in names:
+            for part in open_metric(each).protocol.split("/"):
+                assert part in WORDS, f"{each}: {part}"
+
+
+def test_a_run_is_explained_in_sections() -> None:
+    fd = MetricRecord(protocol="fd-effnet/whole/else", unit="", higher_is_better=False, kind="set", feature_key="k")
+    record = manifest()
+    sections = dict(explain(record.model_copy(update={"metrics": record.metrics | {"fd-effnet": fd}, "workers": 3})))
+    assert list(sections)[:3] == ["Pictures", "Codec n", "Codec t:x=1"]
+    assert any("decoder seeds 0" in line for line in sections["Codec n"])
+    assert not any("seeds" in line for line in sections["Codec t:x=1"])
+    assert "- else: this version has no words for it" in sections["fd-effnet (FD-EffNet)"]
+    assert any("one value for the whole set" in line for line in sections["fd-effnet (FD-EffNet)"])
+    assert sections["Seconds"] == ["Not measured: 3 processes worked at once."]
+    assert any("jackknife" in line for line in sections["Standard errors and intervals"])
