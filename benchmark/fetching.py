@@ -18,7 +18,25 @@ FETCHABLE = Registry("download")
 """What `python -m benchmark fetch` knows. Entries are functions `(source: Path | None) -> Path`: they download, or take
 from `source` (a file, or a folder of files), and return where the files now lie."""
 FETCHABLE.add("kodak", "datasets.kodak:fetch", "the 24 Kodak images, 15 MB, from r0k.us")
+FETCHABLE.add("clic2020-test", "datasets.clic2020:fetch_test", "428 pictures, 1.6 GB, from data.vision.ee.ethz.ch")
+FETCHABLE.add(
+    "clic2020-professional-valid",
+    "datasets.clic2020:fetch_professional_valid",
+    "41 pictures, 135 MB, from data.vision.ee.ethz.ch",
+)
+FETCHABLE.add(
+    "clic2020-mobile-valid",
+    "datasets.clic2020:fetch_mobile_valid",
+    "61 pictures, 237 MB, from data.vision.ee.ethz.ch",
+)
+FETCHABLE.add(
+    "coco30k-val2014", "datasets.coco:fetch_coco30k_val2014", "30,000 pictures, 6.6 GB, from images.cocodataset.org"
+)
+FETCHABLE.add("coco-val2017", "datasets.coco:fetch_coco_val2017", "5,000 pictures, 816 MB, from images.cocodataset.org")
 FETCHABLE.add("inception", "benchmark.fetching:fetch_inception", "Inception weights of fid and kid, 96 MB, from GitHub")
+FETCHABLE.add(
+    "hific", "baselines.hific.weights:fetch", "weights of HiFiC: a public checkpoint that you have, --from FILE"
+)
 
 ATTEMPTS = 4
 """So often in a row a download may fail without getting PROGRESS bytes further."""
@@ -86,16 +104,16 @@ def fetch_file(
     be reached in ATTEMPTS attempts, or sends another file.
     """
     remote = Remote(url, destination, size, sha256)
-    if _is_right(destination, size, sha256):
+    if file_is(destination, size, sha256):
         return destination
     part = destination.with_name(destination.name + ".part")
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         resumed = _download(remote, part, progress, stop)
-        if resumed and not _is_right(part, size, sha256):
+        if resumed and not file_is(part, size, sha256):
             part.unlink()  # the beginning may be that of another version of the file
             _download(remote, part, progress, stop)
-        if not _is_right(part, size, sha256):
+        if not file_is(part, size, sha256):
             found = f"{part.stat().st_size:,} bytes, sha256 {file_sha256(part)[:16]}…"
             part.unlink()
             expected = f"{'' if size is None else f'{size:,} bytes, '}sha256 {sha256[:16]}…"
@@ -140,7 +158,7 @@ def take_file(source: Path, destination: Path, size: int | None, sha256: str) ->
     """
     if not source.is_file():
         raise BenchmarkError(f"{source}: no such file")
-    if not _is_right(source, size, sha256):
+    if not file_is(source, size, sha256):
         expected = f"{'' if size is None else f'{size:,} bytes, '}sha256 {sha256[:16]}…"
         found = f"{source.stat().st_size:,} bytes, sha256 {file_sha256(source)[:16]}…"
         raise BenchmarkError(f"{source}: not the file that was expected ({found}; expected {expected})")
@@ -149,7 +167,7 @@ def take_file(source: Path, destination: Path, size: int | None, sha256: str) ->
         with tempfile.TemporaryDirectory(dir=destination.parent, prefix=f".{destination.name}.") as folder:
             copy = Path(folder) / destination.name
             shutil.copyfile(source, copy)
-            if not _is_right(copy, size, sha256):
+            if not file_is(copy, size, sha256):
                 raise BenchmarkError(f"{source}: changed while it was copied")
             copy.replace(destination)
     except OSError as error:
@@ -174,7 +192,7 @@ def inception_weights() -> Path | None:
     """The verified Inception weights, from the cache folder or from torch's own; None if they are in neither."""
     hub = Path(os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch")
     for folder in (cache_folder(), hub.expanduser() / "hub" / "checkpoints"):
-        if _is_right(folder / INCEPTION_NAME, INCEPTION_SIZE, INCEPTION_SHA256):
+        if file_is(folder / INCEPTION_NAME, INCEPTION_SIZE, INCEPTION_SHA256):
             return folder / INCEPTION_NAME
     return None
 
@@ -183,7 +201,8 @@ class _PassingError(Exception):
     """An attempt that failed in a way that may pass."""
 
 
-def _is_right(path: Path, size: int | None, sha256: str) -> bool:
+def file_is(path: Path, size: int | None, sha256: str) -> bool:
+    """Whether `path` is the file of this size (None: of any) and SHA-256."""
     return path.is_file() and size in (None, path.stat().st_size) and file_sha256(path) == sha256
 
 
@@ -241,6 +260,11 @@ def _attempt(remote: Remote, part: Path, progress: Callable[[int], None] | None,
                 raise _PassingError("the server sent another range than was asked for")
             if response.status_code == 200:
                 have = 0  # this server knows no ranges: from the beginning
+            length = response.headers.get("Content-Length", "")
+            if remote.size is not None and length.isdecimal() and have + int(length) != remote.size:
+                part.unlink(missing_ok=True)
+                found = f"{have + int(length):,} bytes; expected {remote.size:,}"
+                raise _failure(remote, f"the server has another file ({found})")
             with part.open("ab" if have else "wb") as stream:
                 for piece in response.iter_content(PIECE):
                     _go_on(remote, stop)

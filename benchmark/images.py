@@ -1,15 +1,26 @@
 """Any picture file -> uint8 RGB, and the honest refusal of what is not one.
 
-Converted without loss or doubt: grey and palette pictures (to RGB), an alpha channel that is opaque everywhere
-(dropped), EXIF orientation (applied), the secondary pictures in a phone's MPO file (the first is taken), a JPEG's
-YCbCr (by the decoder). Refused: transparency, 16 bits a channel, float, CMYK, Lab, several frames or pages, and sizes
-above `MAX_PIXELS`. ICC profiles and gamma are not applied: the samples are coded as the file holds them.
+| file | what happens |
+| --- | --- |
+| 8 bits a channel: RGB, grey, palette, two levels, YCbCr | RGB, each sample as the file holds it |
+| an alpha channel, or a transparent colour, that is opaque everywhere | dropped |
+| transparency | refused: what is behind is not in the file |
+| EXIF orientation | applied |
+| ICC profile, gamma, primaries | passed over: the samples are coded as the file holds them |
+| 16, 12 or 10 bits a channel, integers of 32 bits, floats | refused: to round them is a choice that moves numbers |
+| CMYK, Lab, HSV | refused: the way to RGB is a choice that moves numbers |
+| several frames or pages | refused; of a phone's MPO file the first picture is taken |
+| a suffix that is not the content's | the content counts |
+| empty, truncated, damaged, not one of `FORMATS` | refused |
+| up to `MAX_PIXELS` | read, 1x1 and 1x3000 included |
+| more | refused before anything is unpacked |
 """
 
 import io
 import os
 import tempfile
 import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +31,8 @@ from PIL import ImageOps, UnidentifiedImageError
 
 from benchmark.errors import BenchmarkError
 
-MAX_PIXELS = Pillow.MAX_IMAGE_PIXELS or 89_478_485
-"""More are taken for a decompression bomb; Pillow's own limit, 1 GiB / 4 / 3."""
+MAX_PIXELS = 2 * (Pillow.MAX_IMAGE_PIXELS or 89_478_485)
+"""More are taken for a decompression bomb: 178 megapixels, where Pillow itself refuses."""
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "PPM", "GIF")
 """Others are not tried: some run other programs (EPS), of some Pillow does not tell the depth (JPEG 2000)."""
@@ -30,22 +41,39 @@ _PLAIN_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "YCbCr"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 
 
-def load_image(path: Path) -> npt.NDArray[np.uint8]:
-    """The picture in `path`: uint8 (height, width, 3), RGB. Raises BenchmarkError with the file and the reason."""
+def _square256(picture: Pillow.Image) -> Pillow.Image:
+    """The centre square, ⌊(W − S)/2⌋ and ⌊(H − S)/2⌋ from left and top for S = min(W, H); then Lanczos to 256x256."""
+    width, height = picture.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    square = picture.crop((left, top, left + side, top + side))
+    return square.resize((256, 256), Pillow.Resampling.LANCZOS)
+
+
+PREPARATIONS: Mapping[str, Callable[[Pillow.Image], Pillow.Image]] = {"square256": _square256}
+"""What can be done to an RGB picture before it is coded. Lanczos is Pillow's, whose support grows with the ratio."""
+
+
+def load_image(path: Path, preparation: str = "none") -> npt.NDArray[np.uint8]:
+    """The picture in `path`: uint8 (height, width, 3), RGB. Raises BenchmarkError with the file and the reason.
+
+    preparation: a name of `PREPARATIONS`, or "none".
+    """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Pillow.DecompressionBombWarning)
+            warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)  # it comes at half of MAX_PIXELS
             warnings.simplefilter("ignore", UserWarning)  # of damaged metadata: the samples are what counts
             with Pillow.open(path, formats=FORMATS) as picture:
                 _refuse(path, picture)
                 picture.load()
                 upright = ImageOps.exif_transpose(picture)
-                return np.array(_to_rgb(path, upright), dtype=np.uint8)
+                rgb = _to_rgb(path, upright)
+                return np.array(rgb if preparation == "none" else PREPARATIONS[preparation](rgb), dtype=np.uint8)
     except BenchmarkError:
         raise
     except FileNotFoundError:
         raise BenchmarkError(f"{path}: no such file") from None
-    except (Pillow.DecompressionBombWarning, Pillow.DecompressionBombError):
+    except Pillow.DecompressionBombError:
         raise BenchmarkError(f"{path}: more than {MAX_PIXELS} pixels, refused as a decompression bomb") from None
     except UnidentifiedImageError:
         raise BenchmarkError(f"{path}: not a picture ({', '.join(FORMATS)} are read)") from None

@@ -1,8 +1,11 @@
 """What a data set is: pictures in a fixed order, each known by the hash of its file."""
 
+import glob
 import hashlib
+import os
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,12 +33,14 @@ class Picture:
 class Dataset:
     """Pictures in a fixed order.
 
-    preparation: what is done to each picture before it is coded; "none" leaves it as the file holds it.
+    preparation: what `benchmark.images.load_image` does to each picture before it is coded; "none" leaves it as the
+    file holds it. notes: what the user should know about it, a line each.
     """
 
     name: str
     pictures: tuple[Picture, ...]
     preparation: str = "none"
+    notes: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -50,7 +55,7 @@ class Dataset:
 
 
 def unique_names(files: Iterable[str]) -> dict[str, str]:
-    """File name -> picture name: the stem where no other picture has it, else the whole file name."""
+    """File name -> picture name: the stem where no other picture has it, else the whole file name, folders included."""
     names = {file: Path(file).stem for file in files}
     while True:
         counts = Counter(names.values())
@@ -82,7 +87,58 @@ def folder_dataset(folder: Path, name: str) -> Dataset:
     return Dataset(name, tuple(sorted(pictures, key=lambda picture: picture.name)))
 
 
-def known_dataset(folder: Path, name: str, sha256: dict[str, str], remedy: str) -> Dataset:
+def glob_dataset(pattern: str) -> Dataset:
+    """The pictures whose path fits `pattern` (`**` crosses folders), sorted by path; the pattern is the name.
+
+    Raises UsageError if there is none, BenchmarkError if a file cannot be read.
+    """
+    found = sorted(Path(path) for path in glob.glob(str(Path(pattern).expanduser()), recursive=True))  # noqa: PTH207
+    files = [path for path in found if path.suffix.lower() in SUFFIXES and path.is_file()]
+    if not files:
+        raise UsageError(f"{pattern}: no picture has such a path ({', '.join(sorted(SUFFIXES))})")
+    return _of_files(pattern, files)
+
+
+def list_dataset(path: Path) -> Dataset:
+    """The pictures that the text file `path` lists, in its order; the file's stem is the name.
+
+    A line is a path, relative to the list's folder; or a SHA-256 and a path, as `sha256sum` writes them, and then the
+    file is held against it. Empty lines and lines that begin with "#" are passed over. Raises UsageError on a line that
+    names no file or a file named before, BenchmarkError on a file that cannot be read or has another hash.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"{path}: cannot be read as a list of pictures: {error}") from error
+    files: dict[Path, str | None] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        hashed = re.fullmatch(r"([0-9a-f]{64}) [ *](.+)", line)
+        file = path.parent / Path(hashed[2] if hashed else line.strip()).expanduser()
+        if not file.is_file():
+            raise UsageError(f"{path}, line {number}: there is no file {file}")
+        if file in files:
+            raise UsageError(f"{path}, line {number}: {file} a second time")
+        files[file] = hashed[1] if hashed else None
+    if not files:
+        raise UsageError(f"{path}: lists no picture")
+    dataset = _of_files(path.stem, list(files))
+    for picture in dataset.pictures:
+        if files[picture.path] not in (None, picture.sha256):
+            raise BenchmarkError(f"{picture.path}: its SHA-256 is not the one in {path}")
+    return dataset
+
+
+def _of_files(name: str, files: Sequence[Path]) -> Dataset:
+    """`files`, in order; what their paths have in common is no part of the pictures' names."""
+    common = Path(os.path.commonpath([file.absolute().parent for file in files]))
+    relative = {str(file.absolute().relative_to(common)): file for file in files}
+    names = unique_names(relative)
+    return Dataset(name, tuple(Picture(names[key], file, file_sha256(file)) for key, file in relative.items()))
+
+
+def known_dataset(folder: Path, name: str, sha256: dict[str, str], remedy: str, preparation: str = "none") -> Dataset:
     """The files of `sha256` (file name -> hash) in `folder`, in that order, each held against its hash.
 
     Raises BenchmarkError that ends with `remedy` if a file is missing or differs.
@@ -94,7 +150,8 @@ def known_dataset(folder: Path, name: str, sha256: dict[str, str], remedy: str) 
     if damaged:
         raise BenchmarkError(f"data set {name}: {_some(damaged)} in {folder} differs from the original; {remedy}")
     names = unique_names(sha256)
-    return Dataset(name, tuple(Picture(names[file], folder / file, digest) for file, digest in sha256.items()))
+    pictures = tuple(Picture(names[file], folder / file, digest) for file, digest in sha256.items())
+    return Dataset(name, pictures, preparation)
 
 
 def read_sha256sums(path: Path) -> dict[str, str]:

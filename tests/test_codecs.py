@@ -1,13 +1,21 @@
 """The spec grammar and the labels."""
 
+import hashlib
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.codecs import CODECS, parse_spec, reject_unknown
-from benchmark.errors import UsageError
+from benchmark.codecs import CODECS, Codec, open_codec, parse_spec, quality_grid, reject_unknown
+from benchmark.errors import BenchmarkError, UsageError
+
+ROOT = Path(__file__).parents[1]
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,8}", fullmatch=True)
 KEYS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]{0,6}", fullmatch=True)
@@ -86,3 +94,150 @@ def test_unknown_codecs_and_settings_name_what_there_is() -> None:
         CODECS.load("jepg")
     with pytest.raises(UsageError, match=r"no setting 'x'.*subsampling \(4:2:0\)"):
         reject_unknown("jpeg", {"x": "1"}, {"subsampling": "4:2:0"})
+
+
+# Codecs of one's own
+
+OWN = """
+from dataclasses import dataclass
+
+LOADED = []
+
+@dataclass
+class Mine:
+    step: str = "16"
+    device: str = "none"
+    qualities = (1, 2)
+    stochastic = False
+    def encode(self, image, quality):
+        return bytes([image.shape[0], image.shape[1]]) + (image // int(self.step)).tobytes()
+    def decode(self, data, seed=None):
+        import numpy as np
+        return (np.frombuffer(data[2:], np.uint8) * int(self.step)).reshape(data[0], data[1], 3)
+    def describe(self):
+        return {"step": self.step, "device": self.device}
+
+def fails(step="1"):
+    raise ValueError("no\\nway")
+
+class Half:
+    qualities = ()
+
+number = 3
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "mine.py"
+    path.write_text(OWN)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "settings"),
+    [
+        ("./mine.py:Mine", "./mine.py:Mine", {}),
+        ("mine.py:Mine:step=4", "mine.py:Mine", {"step": "4"}),
+        ('/a b/c.py:make:x="1,2",y=3', "/a b/c.py:make", {"x": "1,2", "y": "3"}),
+        ("bpp:jpeg:subsampling=4:4:4", "bpp", {"spec": "jpeg:subsampling=4:4:4"}),
+        ('match:command:enc="a {in}, {out}",dec="b"~hfd', "match", {"spec": 'command:enc="a {in}, {out}",dec="b"~hfd'}),
+    ],
+)
+def test_specs_of_files_and_of_codecs_around_others(text: str, name: str, settings: dict[str, str]) -> None:
+    spec = parse_spec(text)
+    assert (spec.text, spec.name, dict(spec.settings)) == (text, name, settings)
+
+
+def test_a_codec_in_a_file(own: Path) -> None:
+    codec = open_codec("./mine.py:Mine:step=32", "cuda:7")
+    assert isinstance(codec, Codec)
+    image = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+    np.testing.assert_array_equal(codec.decode(codec.encode(image, 1)), image // 32 * 32)
+    described = codec.describe()
+    assert (described["step"], described["device"]) == ("32", "cuda:7")
+    assert described["file_sha256"] == hashlib.sha256(own.read_bytes()).hexdigest()
+    assert quality_grid(codec) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("spec", "error", "reason"),
+    [
+        ("./nowhere.py:Mine", UsageError, "there is no file nowhere.py"),
+        ("./mine.py:Yours", UsageError, "has no Yours"),
+        ("./mine.py:number", UsageError, "neither a class nor a function"),
+        ("./mine.py:Mine:speed=1", UsageError, "no setting 'speed'; its settings: step"),
+        ("./mine.py:Mine:device=cpu", UsageError, "no setting 'device'"),
+        ("./mine.py:Half", UsageError, "no codec, it has no stochastic, encode, decode, describe"),
+        ("./mine.py:fails", BenchmarkError, "cannot be opened: ValueError: no way"),
+        ("./broken.py:Mine", BenchmarkError, "cannot be run: SyntaxError"),
+        ("jpeg:device=cpu", UsageError, "no setting 'device'"),
+        ("noisy:x=1", UsageError, "no setting 'x'"),
+    ],
+)
+def test_own_codecs_that_are_none(own: Path, spec: str, error: type[BenchmarkError], reason: str) -> None:
+    (own.parent / "broken.py").write_text("class Mine(:")
+    with pytest.raises(error, match=reason) as caught:
+        open_codec(spec)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_codec_of_an_installed_package(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pip leaves on the path: a module, and a dist-info folder with its entry points."""
+    info = own.parent / "mine-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[hfd_benchmark.codecs]\nmine = mine:Mine\ngone = nowhere:Codec\n")
+    code = (
+        "from benchmark.codecs import CODECS, open_codec\n"
+        "print(CODECS.summary('mine'), open_codec('mine:step=4').describe()['step'])\n"
+        "open_codec('gone')"
+    )
+    path = f"{own.parent}{os.pathsep}{ROOT}"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "from the package mine 4\n"
+    assert "BenchmarkError: codec gone: cannot be imported: ModuleNotFoundError" in done.stderr
+
+
+def test_a_package_cannot_take_the_name_of_a_codec(own: Path) -> None:
+    info = own.parent / "mine-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[hfd_benchmark.codecs]\njpeg = mine:Mine\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmark", "list", "codecs"],
+        env=os.environ | {"PYTHONPATH": f"{own.parent}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert re.fullmatch(r"error: the package mine: two codecs are named 'jpeg': .*\n", done.stderr)
+
+
+def test_the_readmes_codec_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- own codec -->\n```python\n(.*?)```", text, re.DOTALL)
+    assert found is not None
+    assert len(found[1].splitlines()) < 25
+    Path("my_codec.py").write_text(found[1])
+    codec = open_codec("./my_codec.py:MyCodec")
+    image = np.random.default_rng(0).integers(0, 256, (24, 40, 3), dtype=np.uint8)
+    lengths = []
+    for quality in codec.qualities:
+        data = codec.encode(image, quality)
+        lengths.append(len(data))
+        decoded = codec.decode(data)
+        assert decoded.shape == image.shape
+        assert decoded.dtype == np.uint8
+    assert lengths == sorted(set(lengths))
+    assert np.abs(decoded.astype(int) - image).mean() < 10
+    assert "--codec ./my_codec.py:MyCodec" in text

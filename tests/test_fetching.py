@@ -160,6 +160,7 @@ def test_wrong_bytes_are_never_placed(server: Server, destination: Path, content
     with pytest.raises(BenchmarkError) as caught:
         fetch_file(server.url, destination, None if len(content) < 100 else len(CONTENT), SHA256)
     assert "another file" in str(caught.value)
+    assert len(server.requests) == 1
     assert list(destination.parent.iterdir()) == []
 
 

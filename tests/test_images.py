@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from PIL import Image
+from PIL import Image, ImageCms
 
 from benchmark import images
 from benchmark.errors import BenchmarkError
@@ -125,9 +125,101 @@ def test_deep_ppm_is_refused(tmp_path: Path) -> None:
 
 def test_decompression_bombs_are_refused_before_they_are_unpacked(tmp_path: Path) -> None:
     side = int(images.MAX_PIXELS**0.5) + 1
-    for width, height in [(side, side), (2 * side, 2 * side)]:
+    for width, height in [(side, side), (2 * side, 2 * side), (images.MAX_PIXELS + 1, 1)]:
         with pytest.raises(BenchmarkError, match="pixels"):
             load_image(png(tmp_path / "bomb.png", 8, 2, 3, width, height))
+
+
+def test_100_megapixels_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    Image.new("1", (10_000, 10_000), 1).save(path, compress_level=1)
+    assert images.MAX_PIXELS >= 10**8
+    image = load_image(path)
+    assert image.shape == (10_000, 10_000, 3)
+    assert image[0, 0, 0] == image[-1, -1, 2] == 255
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3000, 1), (1, 3000)])
+def test_tiny_and_thin_pictures_are_read(tmp_path: Path, size: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    assert np.array_equal(load_image(saved(tmp_path / "a.png", Image.fromarray(image))), image)
+
+
+def test_the_content_counts_not_the_suffix(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(RGB).save(path, "PNG")
+    assert np.array_equal(load_image(path), RGB)
+
+
+def test_samples_are_taken_as_they_are_whatever_the_profile_says(tmp_path: Path) -> None:
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    path = saved(tmp_path / "a.png", Image.fromarray(RGB), icc_profile=lab)
+    with Image.open(path) as opened:
+        assert opened.info["icc_profile"] == lab
+    assert np.array_equal(load_image(path), RGB)
+
+
+def test_of_a_phones_several_pictures_the_first_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    first = Image.fromarray(np.full((16, 16, 3), 200, np.uint8))
+    first.save(path, "MPO", save_all=True, append_images=[Image.new("RGB", (16, 16))], quality=95)
+    assert np.abs(load_image(path).astype(int) - 200).max() < 5
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "avif"])
+def test_moving_pictures_are_refused(tmp_path: Path, suffix: str) -> None:
+    frames = [Image.fromarray(np.full((16, 16, 3), shade, np.uint8)) for shade in (0, 255)]
+    frames[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:], duration=100)
+    with pytest.raises(BenchmarkError, match="2 frames or pages"):
+        load_image(tmp_path / f"a.{suffix}")
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "LAB"])
+def test_other_colour_spaces_are_refused(tmp_path: Path, mode: str) -> None:
+    picture = Image.fromarray(RGB)
+    if mode == "LAB":
+        profiles = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]
+        picture = ImageCms.applyTransform(picture, ImageCms.buildTransform(*profiles, "RGB", "LAB"))
+    else:
+        picture = picture.convert(mode)
+    with pytest.raises(BenchmarkError, match=f"colour mode {mode}"):
+        load_image(saved(tmp_path / "a.tif", picture))
+
+
+@pytest.mark.parametrize(("suffix", "part"), [("jpg", 0.6), ("webp", 0.6), ("avif", 0.6), ("tif", 0.6), ("bmp", 0.6)])
+def test_truncated_files_are_refused(tmp_path: Path, suffix: str, part: float) -> None:
+    path = saved(tmp_path / f"a.{suffix}", Image.fromarray(np.resize(RGB, (64, 64, 3))))
+    data = path.read_bytes()
+    path.write_bytes(data[: int(part * len(data))])
+    with pytest.raises(BenchmarkError, match=r"cannot be read|not a picture"):
+        load_image(path)
+
+
+# Preparation
+
+
+def test_square256_is_the_centre_resized(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (300, 421, 3), dtype=np.uint8)
+    path = saved(tmp_path / "a.png", Image.fromarray(image))
+    expected = Image.fromarray(image[:, 60:360]).resize((256, 256), Image.Resampling.LANCZOS)
+    assert np.array_equal(load_image(path, "square256"), np.asarray(expected))
+
+
+def test_square256_leaves_a_picture_of_that_size_alone(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (256, 300, 3), dtype=np.uint8)
+    assert np.array_equal(load_image(saved(tmp_path / "a.png", Image.fromarray(image)), "square256"), image[:, 22:278])
+    flat = np.full((3, 1000, 3), 77, np.uint8)
+    assert np.array_equal(
+        load_image(saved(tmp_path / "b.png", Image.fromarray(flat)), "square256"), np.full((256, 256, 3), 77)
+    )
+
+
+def test_square256_turns_the_picture_first_and_makes_grey_rgb(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    grey = np.random.default_rng(0).integers(0, 256, (256, 260), dtype=np.uint8)
+    path = saved(tmp_path / "a.png", Image.fromarray(grey), exif=exif)
+    assert np.array_equal(load_image(path, "square256")[..., 1], np.rot90(grey, -1)[2:258])
 
 
 @pytest.mark.parametrize(

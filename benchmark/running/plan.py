@@ -17,15 +17,16 @@ COMPANIONS = ("mse", "jpeg")
 """A curve alone says nothing: these stand beside a single codec."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlannedTrial:
-    """One trial to do: codec spec, quality, decoder seed, and the picture with its file."""
+    """One trial to do: codec spec, quality, decoder seed, and the picture with its file and its preparation."""
 
     codec: str
     quality: float
     decoder_seed: int | None
     image: str
     path: Path
+    preparation: str = "none"
 
     @property
     def key(self) -> TrialKey:
@@ -87,13 +88,14 @@ def plan_trials(
     pictures: Iterable[tuple[str, Path]],
     qualities: Mapping[str, Sequence[float]],
     seeds: Mapping[str, Sequence[int | None]],
+    preparation: str = "none",
 ) -> list[PlannedTrial]:
     """All trials, picture by picture, so that an original is read and prepared once for all codecs.
 
     pictures: (name, file). qualities, seeds: by codec spec; the seeds of a deterministic codec are [None].
     """
     return [
-        PlannedTrial(codec, float(quality), seed, image, path)
+        PlannedTrial(codec, float(quality), seed, image, path, preparation)
         for image, path in pictures
         for codec in qualities
         for quality in qualities[codec]

@@ -67,7 +67,8 @@ class Measuring:
         self.folder.write_manifest(manifest.model_copy(update={"metrics": {**manifest.metrics, **self.records}}))
 
     def _prepare(self, image: str) -> Prepared:
-        return _of(image, prepare, self.folder, self.instruments, image, load_image(self.originals[image]))
+        original = load_image(self.originals[image], self.folder.manifest.dataset.preparation)
+        return _of(image, prepare, self.folder, self.instruments, image, original)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,9 @@ SIGNATURES = (
     (0, b"\xff\xd8\xff", "jpeg"),
     (8, b"WEBP", "webp"),
     (4, b"ftypavif", "avif"),
+    (0, b"\xff\x0a", "jxl"),
+    (0, b"\xff\x4f\xff\x51", "jpeg2000"),
+    (0, b"HIC", "hific"),
 )
 """(offset, bytes, codec) of the formats that are not our own container."""
 
@@ -35,7 +38,10 @@ def decode_file(path: Path, codec: str | None, seed: int | None, device: str) ->
         data = path.read_bytes()
     except OSError as error:
         raise BenchmarkError(f"{path}: cannot be read: {error.strerror}") from None
-    name = codec_of(data) if codec is None else codec
+    try:
+        name = codec_of(data) if codec is None else codec
+    except BenchmarkError as error:
+        raise type(error)(f"{path}: {error}") from None
     if name is None:
         raise BenchmarkError(f"{path}: no codec of the suite wrote this file; --codec names one")
     opened = open_codec(name, device)
@@ -48,10 +54,15 @@ def decode_file(path: Path, codec: str | None, seed: int | None, device: str) ->
 
 
 def codec_of(data: bytes) -> str | None:
-    """The name of the codec that wrote `data`, by the signature in its first bytes; None if it has none."""
-    from benchmark.hfd.container import codec_of as codec_of_container
+    """The name of the codec that wrote `data`, by the signature in its first bytes; None if it has none.
 
+    A JPEG or AVIF file that carries HFD's bytes is `hfd`'s. Raises CorruptStream on a damaged container or such file.
+    """
+    from benchmark.hfd.embedding import codec_of as codec_of_hfd
+
+    if (name := codec_of_hfd(data)) is not None:
+        return name
     for offset, signature, codec in SIGNATURES:
         if data[offset : offset + len(signature)] == signature:
             return codec
-    return codec_of_container(data)
+    return None

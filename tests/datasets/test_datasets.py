@@ -76,7 +76,7 @@ def test_what_is_no_data_set_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no picture"):
         open_dataset(str(tmp_path))
     (tmp_path / "file.png").touch()
-    with pytest.raises(UsageError, match="a file"):
+    with pytest.raises(UsageError, match="a picture"):
         open_dataset(str(tmp_path / "file.png"))
     with pytest.raises(UsageError, match="no such folder"):
         open_dataset(str(tmp_path / "nowhere"))
@@ -134,4 +134,4 @@ def test_registry_and_folders_need_nothing_heavy() -> None:
     root = Path(__file__).parents[2]
     result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
-    assert list(DATASETS) == ["photos", "kodak"]
+    assert list(DATASETS)[:2] == ["photos", "kodak"]

@@ -1,0 +1,207 @@
+"""Any program as a codec: one command line that encodes and one that decodes, as `djxl` and `cjpeg` are called.
+
+`{in}`, `{out}` and `{q}` stand for the input file, the output file and the quality. The line is split into words as a
+shell would, but no shell runs it: pipes, redirections and variables are not there. Each call has a folder of its own,
+with nothing but its input in it, which is removed afterwards, whatever happens.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image as Pillow
+
+from benchmark.codecs import Image, reject_unknown
+from benchmark.errors import BenchmarkError, CorruptStream, UsageError
+from benchmark.images import load_image
+
+PICTURES = ("png", "ppm", "bmp")
+DEFAULT_SECONDS = 300.0
+SHOWN = 300
+"""Characters of a program's last words that an error repeats."""
+
+
+@dataclass(frozen=True)
+class CommandCodec:
+    """A codec of `benchmark.codecs.Codec`'s shape around two command lines.
+
+    enc, dec: the words of the lines. suffix: of the coded file. picture: format of the pictures that the programs read
+    and write; a decoder may write any format that the suite reads. seconds: that one call may take. grid: (lowest,
+    highest, step) of the qualities, or the qualities. programs: name -> SHA-256 of the executable.
+    """
+
+    enc: tuple[str, ...]
+    dec: tuple[str, ...]
+    qualities: tuple[float, ...]
+    suffix: str
+    picture: str
+    seconds: float
+    grid: tuple[float, ...]
+    programs: dict[str, str]
+    stochastic: bool = False
+
+    @property
+    def scale(self) -> tuple[float, ...]:
+        """What a search for a quality may try."""
+        return self.grid
+
+    def encode(self, image: Image, quality: float) -> bytes:
+        """The bytes of the file that the encoder writes. Raises BenchmarkError with the program's last words."""
+        stream = BytesIO()
+        Pillow.fromarray(image).save(stream, {"png": "PNG", "ppm": "PPM", "bmp": "BMP"}[self.picture])
+        with tempfile.TemporaryDirectory(prefix="codec-") as folder:
+            source, output = Path(folder) / f"in.{self.picture}", Path(folder) / f"out{self.suffix}"
+            source.write_bytes(stream.getvalue())
+            self._run(self.enc, source, output, quality)
+            data = output.read_bytes()
+        if not data:
+            raise BenchmarkError(f"{self.enc[0]}: wrote an empty file")
+        return data
+
+    def decode(self, data: bytes, seed: int | None = None) -> Image:
+        """The picture that the decoder writes. Raises CorruptStream if it writes none."""
+        with tempfile.TemporaryDirectory(prefix="codec-") as folder:
+            source, output = Path(folder) / f"in{self.suffix}", Path(folder) / f"out.{self.picture}"
+            source.write_bytes(data)
+            try:
+                self._run(self.dec, source, output, None)
+                return load_image(output)
+            except BenchmarkError as error:
+                raise CorruptStream(str(error).replace(str(output), f"{self.dec[0]}: its output")) from error
+
+    def describe(self) -> dict[str, Any]:
+        """The command lines, and the hash of each program."""
+        return {
+            "enc": shlex.join(self.enc),
+            "dec": shlex.join(self.dec),
+            "suffix": self.suffix,
+            "picture": self.picture,
+            "programs": dict(self.programs),
+        }
+
+    def _run(self, words: Sequence[str], source: Path, output: Path, quality: float | None) -> None:
+        values = {"in": str(source), "out": str(output)}
+        if quality is not None:
+            values["q"] = str(int(quality)) if float(quality).is_integer() else repr(float(quality))
+        line = [re.sub(r"\{(in|out|q)\}", lambda match: values.get(match[1], match[0]), word) for word in words]
+        with tempfile.TemporaryFile() as said:
+            try:
+                process = subprocess.Popen(
+                    line,
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=subprocess.STDOUT,
+                    cwd=source.parent,
+                    start_new_session=True,  # so that what the program starts can be ended with it
+                )
+            except OSError as error:
+                raise BenchmarkError(f"{words[0]}: cannot be started: {error.strerror or error}") from error
+            try:
+                code = process.wait(self.seconds)
+            except subprocess.TimeoutExpired:
+                raise BenchmarkError(f"{words[0]}: no end after {self.seconds:g} seconds; it was killed") from None
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            if code:
+                cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+                raise BenchmarkError(f"{words[0]}: {cause}{_last_words(said)}")
+            if not output.is_file():
+                raise BenchmarkError(f"{words[0]}: wrote no file {{out}}{_last_words(said)}")
+
+
+def command(**settings: str) -> CommandCodec:
+    """`command:enc="prog {in} {out} -q {q}",dec="prog {in} {out}"`.
+
+    qualities: numbers with spaces between them, from few bits to many. scale: "lowest highest step" for a search.
+    suffix: of the coded file, such as .jpg. picture: png, ppm or bmp. timeout: seconds a call. Raises UsageError on
+    anything else, and if a program is not there.
+    """
+    known = {
+        "enc": "a command line with {in}, {out} and {q}",
+        "dec": "a command line with {in} and {out}",
+        "qualities": "numbers with spaces between them",
+        "scale": "lowest highest step",
+        "suffix": ".jpg",
+        "picture": ", ".join(PICTURES),
+        "timeout": "seconds",
+    }
+    reject_unknown("command", settings, known)
+    enc, dec = (_words(settings, key, known[key]) for key in ("enc", "dec"))
+    qualities = _numbers(settings, "qualities") or ()
+    scale = _numbers(settings, "scale") or ()
+    if scale and (len(scale) != 3 or scale[0] > scale[1] or scale[2] < 0):
+        raise UsageError(f"command: scale={settings['scale']} is not lowest highest step")
+    seconds = _numbers(settings, "timeout") or (DEFAULT_SECONDS,)
+    if len(seconds) != 1 or seconds[0] <= 0:
+        raise UsageError(f"command: timeout={settings['timeout']} is not a number of seconds")
+    picture = settings.get("picture", "png")
+    if picture not in PICTURES:
+        raise UsageError(f"command: picture={picture} is none of {known['picture']}")
+    suffix = settings.get("suffix", ".bin")
+    if not re.fullmatch(r"\.?[A-Za-z0-9]+", suffix):
+        raise UsageError(f"command: suffix={suffix} is not a suffix such as .jpg")
+    programs = {words[0]: _program_sha256(words[0]) for words in (enc, dec)}
+    enc, dec = ((_absolute(words[0]), *words[1:]) for words in (enc, dec))
+    return CommandCodec(
+        enc=enc,
+        dec=dec,
+        qualities=qualities,
+        suffix="." + suffix.lstrip("."),
+        picture=picture,
+        seconds=seconds[0],
+        grid=scale or qualities,
+        programs=programs,
+    )
+
+
+def _words(settings: dict[str, str], key: str, wanted: str) -> tuple[str, ...]:
+    text = settings.get(key, "")
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(f"command: {key}={text}: {error}") from None
+    needed = ["{in}", "{out}"] + (["{q}"] if key == "enc" else [])
+    lacking = [mark for mark in needed if not any(mark in word for word in words[1:])]
+    if lacking:
+        raise UsageError(f"command: {key} lacks {' and '.join(lacking)}; it is {wanted}")
+    return words
+
+
+def _numbers(settings: dict[str, str], key: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in settings.get(key, "").replace(",", " ").split())
+    except ValueError:
+        raise UsageError(f"command: {key}={settings[key]} is not numbers with spaces between them") from None
+
+
+def _absolute(program: str) -> str:
+    """A program that is named by a path stays what it is when the working folder changes; others are on the PATH."""
+    return str(Path(program).expanduser().absolute()) if "/" in program else program
+
+
+def _program_sha256(program: str) -> str:
+    found = shutil.which(_absolute(program))
+    if found is None:
+        raise UsageError(f"command: there is no program {program}; install it, or give its path")
+    with open(found, "rb") as stream:  # noqa: PTH123
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _last_words(said: Any) -> str:
+    said.seek(0, os.SEEK_END)
+    said.seek(max(0, said.tell() - 4 * SHOWN))
+    text = " ".join(said.read().decode(errors="replace").split())
+    return f": {text[-SHOWN:]}" if text else ""

@@ -1,0 +1,317 @@
+"""CompressAI's zoo: the learned codecs of `compressai.zoo.image_models`, as real byte strings.
+
+| bytes | field |
+| --- | --- |
+| 3 | magic `CAI` |
+| 1 | version (high four bits) and architecture (low four, its place in ARCHITECTURES) |
+| 1 | quality |
+| 2 + 2 | height and width, big-endian |
+| 4 | identity of the weights |
+| 4 | kind of machine that encoded |
+| 4 | length of the first string; absent where the architecture has one string only |
+| n | CompressAI's strings: ŷ, then ẑ |
+| 4 | CRC-32 of everything before |
+
+CompressAI computes the entropy parameters in floats. A device, CPU or version of torch that rounds otherwise than the
+encoder's decodes garbage without notice (CompressAI, issues 279 and 309), so another kind of machine is refused. Each
+picture is coded on one thread, so that the number of threads is no such difference.
+"""
+
+import hashlib
+import re
+import struct
+import urllib.error
+import warnings
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmark.codecs import Image, reject_unknown
+from benchmark.errors import BenchmarkError, CorruptStream, UsageError
+from benchmark.hfd.deterministic import on_one_thread
+from benchmark.hfd.machine import describe_machine, machine_fingerprint
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", FutureWarning)  # of torch, about the way in which CompressAI compiles functions
+    import compressai
+    from compressai.entropy_models.entropy_models_vbr import EntropyBottleneckVbr
+    from compressai.zoo import image as fixed_rate
+    from compressai.zoo import image_models
+    from compressai.zoo import image_vbr as variable_rate
+    from compressai.zoo.pretrained import load_pretrained
+
+ARCHITECTURES = (
+    "bmshj2018-factorized",
+    "bmshj2018-factorized-relu",
+    "bmshj2018-hyperprior",
+    "mbt2018-mean",
+    "mbt2018",
+    "cheng2020-anchor",
+    "cheng2020-attn",
+    "bmshj2018-hyperprior-vbr",
+    "mbt2018-mean-vbr",
+    "mbt2018-vbr",
+)
+"""Their places are written into streams: new ones go to the end."""
+
+METRICS = ("mse", "ms-ssim")
+DEFAULT_MODEL = "mbt2018-mean"
+VBR_LEVELS = 8
+MAGIC, VERSION = b"CAI", 1
+HEADER = struct.Struct(">3sBBHH4s4s")
+MAX_SIDE, MAX_PIXELS = 65_535, 2**27
+
+
+class ZooCodec:
+    """One architecture of the zoo at all its qualities; a network is loaded when its quality is first asked for."""
+
+    stochastic = False
+
+    def __init__(self, model: str, metric: str, weights: str | None, qualities: tuple[int, ...], device: str) -> None:
+        self.model, self.metric, self.weights = model, metric, weights
+        self.qualities: tuple[float, ...] = tuple(map(float, qualities))
+        self.device = torch.device(device)
+        self._networks: dict[int, tuple[Any, str]] = {}
+        self._ready_for: dict[int, int] = {}
+
+    @property
+    def scale(self) -> tuple[float, float, float]:
+        """(lowest, highest, step) of the quality."""
+        return self.qualities[0], self.qualities[-1], 1
+
+    @property
+    def varies(self) -> bool:
+        """Whether one network has all qualities."""
+        return self.model.endswith("-vbr")
+
+    def encode(self, image: Image, quality: float) -> bytes:
+        """Container and strings. Raises UsageError on a quality that the model does not have."""
+        if quality not in self.qualities:
+            there = ", ".join(f"{known:g}" for known in self.qualities)
+            raise UsageError(f"compressai {self.model}: quality {quality:g} is none of {there}")
+        height, width = image.shape[:2]
+        if max(height, width) > MAX_SIDE or height * width > MAX_PIXELS:
+            raise BenchmarkError(
+                f"compressai: {width}x{height} pixels; sides up to {MAX_SIDE}, {MAX_PIXELS // 10**6} megapixels in all"
+            )
+        level = int(quality)
+        network, identity = self._network(level)
+        with torch.no_grad(), on_one_thread():
+            coded = network.compress(_padded(image, network.downsampling_factor, self.device), **self._arguments(level))
+        strings = [bytes(string) for (string,) in coded["strings"]]
+        architecture = VERSION << 4 | ARCHITECTURES.index(self.model)
+        kind = machine_kind(self.device)
+        head = HEADER.pack(MAGIC, architecture, level, height, width, bytes.fromhex(identity)[:4], kind)
+        lengths = b"".join(struct.pack(">I", len(string)) for string in strings[:-1])
+        body = head + lengths + b"".join(strings)
+        return body + struct.pack(">I", zlib.crc32(body))
+
+    def decode(self, data: bytes, seed: int | None = None) -> Image:
+        """The picture.
+
+        Raises CorruptStream on a damaged stream, and on one of another architecture, other weights or another machine.
+        """
+        level, height, width, identity, body = self._unpacked(data)
+        network, own = self._network(level)
+        if bytes.fromhex(own)[:4] != identity:
+            raise CorruptStream("compressai: the stream was written with other weights than the decoder has")
+        strings = [body]
+        if self.model not in ARCHITECTURES[:2]:
+            if len(body) < 4:
+                raise CorruptStream("compressai: the stream's header is truncated")
+            length = int.from_bytes(body[:4], "big")
+            if length > len(body) - 4:
+                raise CorruptStream(f"compressai: a string of {length} bytes in {len(body) - 4}")
+            strings = [body[4 : 4 + length], body[4 + length :]]
+        factor = network.downsampling_factor
+        shape = torch.Size([-(-height // factor), -(-width // factor)])
+        try:
+            with torch.no_grad(), on_one_thread():
+                decoded = network.decompress([[string] for string in strings], shape, **self._arguments(level))
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise CorruptStream(f"compressai: the stream cannot be decoded: {_line(error)}") from error
+        picture = decoded["x_hat"][0, :, :height, :width].clamp(0, 1).mul(255).round().to(torch.uint8)
+        return cast(Image, np.ascontiguousarray(picture.permute(1, 2, 0).cpu().numpy()))
+
+    def describe(self) -> dict[str, Any]:
+        """Architecture, metric, CompressAI's version, and the hash of the weights of each quality.
+
+        Loads every network, so that a run has its weights before it begins.
+        """
+        return {
+            "model": self.model,
+            "metric": self.metric,
+            "compressai": compressai.__version__,
+            "machine": machine_kind(self.device).hex(),
+            "weights": {f"{quality:g}": self._network(int(quality))[1] for quality in self.qualities},
+        }
+
+    def _unpacked(self, data: bytes) -> tuple[int, int, int, bytes, bytes]:
+        """(quality, height, width, identity of the weights, lengths and strings)."""
+        if data[:3] != MAGIC:
+            raise CorruptStream("compressai: this is no stream of compressai, it does not begin with 'CAI'")
+        if len(data) < HEADER.size + 4 or zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "big"):
+            raise CorruptStream("compressai: the stream is damaged or truncated, its CRC-32 does not fit")
+        _, architecture, level, height, width, identity, kind = HEADER.unpack(data[: HEADER.size])
+        if architecture >> 4 != VERSION:
+            raise CorruptStream(f"compressai: a stream of version {architecture >> 4}; {VERSION} is read")
+        if architecture & 15 != ARCHITECTURES.index(self.model):
+            place = architecture & 15
+            name = ARCHITECTURES[place] if place < len(ARCHITECTURES) else "an unknown model"
+            raise CorruptStream(f"compressai: the stream is one of {name}; compressai:model={name} decodes it")
+        if not height or not width or height * width > MAX_PIXELS:
+            raise CorruptStream(f"compressai: a picture of {width}x{height}, which no encoder writes")
+        if level not in self.qualities:
+            raise CorruptStream(f"compressai: a stream of quality {level}, which {self.model} does not have")
+        own = machine_kind(self.device)
+        if kind != own:
+            raise CorruptStream(
+                f"compressai: the stream was made on another kind of machine ({kind.hex()}) than this one "
+                f"({own.hex()}: {self.device.type}, {describe_machine()}); its entropy parameters are floats, and one "
+                "that is rounded otherwise makes garbage of the rest"
+            )
+        return level, height, width, identity, data[HEADER.size : -4]
+
+    def _network(self, level: int) -> tuple[Any, str]:
+        """The network for a quality, and the hash of its weights."""
+        place = 0 if self.varies else level
+        if place not in self._networks:
+            network = self._downloaded(level) if self.weights is None else self._of_file(level)
+            network = network.to(self.device).eval()
+            identity = _identity(network)
+            network.update(force=True)
+            self._networks[place] = network, identity
+        network, identity = self._networks[place]
+        if isinstance(network.entropy_bottleneck, EntropyBottleneckVbr) and self._ready_for.get(place) != level:
+            network.update(force=True, scale=network.Gain[level - 1].detach().abs())  # tables of one gain at a time
+            self._ready_for[place] = level
+        return network, identity
+
+    def _arguments(self, level: int) -> dict[str, Any]:
+        return {"stage": 2, "s": level - 1} if self.varies else {}
+
+    def _downloaded(self, level: int) -> Any:
+        """The published network, which torch keeps in its cache. Raises BenchmarkError that says where it belongs."""
+        url = published(self.model, self.metric).get(0 if self.varies else level)
+        assert url is not None
+        place = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+        try:
+            return image_models[self.model](quality=level, metric=self.metric, pretrained=True, progress=False)
+        except (urllib.error.URLError, OSError, RuntimeError) as error:
+            raise BenchmarkError(
+                f"compressai {self.model}, quality {level}: {url} cannot be had ({_line(error)}); "
+                f"if you can get it elsewhere, put it here: {place}, or name it with weights=FILE"
+            ) from error
+
+    def _of_file(self, level: int) -> Any:
+        path = Path(str(self.weights).replace("{q}", str(level))).expanduser()
+        if not path.is_file():
+            raise UsageError(f"compressai: weights={self.weights}: there is no file {path}")
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = state.get("state_dict", state)
+            return _from_state(self.model, load_pretrained(dict(state)))
+        except (
+            Exception
+        ) as error:  # torch.load and load_state_dict raise whatever a foreign file makes them stumble over
+            raise BenchmarkError(
+                f"compressai: {path} holds no weights of {self.model}: {_line(error)[:200]}"
+            ) from error
+
+
+def machine_kind(device: torch.device) -> bytes:
+    """Four bytes that name the kind of machine and, if the networks run there, of GPU."""
+    if device.type != "cuda":
+        return machine_fingerprint()
+    gpu = f"{torch.cuda.get_device_name(device)} {torch.backends.cudnn.version()}"
+    return hashlib.sha256(machine_fingerprint() + gpu.encode()).digest()[:4]
+
+
+def published(model: str, metric: str) -> Mapping[int, str]:
+    """Quality -> address of the published weights; {0: address} for a model that has all qualities in one network."""
+    if model.endswith("-vbr"):
+        url = variable_rate.model_urls[model].get(metric)
+        return {} if url is None else {0: url}
+    urls: Mapping[int, str] = fixed_rate.model_urls.get(model, {}).get(metric, {})
+    return urls
+
+
+def compressai_zoo(device: str = "cpu", **settings: str) -> ZooCodec:
+    """`compressai:model=NAME`: CompressAI's published weights, which it downloads itself, or `weights=FILE`.
+
+    metric=mse or ms-ssim: what the published weights were trained for. In `weights`, {q} stands for the quality;
+    without it, and without a variable-rate model, the file serves the one quality that `quality` names (default 1).
+    Raises UsageError on an unknown model, and on one that has no published weights unless `weights` is there.
+    """
+    known = {
+        "model": ", ".join(ARCHITECTURES),
+        "metric": " or ".join(METRICS),
+        "weights": "a file; {q} stands for the quality",
+        "quality": "the one of a file without {q}",
+    }
+    reject_unknown("compressai", settings, known)
+    model, metric = settings.get("model", DEFAULT_MODEL), settings.get("metric", "mse")
+    weights = settings.get("weights")
+    if model not in ARCHITECTURES:
+        raise UsageError(f"compressai: there is no model {model!r}; there are {known['model']}")
+    if metric not in METRICS:
+        raise UsageError(f"compressai: metric={metric} is not {known['metric']}")
+    if "quality" in settings and (weights is None or "{q}" in weights or model.endswith("-vbr")):
+        raise UsageError("compressai: quality= goes with weights=FILE of a single quality")
+    if model.endswith("-vbr"):
+        qualities = tuple(range(1, VBR_LEVELS + 1))
+    else:
+        of_the_zoo = fixed_rate.cfgs.get(model, fixed_rate.cfgs["bmshj2018-factorized"])
+        qualities = tuple(sorted(of_the_zoo))
+    if weights is not None and "{q}" in weights:
+        qualities = tuple(q for q in qualities if Path(weights.replace("{q}", str(q))).expanduser().is_file())
+        if not qualities:
+            raise UsageError(f"compressai: weights={weights}: there is no such file for any quality")
+    elif weights is not None and not model.endswith("-vbr"):
+        text = settings.get("quality", "1")
+        if not re.fullmatch(r"\d{1,2}", text):
+            raise UsageError(f"compressai: quality={text} is not a whole number up to 99")
+        qualities = (int(text),)
+    elif weights is None and not published(model, metric):
+        raise UsageError(f"compressai: {model} has no published weights for {metric}; name yours with weights=FILE")
+    if torch.device(device).type not in ("cpu", "cuda"):
+        raise UsageError(f"compressai: device {device} is neither cpu nor cuda")
+    return ZooCodec(model, metric, weights, qualities, device)
+
+
+def _from_state(model: str, state: dict[str, Tensor]) -> Any:
+    """The network that has the weights `state`; its widths follow from them."""
+    if model in variable_rate.model_architectures:
+        kind = variable_rate.model_architectures[model]
+        if model == "mbt2018-vbr":
+            return kind.from_state_dict(state)
+        return kind.from_state_dict(state, vr_entbttlnck=any(key.startswith("gayn2zqstep") for key in state))
+    # The zoo's own table spells the name of this one with underscores.
+    names = {"bmshj2018-factorized-relu": "bmshj2018_factorized_relu"}
+    return fixed_rate.model_architectures[names.get(model, model)].from_state_dict(state)
+
+
+def _identity(network: torch.nn.Module) -> str:
+    """SHA-256 over the trained numbers: the tables for the entropy coder follow from them."""
+    digest = hashlib.sha256()
+    for name, parameter in sorted(network.named_parameters()):
+        digest.update(f"{name} {tuple(parameter.shape)}".encode())
+        digest.update(parameter.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _padded(image: Image, factor: int, device: torch.device) -> Tensor:
+    """float32 (1, 3, H', W') in [0, 1]; the last row and column are repeated up to multiples of `factor`."""
+    height, width = image.shape[:2]
+    picture = torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1)[None].float() / 255
+    return F.pad(picture, (0, -width % factor, 0, -height % factor), mode="replicate")
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,166 @@
+"""Programs as codecs. The programs are small Python scripts, so that every machine has them."""
+
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from benchmark.codecs import Codec, Image, open_codec
+from benchmark.errors import BenchmarkError, CorruptStream, UsageError
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+ENCODER = """
+import sys
+from PIL import Image
+source, output, quality = sys.argv[1:]
+print("words on the way")
+Image.open(source).save(output, "JPEG", quality=int(quality))
+"""
+DECODER = """
+import sys
+from PIL import Image
+Image.open(sys.argv[1]).save(sys.argv[2])
+"""
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with enc.py and dec.py; temporary files go to an empty folder beside it."""
+    (tmp_path / "enc.py").write_text(ENCODER)
+    (tmp_path / "dec.py").write_text(DECODER)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    return tmp_path
+
+
+def spec(folder: Path, enc: str = "enc.py", dec: str = "dec.py", more: str = "") -> str:
+    return (
+        f'command:enc="{sys.executable} {folder}/{enc} {{in}} {{out}} {{q}}",'
+        f'dec="{sys.executable} {folder}/{dec} {{in}} {{out}}"{more}'
+    )
+
+
+def left(folder: Path) -> list[Path]:
+    return list((folder / "temporary").iterdir())
+
+
+def test_a_program_codes_as_pillow_does(programs: Path) -> None:
+    codec = open_codec(spec(programs, more=',qualities="10 50 90",suffix=jpg'))
+    assert isinstance(codec, Codec)
+    assert codec.qualities == (10, 50, 90)
+    data = codec.encode(PICTURE, 50)
+    jpeg = open_codec("jpeg")
+    assert data == jpeg.encode(PICTURE, 50)
+    np.testing.assert_array_equal(codec.decode(data), jpeg.decode(data))
+    assert left(programs) == []
+
+
+@pytest.mark.parametrize("picture", ["png", "ppm", "bmp"])
+def test_pictures_go_to_the_program_in_the_format_asked_for(programs: Path, picture: str) -> None:
+    (programs / "enc.py").write_text("import sys, shutil; shutil.copy(sys.argv[1], sys.argv[2])")
+    codec = open_codec(spec(programs, more=f",picture={picture}"))
+    data = codec.encode(PICTURE, 1)
+    assert data.startswith({"png": b"\x89PNG", "ppm": b"P6", "bmp": b"BM"}[picture])
+    np.testing.assert_array_equal(codec.decode(data), PICTURE)
+
+
+def test_the_quality_is_one_word_without_a_shell(programs: Path) -> None:
+    (programs / "enc.py").write_text("import sys; open(sys.argv[2], 'w').write('|'.join(sys.argv[3:]))")
+    line = f"{sys.executable} {programs}/enc.py {{in}} {{out}} -q {{q}} '$HOME; x' {{not}}"
+    codec = open_codec(f'command:enc="{line}",dec="true {{in}} {{out}}"')
+    assert codec.encode(PICTURE, 3) == b"-q|3|$HOME; x|{not}"
+    assert codec.encode(PICTURE, 0.25) == b"-q|0.25|$HOME; x|{not}"
+
+
+def test_the_decoder_sees_nothing_but_its_bytes(programs: Path) -> None:
+    (programs / "dec.py").write_text(
+        "import os, sys; from PIL import Image\n"
+        "assert os.listdir('.') == [os.path.basename(sys.argv[1])]\n"
+        "Image.open(sys.argv[1]).save(sys.argv[2])"
+    )
+    codec = open_codec(spec(programs))
+    assert codec.decode(codec.encode(PICTURE, 50)).shape == PICTURE.shape
+
+
+def test_what_a_program_says_is_in_the_error(programs: Path) -> None:
+    (programs / "enc.py").write_text("import sys; print('a\\nreason', file=sys.stderr); sys.exit(7)")
+    with pytest.raises(BenchmarkError, match="exit code 7: a reason"):
+        open_codec(spec(programs)).encode(PICTURE, 1)
+    (programs / "enc.py").write_text("import os; os.abort()")
+    with pytest.raises(BenchmarkError, match="signal SIGABRT"):
+        open_codec(spec(programs)).encode(PICTURE, 1)
+    (programs / "enc.py").write_text("print('done, it seems')")
+    with pytest.raises(BenchmarkError, match=r"wrote no file \{out\}: done, it seems"):
+        open_codec(spec(programs)).encode(PICTURE, 1)
+    (programs / "enc.py").write_text("import sys; open(sys.argv[2], 'w')")
+    with pytest.raises(BenchmarkError, match="empty file"):
+        open_codec(spec(programs)).encode(PICTURE, 1)
+    with pytest.raises(CorruptStream, match="exit code 1"):
+        open_codec(spec(programs)).decode(b"no picture")
+    (programs / "dec.py").write_text("import sys; open(sys.argv[2], 'w').write('no picture')")
+    with pytest.raises(CorruptStream, match="its output: not a picture"):
+        open_codec(spec(programs)).decode(b"x")
+    assert left(programs) == []
+
+
+def test_a_program_that_does_not_end_is_killed_with_its_children(programs: Path) -> None:
+    (programs / "child.py").write_text(f"import time; time.sleep(2); open({str(programs / 'late')!r}, 'w')")
+    (programs / "enc.py").write_text(
+        "import subprocess, sys, time\n"
+        f"subprocess.Popen([sys.executable, {str(programs / 'child.py')!r}])\n"
+        "time.sleep(60)"
+    )
+    start = time.monotonic()
+    with pytest.raises(BenchmarkError, match=r"no end after 0.5 seconds"):
+        open_codec(spec(programs, more=",timeout=0.5")).encode(PICTURE, 1)
+    assert time.monotonic() - start < 10
+    time.sleep(2.2)
+    assert not (programs / "late").exists()
+    assert left(programs) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("command", "enc lacks {in} and {out} and {q}"),
+        ('command:enc="true {in} {out}",dec="true {in} {out}"', "enc lacks {q}"),
+        ('command:enc="true {in} {out} {q}",dec="true {in}"', "dec lacks {out}"),
+        ('command:enc="true \'{in} {out} {q}",dec="true {in} {out}"', "quotation"),
+        ('command:enc="no-such-program {in} {out} {q}",dec="true {in} {out}"', "no program no-such-program"),
+        ('command:enc="true {in} {out} {q}",dec="true {in} {out}",timeout=0', "number of seconds"),
+        ('command:enc="true {in} {out} {q}",dec="true {in} {out}",qualities=low', "not numbers"),
+        ('command:enc="true {in} {out} {q}",dec="true {in} {out}",scale="9 1 1"', "lowest highest step"),
+        ('command:enc="true {in} {out} {q}",dec="true {in} {out}",picture=gif', "picture=gif"),
+        ('command:enc="true {in} {out} {q}",dec="true {in} {out}",suffix=../x', "suffix"),
+    ],
+)
+def test_what_cannot_be_meant(text: str, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        open_codec(text)
+
+
+def test_another_program_of_that_name_is_another_codec(programs: Path) -> None:
+    before = open_codec(spec(programs)).describe()["programs"]
+    program = programs / "tool"
+    described = []
+    for text in ("#!/bin/sh\n", "#!/bin/sh\nexit 1\n"):
+        program.write_text(text)
+        program.chmod(0o755)
+        codec = open_codec(f'command:enc="{program} {{in}} {{out}} {{q}}",dec="true {{in}} {{out}}"')
+        described.append(codec.describe()["programs"][str(program)])
+    assert described[0] != described[1]
+    assert len(before[sys.executable]) == 64
+
+
+@pytest.mark.skipif(shutil.which("cwebp") is None or shutil.which("dwebp") is None, reason="no cwebp, dwebp here")
+def test_cwebp() -> None:
+    codec = open_codec(
+        'command:enc="cwebp -quiet -q {q} {in} -o {out}",dec="dwebp -quiet {in} -o {out}",suffix=.webp,qualities="5 50"'
+    )
+    image: Image = np.array(Pillow.fromarray(PICTURE).resize((120, 80)))
+    assert codec.decode(codec.encode(image, 90)).shape == image.shape

@@ -1,0 +1,191 @@
+"""CompressAI's architectures with narrow random networks: streams, their length, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from compressai.zoo import image_models
+
+from baselines import zoo
+from baselines.zoo import ARCHITECTURES, ZooCodec
+from benchmark.codecs import Codec, Image, open_codec
+from benchmark.errors import BenchmarkError, CorruptStream, UsageError
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (50, 45, 3), dtype=np.uint8)
+
+
+def network(model: str) -> Any:
+    """A network of `model` with a dozen channels and random weights, the same ones each time."""
+    torch.manual_seed(0)
+    names = {"bmshj2018-factorized-relu": "bmshj2018_factorized_relu"}
+    kinds = zoo.fixed_rate.model_architectures | zoo.variable_rate.model_architectures
+    kind = kinds[names.get(model, model)]
+    if model.startswith("cheng2020"):
+        return kind(12)
+    made = kind(12, 12, vr_entbttlnck=True) if model in ARCHITECTURES[7:9] else kind(12, 12)
+    with torch.no_grad():
+        made.g_a[-1].weight.mul_(100)  # latents that are not all rounded to 0
+    return made
+
+
+def weights_of(model: str, folder: Path) -> Path:
+    path = folder / f"{model}.pth"
+    torch.save(network(model).state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("weights")
+
+
+def opened(model: str, folder: Path) -> ZooCodec:
+    path = weights_of(model, folder)
+    codec = open_codec(f"compressai:model={model},weights={path}")
+    assert isinstance(codec, ZooCodec)
+    assert isinstance(codec, Codec)
+    return codec
+
+
+def test_the_table_is_the_zoo() -> None:
+    assert set(ARCHITECTURES) == set(image_models)
+    assert len(set(ARCHITECTURES)) <= 16
+
+
+@pytest.mark.parametrize("model", ARCHITECTURES)
+def test_bytes_suffice_and_give_the_networks_own_reconstruction(model: str, folder: Path) -> None:
+    codec = opened(model, folder)
+    data = codec.encode(PICTURE, codec.qualities[-1])
+    decoded = opened(model, folder).decode(data)  # networks of its own
+    assert decoded.shape == PICTURE.shape
+    assert decoded.dtype == np.uint8
+    again = codec.decode(codec.encode(PICTURE, codec.qualities[-1]))
+    np.testing.assert_array_equal(decoded, again)
+    assert len(np.unique(decoded)) > 1
+
+
+@pytest.mark.parametrize("model", ["bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018-mean"])
+def test_the_picture_is_what_the_network_reconstructs_from_its_rounded_latents(model: str, folder: Path) -> None:
+    codec = opened(model, folder)
+    image = np.resize(PICTURE, (64, 40, 3))
+    plain = network(model).eval()
+    plain.update(force=True)
+    padded = np.pad(image, ((0, 0), (0, -40 % plain.downsampling_factor), (0, 0)), mode="edge")
+    with torch.no_grad():
+        out = plain(torch.from_numpy(padded.copy()).permute(2, 0, 1)[None].float() / 255)["x_hat"]
+    expected = out[0, :, :64, :40].clamp(0, 1).mul(255).permute(1, 2, 0).numpy()
+    difference = np.abs(codec.decode(codec.encode(image, 1)).astype(float) - expected)
+    assert difference.max() <= 0.5  # of rounding to uint8
+
+
+def test_each_quality_of_a_variable_rate_network_is_another_rate(folder: Path) -> None:
+    codec = opened("mbt2018-mean-vbr", folder)
+    lengths = [len(codec.encode(PICTURE, quality)) for quality in codec.qualities]
+    assert len(lengths) == 8
+    assert lengths == sorted(lengths)
+    assert lengths[-1] > 1.2 * lengths[0]
+    first = codec.encode(PICTURE, 1)  # after another quality's tables were in place
+    assert len(first) == lengths[0]
+    assert codec.decode(first).shape == PICTURE.shape
+
+
+def test_header_and_checksum_are_all_that_is_beside_the_strings(folder: Path) -> None:
+    codec = opened("mbt2018-mean", folder)
+    padded = torch.from_numpy(np.pad(PICTURE, ((0, 14), (0, 19), (0, 0)), mode="edge")).permute(2, 0, 1)[None]
+    plain = network("mbt2018-mean").eval()
+    plain.update(force=True)
+    with torch.no_grad():
+        strings = plain.compress(padded.float() / 255)["strings"]
+    assert len(codec.encode(PICTURE, 1)) == sum(len(string) for (string,) in strings) + 25
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (65, 3)])
+def test_small_pictures(shape: tuple[int, int], folder: Path) -> None:
+    codec = opened("mbt2018-mean", folder)
+    image: Image = np.full((*shape, 3), 77, np.uint8)
+    assert codec.decode(codec.encode(image, 1)).shape == image.shape
+
+
+def test_damaged_and_foreign_streams_are_refused(folder: Path) -> None:
+    codec = opened("bmshj2018-hyperprior", folder)
+    data = codec.encode(PICTURE, 1)
+    for length in (0, 2, 12, len(data) // 2, len(data) - 1):
+        with pytest.raises(CorruptStream):
+            codec.decode(data[:length])
+    for position in range(0, len(data), 7):
+        broken = bytearray(data)
+        broken[position] ^= 16
+        with pytest.raises(CorruptStream):
+            codec.decode(bytes(broken))
+    with pytest.raises(CorruptStream, match="model=bmshj2018-hyperprior decodes it"):
+        opened("mbt2018", folder).decode(data)
+    torch.manual_seed(1)
+    torch.save(type(network("bmshj2018-hyperprior"))(12, 12).state_dict(), folder / "other.pth")
+    other = open_codec(f"compressai:model=bmshj2018-hyperprior,weights={folder / 'other.pth'}")
+    with pytest.raises(CorruptStream, match="other weights"):
+        other.decode(data)
+
+
+def test_a_stream_of_another_kind_of_machine_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    codec = opened("mbt2018-mean", folder)
+    data = codec.encode(PICTURE, 1)
+    monkeypatch.setattr(zoo, "machine_fingerprint", lambda: b"else")
+    with pytest.raises(CorruptStream, match="another kind of machine"):
+        codec.decode(data)
+
+
+def test_a_file_for_each_quality(folder: Path) -> None:
+    for quality in (2, 5):
+        torch.save(network("mbt2018-mean").state_dict(), folder / f"q{quality}.pth")
+    codec = open_codec(f"compressai:weights={folder}/q{{q}}.pth")
+    assert codec.qualities == (2, 5)
+    assert codec.decode(codec.encode(PICTURE, 5)).shape == PICTURE.shape
+    assert codec.describe()["weights"].keys() == {"2", "5"}
+    with pytest.raises(UsageError, match="quality 3 is none of 2, 5"):
+        codec.encode(PICTURE, 3)
+    single = open_codec(f"compressai:weights={folder}/q2.pth,quality=4")
+    assert single.qualities == (4,)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ("model=mbt2019", "there are bmshj2018-factorized"),
+        ("metric=lpips", "mse or ms-ssim"),
+        ("model=mbt2018-vbr,metric=ms-ssim", "no published weights"),
+        ("model=bmshj2018-factorized-relu", "no published weights"),
+        ("quality=3", "goes with weights"),
+        ("weights=nowhere/{q}.pth", "no such file"),
+        ("weights=nowhere.pth,quality=x", "not a whole number"),
+        ("speed=3", "no setting 'speed'"),
+    ],
+)
+def test_settings_that_cannot_be_meant(settings: str, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        open_codec(f"compressai:{settings}")
+
+
+def test_files_that_hold_no_weights_of_the_model(folder: Path) -> None:
+    (folder / "text.pth").write_text("no weights")
+    for path in (folder / "text.pth", weights_of("bmshj2018-factorized", folder)):
+        with pytest.raises(BenchmarkError, match="holds no weights of mbt2018") as caught:
+            open_codec(f"compressai:model=mbt2018,weights={path}").encode(PICTURE, 1)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(UsageError, match="there is no file"):
+        open_codec("compressai:weights=nowhere.pth").encode(PICTURE, 1)
+
+
+def test_without_network_the_error_says_where_the_file_belongs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(zoo.fixed_rate, "root_url", "http://127.0.0.1:1")
+    urls = {"mbt2018-mean": {"mse": {quality: f"http://127.0.0.1:1/m-{quality}.pth.tar" for quality in range(1, 9)}}}
+    monkeypatch.setattr(zoo.fixed_rate, "model_urls", urls)
+    codec = open_codec("compressai")
+    with pytest.raises(BenchmarkError, match=r"quality 3: http.*put it here: .*checkpoints/m-3\.pth\.tar") as caught:
+        codec.encode(PICTURE, 3)
+    assert "\n" not in str(caught.value)
+    place = tmp_path / "hub" / "checkpoints" / "m-3.pth.tar"
+    torch.save(network("mbt2018-mean").state_dict(), place)
+    assert codec.decode(codec.encode(PICTURE, 3)).shape == PICTURE.shape

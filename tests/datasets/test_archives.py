@@ -1,0 +1,238 @@
+"""Data sets out of ZIP archives: fetched from a server of our own or taken from a folder, unpacked with care."""
+
+import hashlib
+import io
+import stat
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark import fetching
+from benchmark.errors import BenchmarkError, UsageError
+from datasets import archives, clic2020, coco
+from datasets.archives import Archive, Archived, unpack_pictures
+
+
+def png(shade: int, side: int = 8) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.random.default_rng(shade).integers(0, 256, (side, side, 3), dtype=np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def write_zip(path: Path, members: dict[str, bytes]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as written:
+        for name, data in members.items():
+            written.writestr(zipfile.ZipInfo(name), data)
+    return path
+
+
+def archive_of(path: Path, url: str = "http://127.0.0.1:1/", folder: str = "") -> Archive:
+    data = path.read_bytes()
+    return Archive(url + path.name, len(data), hashlib.sha256(data).hexdigest(), folder)
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two archives."""
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(fetching, "FIRST_PAUSE", 0.001)
+    write_zip(tmp_path / "source" / "one.zip", {"in/b.png": png(1), "in/a.png": png(2), "in/read.me": b"no"})
+    write_zip(tmp_path / "source" / "two.zip", {"c.png": png(3), "__MACOSX/._c.png": b"fork", ".d.png": b"hidden"})
+    return tmp_path / "source"
+
+
+def data_set(source: Path, url: str = "http://127.0.0.1:1/") -> Archived:
+    return Archived(
+        "two-archives",
+        (archive_of(source / "one.zip", url, "first"), archive_of(source / "two.zip", url, "second")),
+        3,
+    )
+
+
+def test_taken_from_a_folder_or_a_file_and_opened(source: Path) -> None:
+    known = data_set(source)
+    with pytest.raises(BenchmarkError, match=r"fetch two-archives.*--from FOLDER.*one\.zip and two\.zip"):
+        known.open()
+    assert known.sums() == {}
+    assert known.fetch(source / "one.zip") == known.place  # the other lies beside it
+    dataset = known.open()
+    assert [picture.name for picture in dataset.pictures] == ["a", "b", "c"]
+    assert [picture.path.read_bytes() for picture in dataset.pictures] == [png(2), png(1), png(3)]
+    assert (source / "one.zip").is_file()
+    assert sorted(path.name for path in known.place.parent.iterdir()) == ["two-archives"]
+    before = dataset.pictures[0].path.stat().st_mtime_ns
+    known.fetch(Path("/nowhere"))  # all is there: nothing is looked for
+    assert dataset.pictures[0].path.stat().st_mtime_ns == before
+
+
+def test_a_picture_that_was_damaged_is_noticed_and_mended(source: Path) -> None:
+    known = data_set(source)
+    known.fetch(source)
+    (known.place / "first" / "a.png").write_bytes(png(9))
+    with pytest.raises(BenchmarkError, match=r"first/a\.png in .* differs"):
+        known.open()
+    known.fetch(source)
+    assert len(known.open().pictures) == 3
+
+
+def test_another_archive_or_none_is_refused_and_nothing_appears(source: Path) -> None:
+    known = data_set(source)
+    with (source / "two.zip").open("ab") as stream:
+        stream.write(b"x")
+    with pytest.raises(BenchmarkError, match=r"two\.zip: not the file that was expected"):
+        known.fetch(source)
+    (source / "two.zip").unlink()
+    with pytest.raises(BenchmarkError, match=r"lacks two\.zip.*http://127\.0\.0\.1"):
+        known.fetch(source)
+    with pytest.raises(UsageError, match="no such file or folder"):
+        known.fetch(source / "nowhere")
+    assert not known.place.parent.exists()
+
+
+def test_too_few_pictures_are_refused_and_nothing_appears(source: Path) -> None:
+    known = replace(data_set(source), count=4)
+    with pytest.raises(BenchmarkError, match="3 pictures, where 4 were expected"):
+        known.fetch(source)
+    assert list(known.place.parent.iterdir()) == []
+
+
+@pytest.fixture
+def server(source: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(source))) as http:
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_port}/"
+        http.shutdown()
+        thread.join()
+
+
+def test_downloaded_archives_are_unpacked_and_removed(
+    source: Path, server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = data_set(source, server)
+    known.fetch()
+    assert len(known.open().pictures) == 3
+    assert list((known.place.parent / "archives").iterdir()) == []
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "2 of 2" in err
+    assert "unpacking two.zip: 1 pictures" in err
+
+
+def test_an_archive_put_where_it_belongs_is_found(source: Path) -> None:
+    known = data_set(source)
+    with pytest.raises(BenchmarkError, match=r"put it where it belongs: .*archives/") as caught:
+        known.fetch()
+    assert "\n" not in str(caught.value)
+    for archive in known.archives:
+        place = known.place.parent / "archives" / archive.file
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes((source / archive.file).read_bytes())
+    known.fetch()
+    assert len(known.open().pictures) == 3
+
+
+def test_an_archive_that_changed_on_the_server_is_refused(source: Path, server: str) -> None:
+    known = data_set(source, server)
+    write_zip(source / "one.zip", {"evil.png": png(66)})
+    with pytest.raises(BenchmarkError, match="another file"):
+        known.fetch()
+    assert not known.place.exists()
+
+
+# Unpacking
+
+
+def test_nothing_is_written_outside_the_folder(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("link.png")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as written:
+        for name in ("../../up.png", "/tmp/absolute.png", "..\\windows.png", "deep/down/x.png", "folder.png/"):
+            written.writestr(zipfile.ZipInfo(name), b"" if name.endswith("/") else png(1))
+        written.writestr(link, "/etc/passwd")
+    target = tmp_path / "deep" / "target"
+    target.mkdir(parents=True)
+    digests = unpack_pictures(tmp_path / "a.zip", target)
+    assert set(digests) == {"up.png", "absolute.png", "windows.png", "x.png"}
+    assert {path.name for path in target.iterdir()} == set(digests)
+    assert not any(path.is_symlink() for path in target.iterdir())
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["target"]
+    assert {path.name for path in tmp_path.iterdir()} == {"a.zip", "deep"}
+    assert digests["x.png"] == hashlib.sha256(png(1)).hexdigest()
+
+
+def test_two_pictures_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {"x/a.png": png(1), "y/a.png": png(2)})
+    with pytest.raises(BenchmarkError, match=r"two pictures are called a\.png"):
+        unpack_pictures(path, tmp_path)
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as written:
+        written.writestr("a.png", bytes(10**7))
+    with pytest.raises(BenchmarkError, match="far larger than the archive"):
+        unpack_pictures(tmp_path / "a.zip", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_damaged_archives_are_refused(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {"a.png": png(1, 40)})
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    for number, broken in enumerate((bytes(data), bytes(data[: len(data) // 2]), b"", b"no archive")):
+        target = tmp_path / str(number)
+        target.mkdir()
+        path.write_bytes(broken)
+        with pytest.raises(BenchmarkError, match="a damaged archive"):
+            unpack_pictures(path, target)
+
+
+# The data sets themselves
+
+
+def test_the_published_archives() -> None:
+    known = (clic2020.TEST, clic2020.PROFESSIONAL_VALID, clic2020.MOBILE_VALID, coco.COCO30K_VAL2014, coco.COCO_VAL2017)
+    assert [dataset.count for dataset in known] == [428, 41, 61, 30_000, 5_000]
+    hashes = [archive.sha256 for dataset in known for archive in dataset.archives]
+    assert len(set(hashes)) == 6
+    assert all(len(digest) == 64 for digest in hashes)
+    assert [dataset.preparation for dataset in known] == ["none"] * 3 + ["square256"] * 2
+    assert archives.SUMS == "SHA256SUMS"
+
+
+def test_coco_takes_the_smallest_hashes_whatever_the_order() -> None:
+    names = [f"COCO_val2014_{number:012}.jpg" for number in range(500)]
+    chosen = coco.smallest_by_name_hash(names, 100)
+    assert chosen == sorted(chosen)
+    assert chosen == coco.smallest_by_name_hash(reversed(names), 100)
+    worst = max(hashlib.sha256(name.encode()).hexdigest() for name in chosen)
+    assert all(hashlib.sha256(name.encode()).hexdigest() > worst for name in set(names) - set(chosen))
+    assert len(chosen) == 100
+    assert len(coco.smallest_by_name_hash(names)) == 500
+
+
+def test_a_choice_out_of_an_archive_and_its_preparation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    path = write_zip(tmp_path / "val.zip", {f"val/{number}.png": png(number) for number in range(9)})
+    known = Archived("some", (archive_of(path),), 4, "square256", lambda files: coco.smallest_by_name_hash(files, 4))
+    known.fetch(path)
+    dataset = known.open()
+    assert len(list(known.place.glob("*.png"))) == 4
+    assert dataset.preparation == "square256"
+    assert dataset.fingerprint != replace(dataset, preparation="none").fingerprint
+    assert dataset.fingerprint != replace(dataset, pictures=dataset.pictures[::-1]).fingerprint
