@@ -6,7 +6,7 @@ Drawn on matplotlib's Figure objects: no pyplot, no window, no global state; the
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +24,30 @@ from matplotlib.lines import Line2D
 from matplotlib.textpath import TextToPath
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
-from benchmark.errors import BenchmarkError, UsageError
+from benchmark.errors import BenchmarkError, NotComparable, UsageError
 from benchmark.running.summary import HEADLINES
+from reports.anchors import PublishedCurve, choose_codecs, fitting_curves
 from reports.comparable import one_dataset, one_protocol
-from reports.styles import Style, codec_styles, metric_name
+from reports.placement import inside, leader, place_labels, sampled
+from reports.styles import PUBLISHED_STYLES, Style, codec_styles, metric_name
 
 _COLUMN = 3.4  # inches: one column of a two-column paper
 _PAGE = 7.0  # inches: its whole width
 _PANEL_HEIGHT = 2.3
+_LABELLED_HEIGHT = 3.1  # with published curves, whose labels stand inside the panel
+_LONE_HEIGHT = 4.2  # of a single panel of that kind
 _FONT = "DejaVu Sans"  # comes with matplotlib, so the same everywhere
 _TEXT, _CAPTION, _PRINT = 7.0, 6.0, 5.0  # points
 _HANDLE = (3.2 + 0.6 + 1.4) * _TEXT / 72  # inches: a legend entry without its text, with the space to the next
 _BESIDE = 10  # legend entries that fit into a panel's place
+_KINDS = {
+    "classical": "published: classical",
+    "distortion": "published: learned for distortion",
+    "perceptual": "published: learned for LPIPS too",
+    "generative": "published: learned for realism",
+}
+_LABEL = 6.0  # points, of a published curve's label
+_LABEL_COLOR, _LEADER_COLOR = "#505050", "#A0A0A0"
 _BAR: Any = {"alpha": 0.3, "linewidth": 0.9}  # of an interval
 _RESOLUTION = 300  # pixels an inch, of the PNG
 _SETTINGS = {
@@ -75,7 +87,10 @@ class _Curve:
 
 @dataclass(frozen=True)
 class _Panel:
-    """All that one panel says."""
+    """All that one panel says.
+
+    published: curves of others' figures that fit. unfit: published codec -> why its figures of this metric do not.
+    """
 
     metric: str
     label: str
@@ -84,16 +99,22 @@ class _Panel:
     missing: tuple[str, ...]
     images: tuple[int, int]
     patches: tuple[int, int] | None
+    published: tuple[PublishedCurve, ...] = ()
+    unfit: tuple[tuple[str, str], ...] = ()
 
 
-def draw_curves(summaries: Sequence[pd.DataFrame], metrics: Sequence[str], output: Path) -> list[Path]:
+def draw_curves(
+    summaries: Sequence[pd.DataFrame], metrics: Sequence[str], output: Path, published: Sequence[str] | None = None
+) -> list[Path]:
     """Draws each of `metrics` over bits per pixel, and all of them in one figure, into the folder `output`.
 
     summaries: frames as `benchmark.running.summary` makes them, of one data set. A codec that several of them hold
     with different numbers is drawn once for each, the later ones labelled "(run 2)" and so on. MS-SSIM is drawn as
-    −10·log10(1 − x) dB. Returns the paths: METRIC.png, METRIC.svg for each metric, then curves.png, curves.svg.
-    Raises NotComparable if data sets or protocols differ, UsageError on a metric that no summary holds, and
-    BenchmarkError on one that has no value at all.
+    −10·log10(1 − x) dB. published: names of published codecs (`reports.anchors`), whose figures are drawn in the panels
+    that they fit; an empty sequence for those usual for each metric, None for none. Measured curves alone set the
+    limits. Returns the paths: METRIC.png, METRIC.svg for each metric, then curves.png, curves.svg. Raises NotComparable
+    if data sets or protocols differ or published figures were asked for and fit no panel, UsageError on a metric that
+    no summary holds, and BenchmarkError on one that has no value at all.
     """
     if not summaries or not metrics:
         raise UsageError("there is nothing to draw: name at least one run and one metric")
@@ -101,6 +122,8 @@ def draw_curves(summaries: Sequence[pd.DataFrame], metrics: Sequence[str], outpu
     frame = _joined(summaries)
     rate_protocol = one_protocol(frame, "bpp")
     panels = [_panel(frame, metric) for metric in dict.fromkeys(metrics)]
+    if published is not None:
+        panels = _with_published(panels, published, dataset, rate_protocol)
     codecs = list(dict.fromkeys(frame["codec"]))
     styles = codec_styles(codecs)
 
@@ -165,6 +188,29 @@ def _panel(frame: pd.DataFrame, metric: str) -> _Panel:
     return _Panel(metric, f"{shown}   {direction}", protocol, tuple(curves), tuple(missing), images, patches)
 
 
+def _with_published(panels: Sequence[_Panel], codecs: Sequence[str], dataset: str, rate_protocol: str) -> list[_Panel]:
+    """The panels with the published curves that fit. Raises NotComparable if none fits, or not one that was named."""
+    filled = []
+    for panel in panels:
+        curves, reasons = fitting_curves(codecs, dataset, panel.images, panel.metric, panel.protocol, rate_protocol)
+        filled.append(replace(panel, published=tuple(curves), unfit=tuple(reasons.items())))
+    drawn = {curve.codec for panel in filled for curve in panel.published}
+    lost = [codec for codec in codecs if codec not in drawn]
+    # Who names all takes what there is.
+    if not drawn or (lost and set(codecs) != set(choose_codecs("all"))):
+        refused = [
+            f"{codec}, {metric_name(panel.metric)}: {reason}"
+            for panel in filled
+            for codec, reason in panel.unfit
+            if codec not in drawn and codec in (lost or [codec])
+        ]
+        names = ", ".join(metric_name(panel.metric) for panel in filled)
+        which = f"published figures of {', '.join(lost)}" if 0 < len(lost) < 4 else "published figures"
+        why = "; ".join(refused[:3]) or f"there are none of {names} on {dataset.rpartition(' ')[0]}"
+        raise NotComparable(f"no {which} can be drawn beside this run: {why}")
+    return filled
+
+
 def _unit(rows: pd.DataFrame) -> str:
     units = rows["unit"].dropna()
     return str(units.iloc[0]) if len(units) else ""
@@ -210,12 +256,20 @@ def _decibel(similarity: Vector) -> Vector:
 def _figure(
     panels: Sequence[_Panel], codecs: Sequence[str], styles: dict[str, Style], dataset: str, rate_protocol: str
 ) -> Figure:
-    columns = min(len(panels), 2 if len(panels) in (2, 4) else 3)
+    labelled = any(panel.published for panel in panels)
+    columns = min(len(panels), 2 if labelled or len(panels) in (2, 4) else 3)
     lines = math.ceil(len(panels) / columns)
-    width = _COLUMN if len(panels) == 1 else _PAGE
+    width = _PAGE if labelled or len(panels) > 1 else _COLUMN
+    panel_height = _PANEL_HEIGHT
+    if labelled:
+        panel_height = _LONE_HEIGHT if len(panels) == 1 else _LABELLED_HEIGHT
 
     drawn = {curve.codec for panel in panels for curve in panel.curves}
     codecs = [codec for codec in codecs if codec in drawn]
+    # Published curves have their names beside them; the legend says only which lines are published.
+    kinds = dict.fromkeys(curve.kind for panel in panels for curve in panel.published)
+    styles = styles | {_KINDS[kind]: PUBLISHED_STYLES[kind] for kind in _KINDS if kind in kinds}
+    codecs += [_KINDS[kind] for kind in _KINDS if kind in kinds]
     # A cell of the grid that no panel needs takes the legend, if that fits; else it stands above the panels.
     widest = max(_text_width(codec, _TEXT) for codec in codecs) + _HANDLE
     beside = lines * columns > len(panels) and widest < width / columns and len(codecs) <= _BESIDE
@@ -227,8 +281,10 @@ def _figure(
     legend_height = 0.0 if beside else legend_lines * _inches(_TEXT) + 0.06
     caption_lines = _wrap(_caption(panels, dataset), width - 0.1, _CAPTION)
     print_lines = _wrap(_small_print(panels, rate_protocol), width - 0.1, _PRINT)
+    notes = [line for note in _published_notes(panels) for line in _wrap(note, width - 0.1, _PRINT)]
+    print_lines += notes
     caption_height = len(caption_lines) * _inches(_CAPTION) + len(print_lines) * _inches(_PRINT) + 0.08
-    height = legend_height + lines * _PANEL_HEIGHT + caption_height
+    height = legend_height + lines * panel_height + caption_height
 
     figure = Figure(figsize=(width, height))
     bottom, top = caption_height / height, 1 - legend_height / height
@@ -247,8 +303,10 @@ def _figure(
         borderaxespad=0.3,
         borderpad=0.1,
     ).set_in_layout(False)
+    all_axes = []
     for index, panel in enumerate(panels):
         axes = figure.add_subplot(lines, columns, index + 1)
+        all_axes.append(axes)
         _draw(axes, panel, styles)
         if index + columns >= len(panels):
             axes.set_xlabel("Rate (bits per pixel)")
@@ -260,11 +318,19 @@ def _figure(
     for text, size, color in styled:
         y -= _inches(size)
         figure.text(0.05 / width, y / height, text, fontsize=size, color=color, va="bottom", ha="left", in_layout=False)
+    if labelled:
+        figure.draw_without_rendering()  # only now is it known where the axes are
+        figure.set_layout_engine("none")
+        for axes, panel in zip(all_axes, panels, strict=True):
+            _label_published(axes, panel)
     return figure
 
 
 def _draw(axes: Axes, panel: _Panel, styles: dict[str, Style]) -> None:
     left, right, bottom, top = _limit(axes, panel)
+    for published in panel.published:
+        style = PUBLISHED_STYLES[published.kind]
+        axes.add_line(_handle(published.label, style, published.bpp, _shown(panel.metric, published.value)))
     for curve in panel.curves:
         color = styles[curve.codec].color
         # Thin and pale, below the lines: the interval over images is wide, and much of it is common to the codecs.
@@ -278,19 +344,82 @@ def _draw(axes: Axes, panel: _Panel, styles: dict[str, Style]) -> None:
         axes.spines[side].set_visible(False)
 
 
+def _label_published(axes: Axes, panel: _Panel) -> None:
+    """Writes the name of each published curve beside it, where no line and no other name is if that can be."""
+    points_per_pixel = 72 / axes.figure.dpi
+
+    def points(x: npt.ArrayLike, y: npt.ArrayLike) -> Vector:
+        pairs = np.column_stack([np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)])
+        placed: Vector = axes.transData.transform(pairs[np.isfinite(pairs).all(axis=1)]) * points_per_pixel
+        return placed
+
+    lines = [points(curve.bpp, _shown(panel.metric, curve.value)) for curve in panel.published]
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    others = [points(curve.bpp, curve.value) for curve in panel.curves]
+    for curve in panel.curves:
+        for bpp, bpp_low, bpp_high, value, low, high in zip(
+            curve.bpp, curve.bpp_low, curve.bpp_high, curve.value, curve.low, curve.high, strict=True
+        ):
+            others.append(points([bpp, bpp], np.clip([low, high], bottom, top)))
+            others.append(points(np.clip([bpp_low, bpp_high], left, right), [value, value]))
+    frame = axes.get_window_extent()
+    x0, y0, x1, y1 = (float(edge) * points_per_pixel for edge in frame.extents)
+    sizes = [(_text_width(curve.label, _LABEL) * 72 + 2, _LABEL) for curve in panel.published]
+    for named, place in zip(panel.published, place_labels(lines, sizes, others, (x0, y0, x1, y1)), strict=True):
+        if place is None:
+            continue
+
+        def fraction(x: float, y: float) -> tuple[float, float]:
+            return (x - x0) / (x1 - x0), (y - y0) / (y1 - y0)
+
+        box = place.box
+        axes.text(
+            *fraction((box[0] + box[2]) / 2, (box[1] + box[3]) / 2),
+            named.label,
+            transform=axes.transAxes,
+            fontsize=_LABEL,
+            color=_LABEL_COLOR,
+            ha="center",
+            va="center_baseline",
+            zorder=5,
+            bbox=None if place.clear else {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.85},
+        )
+        (from_x, from_y), (to_x, to_y) = fraction(*place.anchor), fraction(*leader(place))
+        axes.add_artist(
+            Line2D(
+                [from_x, to_x],
+                [from_y, to_y],
+                transform=axes.transAxes,
+                color=_LEADER_COLOR,
+                linewidth=0.5,
+                marker="o",
+                markevery=[0],
+                markersize=1.8,
+                markerfacecolor=_LABEL_COLOR,
+                markeredgewidth=0,
+            )
+        )
+
+
+def _shown(metric: str, values: Sequence[float]) -> Vector:
+    """Published values on the scale of the panel."""
+    array = np.asarray(values, dtype=np.float64)
+    return _decibel(array) if metric == "ms_ssim" else array
+
+
 def _handle(label: str, style: Style, x: npt.ArrayLike = (), y: npt.ArrayLike = ()) -> Line2D:
     line = Line2D(
         np.asarray(x, dtype=np.float64),
         np.asarray(y, dtype=np.float64),
         label=label,
         color=style.color,
-        linewidth=1.2,
+        linewidth=style.width,
         marker=style.marker,
         markersize=4.0,
         markerfacecolor=style.color if style.filled else "white",
         markeredgecolor=style.color,
         markeredgewidth=0.8,
-        zorder=3,
+        zorder=3 if style.marker else 2,
     )
     if style.dashes:
         line.set_linestyle((0, style.dashes))
@@ -307,12 +436,28 @@ def _limit(axes: Axes, panel: _Panel) -> tuple[float, float, float, float]:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
 
-    values = np.concatenate([curve.value for curve in panel.curves])
-    ends = np.concatenate([end for curve in panel.curves for end in (curve.low, curve.high)])
-    bottom, top = _vertical_limits(values[np.isfinite(values)], ends[np.isfinite(ends)])
+    bottom, top = _panel_heights(panel)
     axes.set_ylim(bottom, top)
     axes.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     return low, high, bottom, top
+
+
+def _beyond(panel: _Panel) -> list[PublishedCurve]:
+    """The published curves of which nothing is seen, since the measured ones set the limits."""
+    left, right = _rate_limits(panel.curves)
+    bottom, top = _panel_heights(panel)
+    hidden = []
+    for curve in panel.published:
+        line = sampled(np.column_stack([np.log(curve.bpp), _shown(panel.metric, curve.value)]), 0.01)
+        if not inside(line, (math.log(left), bottom, math.log(right), top)).any():
+            hidden.append(curve)
+    return hidden
+
+
+def _panel_heights(panel: _Panel) -> tuple[float, float]:
+    values = np.concatenate([curve.value for curve in panel.curves])
+    ends = np.concatenate([end for curve in panel.curves for end in (curve.low, curve.high)])
+    return _vertical_limits(values[np.isfinite(values)], ends[np.isfinite(ends)])
 
 
 def _rate_limits(curves: Sequence[_Curve]) -> tuple[float, float]:
@@ -380,6 +525,37 @@ def _span(ranges: Sequence[tuple[int, int]], one: str, many: str = "") -> str:
 
 def _small_print(panels: Sequence[_Panel], rate_protocol: str) -> str:
     return "Protocols: " + " · ".join(dict.fromkeys([*(panel.protocol for panel in panels), rate_protocol]))
+
+
+def _published_notes(panels: Sequence[_Panel]) -> list[str]:
+    """Where the published curves come from, what their protocols leave open, and what was not drawn and why."""
+    shown = [panel for panel in panels if panel.published]
+    if not shown:
+        return []
+    sources: dict[tuple[str, str], list[str]] = {}
+    metrics: dict[tuple[str, str], list[str]] = {}
+    for panel in shown:
+        for curve in panel.published:
+            key = curve.reference, curve.remark
+            sources[key] = list(dict.fromkeys([*sources.get(key, []), curve.label]))
+            metrics[key] = list(dict.fromkeys([*metrics.get(key, []), metric_name(panel.metric)]))
+    parts = []
+    for (reference, remark), labels in sources.items():
+        # One source can leave more open in one metric than in another.
+        several = len([other for other in sources if other[0] == reference and set(sources[other]) & set(labels)]) > 1
+        where = f" in {' and '.join(metrics[reference, remark])}" if several else ""
+        parts.append(f"{', '.join(labels)}{where}: {reference}" + (f" ({remark})" if remark else ""))
+    notes = [f"Published, as their sources give them, without intervals: {' · '.join(parts)}"]
+    left_out = [
+        f"{codec} in {metric_name(panel.metric)}, {reason}" for panel in panels for codec, reason in panel.unfit
+    ]
+    left_out += [f"nothing in {metric_name(panel.metric)}" for panel in panels if not panel.published]
+    beyond = [f"{curve.label} in {metric_name(panel.metric)}" for panel in panels for curve in _beyond(panel)]
+    if left_out:
+        notes.append(f"Published figures that do not fit: {'; '.join(left_out)}")
+    if beyond:
+        notes.append(f"Published, but outside the axes: {', '.join(beyond)}")
+    return notes
 
 
 def _inches(points: float) -> float:

@@ -14,15 +14,17 @@ Dashes = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Style:
-    """color: hexadecimal. marker: matplotlib's letter. dashes: on and off in line widths, empty for a solid line.
+    """color: hexadecimal. marker: matplotlib's letter, empty for none. dashes: in line widths, empty for a solid line.
 
-    filled: whether the marker is filled; codecs with settings of their own have hollow ones.
+    filled: whether the marker is filled; codecs with settings of their own have hollow ones. width: of the line, in
+    points.
     """
 
     color: str
     marker: str
     dashes: Dashes
     filled: bool = True
+    width: float = 1.2
 
 
 _SOLID: Dashes = ()
@@ -41,6 +43,15 @@ STYLES = {
     "hific": Style("#E69F00", "P", _DASH_DOT_DOT),
     "jxl": Style("#56B4E9", "X", _DASHED),
 }
+
+# Thin, grey and without markers: not measured here. The names stand beside the lines, so the kinds alone differ.
+PUBLISHED_STYLES = {
+    "classical": Style("#8C8C8C", "", (2.0, 2.0), width=0.8),
+    "distortion": Style("#6A6A6A", "", (6.0, 2.5), width=0.8),
+    "perceptual": Style("#6A6A6A", "", (8.0, 2.0, 2.0, 2.0, 2.0, 2.0), width=0.8),
+    "generative": Style("#6A6A6A", "", (8.0, 2.0, 2.0, 2.0), width=0.8),
+}
+"""How published curves look, by kind."""
 
 _OTHER_COLORS = ("#332288", "#117733", "#882255", "#44AA99", "#AA4499", "#999933", "#CC6677")
 _OTHER_MARKERS = ("p", "<", "d", "h", ">", "*", "8")  # none of STYLES'

@@ -217,3 +217,125 @@ def test_long_labels_stay_inside_the_figure() -> None:
         lines = curves._wrap(text, 3.3, 6.0)
         assert max(curves._text_width(line, 6.0) for line in lines) <= 3.3
         assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+# Published curves
+
+
+def kodak_frame(metrics: Sequence[str] = ("psnr",), **changes: Any) -> pd.DataFrame:
+    """Three points of jpeg and mse as if measured on Kodak, in the middle of what is published."""
+    frame = summary_frame(("mse", "jpeg"), metrics, **({"dataset": "kodak 88970ca5", "n_images": 24} | changes))
+    for metric, protocol, level in (
+        ("psnr", "psnr/rgb/uint8/mean-of-db", 26),
+        ("ms_ssim", "ms_ssim/rgb/uint8/pytorch-msssim/range255", 0.9),
+        ("bpp", "bpp/whole-byte-string/original-pixels", 0),
+    ):
+        rows = frame["metric"] == metric
+        frame.loc[rows, "protocol"] = protocol
+        if metric != "bpp":
+            step = 4 if metric == "psnr" else 0.03
+            values = level + step * (frame.loc[rows, "quality"] - 1)
+            frame.loc[rows, ["value", "ci_low", "ci_high"]] = np.column_stack([values, values - 0.01, values + 0.01])
+            frame.loc[rows, "higher_is_better"] = True
+    return frame
+
+
+def test_published_curves_are_named_beside_their_lines_and_their_sources_below(tmp_path: Path) -> None:
+    draw_curves([kodak_frame()], ["psnr"], tmp_path, published=())
+    words = texts(tmp_path / "psnr.svg")
+    for label in ("bmshj2018-hyperprior", "mbt2018-mean", "cheng2020-attn", "ELIC", "JPEG 4:2:0", "WebP", "BPG 4:4:4"):
+        assert words.count(label) == 1
+    assert {"published: classical", "published: learned for distortion"} <= set(words)
+    caption = " ".join(words)
+    for part in ("CompressAI", "He et al. 2022", "averaging rule", "entropy-coded payload"):
+        assert part in caption
+    draw_curves([kodak_frame()], ["psnr"], tmp_path / "without")
+    assert "ublished" not in " ".join(texts(tmp_path / "without" / "psnr.svg"))
+
+
+def test_only_the_named_ones_are_drawn(tmp_path: Path) -> None:
+    draw_curves([kodak_frame()], ["psnr"], tmp_path, published=("mbt2018-mean", "hific"))
+    words = texts(tmp_path / "psnr.svg")
+    assert {"mbt2018-mean", "HiFiC", "published: learned for realism"} <= set(words)
+    assert "WebP" not in words
+
+
+def test_published_curves_do_not_stretch_the_axes_nor_carry_intervals() -> None:
+    from matplotlib.figure import Figure
+
+    plain = curves._panel(kodak_frame(), "psnr")
+    [filled] = curves._with_published(
+        [plain], ("jpeg", "bpg"), "kodak 88970ca5", curves.one_protocol(kodak_frame(), "bpp")
+    )
+    drawn = []
+    for panel in (plain, filled):
+        axes = Figure().add_subplot()
+        curves._draw(axes, panel, curves.codec_styles(["mse", "jpeg"]))
+        drawn.append(axes)
+    without, with_published = drawn
+    assert with_published.get_xlim() == without.get_xlim()
+    assert with_published.get_ylim() == without.get_ylim()
+    assert len(with_published.collections) == len(without.collections)
+    new = with_published.lines[: len(with_published.lines) - len(without.lines)]
+    assert len(new) == 2
+    measured = with_published.lines[-1]
+    assert all(line.get_linewidth() < measured.get_linewidth() for line in new)
+    assert all(line.get_zorder() < measured.get_zorder() for line in new)
+    assert max(new[1].get_xdata()) > with_published.get_xlim()[1]
+
+
+def test_published_ms_ssim_is_drawn_in_decibels() -> None:
+    assert curves._shown("ms_ssim", (0.9, 0.99)) == pytest.approx([10, 20])
+    assert curves._shown("psnr", (30.0, 0.9)) == pytest.approx([30, 0.9])
+
+
+def test_panels_that_nothing_fits_say_so(tmp_path: Path) -> None:
+    frame = kodak_frame(("psnr", "fd-effnet", "lpips"))
+    frame.loc[frame["metric"] == "lpips", "protocol"] = "lpips/v0.1/alex"
+    draw_curves([frame], ["psnr", "fd-effnet", "lpips"], tmp_path, published=("hific", "jpeg"))
+    assert "ublished" not in " ".join(texts(tmp_path / "fd-effnet.svg"))
+    caption = " ".join(texts(tmp_path / "curves.svg"))
+    assert "nothing in FD-EffNet; nothing in LPIPS" in caption
+    assert "hific in LPIPS, its protocol lpips/?/? does not state" in caption
+
+
+def test_what_a_source_leaves_open_in_one_metric_is_said_of_that_metric() -> None:
+    frame = kodak_frame(("psnr", "lpips"))
+    frame.loc[frame["metric"] == "lpips", "protocol"] = "lpips/v0.1/alex"
+    panels = [curves._panel(frame, metric) for metric in ("psnr", "lpips")]
+    rate = curves.one_protocol(frame, "bpp")
+    note, *_ = curves._published_notes(curves._with_published(panels, ("ms-illm",), "kodak 88970ca5", rate))
+    assert note.count("MS-ILLM in ") == 2
+    assert "MS-ILLM in LPIPS: Muckley et al. 2023" in note
+    assert note.index("rounding to 8 bits") < note.index("MS-ILLM in LPIPS") < note.index("version of LPIPS")
+
+
+def test_published_curves_outside_the_axes_are_pointed_out(tmp_path: Path) -> None:
+    frame = kodak_frame()
+    frame.loc[frame["metric"] == "psnr", ["value", "ci_low", "ci_high"]] -= 20
+    draw_curves([frame], ["psnr"], tmp_path, published=("jpeg", "elic"))
+    words = texts(tmp_path / "psnr.svg")
+    assert "ELIC" not in words
+    assert "outside the axes: JPEG 4:2:0 in PSNR, ELIC in PSNR" in " ".join(words)
+
+
+@pytest.mark.parametrize(
+    ("changes", "published", "message"),
+    [
+        ({"dataset": "photos 01234567"}, (), "there are none of PSNR on photos"),
+        ({"n_images": 23}, (), "over 24 images, here 23"),
+        ({"n_images": 23}, ("elic",), "figures of elic can.*over 24 images, here 23"),
+        ({}, ("elic", "nobody"), "figures of nobody can"),
+    ],
+)
+def test_published_figures_that_fit_nowhere_are_refused(
+    tmp_path: Path, changes: dict[str, Any], published: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(NotComparable, match=message):
+        draw_curves([kodak_frame(**changes)], ["psnr"], tmp_path, published=published)
+    assert not list(tmp_path.iterdir())
+
+
+def test_with_published_curves_the_same_summaries_give_the_same_bytes(tmp_path: Path) -> None:
+    paths = [draw_curves([kodak_frame()], ["psnr"], tmp_path / name, published=("elic", "jpeg")) for name in "ab"]
+    assert [path.read_bytes() for path in paths[0]] == [path.read_bytes() for path in paths[1]]

@@ -1,4 +1,5 @@
-from reports.styles import STYLES, codec_styles, metric_name
+from reports.anchors import KINDS
+from reports.styles import PUBLISHED_STYLES, STYLES, codec_styles, metric_name
 
 
 def test_a_codec_looks_the_same_whatever_is_drawn_beside_it() -> None:
@@ -29,3 +30,13 @@ def test_metric_names() -> None:
     assert metric_name("ms_ssim") == "MS-SSIM"
     assert metric_name("fd-effnet@patch256-hific") == "FD-EffNet (patch256-hific)"
     assert metric_name("new") == "new"
+
+
+def test_published_curves_are_grey_thin_and_without_markers() -> None:
+    assert set(PUBLISHED_STYLES) == set(KINDS)
+    assert len({style.dashes for style in PUBLISHED_STYLES.values()}) == len(PUBLISHED_STYLES)
+    for style in PUBLISHED_STYLES.values():
+        assert len({style.color[1:3], style.color[3:5], style.color[5:7]}) == 1
+        assert style.dashes
+        assert not style.marker
+        assert style.width < min(other.width for other in STYLES.values())

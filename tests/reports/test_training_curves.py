@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.errors import BenchmarkError
-from reports.training import draw_training
+from reports.training import draw_training, draw_trainings
 
 RATE_DISTORTION = (
     "step,seconds,score,bpp_1,psnr_1,bpp_2,psnr_2\n100,5,1.2,0.2,25,0.5,30\n200,9,1.1,0.18,25.5,0.45,30.5\n"
@@ -25,3 +25,16 @@ def test_draws_each_kind_of_training(tmp_path: Path, checks: str | None, suffix:
 def test_a_folder_without_log_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match="no log"):
         draw_training(tmp_path, tmp_path / "curves.png")
+
+
+def test_several_trainings_side_by_side(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("adam", "muon")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "checks.csv").write_text(RATE_DISTORTION)
+    drawn = draw_trainings(folders, tmp_path / "both.svg").read_text()
+    assert "adam" in drawn
+    assert "muon" in drawn
+    (folders[1] / "checks.csv").unlink()
+    with pytest.raises(BenchmarkError, match=r"muon has no checks\.csv"):
+        draw_trainings(folders, tmp_path / "both.svg")

@@ -1,0 +1,159 @@
+"""Published figures, and which of them may stand beside measured ones: same data set, metric, pictures and protocol.
+
+reports/anchors/ holds one CSV a data set, a line a published value, with its reference. Protocols are written as the
+metrics of this suite write theirs, with "?" for a part that the source does not state. Such a part is let pass if it
+moves the number little against the differences between codecs, or if the curve would be of no use without it; it is
+then named beside the curve. A part that contradicts the measured protocol is never let pass.
+"""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import zip_longest
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.errors import UsageError
+
+COLUMNS = (
+    "dataset",
+    "codec",
+    "label",
+    "kind",
+    "setting",
+    "bpp",
+    "metric",
+    "value",
+    "rate_protocol",
+    "protocol",
+    "n_images",
+    "reference",
+)
+KINDS = ("classical", "distortion", "perceptual", "generative")
+"""Formats of the standards; learned codecs trained for distortion, for LPIPS as well, for realism as well."""
+
+FOLDER = Path(__file__).parent / "anchors"
+
+# metric -> place in its protocol -> what is there, for the parts that a source may leave open
+_MAY_BE_OPEN = {
+    "psnr": {1: "colour space", 2: "rounding to 8 bits", 3: "averaging rule"},
+    "ms_ssim": {1: "colour space", 2: "rounding to 8 bits", 3: "implementation", 4: "data range"},
+    "lpips": {1: "version of LPIPS"},
+}
+_MEASURED_RATE = "bpp/whole-byte-string/original-pixels"
+# rate protocol -> how its bits differ from those counted here, and what of them it leaves open
+_RATES = {
+    _MEASURED_RATE: ("", ""),
+    "bpp/payload/original-pixels": ("bits of the entropy-coded payload alone", ""),
+    "bpp/stream/original-pixels": ("", "whether headers count as bits"),
+    "bpp/?/original-pixels": ("", "how bits are counted"),
+}
+# Where no codec is named: those that were made for the metric. Any other metric takes all kinds.
+_USUAL_KINDS = {"psnr": ("classical", "distortion"), "ms_ssim": ("classical", "distortion")}
+
+
+@dataclass(frozen=True)
+class PublishedCurve:
+    """A codec's published points for one metric under one protocol, sorted by bits per pixel.
+
+    codec: the name that chooses it. label: what stands beside it. kind: one of KINDS. remark: what its protocol leaves
+    open and how its bits were counted, empty if it is the measured protocol in every part.
+    """
+
+    codec: str
+    label: str
+    kind: str
+    bpp: tuple[float, ...]
+    value: tuple[float, ...]
+    reference: str
+    remark: str
+
+
+@cache
+def read_published() -> pd.DataFrame:
+    """All published figures, a row a value; the columns are COLUMNS."""
+    frame = pd.concat(
+        [
+            pd.read_csv(file, dtype={"setting": "str", "bpp": "float64", "value": "float64", "n_images": "Int64"})
+            for file in sorted(FOLDER.glob("*.csv"))
+        ],
+        ignore_index=True,
+    )
+    return frame[list(COLUMNS)]
+
+
+def choose_codecs(text: str) -> tuple[str, ...]:
+    """The published codecs that `text` names: "all", or names with commas between; none for an empty text.
+
+    Raises UsageError on any other name.
+    """
+    if not text:
+        return ()
+    known = tuple(dict.fromkeys(read_published()["codec"]))
+    if text == "all":
+        return known
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(known)}"
+            raise UsageError(f"--published: no published codec is named {name!r}; {hint}")
+    return names
+
+
+def fitting_curves(
+    codecs: Sequence[str], dataset: str, images: tuple[int, int], metric: str, protocol: str, rate_protocol: str
+) -> tuple[list[PublishedCurve], dict[str, str]]:
+    """The curves of `codecs` that may stand in a panel of measured ones, and why others of its metric may not.
+
+    codecs: none for those that are usual for the metric. dataset: the measured label, name and fingerprint. images: the
+    smallest and largest number of pictures behind a measured point. Returns the curves in the order of the files, and
+    codec -> reason for the codecs that have figures of this metric on this data set, but of another protocol or over
+    other pictures. Codecs without such figures are in neither.
+    """
+    published = read_published()
+    wanted = published["codec"].isin(codecs)
+    if not codecs:
+        wanted = published["kind"].isin(_USUAL_KINDS.get(metric, KINDS))
+    name = dataset.rpartition(" ")[0]  # a part of a set and a folder of one's own have other names
+    rows = published[wanted & (published["dataset"] == name) & (published["metric"] == metric.partition("@")[0])]
+    curves: list[PublishedCurve] = []
+    reasons: dict[str, str] = {}
+    # One curve a protocol, so that no line joins numbers of two.
+    for key, group in rows.groupby(["codec", "protocol", "rate_protocol", "reference"], sort=False, dropna=False):
+        codec, own_protocol, own_rate, reference = (str(part) for part in key)
+        label, kind, counts = str(group["label"].iloc[0]), str(group["kind"].iloc[0]), group["n_images"]
+        reason, open_parts = _difference(metric, protocol, own_protocol)
+        if rate_protocol != _MEASURED_RATE or own_rate not in _RATES:
+            reason = f"bits counted as {own_rate}, here as {rate_protocol}"
+        if counts.isna().any() or set(counts) != set(images):
+            stated = "an unstated number of" if counts.isna().any() else str(int(counts.iloc[0]))
+            reason = f"over {stated} images, here {images[0]}" + (f"–{images[1]}" if images[0] != images[1] else "")
+        if reason:
+            reasons[codec] = reason
+            continue
+        bits, open_bits = _RATES[own_rate]
+        open_parts += [open_bits] if open_bits else []
+        remarks = [bits, f"not stated: {', '.join(open_parts)}" if open_parts else ""]
+        ordered = group.sort_values("bpp", kind="stable")
+        points = tuple(ordered["bpp"]), tuple(ordered["value"])
+        curves.append(PublishedCurve(codec, label, kind, *points, reference, "; ".join(filter(None, remarks))))
+    return curves, reasons
+
+
+def _difference(metric: str, measured: str, published: str) -> tuple[str, list[str]]:
+    """Why the two protocols contradict each other, empty if they do not; and the parts that `published` leaves open."""
+    may_be_open = _MAY_BE_OPEN.get(metric, {})
+    open_parts: list[str] = []
+    for place, (own, other) in enumerate(zip_longest(measured.split("/"), published.split("/"), fillvalue="nothing")):
+        if other == own:
+            continue
+        if other == "?" and place in may_be_open:
+            open_parts.append(may_be_open[place])
+        elif "?" in other:
+            return f"its protocol {published} does not state what is {own!r} here", []
+        else:
+            return f"its protocol {published} has {other!r} where this one has {own!r}", []
+    return "", open_parts

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmark.errors import NotComparable
+from reports.ablations import draw_study
+
+
+def rows(line: str, setting: float | None, metric: str, value: float, protocol: str = "p") -> dict[str, object]:
+    return {
+        "line": line,
+        "setting": setting,
+        "dataset": "kodak 0123",
+        "codec": line,
+        "quality": 2.5,
+        "metric": metric,
+        "protocol": protocol,
+        "value": value,
+        "ci_low": value - 0.1,
+        "ci_high": value + 0.1,
+        "n_images": 8,
+        "aggregation": "mean over images",
+        "higher_is_better": metric == "psnr",
+    }
+
+
+def table(protocol: str = "p") -> pd.DataFrame:
+    records = [rows("x̂", None, metric, 1.0) for metric in ("bpp", "psnr", "lpips")]
+    for line in ("flow", "diffusion"):
+        for setting in (0.0, 0.5, 1.0):
+            records.append(rows(line, setting, "psnr", 30 - setting))
+            records.append(rows(line, setting, "lpips", 0.5 - 0.2 * setting, protocol))
+    return pd.DataFrame(records)
+
+
+@pytest.mark.parametrize("name", ["steps", "noise", "realism"])
+def test_draws_a_panel_a_metric_and_names_the_lines(tmp_path: Path, name: str) -> None:
+    png, svg = draw_study(name, "What does it do?", table(), ["psnr", "lpips"], tmp_path)
+    assert png.read_bytes().startswith(b"\x89PNG")
+    text = svg.read_text()
+    for words in ("What does it do?", "kodak 0123, 8 pictures, quality 2.5", "flow", "diffusion", "LPIPS"):
+        assert words in text
+
+
+def test_two_protocols_are_not_drawn_in_one_panel(tmp_path: Path) -> None:
+    with pytest.raises(NotComparable, match="lpips"):
+        draw_study("noise", "?", table(protocol="q"), ["psnr", "lpips"], tmp_path)
