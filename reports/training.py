@@ -1,4 +1,4 @@
-"""The curves of a training: loss over steps, and what was checked on held-out pictures."""
+"""The curves of trainings: loss over steps, what was checked on held-out pictures, and one training beside others."""
 
 from pathlib import Path
 
@@ -6,6 +6,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmark.errors import BenchmarkError
+
+SHOWN_CHECKS = 8
+"""So many of a training's checks have a rate-distortion curve, evenly spaced; more could not be told apart."""
 
 
 def draw_training(folder: Path, output: Path) -> Path:
@@ -30,8 +33,10 @@ def draw_training(folder: Path, output: Path) -> Path:
     left.set_ylim(lowest - margin, high + margin)
     left.legend(frameon=False, fontsize=8)
     levels = sum(column.startswith("bpp_") for column in checks.columns)
-    for place, (_, row) in enumerate(checks.iterrows()) if levels else ():
-        shade = str(0.8 * (1 - (place + 1) / len(checks)))
+    places = {round(n * (len(checks) - 1) / (SHOWN_CHECKS - 1)) for n in range(SHOWN_CHECKS)}
+    shown = checks if checks.empty else checks.iloc[sorted(places)]
+    for place, (_, row) in enumerate(shown.iterrows()) if levels else ():
+        shade = str(0.8 * (1 - (place + 1) / len(shown)))
         bpp = [row[f"bpp_{level}"] for level in range(1, levels + 1)]
         psnr = [row[f"psnr_{level}"] for level in range(1, levels + 1)]
         right.plot(bpp, psnr, color=shade, marker=".", label=f"step {row['step']:.0f}")
@@ -46,5 +51,28 @@ def draw_training(folder: Path, output: Path) -> Path:
         right.set(xlabel="step", ylabel="LPIPS ↓, held-out pictures")
     if not checks.empty:
         right.legend(frameon=False, fontsize=6)
+    figure.savefig(output, dpi=200)
+    return output
+
+
+def draw_trainings(folders: list[Path], output: Path) -> Path:
+    """Draws the checks' score of several trainings over steps and over seconds into `output` and returns it.
+
+    The score is the one to be low on held-out pictures, each training's label its folder's name. Raises BenchmarkError
+    if a folder has no checks.
+    """
+    figure = Figure(figsize=(8, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    for folder in folders:
+        if not (folder / "checks.csv").is_file():
+            raise BenchmarkError(f"{folder} has no checks.csv; it is not the folder of a training, or a very short one")
+        checks = pd.read_csv(folder / "checks.csv")
+        left.plot(checks["step"], checks["score"], marker=".", label=folder.name)
+        right.plot(checks["seconds"] / 60, checks["score"], marker=".")
+    left.set(xlabel="step", ylabel="score ↓, held-out pictures")
+    right.set(xlabel="minutes on its machine")
+    for panel in (left, right):
+        panel.grid(color="0.9", linewidth=0.6)
+    left.legend(frameon=False, fontsize=7)
     figure.savefig(output, dpi=200)
     return output

@@ -4,16 +4,36 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from benchmark.errors import UsageError
+
 if TYPE_CHECKING:
     from benchmark.registry import Registry
 
 
-def list_names(what: Annotated[Literal["codecs", "datasets", "metrics"], typer.Argument(help="What to list.")]) -> None:
+def list_names(
+    what: Annotated[Literal["codecs", "datasets", "metrics"], typer.Argument(help="What to list.")],
+    details: Annotated[
+        bool, typer.Option("--details", help="codecs: parameters and kMAC per pixel of the networks of mse and hfd")
+    ] = False,
+) -> None:
     """List codecs, data sets or metrics, a line each."""
+    if details and what != "codecs":
+        raise UsageError(f"--details belongs to `list codecs`; {what} have no networks of their own")
     registry = _registry(what)
     width = max(len(name) for name in registry)
     for name in registry:
         typer.echo(f"{name:{width}}  {registry.summary(name)}")
+    if details:
+        typer.echo()
+        _details()
+
+
+def _details() -> None:
+    from benchmark.hfd.size import all_sizes
+
+    typer.echo(f"{'codec':6}{'model':7}{'part':20}{'parameters':>12}{'kMAC/px':>10}")
+    for size in all_sizes():
+        typer.echo(f"{size.codec:6}{size.model:7}{size.part:20}{size.parameters:>12,}{size.kmac:>10.1f}")
 
 
 def _registry(what: str) -> "Registry":

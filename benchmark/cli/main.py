@@ -7,12 +7,21 @@ from typing import NoReturn
 
 import typer
 
+from benchmark.cli.ablate import ablate
+from benchmark.cli.audit import audit
+from benchmark.cli.baseline import baseline
+from benchmark.cli.bd import bd
+from benchmark.cli.compare import compare
 from benchmark.cli.decode import decode
 from benchmark.cli.encode import encode
-from benchmark.cli.fetch import fetch
+from benchmark.cli.exchange import export_run, import_results
+from benchmark.cli.explain import explain
+from benchmark.cli.fetch import fetch, fetch_names
+from benchmark.cli.history import history
+from benchmark.cli.images import images
 from benchmark.cli.list import list_names
 from benchmark.cli.measure import measure
-from benchmark.cli.plot import plot
+from benchmark.cli.plot import PlotCommand, plot
 from benchmark.cli.run import run
 from benchmark.cli.train import train
 from benchmark.errors import BenchmarkError
@@ -35,8 +44,18 @@ app.command()(measure)
 app.command("list")(list_names)
 app.command()(encode)
 app.command()(decode)
-app.command()(plot)
-app.command()(fetch)
+app.command(cls=PlotCommand)(plot)
+app.command()(ablate)
+app.command()(bd)
+app.command()(baseline)
+app.command()(compare)
+app.command()(images)
+app.command()(explain)
+app.command("export")(export_run)
+app.command("import")(import_results)
+app.command(epilog=fetch_names())(fetch)
+app.command()(audit)
+app.add_typer(history, name="history")
 app.add_typer(train, name="train")
 
 

@@ -1,5 +1,6 @@
 """python -m benchmark run: the main job."""
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -31,6 +32,17 @@ def run(
             help="1,2 for all codecs, or hfd=1,3; may be repeated. Default: the codec's own.", metavar="[CODEC=]Q,…"
         ),
     ] = None,
+    bpp: Annotated[
+        str | None,
+        typer.Option(help="Search each codec's qualities that come closest to these bits per pixel.", metavar="B,…"),
+    ] = None,
+    match: Annotated[
+        str | None,
+        typer.Option(help="Search the qualities that come closest to the bits of this codec.", metavar="SPEC"),
+    ] = None,
+    per: Annotated[
+        str, typer.Option(help="With --bpp or --match: one quality per set, or per image.", metavar="set|image")
+    ] = "set",
     metric: Annotated[
         list[str] | None,
         typer.Option(help="Metric, such as lpips or fd-effnet@patch256-hific; may be repeated.", metavar="NAME"),
@@ -43,7 +55,9 @@ def run(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, …")] = "cpu",
     output: Annotated[
         Path | None,
-        typer.Option(help="Run folder; a run in it goes on. Default: results/DATE-TIME.", metavar="FOLDER"),
+        typer.Option(
+            "--output", "-o", help="Run folder; a run in it goes on. Default: results/DATE-TIME.", metavar="FOLDER"
+        ),
     ] = None,
     keep_reconstructions: Annotated[
         bool, typer.Option("--keep-reconstructions", help="Keep decoded pictures and bitstreams.")
@@ -64,7 +78,9 @@ def run(
     from rich.console import Console
 
     from benchmark.cli.progress import track
+    from benchmark.errors import BenchmarkError, UsageError
     from benchmark.running.execution import default_workers
+    from benchmark.running.interruption import finishing_trials
     from benchmark.running.run import Request, open_run
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -73,6 +89,9 @@ def run(
         only=only,
         dataset=dataset,
         qualities=quality or (),
+        bpp=bpp,
+        match=match,
+        per=per,
         metrics=metric or (),
         limit=limit,
         decoder_seeds=decoder_seeds,
@@ -86,13 +105,20 @@ def run(
         for note in ready.notes:
             console.print(note, markup=False)
         try:
-            with contextlib.closing(ready.execute()) as trials:
+            with finishing_trials(tell) as stop, contextlib.closing(ready.execute(stop)) as trials:
                 track(trials, len(ready.trials), console)
-        except KeyboardInterrupt:
-            again = [*request.command, *([] if output else ["--output", str(ready.folder.path)])]
-            console.print(f"interrupted; to go on: {shlex.join(again)}", markup=False)
+        except (KeyboardInterrupt, BenchmarkError) as error:
+            if not isinstance(error, UsageError):
+                again = [*request.command, *([] if output else ["--output", str(ready.folder.path)])]
+                what = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped; nothing written is lost"
+                console.print(f"{what}; to go on: {shlex.join(again)}", markup=False)
             raise
         report(ready.folder, console)
+
+
+def tell() -> None:
+    """Called from a signal handler, where a write through Python's buffers could meet one that is under way."""
+    os.write(2, b"\nfinishing the trial in hand; Ctrl-C again stops at once\n")
 
 
 def report(folder: "RunFolder", console: "Console") -> None:

@@ -1,9 +1,40 @@
 """`train`: the networks that the suite ships, or larger ones, on a folder of pictures."""
 
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+
+class Decoder(StrEnum):
+    """The score-based decoders."""
+
+    flow = "flow"
+    diffusion = "diffusion"
+
+
+class Model(StrEnum):
+    """The first stages."""
+
+    small = "small"
+    paper = "paper"
+
+
+class Optimiser(StrEnum):
+    """What moves the weights."""
+
+    muon = "muon"
+    adam = "adam"
+
+
+class Precision(StrEnum):
+    """Of the networks while they are trained."""
+
+    float32 = "float32"
+    bf16 = "bf16"
+
 
 train = typer.Typer(
     help="Train the networks of HFD on a folder of pictures; stopped and started again, a training goes on.",
@@ -29,76 +60,130 @@ Start = Annotated[
 def autoencoder(
     pictures: Pictures,
     output: Output = Path("trainings/first-stage"),
-    steps: Steps = 20_000,
-    decay: Decay = 4_000,
-    entropy_steps: Annotated[int, typer.Option(min=0, help="first steps, with the DCT alone as transform")] = 1_500,
-    learning_rate: Rate = 8e-4,
+    model: Annotated[Model, typer.Option(help="the shipped network, or the full size")] = Model.small,
+    steps: Annotated[int | None, typer.Option(min=1, help="steps in all; default 20000, paper 2000000")] = None,
+    decay: Annotated[
+        int | None,
+        typer.Option(min=0, help="steps of the falling learning rate at the end; default 4000, paper 400000"),
+    ] = None,
+    entropy_steps: Annotated[
+        int | None, typer.Option(min=0, help="first steps, with the DCT alone as transform; default 1500, paper 0")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=0, help="highest learning rate; default 0.0012, paper 0.0001")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="crops a batch, of each process; default 8")] = None,
+    crop: Annotated[int | None, typer.Option(min=16, help="side of a crop; default 128, paper 256")] = None,
+    precision: Annotated[Precision | None, typer.Option(help="default float32, paper bf16")] = None,
+    accumulate: Annotated[int, typer.Option(min=1, help="batches of each process for one step")] = 1,
+    optimiser: Annotated[Optimiser | None, typer.Option(help="default muon, paper adam")] = None,
     seed: Seed = 0,
     threads: Threads = 0,
     start: Start = None,
 ) -> None:
-    """The first stage: rate + λ·MSE at random qualities. Writes OUTPUT/first-stage.safetensors."""
+    """The first stage: rate + λ·MSE at random qualities. Writes OUTPUT/first-stage.safetensors.
+
+    On a GPU if there is one; on several with `accelerate launch --multi_gpu -m benchmark train autoencoder …`.
+    """
     _use_threads(threads)
     from rich.console import Console
 
     from benchmark.fetching import cache_folder
-    from benchmark.hfd.training.autoencoder import AutoencoderRecipe, train_autoencoder
+    from benchmark.hfd.autoencoder import SMALL
+    from benchmark.hfd.elic import PAPER
+    from benchmark.hfd.training.autoencoder import PAPER_RECIPE, AutoencoderRecipe, train_autoencoder
     from benchmark.hfd.training.export import export_first_stage
+    from benchmark.hfd.training.processes import open_processes
 
-    recipe = AutoencoderRecipe(steps=steps, entropy_steps=entropy_steps, decay=decay, learning_rate=learning_rate)
-    console = Console()
-    averaged = train_autoencoder(pictures, output, cache_folder() / "training", recipe, console, seed, start=start)
-    export_first_stage(averaged, output / "first-stage.safetensors")
-    console.print(f"weights: {output / 'first-stage.safetensors'}; use them as mse:first_stage=FILE", markup=False)
+    said: dict[str, Any] = {
+        "steps": steps,
+        "decay": decay,
+        "entropy_steps": entropy_steps,
+        "learning_rate": learning_rate,
+        "batch": batch,
+        "crop": crop,
+        "precision": precision.value if precision else None,
+        "optimiser": optimiser.value if optimiser else None,
+    }
+    paper = model is Model.paper
+    default = PAPER_RECIPE if paper else AutoencoderRecipe()
+    recipe = replace(default, accumulate=accumulate, **{key: value for key, value in said.items() if value is not None})
+    processes = open_processes(recipe.precision)
+    console = Console(quiet=not processes.first)
+    cache, config = cache_folder() / "training", PAPER if paper else SMALL
+    averaged = train_autoencoder(pictures, output, cache, recipe, console, seed, config, start, processes)
+    if processes.first:
+        export_first_stage(averaged, output / "first-stage.safetensors")
+    settings = "mse:model=paper,first_stage=FILE" if paper else "mse:first_stage=FILE"
+    console.print(f"weights: {output / 'first-stage.safetensors'}; use them as {settings}", markup=False)
 
 
 @train.command()
 def score(
     pictures: Pictures,
-    output: Output = Path("trainings/flow"),
-    first_stage: Annotated[Path | None, typer.Option(help="weights of the first stage; default: the shipped")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="folder of the training; default: trainings/DECODER[-BASE]")
+    ] = None,
+    decoder: Annotated[Decoder, typer.Option(help="which decoder")] = Decoder.flow,
+    base: Annotated[str, typer.Option(help="what it decodes: autoencoder, jpeg, avif", metavar="BASE")] = "autoencoder",
+    first_stage: Annotated[Path | None, typer.Option(help="weights of the autoencoder; default: the shipped")] = None,
     steps: Steps = 12_000,
     decay: Decay = 3_000,
     learning_rate: Rate = 8e-4,
+    optimiser: Annotated[Optimiser, typer.Option(help="what moves the weights")] = Optimiser.muon,
     seed: Seed = 0,
     threads: Threads = 0,
     sampling_steps: Annotated[int, typer.Option(min=1, help="the decoder's default number of steps")] = 4,
     start: Start = None,
 ) -> None:
-    """The rectified-flow decoder on the first stage's output. Writes OUTPUT/flow.safetensors."""
+    """A score-based decoder on a base's output. Writes OUTPUT/DECODER.safetensors."""
     _use_threads(threads)
     from rich.console import Console
 
+    from benchmark.errors import UsageError
     from benchmark.fetching import cache_folder
+    from benchmark.hfd.bases import open_classical
     from benchmark.hfd.codec import FIRST_STAGE_FILE
-    from benchmark.hfd.training.export import export_flow
-    from benchmark.hfd.training.score import ScoreRecipe, train_flow
+    from benchmark.hfd.training.export import export_decoder
+    from benchmark.hfd.training.processes import open_processes
+    from benchmark.hfd.training.score import ScoreRecipe, train_score
     from benchmark.hfd.weights import SHIPPED
 
-    console = Console()
-    averaged = train_flow(
-        first_stage or SHIPPED / FIRST_STAGE_FILE,
+    processes = open_processes()
+    console = Console(quiet=not processes.first)
+    classical = None if base == "autoencoder" else open_classical(base)
+    if classical and first_stage:
+        raise UsageError(f"--first-stage belongs to the autoencoder; --base {base} has none")
+    output = output or Path("trainings") / (f"{decoder.value}-{classical.name}" if classical else decoder.value)
+    averaged = train_score(
+        decoder.value,
+        classical or first_stage or SHIPPED / FIRST_STAGE_FILE,
         pictures,
         output,
         cache_folder() / "training",
-        ScoreRecipe(steps=steps, decay=decay, learning_rate=learning_rate),
+        ScoreRecipe(steps=steps, decay=decay, learning_rate=learning_rate, optimiser=optimiser.value),
         console,
         seed,
         start=start,
+        processes=processes,
     )
-    export_flow(averaged, output / "flow.safetensors", sampling_steps)
-    console.print(f"weights: {output / 'flow.safetensors'}; use them as hfd:weights=FILE", markup=False)
+    weights = output / f"{decoder.value}.safetensors"
+    if processes.first:
+        export_decoder(averaged, weights, sampling_steps)
+    spec = f"hfd:base={base},decoder={decoder.value}" if classical else f"hfd:decoder={decoder.value}"
+    console.print(f"weights: {weights}; use them as {spec},weights=FILE", markup=False)
 
 
 @train.command()
 def plot(
-    training: Annotated[Path, typer.Argument(help="folder of a training", show_default=False)],
-    output: Annotated[Path | None, typer.Option(help="picture file; default: TRAINING/curves.png")] = None,
+    trainings: Annotated[list[Path], typer.Argument(help="folders of trainings", show_default=False)],
+    output: Annotated[Path | None, typer.Option(help="picture file; default: curves.png in the first folder")] = None,
 ) -> None:
-    """Draws the loss curve and the checks of a training."""
-    from reports.training import draw_training
+    """Draws the loss curve and the checks of a training, or the checks' score of several beside each other."""
+    from reports.training import draw_training, draw_trainings
 
-    print(draw_training(training, output or training / "curves.png"))
+    output = output or trainings[0] / "curves.png"
+    print(draw_training(trainings[0], output) if len(trainings) == 1 else draw_trainings(trainings, output))
 
 
 @train.command()
@@ -109,13 +194,37 @@ def export(
 ) -> None:
     """Writes the weights file of a training that has not reached its end."""
     from benchmark.hfd.training.engine import read_training
-    from benchmark.hfd.training.export import export_first_stage, export_flow
+    from benchmark.hfd.training.export import export_decoder, export_first_stage
 
     _, recipe = read_training(trained)
     if "autoencoder" in recipe:
         export_first_stage(trained, output)
     else:
-        export_flow(trained, output, sampling_steps)
+        export_decoder(trained, output, sampling_steps)
+
+
+@train.command("replay")
+def replay_step(
+    step: Annotated[Path, typer.Argument(help="a file of TRAINING/left-out", show_default=False)],
+    pictures: Annotated[Path, typer.Option(help="the training's folder of pictures")],
+    threads: Threads = 0,
+) -> None:
+    """Computes a step that a training of the first stage left out once more, and shows each crop and gradient."""
+    _use_threads(threads)
+    import torch
+
+    from benchmark.fetching import cache_folder
+    from benchmark.hfd.training.autoencoder import replay_autoencoder
+
+    task, number, parts = replay_autoencoder(step, pictures, cache_folder() / "training")
+    for place, part in enumerate(parts):
+        figures = "  ".join(f"{key} {value:.6g}" for key, value in part.figures.items() if key != "whole")
+        typer.echo(f"step {number}, batch {place + 1} of {len(parts)}: gradient norm {part.norm:.6g}  {figures}")
+        torch.manual_seed(part.noise)
+        for n, crop in enumerate(task.each_crop(number, *part.batch)):
+            typer.echo(f"  crop {n}: " + "  ".join(f"{key} {value:.6g}" for key, value in crop.items()))
+        for name, norm in list(part.norms.items())[:5]:
+            typer.echo(f"  gradient {norm:.6g} at {name}")
 
 
 def _use_threads(threads: int) -> None:

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from benchmark.errors import UsageError
 from benchmark.hfd.deterministic import on_one_thread
 from benchmark.hfd.entropy import EntropyModel, ExactEntropyModel
-from benchmark.hfd.exact import ONE
-from benchmark.hfd.transforms import STRIDE, AnalysisTransform, SynthesisTransform, dct_kernels, pad_to_stride
+from benchmark.hfd.exact import LATENT_ONE
+from benchmark.hfd.memory import require_memory
+from benchmark.hfd.transforms import STRIDE, AnalysisTransform, SynthesisTransform, dct_kernels, in_tiles, pad_to_stride
 
 QUALITY_STEPS = 32
 """A quality is kept in the container in units of 1/32 level."""
@@ -100,10 +101,10 @@ class Autoencoder(nn.Module):
 
         Returns x̂ (N, 3, H, W), not clamped, and estimated bits per pixel (N,).
         """
-        y = self.analysis(x, self.interpolate(self.analysis.level_bias, quality))
+        y = self.analysis(x, self.interpolate(self.analysis.level_table, quality))
         gain = self.interpolate(self.log_gain, quality).exp()
         y_hat, bits = self.entropy(y * gain, self.interpolate(self.entropy.log2_scale, quality))
-        x_hat = self.synthesis(y_hat / gain, self.interpolate(self.synthesis.level_bias, quality))
+        x_hat = self.synthesis(y_hat / gain, self.interpolate(self.synthesis.level_table, quality))
         return x_hat, bits / (x.shape[-2] * x.shape[-1])
 
     def forward_fixed_transform(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,34 +142,72 @@ class FirstStage:
     @torch.inference_mode()
     @on_one_thread()
     def encode(self, x: Tensor, steps: int) -> bytes:
-        """The payload of picture x (1, 3, H, W) in [-0.5, 0.5] at a quality in steps of 1/32 level."""
+        """The payload of picture x (1, 3, H, W) in [-0.5, 0.5] at a quality in steps of 1/32 level.
+
+        Raises BenchmarkError if x takes more memory than there is.
+        """
+        require_memory(*x.shape[-2:])
+        return self._encode(x, steps)[0]
+
+    @torch.inference_mode()
+    @on_one_thread()
+    def reconstruct(self, x: Tensor, steps: int) -> Tensor:
+        """x̂ of x (1, 3, H, W) in [-0.5, 0.5], as a decoder has it after `encode`."""
+        height, width = x.shape[-2:]
+        y_hat = self._encode(x, steps)[1]
+        return self.synthesise(self._to_picture_units(y_hat, steps), height, width, steps)
+
+    def _encode(self, x: Tensor, steps: int) -> tuple[bytes, Tensor]:
+        """Payload and ŷ, int32 in units of 1/LATENT_ONE step."""
+        y, z = self.analyse(x, steps)
+        return self.coder.encode(y, z, self.scales(steps), self.error_weight(steps))
+
+    def error_weight(self, steps: int) -> Tensor:
+        """What a squared error of one quantisation step costs in the loss, in bits: (1, M, 1, 1), float64.
+
+        The loss is bits + λ·255²·sum of squares / 3 channels; a unit of y is a unit of the picture (`dct_kernels`).
+        """
+        return self.model.lam(1 + steps / QUALITY_STEPS) * 255**2 / 3 / self._gain(steps).double().cpu() ** 2
+
+    def analyse(self, x: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """y in quantisation steps, float (1, M, h, w), and ẑ, whole numbers (1, C, h', w'), of x; on the CPU."""
         model, quality = self.model, self._quality(steps)
         x = pad_to_stride(x.to(self.device))
-        y = model.analysis(x, model.interpolate(model.analysis.level_bias, quality))
-        y = y * model.interpolate(model.log_gain, quality).exp()
-        z = torch.round(model.entropy.hyper_latents(y)).double().cpu()
-        stream, _ = self.coder.encode(y.cpu(), z, self._scales(steps))
-        return stream
+        level = model.interpolate(model.analysis.level_table, quality)
+        y = in_tiles(lambda part: model.analysis(part, level), x, STRIDE, 1, model.analysis.dct.out_channels)
+        y *= self._gain(steps)
+        return y.cpu(), torch.round(model.entropy.hyper_latents(y)).cpu()
 
-    def _scales(self, steps: int) -> Tensor:
+    def _gain(self, steps: int) -> Tensor:
+        """Quantisation steps per unit of the picture, (1, M, 1, 1)."""
+        return self.model.interpolate(self.model.log_gain, self._quality(steps)).exp()
+
+    def _to_picture_units(self, y_hat: Tensor, steps: int) -> Tensor:
+        return (y_hat / LATENT_ONE).to(self.device).div_(self._gain(steps))
+
+    def scales(self, steps: int) -> Tensor:
+        """The table of log2 scales at this quality; see `ExactEntropyModel.scale_of_level`."""
         return self.coder.scale_of_level(*divmod(steps, QUALITY_STEPS), QUALITY_STEPS)
 
     @torch.inference_mode()
     @on_one_thread()
     def decode_latents(self, payload: bytes, height: int, width: int, steps: int) -> Tensor:
-        """ŷ in units of the picture, (1, M, ⌈H/16⌉, ⌈W/16⌉), of a payload that `encode` wrote."""
+        """ŷ in units of the picture, (1, M, ⌈H/16⌉, ⌈W/16⌉), of a payload that `encode` wrote.
+
+        Raises BenchmarkError if the picture takes more memory than there is, CorruptStream on a payload that no encoder
+        wrote; both before anything of the picture's size is allocated.
+        """
+        require_memory(height, width)
         rows, columns = -(-height // STRIDE), -(-width // STRIDE)
-        y_hat = self.coder.decode(payload, rows, columns, self._scales(steps)) / ONE
-        gain = self.model.interpolate(self.model.log_gain, self._quality(steps)).exp()
-        return y_hat.float().to(self.device) / gain
+        return self._to_picture_units(self.coder.decode(payload, rows, columns, self.scales(steps)), steps)
 
     @torch.inference_mode()
     @on_one_thread()
     def synthesise(self, y_hat: Tensor, height: int, width: int, steps: int) -> Tensor:
         """x̂ of ŷ, (1, 3, H, W) in [-0.5, 0.5], clamped."""
-        bias = self.model.interpolate(self.model.synthesis.level_bias, self._quality(steps))
-        x_hat: Tensor = self.model.synthesis(y_hat, bias)[..., :height, :width]
-        return x_hat.clamp(-0.5, 0.5)
+        level = self.model.interpolate(self.model.synthesis.level_table, self._quality(steps))
+        x_hat = in_tiles(lambda part: self.model.synthesis(part, level), y_hat, 1, STRIDE, 3)
+        return x_hat.clamp_(-0.5, 0.5)[..., :height, :width]
 
 
 def parameter_count(modules: Sequence[nn.Module]) -> int:

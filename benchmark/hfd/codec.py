@@ -1,30 +1,29 @@
 """The codecs `mse` and `hfd`: one payload, two decoders.
 
 `hfd` sends what `mse` sends, byte for byte; its container names another decoder, which adds the lost detail back.
+On another base, `hfd:base=jpeg`, it sends that codec's file with a few bytes in it.
 """
 
 import hashlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmark.codecs import Image, reject_unknown
-from benchmark.errors import CorruptStream, UsageError
-from benchmark.hfd.autoencoder import FirstStage, quality_steps
-from benchmark.hfd.container import MAX_PIXELS, MAX_SEED, MAX_SIDE, Container, pack, unpack
-from benchmark.hfd.score import (
-    SAMPLERS,
-    FlowDecoder,
-    FlowSettings,
-    load_score_network,
-    picture_to_tensor,
-    tensor_to_picture,
-)
-from benchmark.hfd.weights import SHIPPED, load_autoencoder
+from benchmark.errors import BenchmarkError, CorruptStream, UsageError
+from benchmark.hfd.autoencoder import QUALITY_STEPS, quality_steps
+from benchmark.hfd.bases import AutoencoderBase, Base, check_trained_on, open_classical
+from benchmark.hfd.container import MAX_SEED
+from benchmark.hfd.embedding import Stamp
+from benchmark.hfd.first_stage import AnyFirstStage, load_first_stage
+from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, Sampler, ScoreDecoder
+from benchmark.hfd.score import load_score_network, tensor_to_picture
+from benchmark.hfd.weights import ARCHITECTURES, SHIPPED
 
 FIRST_STAGE_FILE = "first-stage-small.safetensors"
-FLOW_FILE = "flow-small.safetensors"
+DECODER_FILES = {"flow": "flow-small.safetensors", "diffusion": "diffusion-small.safetensors"}
 
 
 def open_device(name: str) -> torch.device:
@@ -42,69 +41,73 @@ class MseCodec:
 
     stochastic = False
 
-    def __init__(self, first_stage: FirstStage, identity: str) -> None:
+    def __init__(self, first_stage: AnyFirstStage, identity: str) -> None:
         self.first_stage = first_stage
-        self.identity = identity
+        self.base = AutoencoderBase(first_stage, identity)
+        self.weights = bytes.fromhex(identity)[:4]
         self.qualities = tuple(float(q) for q in range(1, first_stage.levels + 1))
+        self.scale = (1.0, self.qualities[-1], 1 / QUALITY_STEPS)
 
     def encode(self, image: Image, quality: float) -> bytes:
         """Container and payload. Raises UsageError on a quality out of range, BenchmarkError on too large a picture."""
-        return pack(_container(self.first_stage, "mse", image, quality, 0, bytes.fromhex(self.identity)[:4]))
+        steps = quality_steps(quality, self.base.levels)
+        return self.base.encode(image, Stamp("mse", steps, 0, self.weights))
 
     def decode(self, data: bytes, seed: int | None = None) -> Image:
         """x̂ as uint8. Raises CorruptStream on a damaged or foreign stream, or one made with other weights."""
-        container = unpack(data)
-        _check(container, "mse", bytes.fromhex(self.identity)[:4], self.first_stage)
-        return tensor_to_picture(_x_hat(self.first_stage, container))
+        _check(self.base.stamp(data), "mse", self.weights, self.base)
+        return tensor_to_picture(self.base.decode(data))
 
     def describe(self) -> dict[str, Any]:
         """Size, rates and hash of the weights."""
-        return {
-            "first_stage": {"sha256": self.identity, **self.first_stage.model.config.as_json()},
-            "torch": torch.__version__,
-        }
+        return {**self.base.describe(), "torch": torch.__version__}
 
 
 class HfdCodec:
-    """The first stage and a rectified-flow decoder on its output; Hoogeboom et al., arXiv 2305.18231."""
+    """A base and a score-based decoder on its output; Hoogeboom et al., arXiv 2305.18231."""
 
     stochastic = True
 
-    def __init__(self, first_stage: FirstStage, first_identity: str, decoder: FlowDecoder, identity: str) -> None:
-        self.first_stage = first_stage
+    def __init__(self, base: Base, kind: str, decoder: ScoreDecoder, identity: str) -> None:
+        """identity: of the decoder's weights, 64 hex digits."""
+        self.base = base
+        self.kind = kind
         self.decoder = decoder
-        self.identities = (first_identity, identity)
-        self.weights = hashlib.sha256(bytes.fromhex(first_identity + identity)).digest()[:4]
-        self.qualities = tuple(float(q) for q in range(1, first_stage.levels + 1))
+        self.identity = identity
+        self.weights = hashlib.sha256(bytes.fromhex(base.identity + identity)).digest()[:4]
+        self.qualities = tuple(float(q) for q in range(1, base.levels + 1))
+        self.scale = (1.0, self.qualities[-1], 1 / QUALITY_STEPS)
         self.seed = 0
 
     def encode(self, image: Image, quality: float) -> bytes:
-        """Container and payload; the payload is that of `mse` at the same quality."""
-        return pack(_container(self.first_stage, "flow", image, quality, self.seed, self.weights))
+        """The base's stream, with what the decoder must know in it.
+
+        With the autoencoder the payload is that of `mse` at the same quality; with JPEG or AVIF all but a few bytes are
+        the file of that codec. Raises UsageError on a quality out of range, BenchmarkError on too large a picture.
+        """
+        steps = self.base.coded_steps(quality_steps(quality, self.base.levels))
+        return self.base.encode(image, Stamp(self.kind, steps, self.seed, self.weights))
 
     def decode(self, data: bytes, seed: int | None = None) -> Image:
-        """One sample of the decoder, uint8; `seed` None takes the container's.
+        """One sample of the decoder, uint8; `seed` None takes the stream's.
 
         Raises CorruptStream on a damaged or foreign stream, or one made with other weights.
         """
-        container = unpack(data)
-        _check(container, "flow", self.weights, self.first_stage)
-        x_hat = _x_hat(self.first_stage, container)
-        chosen = container.seed if seed is None else seed
-        return tensor_to_picture(self.decoder.sample(x_hat, container.quality_steps, chosen))
+        stamp = self.base.stamp(data)
+        _check(stamp, self.kind, self.weights, self.base)
+        x_hat = self.base.decode(data)
+        chosen = stamp.seed if seed is None else seed
+        return tensor_to_picture(self.decoder.sample(x_hat, stamp.quality_steps, chosen))
 
     def describe(self) -> dict[str, Any]:
-        """Settings of the decoder, hashes of both networks' weights."""
-        settings = self.decoder.settings
+        """Base, settings of the decoder, hashes of the weights."""
         return {
-            "first_stage": {"sha256": self.identities[0], **self.first_stage.model.config.as_json()},
+            **self.base.describe(),
             "decoder": {
-                "kind": "flow",
-                "sha256": self.identities[1],
-                "steps": settings.steps,
-                "sampler": settings.sampler,
-                "kappa": settings.kappa,
-                "precision": settings.precision,
+                "kind": self.kind,
+                "sha256": self.identity,
+                **asdict(self.decoder.sampler),  # type: ignore[call-overload]
+                "precision": self.decoder.precision,
                 "seed": self.seed,
                 **self.decoder.network.unet.config.as_json(),
             },
@@ -112,50 +115,79 @@ class HfdCodec:
         }
 
 
-def _container(
-    first_stage: FirstStage, decoder: str, image: Image, quality: float, seed: int, weights: bytes
-) -> Container:
-    height, width = image.shape[:2]
-    steps = quality_steps(quality, first_stage.levels)
-    if max(height, width) > MAX_SIDE or height * width > MAX_PIXELS:
-        payload = b""  # `pack` refuses the size with its reason
-    else:
-        payload = first_stage.encode(picture_to_tensor(image), steps)
-    return Container(decoder, height, width, steps, seed, weights, payload)
-
-
-def _check(container: Container, decoder: str, weights: bytes, first_stage: FirstStage) -> None:
-    if container.decoder != decoder:
-        wanted = "mse" if container.decoder == "mse" else f"hfd:decoder={container.decoder}"
+def _check(stamp: Stamp, decoder: str, weights: bytes, base: Base) -> None:
+    if stamp.decoder != decoder:
+        prefix = "hfd:" if base.name == "autoencoder" else f"hfd:base={base.name},"
+        wanted = "mse" if stamp.decoder == "mse" else f"{prefix}decoder={stamp.decoder}"
         raise CorruptStream(f"the stream is for `{wanted}`; decode it with --codec {wanted}")
-    if container.weights != weights:
+    if stamp.weights != weights:
+        named = "`first_stage` and `weights`" if base.name == "autoencoder" else "`base` and `weights`"
         raise CorruptStream(
-            f"the stream was made with weights {container.weights.hex()}, these are {weights.hex()}; "
-            "name the right ones with the codec's settings `first_stage` and `weights`"
+            f"the stream was made with weights {stamp.weights.hex()}, these are {weights.hex()}; "
+            f"name the right ones with the codec's settings {named}"
         )
-    if container.quality_steps > quality_steps(first_stage.levels, first_stage.levels):
-        raise CorruptStream("the stream claims a quality that its first stage does not have")
+    if stamp.quality_steps > quality_steps(base.levels, base.levels):
+        what = "first stage" if base.name == "autoencoder" else "base"
+        raise CorruptStream(f"the stream claims a quality that its {what} does not have")
 
 
-def _x_hat(first_stage: FirstStage, container: Container) -> torch.Tensor:
-    height, width, steps = container.height, container.width, container.quality_steps
-    y_hat = first_stage.decode_latents(container.payload, height, width, steps)
-    return first_stage.synthesise(y_hat, height, width, steps)
+def _open_first_stage(codec: str, settings: dict[str, str], device: torch.device) -> tuple[AnyFirstStage, str]:
+    model = _choose(codec, settings, "model", ARCHITECTURES)
+    if "first_stage" in settings:
+        return load_first_stage(Path(settings["first_stage"]), device, model)
+    if model == "paper":
+        raise UsageError(
+            f"{codec}:model=paper has no shipped weights: make some with `python -m benchmark train autoencoder FOLDER"
+            " --model paper`, then name them with first_stage=FILE"
+        )
+    return load_first_stage(SHIPPED / FIRST_STAGE_FILE, device, model)
 
 
-def _open_first_stage(path: str | None, device: torch.device) -> tuple[FirstStage, str]:
-    model, identity = load_autoencoder(Path(path) if path else SHIPPED / FIRST_STAGE_FILE)
-    return FirstStage(model, device), identity
+def _open_base(settings: dict[str, str], device: torch.device) -> Base:
+    spec = settings.get("base", "autoencoder")
+    if spec == "autoencoder":
+        return AutoencoderBase(*_open_first_stage("hfd", settings, device))
+    base = open_classical(spec)
+    for key in MSE_SETTINGS:
+        if key in settings:
+            raise UsageError(f"hfd: {key} belongs to the autoencoder; base={base.name} has none")
+    return base
 
 
-MSE_SETTINGS = {"model": "small", "first_stage": "a weights file"}
+def _decoder_file(settings: dict[str, str], kind: str, base: Base) -> Path:
+    """The decoder's weights: those named, or those shipped for this base."""
+    if "weights" in settings:
+        return Path(settings["weights"])
+    if base.name == "autoencoder":
+        if settings.get("model") == "paper":
+            raise UsageError(
+                "hfd:model=paper has no shipped decoder: train one with `python -m benchmark train score FOLDER "
+                "--first-stage FILE`, then name it with the setting weights=FILE"
+            )
+        return SHIPPED / DECODER_FILES[kind]
+    path = SHIPPED / f"{kind}-{base.name}-small.safetensors"
+    if not path.is_file():
+        spec = settings["base"]
+        option = f" --decoder {kind}" if kind != "flow" else ""
+        raise BenchmarkError(
+            f"hfd:base={base.name} has no shipped {kind} decoder: train one with `python -m benchmark train score "
+            f"FOLDER --base {spec}{option}`, then name it with the setting weights=FILE"
+        )
+    return path
+
+
+MSE_SETTINGS = {"model": "small, paper", "first_stage": "a weights file"}
 HFD_SETTINGS = {
+    "base": "autoencoder, jpeg, avif",
     **MSE_SETTINGS,
     "weights": "a weights file of the decoder",
-    "decoder": "flow",
+    "decoder": "flow, diffusion",
     "steps": "1 to 1000",
-    "sampler": "euler, heun",
-    "noise": "deviation of the start's noise over that of the error, 0 to 2",
+    "sampler": "flow: euler, heun; diffusion: ancestral, ddim",
+    "noise": "flow: deviation of the start's noise over that of the error, 0 to 2; "
+    "diffusion: where the ancestral deviation lies between its bounds, 0 to 1",
+    "shift": "diffusion: of the schedule, 0.01 to 10; below 1 is less noise",
+    "realism": "0 (the mean) to 1 (a full sample)",
     "seed": f"0 to {MAX_SEED}",
     "precision": "float32, bfloat16",
 }
@@ -164,33 +196,45 @@ HFD_SETTINGS = {
 def mse(device: str, **settings: str) -> MseCodec:
     """`mse`: settings model, first_stage."""
     reject_unknown("mse", settings, MSE_SETTINGS)
-    _choose("mse", settings, "model", ("small",))
-    return MseCodec(*_open_first_stage(settings.get("first_stage"), open_device(device)))
+    return MseCodec(*_open_first_stage("mse", settings, open_device(device)))
 
 
 def hfd(device: str, **settings: str) -> HfdCodec:
     """`hfd`: settings as in HFD_SETTINGS; the default is the rectified flow with few steps."""
     reject_unknown("hfd", settings, HFD_SETTINGS)
-    _choose("hfd", settings, "model", ("small",))
-    _choose("hfd", settings, "decoder", ("flow",))
+    kind = _choose("hfd", settings, "decoder", tuple(DECODER_FILES))
     where = open_device(device)
-    first_stage, first_identity = _open_first_stage(settings.get("first_stage"), where)
-    path = Path(settings["weights"]) if "weights" in settings else SHIPPED / FLOW_FILE
-    network, configuration, identity = load_score_network(path, "flow")
-    if configuration["first_stage"] != first_identity:
-        raise UsageError(
-            f"{path} was trained on the first stage {configuration['first_stage'][:8]}, not on {first_identity[:8]}"
-        )
-    default = FlowSettings(kappa=float(configuration["kappa"]), steps=int(configuration["steps"]))
-    chosen = FlowSettings(
-        steps=int(_number("hfd", settings, "steps", default.steps, 1, 1000, whole=True)),
-        sampler=_choose("hfd", settings, "sampler", tuple(SAMPLERS)),
-        kappa=_number("hfd", settings, "noise", default.kappa, 0, 2),
-        precision=_choose("hfd", settings, "precision", ("float32", "bfloat16")),
-    )
-    codec = HfdCodec(first_stage, first_identity, FlowDecoder(network.to(where), chosen, where), identity)
+    base = _open_base(settings, where)
+    path = _decoder_file(settings, kind, base)
+    network, configuration, identity = load_score_network(path, kind)
+    check_trained_on(base, configuration, path)
+    sampler = (_flow_sampler if kind == "flow" else _diffusion_sampler)(settings, configuration)
+    precision = _choose("hfd", settings, "precision", ("float32", "bfloat16"))
+    decoder = ScoreDecoder(network.to(where), sampler, precision, where)
+    codec = HfdCodec(base, kind, decoder, identity)
     codec.seed = int(_number("hfd", settings, "seed", 0, 0, MAX_SEED, whole=True))
     return codec
+
+
+def _flow_sampler(settings: dict[str, str], configuration: dict[str, Any]) -> Sampler:
+    if "shift" in settings:
+        raise UsageError("hfd: the flow has no shift; it belongs to hfd:decoder=diffusion")
+    return FlowSettings(
+        steps=int(_number("hfd", settings, "steps", int(configuration["steps"]), 1, 1000, whole=True)),
+        sampler=_choose("hfd", settings, "sampler", ("euler", "heun")),
+        noise=_number("hfd", settings, "noise", float(configuration["kappa"]), 0, 2),
+        realism=_number("hfd", settings, "realism", 1, 0, 1),
+    )
+
+
+def _diffusion_sampler(settings: dict[str, str], configuration: dict[str, Any]) -> Sampler:
+    return DiffusionSettings(
+        steps=int(_number("hfd", settings, "steps", int(configuration["steps"]), 1, 1000, whole=True)),
+        sampler=_choose("hfd", settings, "sampler", ("ancestral", "ddim")),
+        noise=_number("hfd", settings, "noise", float(configuration["noise"]), 0, 1),
+        shift=_number("hfd", settings, "shift", float(configuration["shift"]), 0.01, 10),
+        realism=_number("hfd", settings, "realism", 1, 0, 1),
+    )
 
 
 def _choose(codec: str, settings: dict[str, str], key: str, allowed: tuple[str, ...]) -> str:

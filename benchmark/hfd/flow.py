@@ -8,6 +8,7 @@ r = (x − x̂)/σ_r, where σ_r is the deviation of the first stage's error at 
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -44,25 +45,34 @@ def loss(velocity: Velocity, r: Tensor, noise: Tensor, kappa: float, t: Tensor, 
     return (weight * (velocity(interpolate(z_0, r, t), t) - (r - z_0)).square()).mean((1, 2, 3))
 
 
-def time_steps(steps: int) -> Tensor:
-    """0 = t_0 < … < t_steps = 1, evenly spaced, float64."""
-    return torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+def time_steps(steps: int, realism: float = 1.0) -> Tensor:
+    """0 = t_0 < … < t_steps = realism, evenly spaced, float64.
+
+    Where the path is left before its end, at realism < 1, the samplers go the rest in one straight step, which is the
+    end-point estimate E[r | z_t]: with realism 0 it is E[r | x̂], from one evaluation.
+    """
+    return torch.linspace(0, realism, steps + 1, dtype=torch.float64) if realism > 0 else torch.zeros(1).double()
+
+
+def end_point(velocity: Velocity, z: Tensor, t: float) -> Tensor:
+    """The estimate of r at z_t: z_t + (1 − t)·v; z_t itself at the end of the path."""
+    return z if t == 1 else z + (1 - t) * velocity(z, torch.full((len(z),), t, device=z.device))
 
 
 def sample_euler(velocity: Velocity, z_0: Tensor, times: Tensor) -> Tensor:
-    """r at t = 1 from z_0, by Euler's method: one evaluation a step."""
+    """r from z_0 along `times`, by Euler's method: one evaluation a step."""
     z = z_0
-    for t, following in zip(times[:-1].tolist(), times[1:].tolist(), strict=True):
+    for t, following in pairwise(times.tolist()):
         z = z + (following - t) * velocity(z, torch.full((len(z),), t, device=z.device))
-    return z
+    return end_point(velocity, z, times.tolist()[-1])
 
 
 def sample_heun(velocity: Velocity, z_0: Tensor, times: Tensor) -> Tensor:
-    """r at t = 1 from z_0, by Heun's method: two evaluations a step."""
+    """r from z_0 along `times`, by Heun's method: two evaluations a step."""
     z = z_0
-    for t, following in zip(times[:-1].tolist(), times[1:].tolist(), strict=True):
+    for t, following in pairwise(times.tolist()):
         step = following - t
         v = velocity(z, torch.full((len(z),), t, device=z.device))
         ahead = velocity(z + step * v, torch.full((len(z),), following, device=z.device))
         z = z + step * (v + ahead) / 2
-    return z
+    return end_point(velocity, z, times.tolist()[-1])

@@ -1,7 +1,5 @@
-"""A trained score-based decoder: x̂ and a seed to a picture."""
+"""The networks of the score-based decoders: the U-Net and what it must know of its first stage."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.hfd import flow
-from benchmark.hfd.autoencoder import QUALITY_STEPS
-from benchmark.hfd.deterministic import on_one_thread
-from benchmark.hfd.noise import gaussian_noise
 from benchmark.hfd.transforms import zero_initialised
 from benchmark.hfd.unet import UNet, UNetConfig
 from benchmark.hfd.weights import fill, from_json, read_weights
@@ -66,17 +61,17 @@ class ScoreNetwork(nn.Module):
     """The U-Net with what it must know of its first stage: the deviation σ_r of x − x̂.
 
     It depends on the quality, on the axis (luma, two of chroma) and on the place. Noise of one strength in R, G and B
-    would leave coloured grain, which no photograph has.
+    would leave coloured grain, which no photograph has. Everything that is sampled is r = (x − x̂)/σ_r in luma and
+    chroma.
     """
 
     residual_deviation: Tensor
 
-    def __init__(self, config: UNetConfig, levels: int, kappa: float) -> None:
+    def __init__(self, config: UNetConfig, levels: int) -> None:
         super().__init__()
         self.unet = UNet(config)
         self.local_deviation = LocalDeviation()
         self.levels = levels
-        self.kappa = kappa
         self.register_buffer("residual_deviation", torch.ones(levels, 3))
 
     def deviation(self, x_hat: Tensor, quality: Tensor) -> Tensor:
@@ -93,77 +88,40 @@ class ScoreNetwork(nn.Module):
         return (log[low] * (1 - fraction) + log[low + 1] * fraction).exp()[..., None, None]
 
     def forward(self, z: Tensor, x_hat: Tensor, t: Tensor, quality: Tensor) -> Tensor:
-        """The flow's velocity at z (N, 3, H, W), which is luma and chroma in units of σ_r.
+        """The U-Net's output at z (N, 3, H, W), float32: the diffusion's v.
 
         x_hat: RGB in [-0.5, 0.5], the same shape; t in [0, 1] and quality in [1, levels], both (N,).
         """
-        output = self.unet(z, x_hat * INPUT_SCALE, t, (quality - 1) / (self.levels - 1))
-        return flow.precondition(output.float(), z, t, self.kappa)
+        return self.unet(z, x_hat * INPUT_SCALE, t, (quality - 1) / (self.levels - 1)).float()  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True)
-class FlowSettings:
-    """How the flow is sampled. kappa: deviation of the start's noise in units of σ_r. sampler: euler or heun."""
+class FlowNetwork(ScoreNetwork):
+    """A `ScoreNetwork` that says the flow's velocity, preconditioned for a start with noise of deviation `kappa`."""
 
-    steps: int = 4
-    sampler: str = "euler"
-    kappa: float = 1.0
-    precision: str = "float32"
+    def __init__(self, config: UNetConfig, levels: int, kappa: float) -> None:
+        super().__init__(config, levels)
+        self.kappa = kappa
 
-
-SAMPLERS: dict[str, Callable[[flow.Velocity, Tensor, Tensor], Tensor]] = {
-    "euler": flow.sample_euler,
-    "heun": flow.sample_heun,
-}
-
-
-class FlowDecoder:
-    """Samples the rectified flow from x̂. Same x̂, quality, seed and settings: the same picture, on any thread count."""
-
-    def __init__(self, network: ScoreNetwork, settings: FlowSettings, device: str | torch.device) -> None:
-        """network: on `device`, in evaluation mode."""
-        self.device = torch.device(device)
-        self.network = network
-        self.settings = settings
-
-    @torch.inference_mode()
-    @on_one_thread()
-    def sample(self, x_hat: Tensor, quality_steps: int, seed: int) -> Tensor:
-        """x̂ (1, 3, H, W) in [-0.5, 0.5] -> a picture of the same shape, clamped to that range."""
-        height, width = x_hat.shape[-2:]
-        stride = self.network.unet.stride
-        padding = (0, -width % stride, 0, -height % stride)
-        x_hat = F.pad(x_hat.to(self.device), padding, mode="replicate")
-        quality = torch.tensor([1 + quality_steps / QUALITY_STEPS], device=self.device)
-        noise = torch.from_numpy(gaussian_noise(seed, 0, *x_hat.shape[-2:]))[None].to(self.device)
-
-        def velocity(z: Tensor, t: Tensor) -> Tensor:
-            if self.settings.precision == "float32":
-                return self.network(z, x_hat, t, quality)
-            with torch.autocast(self.device.type, torch.bfloat16):
-                return self.network(z, x_hat, t, quality)
-
-        sample = SAMPLERS[self.settings.sampler]
-        r = sample(velocity, self.settings.kappa * noise, flow.time_steps(self.settings.steps))
-        x = x_hat + from_luma_chroma(self.network.deviation(x_hat, quality) * r)
-        return x[..., :height, :width].clamp(-0.5, 0.5)
+    def forward(self, z: Tensor, x_hat: Tensor, t: Tensor, quality: Tensor) -> Tensor:
+        """The velocity at z (N, 3, H, W); arguments as in `ScoreNetwork`."""
+        return flow.precondition(super().forward(z, x_hat, t, quality), z, t, self.kappa)
 
 
 def load_score_network(path: Path, kind: str) -> tuple[ScoreNetwork, dict[str, Any], str]:
-    """The network in `path`, its configuration ("unet", "levels", "kappa", …) and its identity."""
+    """The network of kind "flow" or "diffusion" in `path`, its configuration ("unet", "levels", …), its identity."""
     tensors, configuration, identity = read_weights(path, kind)
-    unet = UNetConfig(**from_json(configuration["unet"]))
-    network = ScoreNetwork(unet, int(configuration["levels"]), float(configuration["kappa"]))
+    unet, levels = UNetConfig(**from_json(configuration["unet"])), int(configuration["levels"])
+    network = FlowNetwork(unet, levels, float(configuration["kappa"])) if kind == "flow" else ScoreNetwork(unet, levels)
     fill(network, tensors, path)
     return network.eval().requires_grad_(False), configuration, identity
 
 
 def picture_to_tensor(image: "np.typing.NDArray[np.uint8]") -> Tensor:
     """uint8 (H, W, 3) -> float32 (1, 3, H, W) in [-0.5, 0.5]."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].float() / 255 - 0.5
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].float().div_(255).sub_(0.5)
 
 
 def tensor_to_picture(x: Tensor) -> "np.typing.NDArray[np.uint8]":
     """(1, 3, H, W) in [-0.5, 0.5] -> uint8 (H, W, 3), rounded."""
-    values = ((x[0].float() + 0.5) * 255).round().clamp(0, 255).to(torch.uint8)
+    values = (x[0].float() + 0.5).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
     return np.ascontiguousarray(values.permute(1, 2, 0).cpu().numpy())

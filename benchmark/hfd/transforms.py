@@ -5,6 +5,8 @@ learns in minutes what one from random weights needs hours for.
 """
 
 import math
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +14,13 @@ from torch import Tensor, nn
 
 STRIDE = 16
 """Pixels of a picture per latent, in each direction."""
+
+TILE = 128
+"""Latents in each direction that a transform takes in one go; a picture of up to TILE² latents (4 megapixels) is one
+tile whatever its shape."""
+
+OVERLAP = 8
+"""Latents around a tile that its result depends on: the analysis reaches 116 pixels far, the synthesis 8 latents."""
 
 _RGB_TO_YCC = torch.tensor(
     [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], dtype=torch.float64
@@ -44,6 +53,13 @@ def dct_kernels(luma: int, chroma: int, size: int = STRIDE) -> tuple[Tensor, Ten
     return analysis.float(), synthesis.float(), torch.tensor([row[0] for row in rows])
 
 
+RMS_FLOOR = 1e-3
+"""Added to the mean square: where there is next to nothing, next to nothing is made of it."""
+
+LEAK = 0.1
+"""Slope below zero of the activations between resolutions: a gradient always comes through."""
+
+
 class ResidualBlock(nn.Module):
     """x + conv3(GELU(conv3(x))), the second convolution small at the start."""
 
@@ -60,6 +76,20 @@ class ResidualBlock(nn.Module):
         return out
 
 
+class NormalisedBlock(ResidualBlock):
+    """x + conv3(GELU(conv3(x / RMS(x)))), the root mean square over channels, at each pixel by itself.
+
+    Without the division the branches that use it ran away in training: at every pixel of every picture all channels
+    ended far below zero before the next activation, which passed on nothing, and the branch was dead.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        normalised = x * torch.rsqrt(x.square().mean(1, keepdim=True) + RMS_FLOOR)
+        out: Tensor = x + self.conv2(F.gelu(self.conv1(normalised)))
+        return out
+
+
 def zero_initialised(layer: nn.Conv2d) -> nn.Conv2d:
     """`layer` with weights and bias set to zero, so that a residual branch starts as nothing."""
     nn.init.zeros_(layer.weight)
@@ -69,9 +99,10 @@ def zero_initialised(layer: nn.Conv2d) -> nn.Conv2d:
 
 
 class AnalysisTransform(nn.Module):
-    """Picture to latents: y = DCT(x) + f(x, quality level).
+    """Picture to latents: y = DCT(x) + (1 + gate)·f((1 + scale)·features + shift).
 
-    widths: channels at 1/4, 1/8 and 1/16 of the picture's resolution.
+    widths: channels at 1/4, 1/8 and 1/16 of the picture's resolution. Shift, scale and gate are those of the quality
+    level: many bits want a transform that can be inverted well, few bits one that compacts well.
     """
 
     def __init__(self, kernels: Tensor, widths: tuple[int, int, int], levels: int) -> None:
@@ -80,24 +111,27 @@ class AnalysisTransform(nn.Module):
         self.dct = nn.Conv2d(3, latents, STRIDE, STRIDE, bias=False)
         with torch.no_grad():
             self.dct.weight.copy_(kernels)
-        self.to_quarter = nn.Sequential(nn.PixelUnshuffle(4), nn.Conv2d(48, c4, 3, padding=1), ResidualBlock(c4))
-        self.to_eighth = nn.Sequential(nn.GELU(), nn.Conv2d(c4, c8, 5, 2, 2), ResidualBlock(c8))
-        self.to_sixteenth = nn.Sequential(nn.GELU(), nn.Conv2d(c8, c16, 5, 2, 2))
-        self.level_bias = nn.Parameter(torch.zeros(levels, c16))
-        self.head = nn.Sequential(ResidualBlock(c16), ResidualBlock(c16), zero_initialised(nn.Conv2d(c16, latents, 1)))
+        self.to_quarter = nn.Sequential(nn.PixelUnshuffle(4), nn.Conv2d(48, c4, 3, padding=1), NormalisedBlock(c4))
+        self.to_eighth = nn.Sequential(nn.LeakyReLU(LEAK), nn.Conv2d(c4, c8, 5, 2, 2), NormalisedBlock(c8))
+        self.to_sixteenth = nn.Sequential(nn.LeakyReLU(LEAK), nn.Conv2d(c8, c16, 5, 2, 2))
+        self.level_table = nn.Parameter(torch.zeros(levels, 2 * c16 + latents))
+        self.head = nn.Sequential(
+            NormalisedBlock(c16), NormalisedBlock(c16), zero_initialised(nn.Conv2d(c16, latents, 1))
+        )
 
-    def forward(self, x: Tensor, level_bias: Tensor) -> Tensor:
-        """x (N, 3, H, W) in [-0.5, 0.5], sides multiples of 16; level_bias (N, c16, 1, 1).
+    def forward(self, x: Tensor, level: Tensor) -> Tensor:
+        """x (N, 3, H, W) in [-0.5, 0.5], sides multiples of 16; level: row of `level_table` (N, 2·c16 + M, 1, 1).
 
         Returns latents before quantisation, (N, M, H/16, W/16), in units of the picture.
         """
         features = self.to_sixteenth(self.to_eighth(self.to_quarter(x)))
-        y: Tensor = self.dct(x) + self.head(features + level_bias)
+        shift, scale, gate = level.split([features.shape[1], features.shape[1], self.dct.out_channels], 1)
+        y: Tensor = self.dct(x) + (1 + gate) * self.head((1 + scale) * features + shift)
         return y
 
 
 class SynthesisTransform(nn.Module):
-    """Latents to picture: x̂ = IDCT(ŷ) + g(IDCT(ŷ), ŷ, quality level)."""
+    """Latents to picture: x̂ = IDCT(ŷ) + (1 + gate)·g((1 + scale)·features(IDCT(ŷ), ŷ) + shift)."""
 
     def __init__(self, kernels: Tensor, widths: tuple[int, int, int], levels: int) -> None:
         super().__init__()
@@ -105,11 +139,11 @@ class SynthesisTransform(nn.Module):
         self.idct = nn.ConvTranspose2d(latents, 3, STRIDE, STRIDE, bias=False)
         with torch.no_grad():
             self.idct.weight.copy_(kernels)
-        self.sixteenth = nn.Sequential(nn.Conv2d(latents, c16, 1), ResidualBlock(c16), ResidualBlock(c16))
-        self.to_eighth = nn.Sequential(nn.ConvTranspose2d(c16, c8, 4, 2, 1), ResidualBlock(c8), nn.GELU())
+        self.sixteenth = nn.Sequential(nn.Conv2d(latents, c16, 1), NormalisedBlock(c16), NormalisedBlock(c16))
+        self.to_eighth = nn.Sequential(nn.ConvTranspose2d(c16, c8, 4, 2, 1), NormalisedBlock(c8), nn.LeakyReLU(LEAK))
         self.to_quarter = nn.ConvTranspose2d(c8, c4, 4, 2, 1)
         self.enter = nn.Sequential(nn.PixelUnshuffle(4), nn.Conv2d(48, c4, 3, padding=1))
-        self.level_bias = nn.Parameter(torch.zeros(levels, c4))
+        self.level_table = nn.Parameter(torch.zeros(levels, 2 * c4 + 3))
         self.refine = nn.Sequential(
             ResidualBlock(c4),
             ResidualBlock(c4),
@@ -118,17 +152,70 @@ class SynthesisTransform(nn.Module):
             nn.PixelShuffle(4),
         )
 
-    def forward(self, y_hat: Tensor, level_bias: Tensor) -> Tensor:
-        """y_hat (N, M, H/16, W/16) in units of the picture; level_bias (N, c4, 1, 1).
+    def forward(self, y_hat: Tensor, level: Tensor) -> Tensor:
+        """y_hat (N, M, H/16, W/16) in units of the picture; level: row of `level_table` (N, 2·c4 + 3, 1, 1).
 
         Returns x̂, (N, 3, H, W), about [-0.5, 0.5], not clamped.
         """
         x: Tensor = self.idct(y_hat)
         lifted = self.to_quarter(self.to_eighth(self.sixteenth(y_hat)))
-        return x + self.refine(self.enter(x) + lifted + level_bias)
+        features = self.enter(x) + lifted
+        shift, scale, gate = level.split([features.shape[1], features.shape[1], 3], 1)
+        out: Tensor = x + (1 + gate) * self.refine((1 + scale) * features + shift)
+        return out
 
 
 def pad_to_stride(x: Tensor, stride: int = STRIDE) -> Tensor:
     """(N, C, H, W) with the last row and column repeated until both sides are multiples of `stride`."""
     height, width = x.shape[-2:]
     return F.pad(x, (0, -width % stride, 0, -height % stride), mode="replicate")
+
+
+def tiles(
+    rows: int, columns: int, tile: int = TILE, overlap: int = OVERLAP
+) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
+    """The tiles of rows×columns latents: of each its own part, and that part with `overlap` around it.
+
+    Equal parts of at most `tile` latents in each direction. They depend on the size of the picture alone, never on the
+    machine or its memory, so that the floats are those of every other run.
+    """
+    for own_rows, seen_rows in _parts(rows, rows if rows * columns <= tile**2 else tile, overlap):
+        for own_columns, seen_columns in _parts(columns, columns if rows * columns <= tile**2 else tile, overlap):
+            yield (own_rows, own_columns), (seen_rows, seen_columns)
+
+
+def _parts(length: int, longest: int, overlap: int) -> list[tuple[slice, slice]]:
+    count = -(-length // longest)
+    edges = [length * i // count for i in range(count + 1)]
+    return [
+        (slice(low, high), slice(max(0, low - overlap), min(length, high + overlap))) for low, high in pairwise(edges)
+    ]
+
+
+def in_tiles(
+    transform: Callable[[Tensor], Tensor],
+    x: Tensor,
+    scale_in: int,
+    scale_out: int,
+    channels: int,
+    tile: int = TILE,
+    overlap: int = OVERLAP,
+) -> Tensor:
+    """`transform` of x (N, C, H, W) tile by tile, (N, channels, …): the same up to float rounding, in less memory.
+
+    scale_in, scale_out: samples of x and of the result per latent, in each direction.
+    """
+    rows, columns = x.shape[-2] // scale_in, x.shape[-1] // scale_in
+    parts = list(tiles(rows, columns, tile, overlap))
+    if len(parts) == 1:
+        return transform(x)
+    out = x.new_empty(x.shape[0], channels, rows * scale_out, columns * scale_out)
+    for own, seen in parts:
+        result = transform(_cut_out(x, seen[0], seen[1], scale_in))
+        inner = [slice(o.start - s.start, o.stop - s.start) for o, s in zip(own, seen, strict=True)]
+        _cut_out(out, own[0], own[1], scale_out).copy_(_cut_out(result, inner[0], inner[1], scale_out))
+    return out
+
+
+def _cut_out(x: Tensor, rows: slice, columns: slice, scale: int) -> Tensor:
+    return x[..., rows.start * scale : rows.stop * scale, columns.start * scale : columns.stop * scale]

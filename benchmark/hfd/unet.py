@@ -102,6 +102,19 @@ class UNet(nn.Module):
         """Sides of the input must be multiples of this."""
         return int(2 ** len(self.config.channels))
 
+    @property
+    def reach(self) -> int:
+        """How far an output depends on the input: pixels beyond the cell of the coarsest grid in which it lies."""
+        deepest = len(self.config.channels) - 1
+        pixels = 2  # from the output inwards; enter and exit are 3×3 at half the resolution
+        for level in range(deepest):
+            pixels += 2 ** (level + 1) * 2 * self.config.blocks_up[deepest - 1 - level]  # two 3×3 convolutions a block
+            cell = 2 ** (level + 2)
+            pixels = -(-pixels // cell) * cell  # a cell of the next grid is seen as a whole
+        for level in reversed(range(deepest + 1)):
+            pixels += 2 ** (level + 1) * 2 * self.config.blocks_down[level]
+        return pixels + 2
+
     def forward(self, z: Tensor, x_hat: Tensor, t: Tensor, quality: Tensor) -> Tensor:
         """z, x_hat (N, 3, H, W), about unit deviation; t and quality (N,) in [0, 1]. Returns (N, 3, H, W)."""
         embedding = self.embed(torch.cat([fourier_features(t, 8), fourier_features(quality, 8)], 1))

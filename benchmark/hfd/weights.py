@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from benchmark.errors import BenchmarkError
+from benchmark.errors import BenchmarkError, UsageError
 from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -39,7 +39,10 @@ def read_weights(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
         raise BenchmarkError(f"{path} is not a sound safetensors file: {error}") from error
     if metadata.get("kind") != kind:
         raise BenchmarkError(f"{path} holds {metadata.get('kind', 'unnamed')!r} weights, not {kind!r} ones")
-    configuration: dict[str, Any] = json.loads(metadata["configuration"])
+    try:
+        configuration: dict[str, Any] = json.loads(metadata["configuration"])
+    except (KeyError, ValueError) as error:
+        raise BenchmarkError(f"{path} does not say the configuration of its network") from error
     digest = hashlib.sha256(json.dumps(configuration, sort_keys=True).encode())
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
@@ -89,9 +92,32 @@ def from_json(configuration: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in configuration.items()}
 
 
+ARCHITECTURES = ("small", "paper")
+"""Of a first stage. A weights file names its own in its configuration; one without a name is small."""
+
+
+def take_architecture(path: Path, configuration: dict[str, Any], wanted: str | None) -> str:
+    """Removes the architecture's name from the configuration of a first stage and returns it.
+
+    Raises UsageError, with both names, if it is not `wanted`; None takes either.
+    """
+    architecture: str = configuration.pop("architecture", "small")
+    if architecture not in ARCHITECTURES:
+        raise UsageError(
+            f"{path} holds a first stage of architecture {architecture!r}; known are {', '.join(ARCHITECTURES)}"
+        )
+    if wanted is not None and architecture != wanted:
+        raise UsageError(f"{path} holds a first stage of architecture {architecture!r}, not {wanted!r}")
+    return architecture
+
+
 def load_autoencoder(path: Path) -> tuple[Autoencoder, str]:
-    """The first stage in `path`, in evaluation mode, and its identity."""
+    """The small first stage in `path`, in evaluation mode, and its identity. UsageError if it holds the other one."""
     tensors, configuration, identity = read_weights(path, "first stage")
-    model = Autoencoder(AutoencoderConfig(**from_json(configuration)))
+    take_architecture(path, configuration, "small")
+    try:
+        model = Autoencoder(AutoencoderConfig(**from_json(configuration)))
+    except (TypeError, ValueError) as error:
+        raise BenchmarkError(f"{path} is of another architecture: {error}") from error
     fill(model, tensors, path)
     return model.eval(), identity

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.codecs import parse_spec
-from benchmark.errors import UsageError
+from benchmark.errors import BenchmarkError, UsageError
 from benchmark.metrics import DEFAULT_METRICS, metric_info
 from benchmark.results import LOCK, PARTIAL, Manifest, Resumption, RunFolder, Trial, locked
 from benchmark.running import execution, plan
+from benchmark.running.interruption import Stop
 from benchmark.running.manifest import codec_record, differences, metric_records, new_manifest, now
 from benchmark.running.measurement import Workbench, load_networks, open_codecs, open_instruments
+from benchmark.running.target import around, choose_qualities, parse_target
 from datasets import Dataset, limit, open_dataset
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ class Request:
     output: Path | None = None
     keep_reconstructions: bool = False
     workers: int = 1
+    bpp: str | None = None
+    match: str | None = None
+    per: str = "set"
     command: Sequence[str] = ()
 
 
@@ -58,26 +63,40 @@ class Run:
     setup: execution.Setup
     workbench: Workbench | None
 
-    def execute(self) -> Generator[Trial, None, None]:
+    def execute(self, stop: Stop | None = None) -> Generator[Trial, None, None]:
         """Does the trials and yields each record once it is on the disk; the manifest's status follows.
 
-        Raises BenchmarkError, and passes KeyboardInterrupt on; the run can go on later.
+        Once `stop` is asked, the trials in hand end, and KeyboardInterrupt is raised if others are left. Raises
+        BenchmarkError, and passes KeyboardInterrupt on; the run can go on later.
         """
         if not self.trials:
+            if self.folder.manifest.status != "complete":  # killed between its last trial and the manifest
+                self._complete()
             return
+        stop = stop or Stop()
         _set_status(self.folder, status="running", finished=None)
         if self.workbench is None:
-            records = execution.execute_in_processes(self.trials, self.setup)
+            records = execution.execute_in_processes(self.trials, self.setup, stop)
         else:
-            records = execution.execute_here(self.trials, self.workbench)
+            records = execution.execute_here(self.trials, self.workbench, stop)
+        written = 0
         try:
             with contextlib.closing(records):
                 for trial in records:
                     self.folder.append(trial)
+                    written += 1
                     yield trial
+            if written < len(self.trials):
+                raise KeyboardInterrupt
+            self._complete()
         except BaseException:
-            _set_status(self.folder, status="interrupted", finished=None)
+            with contextlib.suppress(BenchmarkError):  # a full disk: what was wrong first is what the user must hear
+                _set_status(self.folder, status="interrupted", finished=None)
             raise
+
+    def _complete(self) -> None:
+        if self.folder.manifest.resumptions:  # only they replace records, and to look takes memory for all of them
+            self.folder.drop_replaced()
         _set_status(self.folder, status="complete", finished=now())
 
 
@@ -90,7 +109,9 @@ def open_run(request: Request) -> Iterator[Run]:
     """
     if request.workers < 1:
         raise UsageError(f"--workers {request.workers}: at least 1")
-    specs = {text: parse_spec(text) for text in plan.choose_codecs(request.codecs, request.only)}
+    target = parse_target(request.bpp, request.match, request.per)
+    chosen = plan.choose_codecs(request.codecs, request.only)
+    specs = {text: parse_spec(text) for text in (chosen if target is None else around(target, chosen))}
     asked = plan.parse_qualities(request.qualities, list(specs.values()))
     seeds = plan.parse_seeds(request.decoder_seeds)
     names, notes = _choose_metrics(request.metrics)
@@ -99,6 +120,11 @@ def open_run(request: Request) -> Iterator[Run]:
     codecs = open_codecs(specs, request.device)
     instruments = open_instruments(names, request.device)
     qualities = {text: asked.get(text, tuple(codec.qualities)) for text, codec in codecs.items()}
+    if target is not None:
+        qualities, found = choose_qualities(target, codecs, asked, dataset)
+        notes.extend(found)
+    for text in (text for text in qualities if not qualities[text]):
+        raise UsageError(f"{text} names no qualities of its own; --quality gives some")
     records = metric_records(instruments)
     manifest = new_manifest(
         dataset,
@@ -115,6 +141,7 @@ def open_run(request: Request) -> Iterator[Run]:
         [(picture.name, picture.path) for picture in dataset.pictures],
         qualities,
         {text: seeds if codec.stochastic else (None,) for text, codec in codecs.items()},
+        dataset.preparation,
     )
     path = _dated() if request.output is None else request.output
     _check_place(path)
@@ -161,21 +188,27 @@ def summarise(folder: RunFolder) -> "tuple[pandas.DataFrame, list[Path], list[st
     return frame, plots, coverage_notes(folder)
 
 
-def draw_runs(runs: Sequence[Path], metrics: Sequence[str], output: Path | None) -> list[Path]:
+def draw_runs(
+    runs: Sequence[Path], metrics: Sequence[str], output: Path | None, published: str | None = None
+) -> list[Path]:
     """Draws the summaries of `runs` into `output`, or the first run's plots; returns the paths of the plots.
 
-    metrics: none for all that every run has a value of. Raises UsageError if there is none.
+    metrics: none for all that every run has a value of. published: names of published codecs with commas between,
+    "all", or an empty text for those usual for each metric. Raises UsageError if there is no metric or no such name,
+    and NotComparable if no published figure fits.
     """
     from benchmark.running.summary import read_summary
+    from reports.anchors import choose_codecs
     from reports.curves import draw_curves
 
+    names = None if published is None else choose_codecs(published)
     summaries = [read_summary(run) for run in runs]
     if not metrics:
         of_runs = [dict.fromkeys(frame.loc[frame["value"].notna(), "metric"]) for frame in summaries]
         metrics = [name for name in of_runs[0] if name != "bpp" and all(name in others for others in of_runs)]
         if not metrics:
             raise UsageError("the runs have no metric in common; --metric names one")
-    return draw_curves(summaries, metrics, output or runs[0] / "plots")
+    return draw_curves(summaries, metrics, output or runs[0] / "plots", names)
 
 
 def _choose_metrics(asked: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -198,7 +231,9 @@ def _open_limited(request: Request, notes: list[str]) -> Dataset:
     if request.limit is not None and request.limit < 0:
         raise UsageError(f"--limit {request.limit}: a number of pictures, 0 for all")
     if request.dataset is not None:
-        return limit(open_dataset(request.dataset), request.limit or 0)
+        asked = open_dataset(request.dataset)
+        notes.extend(asked.notes)
+        return limit(asked, request.limit or 0)
     dataset = open_dataset(DEFAULT_DATASET)
     limited = limit(dataset, QUICK_LOOK if request.limit is None else request.limit)
     if request.limit is None:
@@ -245,7 +280,6 @@ def _create_or_resume(path: Path, manifest: Manifest, notes: list[str]) -> tuple
     done = [trial for trial in trials if trial.error is None]
     if len(done) < len(trials):
         notes.append(f"{len(trials) - len(done)} of them failed and are done again")
-        folder.rewrite(done)
     resumption = Resumption(
         time=manifest.started,
         command=manifest.command,

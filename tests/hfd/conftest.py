@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig
-from benchmark.hfd.score import ScoreNetwork
+from benchmark.hfd.score import FlowNetwork
 from benchmark.hfd.unet import UNetConfig
 from benchmark.hfd.weights import load_autoencoder, write_weights
 
@@ -42,7 +42,7 @@ def first_stage_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def flow_file(first_stage_file: Path) -> Path:
     torch.manual_seed(0)
-    network = ScoreNetwork(TINY_UNET, TINY.levels, kappa=1.0)
+    network = FlowNetwork(TINY_UNET, TINY.levels, kappa=1.0)
     with torch.no_grad():
         network.unet.exit.weight.normal_(0, 0.05)
     network.residual_deviation = torch.tensor([[0.08, 0.02, 0.02], [0.05, 0.01, 0.01], [0.03, 0.01, 0.01]])

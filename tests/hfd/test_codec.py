@@ -98,7 +98,7 @@ def test_encoder_knows_what_the_decoder_will_have(tiny_mse: MseCodec, picture: n
     y = torch.randn(1, 60, 5, 6, generator=generator) * 4
     z = torch.round(torch.randn(1, 4, 2, 2, generator=generator) * 3).double()
     scales = stage.coder.scale_of_level(1, 7, 32)
-    stream, y_hat = stage.coder.encode(y, z, scales)
+    stream, y_hat = stage.coder.encode(y, z, scales, torch.full((1, 60, 1, 1), 1e6))
     assert torch.equal(stage.coder.decode(stream, 5, 6, scales), y_hat)
     assert float((y_hat / 1024 - y).abs().median()) <= 0.5
 

@@ -3,14 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.hfd.score import (
-    FlowDecoder,
-    FlowSettings,
-    LocalDeviation,
-    from_luma_chroma,
-    load_score_network,
-    to_luma_chroma,
-)
+from benchmark.hfd.sampling import FlowSettings, ScoreDecoder
+from benchmark.hfd.score import LocalDeviation, from_luma_chroma, load_score_network, to_luma_chroma
 from benchmark.hfd.training.score import gaussian_surprise
 
 
@@ -40,7 +34,7 @@ def test_without_noise_and_with_a_silent_network_the_sample_is_x_hat(flow_file: 
     network, _, _ = load_score_network(flow_file, "flow")
     torch.nn.init.zeros_(network.unet.exit.weight)
     x_hat = torch.rand(1, 3, 21, 30, generator=torch.Generator().manual_seed(0)) - 0.5
-    sample = FlowDecoder(network, FlowSettings(steps=5, kappa=0.0), "cpu").sample(x_hat, 32, seed=0)
+    sample = ScoreDecoder(network, FlowSettings(steps=5, noise=0.0)).sample(x_hat, 32, seed=0)
     assert torch.allclose(sample, x_hat, atol=1e-6)
 
 
@@ -49,6 +43,6 @@ def test_noise_moves_the_sample_by_the_deviation(flow_file: Path) -> None:
     network, _, _ = load_score_network(flow_file, "flow")
     torch.nn.init.zeros_(network.unet.exit.weight)
     x_hat = torch.zeros(1, 3, 64, 64)
-    sample = FlowDecoder(network, FlowSettings(steps=100), "cpu").sample(x_hat, 0, seed=0)
+    sample = ScoreDecoder(network, FlowSettings(steps=100)).sample(x_hat, 0, seed=0)
     spread = to_luma_chroma(sample).std((2, 3))[0]
     assert spread.tolist() == pytest.approx(network.residual_deviation[0].tolist(), rel=0.1)

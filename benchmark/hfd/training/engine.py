@@ -1,17 +1,25 @@
 """One training loop for every network of the suite: schedule, average of the weights, checkpoints, exact resume, log.
 
-A training is a folder: `log.csv` (a line every few steps), `last.safetensors` (everything needed to go on: weights,
-their average, optimiser state, step), `best.safetensors` (the averaged weights that did best on held-out pictures).
-What is random in step n depends on the seed and n alone, so a training that was stopped goes on as if it had not been.
+A training is a folder: `log.csv` (a line every few steps), `checks.csv` (figures on held-out pictures),
+`last.safetensors` (everything needed to go on: weights, their average, optimiser state, step, the figures since the
+last line), `best.safetensors` (the averaged weights that did best on held-out pictures), `left-out/` (the evidence of
+steps that were left out).
+
+A step is made of parts, a batch each: as many as there are processes times the batches that each accumulates. What is
+random in part p of step n depends on the seed, n and p alone. So a training that was stopped, or killed, goes on as if
+it had not been, and two processes do what one does that accumulates two batches, up to the rounding of float sums.
 """
 
 import csv
 import json
 import math
+import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,17 +27,32 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from rich.console import Console
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.hfd.training.muon import Muon
+from benchmark.hfd.training.processes import Processes, open_processes
 
 LARGEST_NORM = 1e3
 """A step whose gradient is longer is left out: clipped to a sensible length it would say nothing about the rest.
 
-Seen in three places of 7000 steps of the first stage; the cause is not known.
+Seen in three places of 7000 steps of an early first stage, most likely where one crop woke a branch whose activations
+had run away (see `transforms.NormalisedBlock`). The evidence is kept, see `replay`.
 """
+
+KEPT_LEFT_OUT = 20
+"""So many of the steps left out are kept as files."""
+
+BATCHES_AHEAD = 2
+"""On a GPU so many batches are made while it works."""
+
+Batch = tuple[Tensor, ...]
+
+ADAM, MUON = "adam", "muon"
+OPTIMISERS = (MUON, ADAM)
+"""What learns faster here stands in `weights/first-stage-small/tried.md`."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +77,22 @@ class Schedule:
 
 
 class Task(Protocol):
-    """What is trained: a network, its loss on a step's batch, and its check on held-out pictures."""
+    """What is trained: a network, its batches, its loss, and its check on held-out pictures."""
 
     @property
     def network(self) -> nn.Module:
         """The parameters that move are those with `requires_grad`."""
         ...
 
-    def loss(self, step: int, generator: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
-        """The loss of one step, and figures for the log; a figure "loss" stands there in place of the whole."""
+    def batch(self, generator: np.random.Generator) -> Batch:
+        """The tensors of one batch, on the CPU; all that is random in them comes from `generator`."""
+        ...
+
+    def loss(self, step: int, *batch: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """The loss of a batch on the network's device, and figures for the log.
+
+        A figure "loss" stands there in place of the whole. Noise comes from torch's own generator.
+        """
         ...
 
     def check(self) -> dict[str, float]:
@@ -76,7 +106,12 @@ class Task(Protocol):
 
 @dataclass
 class Options:
-    """How a training runs. ema_decay: of the averaged weights; clip: largest gradient norm."""
+    """How a training runs.
+
+    ema_decay: of the averaged weights; clip: gradients are shortened to this norm; largest_norm: longer ones are left
+    out; precision: "float32", or "bf16" for autocast; accumulate: batches that each process adds up for one step;
+    optimiser: "muon" or "adam".
+    """
 
     output: Path
     seed: int = 0
@@ -85,6 +120,24 @@ class Options:
     log_every: int = 50
     check_every: int = 1000
     checkpoint_seconds: float = 240.0
+    precision: str = "float32"
+    accumulate: int = 1
+    largest_norm: float = LARGEST_NORM
+    optimiser: str = MUON
+
+
+@dataclass
+class _State:
+    """What changes from step to step beside weights and optimiser.
+
+    figures: of each step since the last line of the log; left_out: how many were left out since then.
+    """
+
+    step: int = 0
+    best: float = math.inf
+    seconds: float = 0.0
+    figures: list[dict[str, float]] | None = None
+    left_out: int = 0
 
 
 def train(
@@ -94,76 +147,173 @@ def train(
     groups: Callable[[nn.Module], list[dict[str, Any]]],
     console: Console,
     start: Path | None = None,
+    processes: Processes | None = None,
 ) -> Path:
     """Trains to `schedule.steps` and returns the path of the averaged weights, `averaged.safetensors`.
 
-    groups: parameter groups for Adam; "scale" multiplies a group's learning rate. start: weights of an earlier
-    training to begin with. Goes on from `last.safetensors` if the folder has one. Ctrl-C ends it cleanly after the
-    step in hand. Raises BenchmarkError when a gradient is not finite.
+    groups: parameter groups of the optimiser; "scale" multiplies a group's learning rate. start: weights of an earlier
+    training to begin with. processes: None for this one alone; of several the first writes. Goes on from
+    `last.safetensors` if the folder has one, which every process must see. Ctrl-C ends it cleanly after the step in
+    hand. Raises BenchmarkError when a gradient is not finite.
     """
+    processes = processes or open_processes(options.precision)
     options.output.mkdir(parents=True, exist_ok=True)
-    network = task.network
+    network = task.network.to(processes.device)
     names = {name: p for name, p in network.named_parameters() if p.requires_grad}
     if start is not None:
         _begin_with(start, network, names, console)
-    optimiser = torch.optim.AdamW(groups(network), lr=schedule.learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
+    processes.copy_first_([*names.values(), *network.buffers()])
+    optimiser = _open_optimiser(options.optimiser, groups(network), schedule.learning_rate)
     average = {name: p.detach().clone() for name, p in names.items()}
+    parts = processes.count * options.accumulate
+    # a training in one part is described as it was before there were others, so that it can go on
+    description = task.describe() | ({"parts": parts} if parts > 1 else {})
     last = options.output / "last.safetensors"
-    step, best, seconds = 0, math.inf, 0.0
+    state = _State()
     if last.exists():
-        step, best, seconds = _load_state(last, task, names, average, optimiser)
-        console.print(f"goes on from step {step} of {schedule.steps}")
-    recipe = {"schedule": asdict(schedule), "seed": options.seed, **task.describe()}
-    (options.output / "recipe.json").write_text(json.dumps(recipe, indent=1) + "\n")
-    begun, saved, figures = time.monotonic() - seconds, time.monotonic(), []
-    first = step
-    with _stop_cleanly() as stopped:
-        while step < schedule.steps and not stopped():
-            generator = np.random.default_rng([options.seed, step])
-            torch.manual_seed(int(generator.integers(2**62)))
-            rate = schedule.at(step)
+        state = _load_state(last, description, options, names, average, optimiser)
+        if processes.first:
+            console.print(f"goes on from step {state.step} of {schedule.steps}")
+    recipe = {"schedule": asdict(schedule), "precision": options.precision, **_kept(options), **description}
+    if processes.first:
+        _cut_table(options.output / "log.csv", state.step)
+        _cut_table(options.output / "checks.csv", state.step)
+        (options.output / "recipe.json").write_text(json.dumps(recipe, indent=1) + "\n")
+    processes.wait()
+
+    def save() -> None:
+        if processes.first:
+            _save_state(last, description, options, names, average, optimiser, state)
+
+    begun, saved, first = time.monotonic() - state.seconds, time.monotonic(), state.step
+    figures = state.figures = state.figures or []
+    batches = _batches(task, options, processes, state.step, schedule.steps)
+    with _stop_cleanly() as stopped, closing(batches):
+        halt = False
+        while state.step < schedule.steps and not halt:
+            step, rate = state.step, schedule.at(state.step)
             for group in optimiser.param_groups:
                 group["lr"] = rate * group.get("scale", 1.0)
             optimiser.zero_grad(set_to_none=True)
-            loss, values = task.loss(step, generator)
-            loss.backward()  # type: ignore[no-untyped-call]
+            values: dict[str, float] = {}
+            for _ in range(options.accumulate):
+                for key, value in _backward(task, step, *next(batches), options).items():
+                    values[key] = values.get(key, 0.0) + value / options.accumulate
+            values, halt = _join(processes, names, values, stopped())
             norm = float(nn.utils.clip_grad_norm_(names.values(), options.clip))
             if not math.isfinite(norm):
                 raise BenchmarkError(f"the gradient of step {step} is not finite; {last} has the last good state")
-            if norm > LARGEST_NORM:
-                console.print(f"step {step}: gradient norm {norm:.3g}, left out")
-                step += 1
-                continue
-            optimiser.step()
-            decay = min(options.ema_decay, (1 + step) / (10 + step))
-            with torch.no_grad():
-                torch._foreach_lerp_(list(average.values()), list(names.values()), 1 - decay)
-            step += 1
-            figures.append({"loss": float(loss.detach()), "gradient_norm": norm, **values})
-            seconds = time.monotonic() - begun
+            if norm > options.largest_norm:
+                state.left_out += 1
+                if processes.first:
+                    console.print(f"step {step}: gradient norm {norm:.3g}, left out")
+                    evidence = recipe | {"step": step, "norm": norm, "figures": values}
+                    _keep_left_out(options.output / "left-out", step, network, evidence)
+            else:
+                optimiser.step()
+                decay = min(options.ema_decay, (1 + step) / (10 + step))
+                with torch.no_grad():
+                    torch._foreach_lerp_(list(average.values()), list(names.values()), 1 - decay)
+                loss = values.pop("whole")
+                figures.append({"loss": loss, "gradient_norm": norm, **values})
+            state.step = step = step + 1
+            state.seconds = time.monotonic() - begun
             if step % options.log_every == 0:
-                row = {key: float(np.mean([f[key] for f in figures])) for key in figures[-1]}
-                figures = []
-                _append_row(
-                    options.output / "log.csv", {"step": step, "seconds": round(seconds, 1), "rate": rate, **row}
-                )
-                left = (seconds / max(step, 1)) * (schedule.steps - step)
-                if step % (10 * options.log_every) == 0 or step - first == options.log_every:
-                    console.print(f"step {step}/{schedule.steps}  loss {row['loss']:.4f}  {left / 60:.0f} min left")
-            if step % options.check_every == 0 or step == schedule.steps:
+                row = {key: float(np.mean([f[key] for f in figures])) for key in figures[-1]} if figures else {}
+                place = {"step": step, "seconds": round(state.seconds, 1), "rate": rate}
+                if processes.first:
+                    _append_row(options.output / "log.csv", place | row | {"left_out": state.left_out})
+                figures.clear()
+                state.left_out = 0
+                left = (state.seconds / step) * (schedule.steps - step)
+                if processes.first and (step % (10 * options.log_every) == 0 or step - first == options.log_every):
+                    loss_now = f"loss {row['loss']:.4f}" if row else "all left out"
+                    console.print(f"step {step}/{schedule.steps}  {loss_now}  {left / 60:.0f} min left")
+            if processes.first and (step % options.check_every == 0 or step == schedule.steps):
                 checked = _check_averaged(task, names, average)
-                _append_row(options.output / "checks.csv", {"step": step, "seconds": round(seconds, 1), **checked})
+                place = {"step": step, "seconds": round(state.seconds, 1)}
+                _append_row(options.output / "checks.csv", place | checked)
                 console.print(f"step {step}: " + "  ".join(f"{k} {v:.4f}" for k, v in checked.items()))
-                if checked["score"] < best:
-                    best = checked["score"]
+                if checked["score"] < state.best:
+                    state.best = checked["score"]
                     _save(options.output / "best.safetensors", average, recipe | {"step": step})
             if time.monotonic() - saved > options.checkpoint_seconds or step == schedule.steps:
-                _save_state(last, task, names, average, optimiser, step, best, seconds)
+                save()
                 saved = time.monotonic()
-    _save_state(last, task, names, average, optimiser, step, best, seconds)
+    save()
     averaged = options.output / "averaged.safetensors"
-    _save(averaged, average, recipe | {"step": step})
+    if processes.first:
+        _save(averaged, average, recipe | {"step": state.step})
+    processes.wait()
     return averaged
+
+
+def _open_optimiser(name: str, groups: list[dict[str, Any]], learning_rate: float) -> torch.optim.Optimizer:
+    if name == MUON:
+        return Muon(groups, lr=learning_rate)
+    if name == ADAM:
+        return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
+    raise UsageError(f"there is no optimiser {name!r}; there are {', '.join(OPTIMISERS)}")
+
+
+def _kept(options: Options) -> dict[str, Any]:
+    """What must be equal for a training to go on, beside the task."""
+    return {"seed": options.seed, "optimiser": options.optimiser}
+
+
+def _make_batch(task: Task, seed: int, step: int, part: int) -> tuple[int, Batch]:
+    """Seed of the noise, and batch, of one part of a step."""
+    generator = np.random.default_rng([seed, step, part])  # for part 0 the same as [seed, step]
+    return int(generator.integers(2**62)), task.batch(generator)
+
+
+def _batches(
+    task: Task, options: Options, processes: Processes, first: int, steps: int
+) -> Generator[tuple[int, Batch], None, None]:
+    """This process's parts, step after step, on its device: on a GPU made ahead by a thread."""
+
+    def make(step: int, part: int) -> tuple[int, Batch]:
+        return _make_batch(task, options.seed, step, part)
+
+    own = range(processes.rank * options.accumulate, (processes.rank + 1) * options.accumulate)
+    places = ((step, part) for step in range(first, steps) for part in own)
+    if processes.device.type == "cpu":
+        for place in places:
+            yield make(*place)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        coming: deque[Future[tuple[int, Batch]]] = deque()
+        for place in places:
+            coming.append(pool.submit(make, *place))
+            if len(coming) > BATCHES_AHEAD:
+                yield _to_device(*coming.popleft().result(), processes.device)
+        while coming:
+            yield _to_device(*coming.popleft().result(), processes.device)
+
+
+def _to_device(noise: int, batch: Batch, device: torch.device) -> tuple[int, Batch]:
+    return noise, tuple(tensor.to(device) for tensor in batch)
+
+
+def _backward(task: Task, step: int, noise: int, batch: Batch, options: Options) -> dict[str, float]:
+    """Adds the gradient of one batch and returns its figures, the loss that was differentiated as "whole"."""
+    torch.manual_seed(noise)
+    with torch.autocast(batch[0].device.type, torch.bfloat16, enabled=options.precision == "bf16"):
+        loss, values = task.loss(step, *batch)
+    (loss / options.accumulate).backward()  # type: ignore[no-untyped-call]
+    return {"whole": float(loss.detach()), **values}
+
+
+def _join(
+    processes: Processes, names: dict[str, nn.Parameter], values: dict[str, float], stopped: bool
+) -> tuple[dict[str, float], bool]:
+    """Averages gradients and figures over the processes; whether any of them is to stop."""
+    if processes.count == 1:
+        return values, stopped
+    numbers = torch.tensor([float(stopped), *values.values()], device=processes.device)
+    processes.mean_([*(p.grad for p in names.values() if p.grad is not None), numbers])
+    halt, *means = numbers.tolist()
+    return dict(zip(values, means, strict=True)), halt > 0
 
 
 @contextmanager
@@ -201,31 +351,64 @@ def _check_averaged(task: Task, names: dict[str, nn.Parameter], average: dict[st
 
 
 def _append_row(path: Path, row: dict[str, float]) -> None:
-    new = not path.exists()
+    """A line more; columns that the table has not had so far stay empty in its earlier lines."""
+    columns: list[str] = []
+    if path.exists():
+        with path.open(newline="") as file:
+            columns = next(csv.reader(file), [])
+    if new := [key for key in row if key not in columns]:
+        _write_table(path, columns + new, _read_table(path))
+        columns += new
     with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+        csv.DictWriter(file, columns).writerow(row)
+
+
+def _read_table(path: Path) -> list[dict[str, str]]:
+    """The lines of a table, without one that was cut short."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [row for row in csv.DictReader(file) if None not in row and None not in row.values()]
+
+
+def _write_table(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
+    temporary = path.with_suffix(".partial")
+    with temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    temporary.replace(path)
+
+
+def _cut_table(path: Path, step: int) -> None:
+    """Removes the lines after `step`: a training that was killed goes on from a state older than they are."""
+    if not path.exists():
+        return
+    rows = [row for row in _read_table(path) if row["step"].isdigit() and int(row["step"]) <= step]
+    if rows:
+        _write_table(path, list(rows[0]), rows)
+    else:
+        path.unlink()
 
 
 def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
-    """A safetensors file, complete or not there: written beside and moved into place."""
+    """A safetensors file, complete or not there: written beside, on the disk, and moved into place."""
     temporary = path.with_suffix(".partial")
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     save_file(plain, temporary, metadata={"training": json.dumps(metadata)})
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
     temporary.replace(path)
 
 
 def _save_state(
     path: Path,
-    task: Task,
+    description: dict[str, Any],
+    options: Options,
     names: dict[str, nn.Parameter],
     average: dict[str, Tensor],
     optimiser: torch.optim.Optimizer,
-    step: int,
-    best: float,
-    seconds: float,
+    state: _State,
 ) -> None:
     tensors: dict[str, Tensor] = {}
     for name, p in names.items():
@@ -233,8 +416,57 @@ def _save_state(
         tensors[f"average/{name}"] = average[name]
         for key, value in optimiser.state.get(p, {}).items():
             tensors[f"{key}/{name}"] = torch.as_tensor(value)
-    score = None if math.isinf(best) else best
-    _save(path, tensors, {"step": step, "best": score, "seconds": seconds, "task": task.describe()})
+    best = None if math.isinf(state.best) else state.best
+    _save(path, tensors, asdict(state) | {"best": best, "task": description, **_kept(options)})
+
+
+def _keep_left_out(folder: Path, step: int, network: nn.Module, evidence: dict[str, Any]) -> None:
+    """The weights before a step that was left out, with all that `replay` needs; at most KEPT_LEFT_OUT of them."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"step-{step}.safetensors"
+    if path.exists() or len(list(folder.glob("step-*.safetensors"))) < KEPT_LEFT_OUT:
+        _save(path, dict(network.named_parameters()), evidence)
+
+
+@dataclass(frozen=True)
+class ReplayedPart:
+    """One part of a step: its batch, its figures (the loss that was differentiated is "whole"), its gradient's norm.
+
+    noise: seed of torch's generator; norms: of the gradient of each parameter, largest first.
+    """
+
+    noise: int
+    batch: Batch
+    figures: dict[str, float]
+    norm: float
+    norms: dict[str, float]
+
+
+def replay(task: Task, path: Path) -> Iterator[ReplayedPart]:
+    """Computes a step that was left out once more, part by part, from its file in `left-out/`; nothing is trained.
+
+    The same batches and the same noise: on the same kind of machine the same figures. Raises BenchmarkError if the
+    task's network, data or sizes are others.
+    """
+    tensors, evidence = read_training(path)
+    described = json.loads(json.dumps(task.describe()))
+    if "norm" not in evidence or any(evidence.get(key) != value for key, value in described.items()):
+        raise BenchmarkError(f"{path} is no step of this training: network, pictures or sizes are others")
+    network = task.network.train()
+    names = dict(network.named_parameters())
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            names[name].copy_(tensor)
+    options = Options(path.parent, precision=evidence["precision"])
+    device = next(network.parameters()).device
+    for part in range(evidence.get("parts", 1)):
+        network.zero_grad(set_to_none=True)
+        noise, batch = _make_batch(task, evidence["seed"], evidence["step"], part)
+        noise, batch = _to_device(noise, batch, device)
+        figures = _backward(task, evidence["step"], noise, batch, options)
+        norms = {name: float(p.grad.norm()) for name, p in names.items() if p.grad is not None}
+        ordered = dict(sorted(norms.items(), key=lambda item: -item[1]))
+        yield ReplayedPart(noise, batch, figures, math.hypot(*norms.values()), ordered)
 
 
 def _begin_with(path: Path, network: nn.Module, names: dict[str, nn.Parameter], console: Console) -> None:
@@ -255,34 +487,51 @@ def _begin_with(path: Path, network: nn.Module, names: dict[str, nn.Parameter], 
 
 def _load_state(
     path: Path,
-    task: Task,
+    description: dict[str, Any],
+    options: Options,
     names: dict[str, nn.Parameter],
     average: dict[str, Tensor],
     optimiser: torch.optim.Optimizer,
-) -> tuple[int, float, float]:
+) -> _State:
     with safe_open(path, "pt") as file:
         metadata = json.loads(file.metadata()["training"])
-        if metadata["task"] != json.loads(json.dumps(task.describe())):
+        kept, asked = metadata["task"], json.loads(json.dumps(description))
+        if kept | {"parts": 0} != asked | {"parts": 0}:
             raise UsageError(f"{path.parent} holds a training of something else; choose another output")
-        with torch.no_grad():
-            for name, p in names.items():
+        if kept.get("parts", 1) != asked.get("parts", 1):
+            raise UsageError(
+                f"{path.parent} holds a training whose steps have {kept.get('parts', 1)} batches, here they have "
+                f"{asked.get('parts', 1)}: processes times --accumulate must stay the same"
+            )
+        for key, value in _kept(options).items():
+            if metadata.get(key, value) != value:
+                raise UsageError(f"{path.parent} holds a training with {key} {metadata[key]}, not {value}")
+        keys = list(file.keys())
+        for name, p in names.items():
+            own = {key.split("/")[0] for key in keys if key.split("/", 1)[1] == name} - {"weight", "average"}
+            with torch.no_grad():
                 p.copy_(file.get_tensor(f"weight/{name}"))
                 average[name].copy_(file.get_tensor(f"average/{name}"))
-                if metadata["step"]:
-                    state = {
-                        key: file.get_tensor(f"{key}/{name}").to(p.device if key != "step" else "cpu")
-                        for key in ("step", "exp_avg", "exp_avg_sq")
-                    }
-                    optimiser.state[p] = state
+            if own:
+                optimiser.state[p] = {
+                    key: file.get_tensor(f"{key}/{name}").to(p.device if key != "step" else "cpu") for key in own
+                }
     best = math.inf if metadata["best"] is None else metadata["best"]
-    return metadata["step"], best, metadata["seconds"]
+    figures, left_out = metadata.get("figures"), metadata.get("left_out", 0)
+    return _State(metadata["step"], best, metadata["seconds"], figures, left_out)
 
 
 def read_training(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Weights and recipe of an `averaged.safetensors`, a `best.safetensors` or a weights file."""
+    """Weights and recipe of an `averaged.safetensors`, a `best.safetensors`, a step left out, or a weights file."""
     if not path.is_file():
         raise BenchmarkError(f"there is no training at {path}")
-    with safe_open(path, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        recipe: dict[str, Any] = json.loads(file.metadata()["training"])
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise BenchmarkError(f"{path} is not a sound safetensors file: {error}") from error
+    if "training" not in metadata:
+        raise BenchmarkError(f"{path} holds no training")
+    recipe: dict[str, Any] = json.loads(metadata["training"])
     return tensors, recipe

@@ -7,37 +7,51 @@ from torch import nn
 
 from benchmark.errors import BenchmarkError
 from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig
-from benchmark.hfd.score import ScoreNetwork
+from benchmark.hfd.bases import base_record
+from benchmark.hfd.elic import Elic, ElicConfig
+from benchmark.hfd.score import FlowNetwork, ScoreNetwork
 from benchmark.hfd.training.engine import read_training
 from benchmark.hfd.unet import UNetConfig
-from benchmark.hfd.weights import from_json, write_weights
+from benchmark.hfd.weights import from_json, take_architecture, write_weights
 
 
 def export_first_stage(trained: Path, output: Path) -> None:
     """Writes the first stage in `trained` (`averaged.safetensors`, `best.safetensors`) as a weights file."""
     averaged, recipe = read_training(trained)
-    config = AutoencoderConfig(**from_json(recipe["autoencoder"]))
-    model = Autoencoder(config)
-    _fill(model, averaged, trained)
-    model.entropy.update()
-    write_weights(output, model, "first stage", config.as_json(), recipe)
+    configuration = dict(recipe["autoencoder"])
+    architecture = take_architecture(trained, configuration, None)
+    model: Autoencoder | Elic
+    if architecture == "paper":
+        model = Elic(ElicConfig(**from_json(configuration)))
+        _fill(model, averaged, trained)
+        model.update()
+    else:
+        model = Autoencoder(AutoencoderConfig(**from_json(configuration)))
+        _fill(model, averaged, trained)
+        model.entropy.update()
+    named = {"architecture": architecture, **model.config.as_json()}
+    write_weights(output, model, "first stage", named, recipe)
 
 
-def export_flow(trained: Path, output: Path, steps: int) -> None:
-    """Writes the flow decoder in `trained` as a weights file whose default is `steps` Euler steps."""
+def export_decoder(trained: Path, output: Path, steps: int) -> None:
+    """Writes the score-based decoder in `trained` as a weights file whose default is `steps` sampling steps."""
     averaged, recipe = read_training(trained)
-    unet = UNetConfig(**from_json(recipe["unet"]))
-    network = ScoreNetwork(unet, recipe["levels"], recipe["kappa"])
-    _fill(network, averaged, trained)
-    network.residual_deviation = torch.tensor(recipe["residual_deviation"])
+    kind, unet = recipe["decoder"], UNetConfig(**from_json(recipe["unet"]))
     configuration = {
         "unet": unet.as_json(),
         "levels": recipe["levels"],
-        "kappa": recipe["kappa"],
         "steps": steps,
-        "first_stage": recipe["first_stage"],
+        **base_record(recipe),
     }
-    write_weights(output, network, "flow", configuration, recipe)
+    if kind == "flow":
+        network: ScoreNetwork = FlowNetwork(unet, recipe["levels"], recipe["kappa"])
+        configuration |= {"kappa": recipe["kappa"]}
+    else:
+        network = ScoreNetwork(unet, recipe["levels"])
+        configuration |= {"noise": 0.0, "shift": recipe["shift"]}
+    _fill(network, averaged, trained)
+    network.residual_deviation = torch.tensor(recipe["residual_deviation"])
+    write_weights(output, network, kind, configuration, recipe)
 
 
 def _fill(network: nn.Module, averaged: dict[str, torch.Tensor], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Pairs (x, x̂) for the second stage: the first stage is frozen, so its reconstructions are made once."""
+"""Pairs (x, x̂) for a score-based decoder: its base is frozen, so the base's reconstructions are made once."""
 
 import hashlib
 import json
@@ -12,10 +12,10 @@ from PIL import Image as PillowImage
 from rich.console import Console
 from torch import Tensor
 
-from benchmark.hfd.autoencoder import Autoencoder
+from benchmark.hfd.autoencoder import QUALITY_STEPS, quality_steps
+from benchmark.hfd.bases import Base
 from benchmark.hfd.score import to_luma_chroma
 from benchmark.hfd.training.crops import PictureStore, centre_crops, to_tensor
-from benchmark.hfd.transforms import pad_to_stride
 
 LARGEST_SIDE = 1024
 """Pictures are cut to this, for memory."""
@@ -37,30 +37,38 @@ class PairStore:
         return self.pictures.picture(index), x_hat
 
 
-@torch.inference_mode()
-def reconstruct(model: Autoencoder, x: Tensor, quality: float) -> Tensor:
-    """x̂ of x (N, 3, H, W), any size, clamped to [-0.5, 0.5]; without a bitstream."""
-    height, width = x.shape[-2:]
-    x_hat, _ = model(pad_to_stride(x), torch.full((len(x),), quality))
-    return x_hat[..., :height, :width].clamp(-0.5, 0.5)  # type: ignore[no-any-return]
+def coded_quality(base: Base, quality: float) -> float:
+    """The level, nearest to `quality`, at which `base` codes: what its decoder will be told."""
+    return 1 + base.coded_steps(quality_steps(quality, base.levels)) / QUALITY_STEPS
 
 
-def residual_deviation(model: Autoencoder, store: PictureStore, count: int = 32) -> Tensor:
+def reconstruct(base: Base, x: Tensor, quality: float) -> Tensor:
+    """x̂ of x (N, 3, H, W) at `quality`, as a decoder has it."""
+    steps = quality_steps(quality, base.levels)
+    return torch.cat([base.reconstruct(picture, steps).cpu() for picture in x.split(1)])
+
+
+def residual_deviation(base: Base, store: PictureStore, count: int = 32) -> Tensor:
     """Root mean square of x − x̂ in luma and chroma over training pictures, at each quality level: (levels, 3)."""
     x = centre_crops(store, count, 256)
-    levels = range(1, model.config.levels + 1)
-    errors = [torch.cat([reconstruct(model, part, q) - part for part in x.split(4)]) for q in levels]
+    levels = range(1, base.levels + 1)
+    errors = [reconstruct(base, x, q) - x for q in levels]
     return torch.stack([to_luma_chroma(error).square().mean((0, 2, 3)).sqrt() for error in errors])
 
 
 def make_pairs(
-    model: Autoencoder, identity: str, store: PictureStore, cache: Path, passes: int, console: Console, seed: int = 0
+    base: Base,
+    store: PictureStore,
+    cache: Path,
+    passes: int,
+    console: Console,
+    seed: int = 0,
 ) -> PairStore:
     """All pictures of `store`, `passes` times, each time at another quality; made once, kept in `cache`.
 
     From the second pass on pictures are scaled down by 0.5 to 0.95 first: more detail, fewer traces of compression.
     """
-    key = hashlib.sha256(f"{identity} {store.shapes} {passes} {seed}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{base.identity} {store.shapes} {passes} {seed}".encode()).hexdigest()[:16]
     index = cache / f"pairs-{key}.json"
     files = [cache / f"pairs-{key}-{part}.npy" for part in ("x", "x-hat")]
     if not index.exists():
@@ -74,8 +82,8 @@ def make_pairs(
                     size = (int(picture.shape[1] * min(scale, 1)), int(picture.shape[0] * min(scale, 1)))
                     resized = PillowImage.fromarray(picture).resize(size, PillowImage.Resampling.LANCZOS)
                     picture = np.asarray(resized)
-                quality = float(generator.uniform(1, model.config.levels))
-                x_hat = reconstruct(model, to_tensor(picture[None]), quality)[0].permute(1, 2, 0)
+                quality = coded_quality(base, float(generator.uniform(1, base.levels)))
+                x_hat = reconstruct(base, to_tensor(picture[None]), quality)[0].permute(1, 2, 0)
                 originals.append(picture.reshape(-1))
                 reconstructions.append(x_hat.half().numpy().reshape(-1))
                 shapes.append(picture.shape[:2])

@@ -20,8 +20,8 @@ from benchmark.hfd.autoencoder import AutoencoderConfig
 from benchmark.hfd.codec import hfd, mse
 from benchmark.hfd.training.autoencoder import AutoencoderRecipe, train_autoencoder
 from benchmark.hfd.training.engine import Schedule
-from benchmark.hfd.training.export import export_first_stage, export_flow
-from benchmark.hfd.training.score import ScoreRecipe, train_flow
+from benchmark.hfd.training.export import export_decoder, export_first_stage
+from benchmark.hfd.training.score import ScoreRecipe, train_score
 from benchmark.hfd.unet import UNetConfig
 
 TINY = AutoencoderConfig(
@@ -77,21 +77,21 @@ def test_schedule() -> None:
     assert rates[100] == pytest.approx(0.05)
 
 
-def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["flow", "diffusion"])
+def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path, kind: str) -> None:
     export_first_stage(train_tiny(pictures, tmp_path / "first"), tmp_path / "first.safetensors")
     recipe = ScoreRecipe(steps=4, decay=2, batch=2, crop=32, passes=1)
     unet = UNetConfig(channels=(8, 12), blocks_down=(1, 1), blocks_up=(1,), embedding=16)
-    trained = train_flow(
-        tmp_path / "first.safetensors", pictures, tmp_path / "flow", tmp_path / "cache", recipe, QUIET, unet=unet
-    )
-    export_flow(trained, tmp_path / "flow.safetensors", steps=2)
+    first, weights = str(tmp_path / "first.safetensors"), str(tmp_path / "decoder.safetensors")
+    trained = train_score(kind, Path(first), pictures, tmp_path / kind, tmp_path / "cache", recipe, QUIET, unet=unet)
+    export_decoder(trained, Path(weights), steps=2)
     image = np.asarray(Image.open(pictures / "0.png"))
-    base = mse("cpu", first_stage=str(tmp_path / "first.safetensors"))
-    codec = hfd("cpu", first_stage=str(tmp_path / "first.safetensors"), weights=str(tmp_path / "flow.safetensors"))
+    base = mse("cpu", first_stage=first)
+    codec = hfd("cpu", first_stage=first, decoder=kind, weights=weights)
     assert codec.decode(codec.encode(image, 2)).shape == image.shape
     x_hat = base.decode(base.encode(image, 3))
     assert np.mean((x_hat.astype(float) - image) ** 2) < 400
-    with (tmp_path / "flow" / "checks.csv").open() as file:
+    with (tmp_path / kind / "checks.csv").open() as file:
         row = next(csv.DictReader(file))
     assert {"lpips_0", "lpips_4", "psnr_0", "psnr_4"} <= row.keys()
 

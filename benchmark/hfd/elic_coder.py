@@ -1,0 +1,211 @@
+"""Coding with the full-size first stage: picture to payload and back, on the kind of machine that wrote it.
+
+Scale and mean of a latent are floats computed from latents decoded before. Another CPU or GPU, or another version of
+torch, may round them differently; one rounded otherwise and everything after it is garbage. So a payload begins with
+four bytes that say what wrote it, and a decoder of another kind refuses.
+"""
+
+import platform
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from compressai.ans import BufferedRansEncoder, RansDecoder
+from compressai.entropy_models import EntropyModel
+from torch import Tensor
+
+from benchmark.errors import BenchmarkError, CorruptStream
+from benchmark.hfd.autoencoder import QUALITY_STEPS
+from benchmark.hfd.deterministic import on_one_thread
+from benchmark.hfd.elic import LATENT_STRIDE, STRIDE, CodePart, Elic
+from benchmark.hfd.transforms import pad_to_stride
+
+PROCESSORS = ("another device", "a GPU", "a CPU", "a CPU with AVX2", "a CPU with AVX512")
+"""What the first byte of a payload can name; the last two bytes tell the rest apart."""
+
+LARGEST_SYMBOL = 2**20
+"""No picture has such a latent."""
+
+
+@dataclass(frozen=True)
+class MachineKind:
+    """What the floats of a network depend on.
+
+    name: of the GPU, or the CPU's instructions and architecture; torch: (major, minor); onednn: whether torch uses it.
+    """
+
+    processor: str
+    name: str
+    torch: tuple[int, int]
+    onednn: bool
+
+    def as_bytes(self) -> bytes:
+        """Processor and oneDNN; torch's version; CRC-32 of all of it, two bytes of four."""
+        major, minor = self.torch
+        digest = zlib.crc32(f"{self.processor} {self.name} {self.torch} {self.onednn}".encode()) & 0xFFFF
+        first = PROCESSORS.index(self.processor) | (0x80 if self.onednn else 0)
+        return bytes([first, major % 8 << 5 | minor % 32]) + digest.to_bytes(2, "big")
+
+
+def machine_kind(device: torch.device) -> MachineKind:
+    """The kind of machine that `device` of this process is."""
+    major, minor = (int(part) for part in torch.__version__.split(".")[:2])
+    onednn = bool(torch.backends.mkldnn.is_available()) and bool(torch.backends.mkldnn.enabled)
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+        return MachineKind("a GPU", f"{name} {torch.backends.cudnn.version()}", (major, minor), onednn)
+    if device.type == "cpu":
+        capability = torch.backends.cpu.get_cpu_capability()
+        processor = f"a CPU with {capability}"
+        name = f"{capability} {platform.machine()}"
+        return MachineKind(processor if processor in PROCESSORS else "a CPU", name, (major, minor), onednn)
+    return MachineKind("another device", device.type, (major, minor), onednn)
+
+
+def describe_kind(fingerprint: bytes) -> str:
+    """What four bytes of `MachineKind.as_bytes` say: `a CPU with AVX512, torch 2.6, oneDNN on`."""
+    place = fingerprint[0] & 0x7F
+    processor = PROCESSORS[place] if place < len(PROCESSORS) else "an unknown processor"
+    onednn = "on" if fingerprint[0] & 0x80 else "off"
+    return f"{processor}, torch {fingerprint[1] >> 5}.{fingerprint[1] & 31}, oneDNN {onednn}"
+
+
+def refuse_foreign(payload: bytes, device: torch.device) -> None:
+    """Raises CorruptStream, with the reason, if `payload` was not written on this kind of machine."""
+    own = machine_kind(device)
+    here, written = own.as_bytes(), payload[:4]
+    if len(written) < 4:
+        raise CorruptStream(f"the payload is truncated: {len(payload)} bytes")
+    if written == here:
+        return
+    this, other = describe_kind(here), describe_kind(written)
+    if this == other:
+        other, this = f"{other}, of another make or model", f"{this}, {own.name}"
+    raise CorruptStream(
+        f"the stream was written on {other}; this is {this}: the floats of the entropy model of `paper` differ between "
+        "them. Decode it on the kind of machine that wrote it, or encode the picture again here"
+    )
+
+
+class _Tables:
+    """The integer distributions of a CompressAI entropy model, as its rANS coder wants them."""
+
+    def __init__(self, model: EntropyModel) -> None:
+        self.lengths: list[int] = model._cdf_length.tolist()
+        self.offsets: list[int] = model._offset.tolist()
+        rows = model._quantized_cdf.cpu()
+        self.cdfs: list[list[int]] = [row[:n].tolist() for row, n in zip(rows, self.lengths, strict=True)]
+
+    def put(self, coder: BufferedRansEncoder, symbols: Tensor, rows: Tensor) -> None:
+        """Hands `symbols` to the coder; rows: of the table, the same shape."""
+        if not float(symbols.abs().max()) < LARGEST_SYMBOL:
+            raise BenchmarkError("latents beyond what the entropy coder can write: the first stage is not trained well")
+        values, places = symbols.to(torch.int32).flatten().tolist(), rows.to(torch.int32).flatten().tolist()
+        coder.encode_with_indexes(values, places, self.cdfs, self.lengths, self.offsets)
+
+    def get(self, coder: RansDecoder, rows: Tensor) -> Tensor:
+        """The next symbols, float32 in the shape of `rows`. Raises CorruptStream on one that no encoder writes."""
+        places = rows.to(torch.int32).flatten().tolist()
+        values = coder.decode_stream(places, self.cdfs, self.lengths, self.offsets)
+        symbols = torch.tensor(values, dtype=torch.float32).reshape(rows.shape)
+        if not float(symbols.abs().max()) < LARGEST_SYMBOL:
+            raise CorruptStream("the stream holds latents that no picture has")
+        return symbols
+
+
+def _channels(shape: torch.Size) -> Tensor:
+    """The channel's number at each place of hyper-latents (1, C, h, w)."""
+    return torch.arange(shape[1])[None, :, None, None].expand(shape)
+
+
+@contextmanager
+def _repeatable() -> Iterator[None]:
+    """One CPU thread, and on a GPU the same kernels each time."""
+    with on_one_thread(), torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
+        yield
+
+
+class PaperFirstStage:
+    """A trained `Elic`, ready to code; the interface is that of `autoencoder.FirstStage`."""
+
+    def __init__(self, model: Elic, device: str | torch.device = "cpu") -> None:
+        self.device = torch.device(device)
+        self.model = model.eval().requires_grad_(False).to(self.device)
+        if model.gaussian._quantized_cdf.numel() == 0 or model.bottleneck._quantized_cdf.numel() == 0:
+            raise BenchmarkError("these weights have no tables for the entropy coder; export the training again")
+        self.gaussian = _Tables(model.gaussian)
+        self.factorised = _Tables(model.bottleneck)
+
+    @property
+    def levels(self) -> int:
+        """The highest quality."""
+        return self.model.config.levels
+
+    def _gain(self, steps: int) -> Tensor:
+        return self.model.gain(torch.tensor([1 + steps / QUALITY_STEPS], device=self.device))
+
+    @torch.no_grad()
+    @_repeatable()
+    def encode(self, x: Tensor, steps: int) -> bytes:
+        """The payload of picture x (1, 3, H, W) in [-0.5, 0.5] at a quality in steps of 1/32 level."""
+        return self._encode(x, steps)[0]
+
+    @torch.no_grad()
+    @_repeatable()
+    def reconstruct(self, x: Tensor, steps: int) -> Tensor:
+        """x̂ of x (1, 3, H, W) in [-0.5, 0.5], as a decoder has it after `encode`."""
+        height, width = x.shape[-2:]
+        return self.synthesise(self._encode(x, steps)[1] / self._gain(steps), height, width, steps)
+
+    def _encode(self, x: Tensor, steps: int) -> tuple[bytes, Tensor]:
+        """Payload and ŷ in quantisation steps."""
+        model = self.model
+        y = model.analysis(pad_to_stride(x.to(self.device), STRIDE)) * self._gain(steps)
+        coder = BufferedRansEncoder()
+        z = torch.round(model.network.latent_codec.hyper.h_a(y) - model.medians())
+        self.factorised.put(coder, z, _channels(z.shape))
+
+        def code(channels: slice, places: Tensor, scale: Tensor, mean: Tensor) -> Tensor:
+            symbols = torch.round(y[:, channels].flatten(2)[..., places] - mean)
+            self.gaussian.put(coder, symbols, model.gaussian.build_indexes(scale))
+            return symbols + mean
+
+        y_hat = self._walk(z, code)
+        return machine_kind(self.device).as_bytes() + coder.flush(), y_hat
+
+    @torch.no_grad()
+    @_repeatable()
+    def decode_latents(self, payload: bytes, height: int, width: int, steps: int) -> Tensor:
+        """ŷ in the units of y, (1, M, 4·⌈H/64⌉, 4·⌈W/64⌉), of a payload that `encode` wrote on this kind of machine.
+
+        Raises CorruptStream on a payload from another kind of machine, or a damaged one.
+        """
+        refuse_foreign(payload, self.device)
+        model = self.model
+        rows, columns = -(-height // STRIDE), -(-width // STRIDE)
+        latents = model.config.latents * rows * columns * (STRIDE // LATENT_STRIDE) ** 2
+        coder = RansDecoder()
+        # The coder does not watch the end of its stream; zeros there keep a forged one from reading beyond it.
+        coder.set_stream(payload[4:] + bytes(8 * (latents + 1024)))
+        shape = torch.Size((1, model.bottleneck.channels, rows, columns))
+        z = self.factorised.get(coder, _channels(shape)).to(self.device)
+
+        def code(_: slice, __: Tensor, scale: Tensor, mean: Tensor) -> Tensor:
+            symbols = self.gaussian.get(coder, model.gaussian.build_indexes(scale))
+            return symbols.to(self.device) + mean
+
+        y_hat = self._walk(z, code) / self._gain(steps)
+        if not bool(torch.isfinite(y_hat).all()):
+            raise CorruptStream("the stream holds latents that no picture has")
+        return y_hat
+
+    def _walk(self, z: Tensor, code: CodePart) -> Tensor:
+        return self.model.walk(self.model.network.latent_codec.hyper.h_s(z + self.model.medians()), code)
+
+    @torch.no_grad()
+    @_repeatable()
+    def synthesise(self, y_hat: Tensor, height: int, width: int, steps: int) -> Tensor:
+        """x̂ of ŷ, (1, 3, H, W) in [-0.5, 0.5], clamped. steps: not needed, the gain is removed already."""
+        return self.model.synthesis(y_hat)[..., :height, :width].clamp(-0.5, 0.5)

@@ -1,0 +1,95 @@
+"""How large the networks of `mse` and `hfd` are, and how much they compute for a pixel: counted, not estimated.
+
+The networks run once on a small picture while hooks count: a convolution's multiplications and additions (MAC) follow
+from the shapes of its input and output. What is no convolution and no linear layer is left out, as is usual.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.hfd.autoencoder import SMALL, Autoencoder
+from benchmark.hfd.elic import PAPER, Elic, ElicConfig
+from benchmark.hfd.score import ScoreNetwork
+from benchmark.hfd.unet import SMALL as SMALL_UNET
+
+SIDE = 64
+"""Of the small picture; a multiple of every network's stride, so that nothing is padded."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """A part of a codec: its parameters, and thousands of multiply-accumulates per pixel of the picture."""
+
+    codec: str
+    model: str
+    part: str
+    parameters: int
+    kmac: float
+
+
+def count_macs(modules: Iterable[nn.Module], run: Callable[[], Any]) -> int:
+    """Multiply-accumulates of the convolutions and linear layers within `modules` while `run` runs, for its batch."""
+    total = 0
+
+    def add(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        if isinstance(layer, nn.ConvTranspose2d):  # each input goes into so many outputs
+            total += inputs[0].numel() * layer.weight[0].numel()
+        elif isinstance(layer, nn.Conv2d):  # each output comes from so many inputs
+            total += output.numel() * layer.weight[0].numel()
+        elif isinstance(layer, nn.Linear):
+            total += output.numel() * layer.in_features
+
+    layers = {layer for module in modules for layer in module.modules()}
+    handles = [layer.register_forward_hook(add) for layer in layers]
+    try:
+        with torch.no_grad():
+            run()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return total
+
+
+def first_stage_sizes(model: Autoencoder | Elic) -> list[tuple[str, int, float]]:
+    """Part, parameters and kMAC per pixel of analysis, synthesis and entropy model."""
+    model.eval()
+    x, quality = torch.zeros(1, 3, SIDE, SIDE), torch.ones(1)
+    parts: dict[str, list[nn.Module]]
+    if isinstance(model, Elic):
+        network = model.network
+        parts = {"analysis": [network.g_a], "synthesis": [network.g_s], "entropy model": [network.latent_codec]}
+    else:
+        parts = {"analysis": [model.analysis], "synthesis": [model.synthesis], "entropy model": [model.entropy]}
+    return [
+        (name, _parameters(modules), count_macs(modules, lambda: model(x, quality)) / SIDE**2 / 1000)
+        for name, modules in parts.items()
+    ]
+
+
+def all_sizes() -> list[Size]:
+    """Every part of `mse` and `hfd`, small and paper; random weights, nothing is read."""
+    sizes = []
+    unet = _unet_size()
+    for name, config in (("small", SMALL), ("paper", PAPER)):
+        model = Elic(config) if isinstance(config, ElicConfig) else Autoencoder(config)
+        parts = first_stage_sizes(model)
+        parts.append(("in all", _parameters([model]), sum(kmac for _, _, kmac in parts)))
+        sizes += [Size(codec, name, *part) for codec in ("mse", "hfd") for part in parts]
+        sizes.append(Size("hfd", name, "score U-Net, a step", *unet))
+    return sorted(sizes, key=lambda size: size.codec != "mse")
+
+
+def _unet_size() -> tuple[int, float]:
+    network = ScoreNetwork(SMALL_UNET, SMALL.levels).eval()
+    x, one = torch.zeros(1, 3, SIDE, SIDE), torch.ones(1)
+    macs = count_macs([network.unet], lambda: network(x, x, one, one))
+    return _parameters([network.unet]), macs / SIDE**2 / 1000
+
+
+def _parameters(modules: Iterable[nn.Module]) -> int:
+    return sum(p.numel() for module in modules for p in module.parameters())

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+
+from benchmark.errors import BenchmarkError
+from benchmark.hfd import memory
+from benchmark.hfd.memory import available_bytes, needed_bytes, require_memory
+
+
+def machine(root: Path, free_kib: int, membership: str, files: dict[str, str]) -> Path:
+    for name, text in {
+        "proc/meminfo": f"MemTotal: {2 * free_kib} kB\nMemAvailable: {free_kib} kB\n",
+        "proc/self/cgroup": membership,
+        **files,
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def test_the_machine_limits(tmp_path: Path) -> None:
+    assert available_bytes(machine(tmp_path, 1000, "0::/\n", {})) == 1000 * 1024
+
+
+def test_a_container_of_version_2_limits(tmp_path: Path) -> None:
+    files = {
+        "sys/fs/cgroup/a/memory.max": "300000\n",
+        "sys/fs/cgroup/a/memory.current": "100000\n",
+        "sys/fs/cgroup/a/b/memory.max": "max\n",
+        "sys/fs/cgroup/a/b/memory.current": "50000\n",
+    }
+    assert available_bytes(machine(tmp_path, 1000, "0::/a/b\n", files)) == 200000
+
+
+def test_a_container_of_version_1_limits(tmp_path: Path) -> None:
+    base = "sys/fs/cgroup/memory/job/"
+    files = {f"{base}memory.limit_in_bytes": "400000\n", f"{base}memory.usage_in_bytes": "500000\n"}
+    assert available_bytes(machine(tmp_path, 1000, "5:cpu,cpuacct:/x\n4:memory:/job\n", files)) == 0
+
+
+def test_this_machine_has_memory() -> None:
+    assert 2**24 < available_bytes() < 2**50
+
+
+def test_refusal_says_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_bytes", lambda: needed_bytes(4000, 6000))
+    require_memory(4000, 6000)
+    with pytest.raises(BenchmarkError, match=r"6001x4000 would take about 2\.3 GB of memory; 2\.3 GB are free"):
+        require_memory(4000, 6001)
