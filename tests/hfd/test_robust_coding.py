@@ -93,6 +93,19 @@ def exact_networks(coder: ExactEntropyModel) -> Iterator[ExactSequential]:
     yield from coder.parameters_of_slice
 
 
+@torch.inference_mode()
+def test_no_colour_drives_the_shipped_weights_astray(shipped: MseCodec) -> None:
+    """Flat, saturated blue once made a branch run away while it was trained."""
+    model = shipped.first_stage.model
+    corners = torch.tensor(list(itertools.product((-0.5, -0.17, 0.17, 0.5), repeat=3)))
+    x = corners[:, :, None, None] + torch.linspace(-0.03, 0.03, 64)
+    x = x.expand(-1, 3, 48, 64).clamp(-0.5, 0.5)
+    for quality in (1.0, 4.0, 7.0):
+        x_hat, bpp = model(x, torch.full((len(x),), quality))
+        assert float((x_hat - x).square().mean((1, 2, 3)).max()) < 2e-3
+        assert float(bpp.max()) < 0.5
+
+
 def test_no_sum_of_the_shipped_weights_can_leave_the_exact_range(shipped: MseCodec) -> None:
     layers = [step for network in exact_networks(shipped.first_stage.coder) for step in network.steps]
     convolutions = [layer for layer in layers if isinstance(layer, ExactConv2d)]
