@@ -162,7 +162,7 @@ def test_nothing_is_written_outside_the_folder(tmp_path: Path) -> None:
     link = zipfile.ZipInfo("link.png")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as written:
-        for name in ("../../up.png", "/tmp/absolute.png", "..\\windows.png", "deep/down/x.png", "folder.png/"):
+        for name in ("../../up.png", "/absolute.png", "..\\windows.png", "deep/down/x.png", "folder.png/"):
             written.writestr(zipfile.ZipInfo(name), b"" if name.endswith("/") else png(1))
         written.writestr(link, "/etc/passwd")
     target = tmp_path / "deep" / "target"
