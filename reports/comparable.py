@@ -48,3 +48,26 @@ def protocol_difference(one: str, other: str) -> str:
     parts = zip_longest(one.split("/"), other.split("/"), fillvalue="nothing")
     differing = [f"{left!r} against {right!r}" for left, right in parts if left != right]
     return f"the protocols {one} and {other} differ in {', '.join(differing)}"
+
+
+def run_labels(summaries: Sequence[pd.DataFrame]) -> list[dict[str, str]]:
+    """For each summary, codec -> the label under which its numbers stand beside those of the others.
+
+    A codec that several summaries hold has its name for the first, and "hfd (run 2)" and so on for later ones with
+    other numbers; where the numbers are an earlier summary's, the codec is left out.
+    """
+    labels: list[dict[str, str]] = []
+    for number, summary in enumerate(summaries, start=1):
+        own: dict[str, str] = {}
+        for codec in dict.fromkeys(summary["codec"]):
+            numbers = _numbers_of(summary, codec)
+            earlier = [_numbers_of(other, codec) for other in summaries[: number - 1]]
+            earlier = [other for other in earlier if len(other)]
+            if not any(numbers.equals(other) for other in earlier):
+                own[codec] = f"{codec} (run {number})" if earlier else codec
+        labels.append(own)
+    return labels
+
+
+def _numbers_of(summary: pd.DataFrame, codec: str) -> pd.DataFrame:
+    return summary.loc[summary["codec"] == codec, ["quality", "metric", "value"]].reset_index(drop=True)

@@ -27,7 +27,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullForm
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
 from benchmark.running.summary import HEADLINES
 from reports.anchors import PublishedCurve, choose_codecs, fitting_curves
-from reports.comparable import one_dataset, one_protocol
+from reports.comparable import one_dataset, one_protocol, run_labels
 from reports.placement import inside, leader, place_labels, sampled
 from reports.styles import PUBLISHED_STYLES, Style, codec_styles, metric_name
 
@@ -142,23 +142,12 @@ def draw_curves(
 
 def _joined(summaries: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The headline rows of all summaries; codecs that would meet under one label are told apart by their run."""
-    parts: list[pd.DataFrame] = []
-    for number, summary in enumerate(summaries, start=1):
-        part = summary[summary["aggregation"].isin(HEADLINES)].copy()
-        for codec in dict.fromkeys(part["codec"]):
-            rows = part["codec"] == codec
-            earlier = [p[p["codec"] == codec] for p in parts if (p["codec"] == codec).any()]
-            if any(_same_numbers(part[rows], rows_before) for rows_before in earlier):
-                part = part[~rows]
-            elif earlier:
-                part.loc[rows, "codec"] = f"{codec} (run {number})"
-        parts.append(part)
+    headlines = [summary[summary["aggregation"].isin(HEADLINES)] for summary in summaries]
+    parts = []
+    for frame, labels in zip(headlines, run_labels(headlines), strict=True):
+        part = frame[frame["codec"].isin(labels)]
+        parts.append(part.assign(codec=part["codec"].map(labels)))
     return pd.concat(parts, ignore_index=True)
-
-
-def _same_numbers(one: pd.DataFrame, other: pd.DataFrame) -> bool:
-    columns = ["quality", "metric", "value"]
-    return bool(one[columns].reset_index(drop=True).equals(other[columns].reset_index(drop=True)))
 
 
 def _panel(frame: pd.DataFrame, metric: str) -> _Panel:

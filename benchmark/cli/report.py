@@ -1,0 +1,60 @@
+"""python -m benchmark report: a page of runs, with the pictures behind the numbers."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Run folders. Two are judged as compare does, the first as the base.", metavar="RUN..."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.", metavar="FOLDER")],
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Where the originals are, if not where the runs found them.", metavar="NAME|FOLDER"),
+    ] = None,
+    pictures: Annotated[
+        int | None,
+        typer.Option(help="Show the pictures of that many originals only; numbers are of all. Default: all."),
+    ] = None,
+    maps: Annotated[
+        bool, typer.Option("--maps/--no-maps", help="Heat maps of LPIPS, about a fifth of a second a picture.")
+    ] = True,
+    gate: Annotated[
+        Path | None,
+        typer.Option(help="File with [tool.benchmark.gate]. Default: ./pyproject.toml.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Write a static page: curves, the pictures behind each point, tables, a verdict of two runs, how all was made.
+
+    Open FOLDER/index.html in a browser, or put the folder on a web server. The pictures need runs that were made with
+    --keep-reconstructions.
+    """
+    from rich.console import Console
+
+    from benchmark.cli.progress import shown
+    from benchmark.running.gate import read_gate
+    from reports.page.report import write_report
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    elsewhere: dict[str, Path] = {}
+    if dataset is not None:
+        from datasets import open_dataset
+
+        elsewhere = {picture.sha256: picture.path for picture in open_dataset(dataset).pictures}
+
+    lacking = write_report(
+        runs,
+        output,
+        gate=read_gate(gate),
+        elsewhere=elsewhere,
+        shown=pictures,
+        maps=maps,
+        track=shown(console),
+    )
+    for line in lacking:
+        console.print(f"note: {line}", markup=False)
+    typer.echo(output / "index.html")

@@ -1,0 +1,187 @@
+// What all parts of the page share: the state in the address bar, elements, numbers as text, points by name.
+"use strict";
+
+const Page = (() => {
+  const report = window.REPORT;
+  const metrics = new Map(report.metrics.map((metric) => [metric.name, metric]));
+
+  // State: what is looked at. Only what differs from the defaults stands in the address.
+
+  const defaults = {};
+  const listeners = [];
+  let state = {};
+  let timer = 0;
+
+  function read() {
+    const words = new URLSearchParams(location.hash.replace(/^#[a-z]*\??/, ""));
+    state = { ...defaults };
+    for (const [key, value] of words) if (key in defaults) state[key] = value;
+  }
+
+  function address() {
+    const words = new URLSearchParams();
+    for (const key of Object.keys(defaults)) if (state[key] !== defaults[key]) words.set(key, state[key]);
+    const text = words.toString();
+    return text ? `#?${text}` : location.pathname + location.search;
+  }
+
+  // Browsers limit how often an address may change, and dragging would exceed that.
+  function write() {
+    clearTimeout(timer);
+    timer = setTimeout(() => history.replaceState(null, "", address()), 150);
+  }
+
+  function define(values) {
+    Object.assign(defaults, values);
+    read();
+  }
+
+  function set(changes) {
+    const changed = new Set(Object.keys(changes).filter((key) => state[key] !== String(changes[key])));
+    if (!changed.size) return;
+    for (const key of changed) state[key] = String(changes[key]);
+    write();
+    for (const listener of listeners) listener(changed);
+  }
+
+  function listen(listener) {
+    listeners.push(listener);
+  }
+
+  // An anchor of the page and a state share the part behind the "#": only one that begins with "?" is a state.
+  window.addEventListener("hashchange", () => {
+    if (!location.hash.startsWith("#?")) return;
+    const before = state;
+    read();
+    const keys = new Set(Object.keys(defaults).filter((key) => before[key] !== state[key]));
+    if (keys.size) for (const listener of listeners) listener(keys);
+  });
+
+  // Elements. Text is always set as text, never as markup.
+
+  function element(tag, attributes = {}, ...children) {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+      else if (name === "style") Object.assign(made.style, value);
+      else if (value === true) made.setAttribute(name, "");
+      else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, value);
+    }
+    made.append(...children.filter((child) => child !== null && child !== undefined));
+    return made;
+  }
+
+  // options: [value, text] each.
+  function select(name, options, value, change) {
+    const box = element("select", { onchange: (event) => change(event.target.value) });
+    for (const [key, text] of options) box.append(element("option", { value: key, selected: key === value }, text));
+    return element("label", { class: "choice" }, element("span", {}, name), box);
+  }
+
+  function check(name, value, change) {
+    const box = element("input", { type: "checkbox", onchange: (event) => change(event.target.checked) });
+    box.checked = value;
+    return element("label", { class: "check" }, box, element("span", {}, name));
+  }
+
+  // Numbers
+
+  function number(value, decimals) {
+    return value === null || value === undefined ? "–" : value.toFixed(decimals).replace("-", "−");
+  }
+
+  function signed(value, decimals) {
+    return value === null || value === undefined ? "–" : (value > 0 ? "+" : "") + number(value, decimals);
+  }
+
+  function whole(value) {
+    return value === null || value === undefined ? "–" : String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+  }
+
+  function interval(entry, decimals) {
+    if (!entry || entry.value === null) return "–";
+    const half = entry.low === null ? null : (entry.high - entry.low) / 2;
+    return number(entry.value, decimals) + (half === null ? "" : ` ± ${number(half, decimals)}`);
+  }
+
+  // Points
+
+  function key(point) {
+    return `${report.codecs[point.codec].label}=${point.name}`;
+  }
+
+  function find(name) {
+    const index = report.points.findIndex((point) => key(point) === name);
+    return index < 0 ? null : index;
+  }
+
+  function label(point) {
+    return `${report.codecs[point.codec].label}, quality ${point.name}`;
+  }
+
+  function rate(point) {
+    return point.values.bpp ? point.values.bpp.value : null;
+  }
+
+  function of(codec) {
+    return report.points
+      .map((point, index) => [point, index])
+      .filter(([point]) => point.codec === codec)
+      .map((p) => p[1]);
+  }
+
+  // The point of `codec` whose bits are nearest to those of `point`: of picture `image`, or in the mean.
+  function nearest(point, codec, image = null) {
+    const bits = (p) =>
+      image !== null && report.points[point].bytes[image] && p.bytes[image] ? p.bytes[image] : rate(p);
+    const wanted = bits(report.points[point]);
+    let best = null;
+    let least = Infinity;
+    for (const index of of(codec)) {
+      const distance = Math.abs(Math.log(bits(report.points[index]) / wanted));
+      if (distance < least || best === null) {
+        least = distance;
+        best = index;
+      }
+    }
+    return best;
+  }
+
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+
+  // A codec's colour, lifted where it would be lost on a dark ground.
+  function color(index, ground = dark.matches) {
+    const parts = report.codecs[index].color.match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16));
+    const light = (0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]) / 255;
+    if (!ground || light > 0.5) return report.codecs[index].color;
+    const lift = light < 0.25 ? 0.62 : 0.35;
+    return `rgb(${parts.map((part) => Math.round(part + (255 - part) * lift)).join(",")})`;
+  }
+
+  return {
+    report,
+    metrics,
+    define,
+    read,
+    set,
+    listen,
+    element,
+    select,
+    check,
+    number,
+    signed,
+    whole,
+    interval,
+    key,
+    find,
+    label,
+    rate,
+    of,
+    nearest,
+    dark,
+    color,
+    get state() {
+      return state;
+    },
+  };
+})();

@@ -1,0 +1,93 @@
+"""The page's folder on disk: what is written there, and what makes text safe inside it."""
+
+import contextlib
+import json
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.images import write_file
+
+_MARK = ".hfd-benchmark-page"
+"""A file that tells a page's folder, which may be written anew, from any other."""
+_HERE = Path(__file__).parent
+
+
+def new_folder(path: Path) -> Path:
+    """Makes `path` an empty folder for a page; an older page in it is removed.
+
+    Raises UsageError if there is anything else in it, BenchmarkError if it cannot be written.
+    """
+    try:
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{path}: is a file; the page is a folder")
+        if path.is_dir() and any(path.iterdir()):
+            if not (path / _MARK).exists():
+                raise UsageError(f"{path}: holds other things; name an empty folder, a new one, or an older page")
+            shutil.rmtree(path)
+        path.mkdir(parents=True, exist_ok=True)
+        (path / _MARK).touch()
+    except OSError as error:
+        raise BenchmarkError(f"{path}: cannot be written: {error.strerror}") from None
+    return path
+
+
+def write_template(folder: Path, template: str, values: dict[str, Any]) -> None:
+    """Writes `template` with `values`, each escaped, as index.html of `folder`."""
+    environment = Environment(
+        loader=PackageLoader("reports.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    write_file(folder / "index.html", environment.get_template(template).render(values).encode())
+
+
+def write_data(path: Path, name: str, data: Any) -> None:
+    """Writes `data` as a script that sets the global `name`: pages opened from disk may not read files otherwise."""
+    write_file(path, f"window.{name} = {script_json(data)};\n".encode())
+
+
+def script_json(data: Any) -> str:
+    """JSON that cannot end a script element nor begin a comment in one; NaN and infinities become null."""
+    text = json.dumps(_finite(data), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
+
+
+def copy_assets(folder: Path, *names: str) -> None:
+    """Copies scripts and styles, and the licences of those that are not the suite's own, to assets/ of `folder`."""
+    (folder / "assets").mkdir(exist_ok=True)
+    for name in names:
+        source = _HERE / "assets" / name
+        shutil.copyfile(source if source.exists() else _HERE / "vendor" / name, folder / "assets" / name)
+
+
+def link(source: Path, target: Path) -> None:
+    """`source` once more under the name `target`: a hard link where the file system has them, else a copy.
+
+    Runs replace their files and never write into them, so a link stays what it was.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):
+            os.link(source, target)
+            return
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise BenchmarkError(f"{target}: cannot be written: {error.strerror}") from None

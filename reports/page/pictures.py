@@ -1,0 +1,204 @@
+"""The pictures of a page: originals, reconstructions as the runs kept them, small views, and heat maps of LPIPS."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as Pillow
+
+from benchmark.errors import BenchmarkError, Undefined
+from benchmark.fetching import file_sha256
+from benchmark.images import load_image, write_file, write_png
+from benchmark.results import Manifest, RunFolder, Trial, path_name, quality_name
+from reports.page.files import link
+
+Item = TypeVar("Item")
+Track = Callable[[Sequence[Item], str], Iterable[Item]]
+"""Hands the items on one by one, and shows how far it is under the given name."""
+
+MAP_TOP = 0.8
+"""Where the colours of the heat maps end: few places of pictures at the lowest qualities lie beyond."""
+_SMALL_SIDE = 160  # pixels, of the longer side of a small view
+
+# What is known of sets whose files come without a list of authors.
+_KNOWN_SETS = {
+    "kodak": "Kodak Lossless True Color Image Suite, released by the Eastman Kodak Company for unrestricted use",
+}
+
+
+@dataclass(frozen=True)
+class Original:
+    """A picture of the data set as the page shows it. file, small: addresses; both None where it is not shown.
+
+    problem: why it could not be, else empty. credit: author and licence, empty where neither is known.
+    """
+
+    name: str
+    sha256: str
+    file: str | None
+    small: str | None
+    width: int
+    height: int
+    problem: str
+    credit: str
+
+
+def write_originals(
+    manifest: Manifest, elsewhere: dict[str, Path], folder: Path, count: int, track: Track[Any]
+) -> list[Original]:
+    """Writes the first `count` originals, prepared as they were coded, as PNG and as small views.
+
+    elsewhere: hash -> file, tried before the place that the run recorded. A file that is not there any more, or is
+    another than was coded, is no error: the page says so.
+    """
+    written = []
+    (folder / "pictures" / "original").mkdir(parents=True, exist_ok=True)
+    (folder / "pictures" / "small").mkdir(exist_ok=True)
+    for number, picture in track(list(enumerate(manifest.dataset.pictures)), "originals"):
+        path = elsewhere.get(picture.sha256) or (Path(picture.path) if picture.path else None)
+        credit = _credit(path, manifest.dataset.name)
+        if number >= count:
+            problem = ""
+        elif path is None or not path.is_file():
+            problem = "the original is not where the run found it any more; --dataset says where it is"
+        elif file_sha256(path) != picture.sha256:
+            problem = f"{path.name} is another file than the one that was coded; --dataset says where that is"
+        else:
+            image = load_image(path, manifest.dataset.preparation)
+            name = path_name(picture.name)
+            write_png(folder / "pictures" / "original" / f"{name}.png", image)
+            write_file(folder / "pictures" / "small" / f"{name}.webp", _small(image))
+            height, width = image.shape[:2]
+            files = f"pictures/original/{name}.png", f"pictures/small/{name}.webp"
+            written.append(Original(picture.name, picture.sha256, *files, width, height, "", credit))
+            continue
+        written.append(Original(picture.name, picture.sha256, None, None, 0, 0, problem, credit))
+    return written
+
+
+def _small(image: npt.NDArray[np.uint8]) -> bytes:
+    picture = Pillow.fromarray(image)
+    picture.thumbnail((_SMALL_SIDE, _SMALL_SIDE), Pillow.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, format="WEBP", quality=80)
+    return buffer.getvalue()
+
+
+def _credit(path: Path | None, dataset: str) -> str:
+    """Author and licence, from PROVENANCE.csv beside the original if there is one."""
+    if path is not None and (row := _provenance(path.parent).get(path.name)):
+        return ", ".join(part for part in (row.get("author"), row.get("licence"), row.get("note")) if part)
+    return _KNOWN_SETS.get(dataset.partition("[")[0], "")
+
+
+@cache
+def _provenance(folder: Path) -> dict[str, dict[str, str]]:
+    """File name -> the columns of PROVENANCE.csv in `folder`; empty if there is none."""
+    file = folder / "PROVENANCE.csv"
+    if not file.is_file():
+        return {}
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            return {row["file"]: row for row in csv.DictReader(lines)}
+    except (OSError, UnicodeDecodeError, KeyError, csv.Error) as error:
+        raise BenchmarkError(f"{file}: cannot be read as a list of authors and licences: {error}") from None
+
+
+# Reconstructions
+
+
+def place_of(number: int, label: str, quality: float, seed: int | None) -> str:
+    """The folder, under pictures/ and lpips/, of the reconstructions of the run with that number."""
+    folder = f"run-{number}/{path_name(label)}/{quality_name(quality)}"
+    return folder if seed is None else f"{folder}/seed-{seed}"
+
+
+def link_reconstructions(run: RunFolder, number: int, trials: Sequence[Trial], folder: Path) -> list[Trial]:
+    """Links the reconstructions of `trials` into the page; returns the trials that have one."""
+    there = []
+    for trial in trials:
+        source = run.reconstruction_path(trial.key)
+        if source.is_file():
+            label = run.manifest.codecs[trial.codec].label
+            place = place_of(number, label, trial.quality, trial.decoder_seed)
+            link(source, folder / "pictures" / place / f"{path_name(trial.image)}.png")
+            there.append(trial)
+    return there
+
+
+# Heat maps of LPIPS
+
+
+def write_maps(
+    run: RunFolder, number: int, trials: Sequence[Trial], originals: Sequence[Original], folder: Path, track: Track[Any]
+) -> int:
+    """Writes a heat map for each of `trials`, at a quarter of the picture's size; returns how many.
+
+    Pictures whose original is not there, or that are too small for LPIPS, have none.
+    """
+    from benchmark.metrics.perceptual import make_lpips
+
+    files = {original.name: original.file for original in originals if original.file is not None}
+    place = {original.name: index for index, original in enumerate(originals)}
+    wanted = sorted((t for t in trials if t.image in files), key=lambda trial: place[trial.image])
+    lpips = make_lpips(None, "cpu")
+    name, prepared, written = "", None, 0
+    for trial in track(wanted, "heat maps of LPIPS"):
+        if trial.image != name:
+            name = trial.image
+            try:
+                prepared = lpips.prepare(load_image(folder / str(files[name])))
+            except Undefined:
+                prepared = None
+        if prepared is None:
+            continue
+        decoded = lpips.prepare(load_image(run.reconstruction_path(trial.key)))
+        label = run.manifest.codecs[trial.codec].label
+        target = folder / "lpips" / place_of(number, label, trial.quality, trial.decoder_seed)
+        target.mkdir(parents=True, exist_ok=True)
+        write_file(target / f"{path_name(name)}.png", map_png(lpips_map(lpips.network, prepared, decoded)))
+        written += 1
+    return written
+
+
+def lpips_map(network: Any, original: Any, reconstruction: Any) -> npt.NDArray[np.float32]:
+    """LPIPS before its mean over positions: float32 (height/4, width/4), rounded up.
+
+    original, reconstruction: as `benchmark.metrics.perceptual.Lpips.prepare` returns them. Each layer's weighted
+    squared difference is brought to that size bilinearly, as lpips.LPIPS(spatial=True) brings it to the picture's; the
+    mean is near LPIPS, not equal to it, since rows and columns at the border weigh more then.
+    """
+    import torch
+    from torch.nn.functional import interpolate
+
+    height, width = original.size
+    size = (-(-height // 4), -(-width // 4))
+    total = torch.zeros((1, 1, *size))
+    with torch.inference_mode():
+        for linear, x, y in zip(network.lins, original.features, reconstruction.features, strict=True):
+            total += interpolate(linear((x - y) ** 2), size=size, mode="bilinear", align_corners=False).cpu()
+    values: npt.NDArray[np.float32] = total[0, 0].numpy()
+    return values
+
+
+def map_png(values: npt.NDArray[np.float32]) -> bytes:
+    """PNG with 256 colours (matplotlib's "inferno") from 0, black, to MAP_TOP and above, light yellow."""
+    indices = np.clip(np.rint(values / MAP_TOP * 255), 0, 255).astype(np.uint8)
+    picture = Pillow.fromarray(indices, mode="P")
+    picture.putpalette(_palette())
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+@cache
+def _palette() -> bytes:
+    from matplotlib import colormaps
+
+    return bytes((colormaps["inferno"](np.arange(256), bytes=True)[:, :3]).astype(np.uint8).tobytes())

@@ -1,0 +1,170 @@
+"""A static page of runs: curves, the pictures behind each point, tables, a verdict of two runs, how all was made."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import UsageError
+from benchmark.results import path_name
+from benchmark.running.gate import Gate
+from benchmark.running.summary import dataset_label
+from reports.page.content import Source, content, decimals_of, read_sources
+from reports.page.files import copy_assets, new_folder, write_data, write_template
+from reports.page.pictures import (
+    MAP_TOP,
+    Original,
+    Track,
+    link_reconstructions,
+    place_of,
+    write_maps,
+    write_originals,
+)
+
+ASSETS = (
+    "page.css",
+    "base.js",
+    "curves.js",
+    "viewer.js",
+    "tables.js",
+    "made.js",
+    "start.js",
+    "plotly-basic.min.js",
+    "plotly-LICENSE",
+)
+
+
+def write_report(
+    runs: Sequence[Path],
+    output: Path,
+    *,
+    gate: Gate,
+    elsewhere: dict[str, Path],
+    shown: int | None,
+    maps: bool,
+    track: Track[Any],
+) -> list[str]:
+    """Writes the page of `runs` into the folder `output`, and returns what it lacks, a line each.
+
+    elsewhere: hash -> file of originals, besides where the runs found them. shown: how many pictures have their
+    pictures on the page, None for all; numbers are of all. maps: whether heat maps of LPIPS are made. Raises
+    NotComparable if data sets or protocols of the runs differ, UsageError if `output` holds anything but an older page.
+    """
+    if shown is not None and shown < 0:
+        raise UsageError(f"--pictures {shown}: a number of pictures, 0 for none")
+    sources = read_sources(runs)
+    if any(output.resolve() in (run.resolve(), *run.resolve().parents) for run in runs):
+        raise UsageError(f"{output}: holds a run that the page is to show; name another folder")
+    data = content(sources, gate)
+    new_folder(output)
+    manifest = sources[0].folder.manifest
+    count = len(manifest.dataset.pictures) if shown is None else shown
+    originals = write_originals(manifest, elsewhere, output, count, track)
+    data["pictures"] = [asdict(original) | {"path": path_name(original.name)} for original in originals]
+    lacking = _write_reconstructions(sources, data, originals, output, maps, track)
+    data["map"] = {"top": MAP_TOP}
+    for metric in data["metrics"]:
+        found = [
+            point["values"][metric["name"]]["value"] for point in data["points"] if metric["name"] in point["values"]
+        ]
+        metric["decimals"] = decimals_of([value for value in found if value is not None])
+    for source in sources:
+        _copy_downloads(source, output)
+    copy_assets(output, *ASSETS)
+    write_data(output / "data.js", "REPORT", data)
+    write_template(output, "report.html.j2", _head(sources, data))
+    return lacking
+
+
+def _write_reconstructions(
+    sources: Sequence[Source],
+    data: dict[str, Any],
+    originals: Sequence[Original],
+    output: Path,
+    maps: bool,
+    track: Track[Any],
+) -> list[str]:
+    """Adds to each point of `data`: folders, a place under pictures/ for each decoder seed, and there, which pictures
+    are there at every seed. Returns what is lacking."""
+    lacking = []
+    shown = {original.name for original in originals if original.file is not None}
+    unread = [original for original in originals if original.problem]
+    if unread:
+        lacking.append(f"{len(unread)} of {len(originals)} originals are not shown: {unread[0].problem}")
+    keys: dict[tuple[int, float], list[tuple[int | None, str]]] = {}
+    labels = [codec["label"] for codec in data["codecs"]]
+    drawn = 0
+    for source in sources:
+        trials = [
+            trial
+            for trial in source.folder.trials()
+            if trial.error is None and trial.codec in source.labels and trial.image in shown
+        ]
+        there = link_reconstructions(source.folder, source.number, trials, output)
+        if not source.folder.manifest.keep_reconstructions:
+            lacking.append(f"run {source.number} has no reconstructions: it was made without --keep-reconstructions")
+        elif len(there) < len(trials):
+            lacking.append(
+                f"run {source.number}: {len(trials) - len(there)} of {len(trials)} reconstructions are missing"
+            )
+        for trial in there:
+            codec = labels.index(source.labels[trial.codec])
+            keys.setdefault((codec, trial.quality), []).append((trial.decoder_seed, trial.image))
+        if maps and there:
+            drawn += write_maps(source.folder, source.number, there, originals, output, track)
+    numbers = {source.number: source for source in sources}
+    for point in data["points"]:
+        codec = data["codecs"][point["codec"]]
+        source = numbers[codec["run"]]
+        spec = next(spec for spec, label in source.labels.items() if label == codec["label"])
+        found = keys.get((point["codec"], point["quality"]), [])
+        seeds = sorted({seed for seed, _ in found}, key=lambda seed: -1 if seed is None else seed)
+        own = source.folder.manifest.codecs[spec].label
+        point["folders"] = [place_of(source.number, own, point["quality"], seed) for seed in seeds]
+        point["seeds"] = seeds
+        pairs = set(found)
+        complete = [name for name in source.numbers.images if all((seed, name) in pairs for seed in seeds)]
+        point["there"] = [source.numbers.images.index(name) for name in complete] if seeds else []
+    data["maps"] = drawn > 0
+    return lacking
+
+
+def _copy_downloads(source: Source, output: Path) -> None:
+    folder = output / "runs" / str(source.number)
+    folder.mkdir(parents=True)
+    for name in ("summary.csv", "trials.jsonl", "run.json"):
+        shutil.copyfile(source.folder.path / name, folder / name)
+
+
+def _head(sources: Sequence[Source], data: dict[str, Any]) -> dict[str, Any]:
+    """What stands on the page before its scripts run."""
+    manifest = sources[0].folder.manifest
+    count = len(manifest.dataset.pictures)
+    return {
+        "title": f"{manifest.dataset.name}: {', '.join(codec['label'] for codec in data['codecs'])}",
+        "dataset": manifest.dataset.name,
+        "dataset_label": dataset_label(manifest),
+        "pictures": f"{count} picture{'' if count == 1 else 's'}",
+        "codecs": [codec["label"] for codec in data["codecs"]],
+        "points": len(data["points"]),
+        "notices": data["notices"],
+        "verdict": data["verdict"] is not None,
+        "several": len(sources) > 1,
+        "runs": data["runs"],
+        "credits": _credits(data["pictures"]),
+        "uncredited": sum(not picture["credit"] for picture in data["pictures"]),
+    }
+
+
+def _credits(pictures: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """A line for each author and licence, with the pictures that they are of."""
+    names: dict[str, list[str]] = {}
+    for picture in pictures:
+        if picture["credit"]:
+            names.setdefault(picture["credit"], []).append(picture["name"])
+    everything = len(names) == 1 and all(picture["credit"] for picture in pictures)
+    return [
+        {"names": f"all {len(of)} pictures" if everything and len(of) > 1 else ", ".join(of), "text": text}
+        for text, of in names.items()
+    ]

@@ -1,0 +1,81 @@
+"""One browser and a few small runs of fake codecs for all tests of the page."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from support.web_pages import call, make_run, write_photographs
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+PATIENCE = 60_000  # milliseconds: other processes may be at work
+FLAGS = (
+    "--no-sandbox",  # containers that run as root have no sandbox
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="session")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture(scope="session")
+def photographs(work: Path) -> Path:
+    return write_photographs(work / "pictures", ["a.png", "b.png", "c.png"])
+
+
+@pytest.fixture(scope="session")
+def run_folder(work: Path, photographs: Path) -> Path:
+    """Two codecs, one of them stochastic with two seeds, three qualities, three pictures."""
+    codecs = ("--codec", "tiny", "--codec", "noisy", "--quality", "2,3,5", "--decoder-seeds", "0,1")
+    return make_run(work / "run", photographs, *codecs)
+
+
+@pytest.fixture(scope="session")
+def page_folder(work: Path, run_folder: Path) -> Path:
+    assert call("report", str(run_folder), "-o", str(work / "page")) == 0
+    return work / "page"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("there is no Chromium on this machine")
+        pytest.skip("there is no Chromium on this machine")
+    expect.set_options(timeout=PATIENCE)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page; whatever it is used for, it must write no error and ask for nothing outside its folder."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on(
+        "request",
+        lambda request: (
+            None if request.url.startswith(("file:", "data:", "blob:")) else problems.append(f"asks for {request.url}")
+        ),
+    )
+    page.on("requestfailed", lambda request: problems.append(f"not found: {request.url}"))
+    yield page
+    context.close()
+    assert problems == []

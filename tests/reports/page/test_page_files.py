@@ -1,0 +1,130 @@
+"""What of the page needs no browser: data inside scripts, folders, heat maps, credits, refusals."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+from support.web_pages import call, make_run, write_photographs
+
+from benchmark.metrics.perceptual import make_lpips
+from reports.page.files import script_json
+from reports.page.pictures import MAP_TOP, lpips_map, map_png
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.recursive(
+        st.text() | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_data_in_a_script_is_read_back_and_ends_no_script(data: object) -> None:
+    text = script_json(data)
+    assert json.loads(text) == data
+    assert not re.search("[<>&\u2028\u2029]", text)
+
+
+def test_numbers_that_json_has_not_become_null() -> None:
+    assert script_json([float("nan"), float("inf"), 1.5]) == "[null,null,1.5]"
+
+
+def test_heat_maps_are_those_of_lpips() -> None:
+    """lpips.LPIPS(spatial=True) at the picture's size, brought to a quarter; and 0 for identical pictures."""
+    generator = np.random.default_rng(0)
+    original = generator.integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    changed = original.copy()
+    changed[:32, :48] = generator.integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    metric = make_lpips(None, "cpu")
+    found = lpips_map(metric.network, metric.prepare(original), metric.prepare(changed))
+    assert found.shape == (16, 24)
+    metric.network.spatial = True
+    tensors = [torch.from_numpy(x.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1 for x in (original, changed)]
+    whole = metric.network(*tensors)[0, 0].detach().numpy()
+    metric.network.spatial = False
+    quarter = whole.reshape(16, 4, 24, 4).mean(axis=(1, 3))
+    assert np.corrcoef(found.ravel(), quarter.ravel())[0, 1] > 0.99
+    assert found.mean() == pytest.approx(whole.mean(), rel=0.05)
+    assert found[:8, :12].mean() > 3 * found[-4:, -6:].mean()
+    assert not lpips_map(metric.network, metric.prepare(original), metric.prepare(original)).any()
+
+
+def test_colours_of_a_map_run_from_black_to_light() -> None:
+    import io
+
+    png = Pillow.open(io.BytesIO(map_png(np.array([[0, MAP_TOP / 2, MAP_TOP, 9]], np.float32)))).convert("RGB")
+    dark, middle, top, above = (png.getpixel((x, 0)) for x in range(4))
+    assert dark == (0, 0, 3)  # the first of inferno
+    assert sum(dark) < sum(middle) < sum(top)  # type: ignore[arg-type]
+    assert top == above
+
+
+def test_authors_and_licences_come_from_beside_the_originals(work: Path) -> None:
+    pictures = write_photographs(work / "credited", ["mine.png", "other.png"])
+    (pictures / "PROVENANCE.csv").write_text('file,author,licence\nmine.png,"A. <b>Author</b>",CC-BY-4.0\n')
+    run = make_run(work / "credited-run", pictures, "--codec", "tiny", "--quality", "3")
+    assert call("report", str(run), "-o", str(work / "credited-page"), "--no-maps") == 0
+    text = (work / "credited-page/index.html").read_text()
+    assert "A. &lt;b&gt;Author&lt;/b&gt;, CC-BY-4.0" in text
+    assert "Of 1 of the pictures no author" in text
+    data = json.loads((work / "credited-page/data.js").read_text().removeprefix("window.REPORT = ").rstrip(";\n"))
+    assert [picture["credit"] for picture in data["pictures"]] == ["A. <b>Author</b>, CC-BY-4.0", ""]
+
+
+def test_reconstructions_are_the_runs_own_and_downloads_too(page_folder: Path, run_folder: Path) -> None:
+    shown = sorted((page_folder / "pictures/run-1").rglob("*.png"))
+    kept = sorted((run_folder / "reconstructions").rglob("*.png"))
+    assert [file.read_bytes() for file in shown] == [file.read_bytes() for file in kept]
+    for name in ("summary.csv", "trials.jsonl", "run.json"):
+        assert (page_folder / "runs/1" / name).read_bytes() == (run_folder / name).read_bytes()
+
+
+def test_a_page_replaces_a_page_and_nothing_else(
+    work: Path, run_folder: Path, page_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (page_folder / "left-over").touch()
+    assert call("report", str(run_folder), "-o", str(page_folder)) == 0
+    assert not (page_folder / "left-over").exists()
+    (work / "full").mkdir()
+    (work / "full" / "mine").touch()
+    for folder in (work / "full", run_folder, work):
+        assert call("report", str(run_folder), "-o", str(folder)) == 2
+    assert (work / "full" / "mine").exists()
+    assert call("report", str(run_folder), "-o", str(work / "full" / "mine")) == 2
+    assert "is a file" in capsys.readouterr().err
+
+
+def test_originals_that_are_gone_are_said(
+    work: Path, run_folder: Path, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = tmp_path / "moved"
+    photographs.rename(moved)
+    try:
+        assert call("report", str(run_folder), "-o", str(work / "gone-page"), "--no-maps") == 0
+        assert "3 of 3 originals are not shown" in capsys.readouterr().err
+        assert (
+            call("report", str(run_folder), "-o", str(work / "found-page"), "--no-maps", "--dataset", str(moved)) == 0
+        )
+        assert "not shown" not in capsys.readouterr().err
+        assert (work / "found-page/pictures/original/a.png").is_file()
+        # Another picture under the same name is not shown as the original.
+        write_photographs(photographs, ["a.png", "c.png", "b.png"])
+        assert call("report", str(run_folder), "-o", str(work / "gone-page"), "--no-maps") == 0
+        assert "is another file than the one that was coded" in capsys.readouterr().err
+    finally:
+        for file in photographs.iterdir():
+            file.unlink()
+        photographs.rmdir()
+        moved.rename(photographs)
+
+
+def test_runs_of_other_pictures_are_refused(work: Path, run_folder: Path) -> None:
+    other = make_run(work / "other", write_photographs(work / "other-pictures", ["x.png"]), "--codec", "tiny")
+    assert call("report", str(run_folder), str(other), "-o", str(work / "never")) == 4
+    assert call("report", str(work / "nowhere"), "-o", str(work / "never")) == 3
+    assert call("report", str(run_folder), "-o", str(work / "never"), "--pictures", "-1") == 2
+    assert not (work / "never").exists()

@@ -1,0 +1,61 @@
+"""Runs of fake codecs whose pictures a page can show, and what tests do with a page."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+from playwright.sync_api import Locator, Page, expect
+
+from benchmark.cli.main import main
+
+HOSTILE = """a"b'<img src=x onerror="window.injected=1">&amp;"""
+
+
+def call(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+def write_photographs(folder: Path, names: list[str], corner: int = 200) -> Path:
+    """Smooth pictures of 96x64, each another, so that metrics have something to tell apart."""
+    folder.mkdir(parents=True, exist_ok=True)
+    y, x = np.mgrid[0:64, 0:96]
+    for number, name in enumerate(names):
+        waves = [127 + 100 * np.sin(x / (9 + 3 * number + channel) + y / (7 + number)) for channel in range(3)]
+        samples = np.stack(waves, axis=-1).astype(np.uint8)
+        samples[0, 0, 0] = corner
+        Pillow.fromarray(samples).save(folder / name)
+    return folder
+
+
+def make_run(folder: Path, pictures: Path, *arguments: str, keep: bool = True) -> Path:
+    """A run of fakes, in PSNR, its exit code not looked at: trials may fail."""
+    words = ["run", "--only", "--workers", "1", "--dataset", str(pictures), "--metric", "psnr", "--output", str(folder)]
+    call(*words, *(["--keep-reconstructions"] if keep else []), *arguments)
+    return folder
+
+
+def open_page(page: Page, folder: Path, state: str = "") -> Page:
+    """Opens the page in `folder` from disk and waits until its curves are drawn."""
+    page.goto("about:blank")  # another state alone would not load it anew
+    page.goto(f"file://{folder}/index.html{state}")
+    plots = page.locator(".plot").count()
+    expect(page.locator(".plot[data-ready]")).to_have_count(plots)
+    return page
+
+
+def address(page: Page, part: str) -> Page:
+    """Waits until the address holds `part`: it follows what is looked at by a moment."""
+    for _ in range(600):
+        if part in page.url:
+            return page
+        page.wait_for_timeout(30)
+    raise AssertionError(f"{part} is not in {page.url}")
+
+
+def layer(page: Page, side: str = "") -> Locator:
+    """The picture that is seen in the viewer while it flips."""
+    return page.locator(f".stage.flip .layer.shown{f'[data-side={side}]' if side else ''}")
