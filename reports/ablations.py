@@ -29,8 +29,10 @@ def draw_study(name: str, question: str, table: pd.DataFrame, metrics: Sequence[
         one_protocol(rows, metric)
         _draw(axes, rows)
         arrow = "↑" if bool(rows["higher_is_better"].iloc[0]) else "↓"
-        axes.set(xlabel=name, ylabel=f"{METRIC_NAMES.get(metric.partition('@')[0], metric)} {arrow}")
-        if name == "steps" or name == "shift":
+        axes.set(
+            xlabel=name.removeprefix("trained-"), ylabel=f"{METRIC_NAMES.get(metric.partition('@')[0], metric)} {arrow}"
+        )
+        if name in ("steps", "shift", "trained-kappa", "trained-shift"):
             axes.set_xscale("log", base=2)
             axes.xaxis.set_major_formatter("{x:g}")
     if dial:

@@ -1,5 +1,6 @@
 """The curves of trainings: loss over steps, what was checked on held-out pictures, and one training beside others."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -46,13 +47,22 @@ def draw_training(folder: Path, output: Path) -> Path:
         for column in checks.columns:
             if column.startswith("lpips_"):
                 steps = int(column.removeprefix("lpips_"))
-                label = "x̂" if steps == 0 else f"{steps} Euler step{'s' if steps > 1 else ''}"
+                label = "x̂" if steps == 0 else f"{steps} sampling step{'s' if steps > 1 else ''}"
+                if steps and _decoder(folder) == "hific-small":
+                    label = "the generator, in one pass"
                 right.plot(checks["step"], checks[column], marker=".", label=label)
         right.set(xlabel="step", ylabel="LPIPS ↓, held-out pictures")
     if not checks.empty:
         right.legend(frameon=False, fontsize=6)
     figure.savefig(output, dpi=200)
     return output
+
+
+def _decoder(folder: Path) -> str | None:
+    """The kind of decoder that was trained, if the folder's recipe says it."""
+    recipe = folder / "recipe.json"
+    kind: str | None = json.loads(recipe.read_text()).get("decoder") if recipe.is_file() else None
+    return kind
 
 
 def draw_trainings(folders: list[Path], output: Path) -> Path:

@@ -15,6 +15,10 @@ def ablate(
     studies: Annotated[
         list[str] | None, typer.Argument(help="steps, noise, shift, realism; default: all.", metavar="[STUDY...]")
     ] = None,
+    weights: Annotated[
+        list[Path] | None,
+        typer.Option(help="Weights of a decoder trained with another kappa or shift; may be repeated.", metavar="FILE"),
+    ] = None,
     dataset: Annotated[str, typer.Option(help="Data set or folder of pictures.", metavar="NAME|FOLDER")] = "kodak",
     quality: Annotated[float, typer.Option(help="Quality of the first stage; 2.5 is about 0.2 bpp.")] = QUALITY,
     full: Annotated[bool, typer.Option("--full", help="All pictures, all values, three seeds.")] = False,
@@ -44,7 +48,7 @@ def ablate(
     from benchmark.running.summary import write_summary
     from reports.ablations import draw_study
 
-    chosen = choose_studies(studies or ())
+    chosen = choose_studies(studies or (), weights or ())
     metrics = metric or ["psnr", "lpips", "fd-effnet", "kd-effnet"]
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     request = Request(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmark.errors import UsageError
 from benchmark.hfd.deterministic import on_one_thread
-from benchmark.hfd.entropy import EntropyModel, ExactEntropyModel
+from benchmark.hfd.entropy import Coded, EntropyModel, ExactEntropyModel
 from benchmark.hfd.exact import LATENT_ONE
 from benchmark.hfd.memory import require_memory
 from benchmark.hfd.transforms import STRIDE, AnalysisTransform, SynthesisTransform, dct_kernels, in_tiles, pad_to_stride
@@ -146,19 +146,25 @@ class FirstStage:
 
         Raises BenchmarkError if x takes more memory than there is.
         """
+        return self.encode_with_bits(x, steps)[0]
+
+    @torch.inference_mode()
+    @on_one_thread()
+    def encode_with_bits(self, x: Tensor, steps: int) -> tuple[bytes, float]:
+        """`encode`, and the bits that the entropy model says the payload costs: −log2 of its symbols' probabilities."""
         require_memory(*x.shape[-2:])
-        return self._encode(x, steps)[0]
+        coded = self._encode(x, steps)
+        return coded.stream, coded.bits
 
     @torch.inference_mode()
     @on_one_thread()
     def reconstruct(self, x: Tensor, steps: int) -> Tensor:
         """x̂ of x (1, 3, H, W) in [-0.5, 0.5], as a decoder has it after `encode`."""
         height, width = x.shape[-2:]
-        y_hat = self._encode(x, steps)[1]
+        y_hat = self._encode(x, steps).y_hat
         return self.synthesise(self._to_picture_units(y_hat, steps), height, width, steps)
 
-    def _encode(self, x: Tensor, steps: int) -> tuple[bytes, Tensor]:
-        """Payload and ŷ, int32 in units of 1/LATENT_ONE step."""
+    def _encode(self, x: Tensor, steps: int) -> Coded:
         y, z = self.analyse(x, steps)
         return self.coder.encode(y, z, self.scales(steps), self.error_weight(steps))
 

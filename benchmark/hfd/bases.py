@@ -7,7 +7,7 @@ their files stay ordinary files, which any viewer opens, and carry HFD's few byt
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -89,6 +89,7 @@ class AutoencoderBase:
     first_stage: AnyFirstStage
     identity: str
     name: str = "autoencoder"
+    _bits: dict[tuple[str, int], float] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def levels(self) -> int:
@@ -117,8 +118,20 @@ class AutoencoderBase:
         if max(height, width) > MAX_SIDE or height * width > MAX_PIXELS:
             payload = b""  # `pack` refuses the size with its reason
         else:
-            payload = self.first_stage.encode(picture_to_tensor(image), stamp.quality_steps)
+            payload, bits = self.first_stage.encode_with_bits(picture_to_tensor(image), stamp.quality_steps)
+            self._bits.clear()
+            self._bits[_key(image, stamp.quality_steps)] = bits
         return pack(Container(stamp.decoder, height, width, stamp.quality_steps, stamp.seed, stamp.weights, payload))
+
+    def estimate_bits(self, image: Image, steps: int) -> float:
+        """What the entropy model says the payload costs, in bits: −log2 of its symbols' probabilities.
+
+        The number of the picture that was coded last is remembered: a run asks for it after it has the bytes.
+        """
+        key = _key(image, steps)
+        if key not in self._bits:
+            return self.first_stage.encode_with_bits(picture_to_tensor(image), steps)[1]
+        return self._bits[key]
 
     def stamp(self, data: bytes) -> Stamp:
         """The container's. A JPEG or AVIF file with HFD's bytes is named as what it is."""
@@ -133,6 +146,10 @@ class AutoencoderBase:
         height, width, steps = container.height, container.width, container.quality_steps
         y_hat = self.first_stage.decode_latents(container.payload, height, width, steps)
         return self.first_stage.synthesise(y_hat, height, width, steps)
+
+
+def _key(image: Image, steps: int) -> tuple[str, int]:
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest(), steps
 
 
 @dataclass(frozen=True)

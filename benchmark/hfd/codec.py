@@ -6,6 +6,7 @@ On another base, `hfd:base=jpeg`, it sends that codec's file with a few bytes in
 
 import hashlib
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,16 @@ from benchmark.codecs import Image, reject_unknown
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd.autoencoder import QUALITY_STEPS, quality_steps
 from benchmark.hfd.bases import AutoencoderBase, Base, check_trained_on, open_classical
-from benchmark.hfd.container import MAX_SEED
+from benchmark.hfd.container import MAX_SEED, TYPICAL_BYTES, spec_of
 from benchmark.hfd.embedding import Stamp
 from benchmark.hfd.first_stage import AnyFirstStage, load_first_stage
 from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, Sampler, ScoreDecoder
 from benchmark.hfd.score import load_score_network, tensor_to_picture
-from benchmark.hfd.weights import ARCHITECTURES, SHIPPED
+from benchmark.hfd.weights import ARCHITECTURES, SHIPPED, kind_of
 
 FIRST_STAGE_FILE = "first-stage-small.safetensors"
-DECODER_FILES = {"flow": "flow-small.safetensors", "diffusion": "diffusion-small.safetensors"}
+DECODER_FILES = {"diffusion": "diffusion-small.safetensors", "flow": "flow-small.safetensors"}
+"""The first is the default."""
 
 
 def open_device(name: str) -> torch.device:
@@ -40,6 +42,7 @@ class MseCodec:
     """The first stage alone: x̂, the posterior mean as the autoencoder knows it."""
 
     stochastic = False
+    header_bytes = TYPICAL_BYTES
 
     def __init__(self, first_stage: AnyFirstStage, identity: str) -> None:
         self.first_stage = first_stage
@@ -52,6 +55,10 @@ class MseCodec:
         """Container and payload. Raises UsageError on a quality out of range, BenchmarkError on too large a picture."""
         steps = quality_steps(quality, self.base.levels)
         return self.base.encode(image, Stamp("mse", steps, 0, self.weights))
+
+    def estimate_bits(self, image: Image, quality: float) -> float:
+        """What the entropy model says the payload costs; the container is not in it. Raises as `encode` does."""
+        return _estimate_bits(self.base, image, quality)
 
     def decode(self, data: bytes, seed: int | None = None) -> Image:
         """x̂ as uint8. Raises CorruptStream on a damaged or foreign stream, or one made with other weights."""
@@ -78,6 +85,9 @@ class HfdCodec:
         self.qualities = tuple(float(q) for q in range(1, base.levels + 1))
         self.scale = (1.0, self.qualities[-1], 1 / QUALITY_STEPS)
         self.seed = 0
+        if isinstance(base, AutoencoderBase):  # JPEG and AVIF tell no such thing
+            self.header_bytes = TYPICAL_BYTES
+            self.estimate_bits = partial(_estimate_bits, base)
 
     def encode(self, image: Image, quality: float) -> bytes:
         """The base's stream, with what the decoder must know in it.
@@ -115,10 +125,15 @@ class HfdCodec:
         }
 
 
+def _estimate_bits(base: AutoencoderBase, image: Image, quality: float) -> float:
+    return base.estimate_bits(image, quality_steps(quality, base.levels))
+
+
 def _check(stamp: Stamp, decoder: str, weights: bytes, base: Base) -> None:
     if stamp.decoder != decoder:
-        prefix = "hfd:" if base.name == "autoencoder" else f"hfd:base={base.name},"
-        wanted = "mse" if stamp.decoder == "mse" else f"{prefix}decoder={stamp.decoder}"
+        wanted = spec_of(stamp.decoder)
+        if base.name != "autoencoder":
+            wanted = f"hfd:base={base.name},decoder={stamp.decoder}"
         raise CorruptStream(f"the stream is for `{wanted}`; decode it with --codec {wanted}")
     if stamp.weights != weights:
         named = "`first_stage` and `weights`" if base.name == "autoencoder" else "`base` and `weights`"
@@ -154,6 +169,17 @@ def _open_base(settings: dict[str, str], device: torch.device) -> Base:
     return base
 
 
+def _decoder_kind(settings: dict[str, str]) -> str:
+    """The decoder that is named; without a name that of the named weights, without either the default."""
+    if "decoder" not in settings and "weights" in settings:
+        kind = kind_of(Path(settings["weights"]))
+        if kind not in DECODER_FILES:
+            held = kind or "unnamed"
+            raise BenchmarkError(f"{settings['weights']} holds {held!r} weights, not a score-based decoder's")
+        return kind
+    return _choose("hfd", settings, "decoder", tuple(DECODER_FILES))
+
+
 def _decoder_file(settings: dict[str, str], kind: str, base: Base) -> Path:
     """The decoder's weights: those named, or those shipped for this base."""
     if "weights" in settings:
@@ -168,10 +194,9 @@ def _decoder_file(settings: dict[str, str], kind: str, base: Base) -> Path:
     path = SHIPPED / f"{kind}-{base.name}-small.safetensors"
     if not path.is_file():
         spec = settings["base"]
-        option = f" --decoder {kind}" if kind != "flow" else ""
         raise BenchmarkError(
             f"hfd:base={base.name} has no shipped {kind} decoder: train one with `python -m benchmark train score "
-            f"FOLDER --base {spec}{option}`, then name it with the setting weights=FILE"
+            f"FOLDER --base {spec} --decoder {kind}`, then name it with the setting weights=FILE"
         )
     return path
 
@@ -181,11 +206,11 @@ HFD_SETTINGS = {
     "base": "autoencoder, jpeg, avif",
     **MSE_SETTINGS,
     "weights": "a weights file of the decoder",
-    "decoder": "flow, diffusion",
+    "decoder": "diffusion, flow",
     "steps": "1 to 1000",
-    "sampler": "flow: euler, heun; diffusion: ancestral, ddim",
+    "sampler": "flow: euler, heun; diffusion: ancestral, ddim, or noise, a control: x̂ plus noise",
     "noise": "flow: deviation of the start's noise over that of the error, 0 to 2; "
-    "diffusion: where the ancestral deviation lies between its bounds, 0 to 1",
+    "diffusion: where the ancestral deviation lies between its bounds, 0 to 1, or the control's deviation",
     "shift": "diffusion: of the schedule, 0.01 to 10; below 1 is less noise",
     "realism": "0 (the mean) to 1 (a full sample)",
     "seed": f"0 to {MAX_SEED}",
@@ -200,9 +225,9 @@ def mse(device: str, **settings: str) -> MseCodec:
 
 
 def hfd(device: str, **settings: str) -> HfdCodec:
-    """`hfd`: settings as in HFD_SETTINGS; the default is the rectified flow with few steps."""
+    """`hfd`: settings as in HFD_SETTINGS; the default is the diffusion with few steps."""
     reject_unknown("hfd", settings, HFD_SETTINGS)
-    kind = _choose("hfd", settings, "decoder", tuple(DECODER_FILES))
+    kind = _decoder_kind(settings)
     where = open_device(device)
     base = _open_base(settings, where)
     path = _decoder_file(settings, kind, base)
@@ -223,17 +248,17 @@ def _flow_sampler(settings: dict[str, str], configuration: dict[str, Any]) -> Sa
         steps=int(_number("hfd", settings, "steps", int(configuration["steps"]), 1, 1000, whole=True)),
         sampler=_choose("hfd", settings, "sampler", ("euler", "heun")),
         noise=_number("hfd", settings, "noise", float(configuration["kappa"]), 0, 2),
-        realism=_number("hfd", settings, "realism", 1, 0, 1),
+        realism=_number("hfd", settings, "realism", float(configuration.get("realism", 1)), 0, 1),
     )
 
 
 def _diffusion_sampler(settings: dict[str, str], configuration: dict[str, Any]) -> Sampler:
     return DiffusionSettings(
         steps=int(_number("hfd", settings, "steps", int(configuration["steps"]), 1, 1000, whole=True)),
-        sampler=_choose("hfd", settings, "sampler", ("ancestral", "ddim")),
+        sampler=_choose("hfd", settings, "sampler", ("ancestral", "ddim", "noise")),
         noise=_number("hfd", settings, "noise", float(configuration["noise"]), 0, 1),
         shift=_number("hfd", settings, "shift", float(configuration["shift"]), 0.01, 10),
-        realism=_number("hfd", settings, "realism", 1, 0, 1),
+        realism=_number("hfd", settings, "realism", float(configuration.get("realism", 1)), 0, 1),
     )
 
 

@@ -60,23 +60,16 @@ def loss(
     return snr_weight * (weight * (predict(z, told) - v).square()).mean((1, 2, 3))
 
 
-def time_steps(steps: int, realism: float = 1.0) -> list[float]:
-    """1 = t_0 > … > t_steps, evenly spaced.
-
-    The samplers return the estimate of r that they have after the last of them: with realism 1 the path is walked to
-    its end; below 1 it is left at t = 1 − realism, and E[r | z_t] is more blurred the earlier; with realism 0 it is
-    E[r | x̂], from one evaluation.
-    """
-    if realism == 0:
-        return [1.0]
-    return [1 - realism * k / steps for k in range(steps)] + [1 - realism]
+def time_steps(steps: int) -> list[float]:
+    """1 = t_0 > … > t_steps = 0, evenly spaced."""
+    return [1 - k / steps for k in range(steps)] + [0.0]
 
 
 def predict_r(predict: Prediction, z: Tensor, t: float, shift: float) -> tuple[Tensor, Tensor]:
     """E[r | z_t] and E[ε | z_t], both (N, 3, H, W)."""
     alpha, sigma = alpha_sigma(t, shift)
     v = predict(z, torch.full((len(z),), angle(t, shift), device=z.device))
-    return alpha * z - sigma * v, sigma * z + alpha * v
+    return (alpha * z).sub_(v, alpha=sigma), (sigma * z).add_(v, alpha=alpha)
 
 
 def ancestral_step(
@@ -91,22 +84,22 @@ def ancestral_step(
     (alpha_t, sigma_t), (alpha_s, sigma_s) = alpha_sigma(t, shift), alpha_sigma(s, shift)
     alpha_ts = alpha_t / alpha_s
     variance_ts = sigma_t**2 - alpha_ts**2 * sigma_s**2  # of z_t given z_s
-    mean = (alpha_ts * sigma_s**2 * z + alpha_s * variance_ts * r_hat) / sigma_t**2
+    mean = (alpha_ts * sigma_s**2 / sigma_t**2 * z).add_(r_hat, alpha=alpha_s * variance_ts / sigma_t**2)
     lower, upper = math.sqrt(variance_ts) * sigma_s / sigma_t, math.sqrt(variance_ts)
-    return mean + upper**interpolation * lower ** (1 - interpolation) * noise
+    return mean.add_(noise, alpha=upper**interpolation * lower ** (1 - interpolation))
 
 
 def sample_ancestral(
     predict: Prediction, noise: Noise, times: Sequence[float], shift: float, interpolation: float = 0.0
 ) -> Tensor:
-    """r from noise(0) along `times`: one evaluation a step, fresh noise between two of them."""
+    """r from noise(0) along `times`: one evaluation a step, fresh noise between two of them. One step is E[r | x̂]."""
     z = noise(0)
     for k, (t, s) in enumerate(pairwise(times), 1):
-        r_hat, _ = predict_r(predict, z, t, shift)
+        r_hat = predict_r(predict, z, t, shift)[0]
         if s == 0:
             return r_hat
         z = ancestral_step(z, r_hat, t, s, shift, interpolation, noise(k))
-    return predict_r(predict, z, times[-1], shift)[0]
+    return z
 
 
 def sample_ddim(predict: Prediction, noise: Noise, times: Sequence[float], shift: float) -> Tensor:
@@ -114,8 +107,6 @@ def sample_ddim(predict: Prediction, noise: Noise, times: Sequence[float], shift
     z = noise(0)
     for t, s in pairwise(times):
         r_hat, epsilon = predict_r(predict, z, t, shift)
-        if s == 0:
-            return r_hat
         alpha_s, sigma_s = alpha_sigma(s, shift)
-        z = alpha_s * r_hat + sigma_s * epsilon
-    return predict_r(predict, z, times[-1], shift)[0]
+        z = (alpha_s * r_hat).add_(epsilon, alpha=sigma_s)
+    return z

@@ -20,6 +20,7 @@ from benchmark.errors import BenchmarkError, CorruptStream
 from benchmark.hfd.autoencoder import QUALITY_STEPS
 from benchmark.hfd.deterministic import on_one_thread
 from benchmark.hfd.elic import LATENT_STRIDE, STRIDE, CodePart, Elic
+from benchmark.hfd.entropy import CdfTables, code_length
 from benchmark.hfd.transforms import pad_to_stride
 
 PROCESSORS = ("another device", "a GPU", "a CPU", "a CPU with AVX2", "a CPU with AVX512")
@@ -93,22 +94,24 @@ class _Tables:
     """The integer distributions of a CompressAI entropy model, as its rANS coder wants them."""
 
     def __init__(self, model: EntropyModel) -> None:
-        self.lengths: list[int] = model._cdf_length.tolist()
-        self.offsets: list[int] = model._offset.tolist()
+        lengths: list[int] = model._cdf_length.tolist()
         rows = model._quantized_cdf.cpu()
-        self.cdfs: list[list[int]] = [row[:n].tolist() for row, n in zip(rows, self.lengths, strict=True)]
+        cdfs: list[list[int]] = [row[:n].tolist() for row, n in zip(rows, lengths, strict=True)]
+        self.tables = CdfTables(cdfs, lengths, model._offset.tolist())
 
-    def put(self, coder: BufferedRansEncoder, symbols: Tensor, rows: Tensor) -> None:
-        """Hands `symbols` to the coder; rows: of the table, the same shape."""
+    def put(self, coder: BufferedRansEncoder, symbols: Tensor, rows: Tensor) -> float:
+        """Hands `symbols` to the coder and returns the bits that they cost; rows: of the table, the same shape."""
         if not float(symbols.abs().max()) < LARGEST_SYMBOL:
             raise BenchmarkError("latents beyond what the entropy coder can write: the first stage is not trained well")
         values, places = symbols.to(torch.int32).flatten().tolist(), rows.to(torch.int32).flatten().tolist()
-        coder.encode_with_indexes(values, places, self.cdfs, self.lengths, self.offsets)
+        tables = self.tables
+        coder.encode_with_indexes(values, places, tables.cdfs, tables.lengths, tables.offsets)
+        return code_length(symbols.cpu(), rows.cpu(), tables)
 
     def get(self, coder: RansDecoder, rows: Tensor) -> Tensor:
         """The next symbols, float32 in the shape of `rows`. Raises CorruptStream on one that no encoder writes."""
         places = rows.to(torch.int32).flatten().tolist()
-        values = coder.decode_stream(places, self.cdfs, self.lengths, self.offsets)
+        values = coder.decode_stream(places, self.tables.cdfs, self.tables.lengths, self.tables.offsets)
         symbols = torch.tensor(values, dtype=torch.float32).reshape(rows.shape)
         if not float(symbols.abs().max()) < LARGEST_SYMBOL:
             raise CorruptStream("the stream holds latents that no picture has")
@@ -150,7 +153,14 @@ class PaperFirstStage:
     @_repeatable()
     def encode(self, x: Tensor, steps: int) -> bytes:
         """The payload of picture x (1, 3, H, W) in [-0.5, 0.5] at a quality in steps of 1/32 level."""
-        return self._encode(x, steps)[0]
+        return self.encode_with_bits(x, steps)[0]
+
+    @torch.no_grad()
+    @_repeatable()
+    def encode_with_bits(self, x: Tensor, steps: int) -> tuple[bytes, float]:
+        """`encode`, and the bits that the entropy model says the payload costs: −log2 of its symbols' probabilities."""
+        payload, _, bits = self._encode(x, steps)
+        return payload, bits
 
     @torch.no_grad()
     @_repeatable()
@@ -159,21 +169,21 @@ class PaperFirstStage:
         height, width = x.shape[-2:]
         return self.synthesise(self._encode(x, steps)[1] / self._gain(steps), height, width, steps)
 
-    def _encode(self, x: Tensor, steps: int) -> tuple[bytes, Tensor]:
-        """Payload and ŷ in quantisation steps."""
+    def _encode(self, x: Tensor, steps: int) -> tuple[bytes, Tensor, float]:
+        """Payload, ŷ in quantisation steps, and the bits that its symbols cost."""
         model = self.model
         y = model.analysis(pad_to_stride(x.to(self.device), STRIDE)) * self._gain(steps)
         coder = BufferedRansEncoder()
         z = torch.round(model.network.latent_codec.hyper.h_a(y) - model.medians())
-        self.factorised.put(coder, z, _channels(z.shape))
+        bits = [self.factorised.put(coder, z, _channels(z.shape))]
 
         def code(channels: slice, places: Tensor, scale: Tensor, mean: Tensor) -> Tensor:
             symbols = torch.round(y[:, channels].flatten(2)[..., places] - mean)
-            self.gaussian.put(coder, symbols, model.gaussian.build_indexes(scale))
+            bits.append(self.gaussian.put(coder, symbols, model.gaussian.build_indexes(scale)))
             return symbols + mean
 
         y_hat = self._walk(z, code)
-        return machine_kind(self.device).as_bytes() + coder.flush(), y_hat
+        return machine_kind(self.device).as_bytes() + coder.flush(), y_hat, sum(bits)
 
     @torch.no_grad()
     @_repeatable()

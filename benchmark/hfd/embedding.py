@@ -25,6 +25,7 @@ from benchmark.hfd.container import DECODERS, MAGIC, MAX_SEED
 from benchmark.hfd.container import codec_of as codec_of_container
 
 VERSION = 1
+SCORE_DECODERS = ("flow", "diffusion")
 SHORTEST, LONGEST = 13, 15
 APP9 = 0xE9
 """Exif and XMP (1), ICC (2), Adobe (13, 14) and others have their habitual numbers; this one has no user of weight."""
@@ -103,7 +104,7 @@ def extract(data: bytes, base: str) -> tuple[Stamp, bytes]:
             f"the {FORMATS[base]} file was cut short or changed after it was encoded: HFD's CRC-32 does not fit"
         )
     decoder, seed = content[3] & 15, int.from_bytes(fields[9:], "big")
-    if not 1 <= decoder < len(DECODERS):
+    if not 1 <= decoder < len(DECODERS) or DECODERS[decoder] not in SCORE_DECODERS:
         raise CorruptStream(f"the {FORMATS[base]} file asks for decoder {decoder}, which this program does not know")
     if seed > MAX_SEED or fields[9:10] == b"\0":
         raise CorruptStream(f"the {FORMATS[base]} file has a decoder seed that no encoder writes")

@@ -9,9 +9,11 @@ is computed by `exact`; the symbols go through CompressAI's rANS coder.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from compressai._CXX import pmf_to_quantized_cdf
@@ -60,6 +62,25 @@ class CdfTables:
     cdfs: list[list[int]]
     lengths: list[int]
     offsets: list[int]
+
+    @cached_property
+    def costs(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """−log2 of the probability of each entry, rows one after the other; and where each row begins, and the end."""
+        rows = [np.diff(np.asarray(cdf[:n], np.float64)) for cdf, n in zip(self.cdfs, self.lengths, strict=True)]
+        return CDF_BITS - np.log2(np.concatenate(rows)), np.cumsum([0, *map(len, rows)])
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A picture's latents as bytes.
+
+    y_hat: as the decoder will have them, (1, M, h, w), int32 in units of 1/LATENT_ONE step. bits: what the symbols cost
+    by the entropy model, without a look at the stream; see `code_length`.
+    """
+
+    stream: bytes
+    y_hat: Tensor
+    bits: float
 
 
 def log2_scales() -> Tensor:
@@ -317,11 +338,10 @@ class ExactEntropyModel:
                 context[:, wide + first : wide + end] = exact_pseudo_log2(values, dtype)
         return y_hat
 
-    def encode(self, y: Tensor, z: Tensor, log2_scale: Tensor, error_weight: Tensor) -> tuple[bytes, Tensor]:
+    def encode(self, y: Tensor, z: Tensor, log2_scale: Tensor, error_weight: Tensor) -> Coded:
         """y (1, M, h, w) in quantisation steps, float; z (1, C, h', w') integers; `scale_of_level`.
 
-        error_weight (1, M, 1, 1): what a squared error of one step costs, in bits; see `choose_symbols`. Returns the
-        stream and ŷ as the decoder will have it: int32 in units of 1/LATENT_ONE step.
+        error_weight (1, M, 1, 1): what a squared error of one step costs, in bits; see `choose_symbols`.
         """
         coder = BufferedRansEncoder()
         z = z.clamp(-_SYMBOL_LIMIT, _SYMBOL_LIMIT)
@@ -341,8 +361,10 @@ class ExactEntropyModel:
 
         y_hat = self.walk(z, y.shape[-2], y.shape[-1], log2_scale, code)
         # one call for all parts: each call has CompressAI convert the tables from Python lists
-        _put(coder, torch.cat(symbols_in_order), torch.cat(rows_in_order), self.gaussian)
-        return coder.flush(), y_hat
+        symbols, rows = torch.cat(symbols_in_order), torch.cat(rows_in_order)
+        _put(coder, symbols, rows, self.gaussian)
+        bits = code_length(z, channel, self.factorised) + code_length(symbols, rows, self.gaussian)
+        return Coded(coder.flush(), y_hat, bits)
 
     def decode(self, stream: bytes, height: int, width: int, log2_scale: Tensor) -> Tensor:
         """ŷ of a picture with height×width latents, (1, M, h, w): int32 in units of 1/LATENT_ONE step.
@@ -419,6 +441,42 @@ def choose_symbols(error: Tensor, row: Tensor, error_weight: Tensor, saved: Tens
     lower = (size <= _LARGEST_CHOICE) & (RATE_WEIGHT * gain > loss)
     symbols.view(-1)[place] = torch.where(lower, chosen - torch.sign(chosen), chosen)
     return symbols.to(torch.int32)
+
+
+def code_length(symbols: Tensor, rows: Tensor, tables: CdfTables) -> float:
+    """The bits that `symbols` cost: the sum of −log2 of the probability that row `rows` of `tables` gives to each.
+
+    symbols and rows: whole numbers of one shape. A symbol beyond its row is an escape: the cost of the row's last
+    entry, and four bits for each half-byte of the symbol's distance from the row and for their number, as CompressAI's
+    coder writes them.
+    """
+    row, symbol = rows.reshape(-1).numpy().astype(np.int32), symbols.reshape(-1).numpy().astype(np.int32)
+    near = np.abs(symbol) <= _LARGEST_CHOICE
+    if not near.all():
+        return _length(row[near], symbol[near], tables) + _length_each(row[~near], symbol[~near], 1, tables)
+    return _length(row, symbol, tables)
+
+
+def _length(row: npt.NDArray[np.int32], symbol: npt.NDArray[np.int32], tables: CdfTables) -> float:
+    """`code_length` of symbols up to _LARGEST_CHOICE: there are few, so each is looked up once and counted."""
+    width = 2 * _LARGEST_CHOICE + 1
+    counts = np.bincount(row * width + (symbol + _LARGEST_CHOICE))
+    there = np.flatnonzero(counts)
+    return _length_each(there // width, there % width - _LARGEST_CHOICE, counts[there], tables)
+
+
+def _length_each(
+    row: npt.NDArray[Any], symbol: npt.NDArray[Any], times: npt.NDArray[Any] | int, tables: CdfTables
+) -> float:
+    """`code_length` of symbols that occur so many `times`."""
+    costs, begin = tables.costs
+    first, escape = begin[row], begin[row + 1] - 1
+    place = symbol + (begin[:-1] - tables.offsets)[row]
+    beyond = (place < first) | (place >= escape)
+    distance = np.where(place < first, 2 * (first - place) - 1, 2 * (place - escape)) * beyond
+    half_bytes = np.array([-(-int(value).bit_length() // 4) for value in distance], dtype=np.int64)
+    bits = costs[np.where(beyond, escape, place)] + 4 * (half_bytes + half_bytes // 15 + 1) * beyond
+    return float((bits * times).sum())
 
 
 def _put(coder: BufferedRansEncoder, symbols: Tensor, rows: Tensor, tables: CdfTables) -> None:

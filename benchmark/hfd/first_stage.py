@@ -25,6 +25,10 @@ class AnyFirstStage(Protocol):
         """The payload of picture x (1, 3, H, W) in [-0.5, 0.5] at a quality in steps of 1/32 level."""
         ...
 
+    def encode_with_bits(self, x: Tensor, steps: int) -> tuple[bytes, float]:
+        """`encode`, and the bits that the entropy model says the payload costs."""
+        ...
+
     def reconstruct(self, x: Tensor, steps: int) -> Tensor:
         """x̂ of x (1, 3, H, W) in [-0.5, 0.5], as a decoder has it after `encode`."""
         ...

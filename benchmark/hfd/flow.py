@@ -7,7 +7,7 @@ r = (x − x̂)/σ_r, where σ_r is the deviation of the first stage's error at 
     z_0 = κ·n,   z_t = (1 − t)·z_0 + t·r,   target v = r − z_0,   dz/dt = v_θ(z_t, x̂, t, quality).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -45,34 +45,25 @@ def loss(velocity: Velocity, r: Tensor, noise: Tensor, kappa: float, t: Tensor, 
     return (weight * (velocity(interpolate(z_0, r, t), t) - (r - z_0)).square()).mean((1, 2, 3))
 
 
-def time_steps(steps: int, realism: float = 1.0) -> Tensor:
-    """0 = t_0 < … < t_steps = realism, evenly spaced, float64.
-
-    Where the path is left before its end, at realism < 1, the samplers go the rest in one straight step, which is the
-    end-point estimate E[r | z_t]: with realism 0 it is E[r | x̂], from one evaluation.
-    """
-    return torch.linspace(0, realism, steps + 1, dtype=torch.float64) if realism > 0 else torch.zeros(1).double()
+def time_steps(steps: int) -> list[float]:
+    """0 = t_0 < … < t_steps = 1, evenly spaced."""
+    return [k / steps for k in range(steps + 1)]
 
 
-def end_point(velocity: Velocity, z: Tensor, t: float) -> Tensor:
-    """The estimate of r at z_t: z_t + (1 − t)·v; z_t itself at the end of the path."""
-    return z if t == 1 else z + (1 - t) * velocity(z, torch.full((len(z),), t, device=z.device))
-
-
-def sample_euler(velocity: Velocity, z_0: Tensor, times: Tensor) -> Tensor:
-    """r from z_0 along `times`, by Euler's method: one evaluation a step."""
+def sample_euler(velocity: Velocity, z_0: Tensor, times: Sequence[float]) -> Tensor:
+    """r from z_0 along `times`, by Euler's method: one evaluation a step. One step is E[r | x̂], the regression."""
     z = z_0
-    for t, following in pairwise(times.tolist()):
-        z = z + (following - t) * velocity(z, torch.full((len(z),), t, device=z.device))
-    return end_point(velocity, z, times.tolist()[-1])
+    for t, following in pairwise(times):
+        z = torch.add(z, velocity(z, torch.full((len(z),), t, device=z.device)), alpha=following - t)
+    return z
 
 
-def sample_heun(velocity: Velocity, z_0: Tensor, times: Tensor) -> Tensor:
+def sample_heun(velocity: Velocity, z_0: Tensor, times: Sequence[float]) -> Tensor:
     """r from z_0 along `times`, by Heun's method: two evaluations a step."""
     z = z_0
-    for t, following in pairwise(times.tolist()):
+    for t, following in pairwise(times):
         step = following - t
         v = velocity(z, torch.full((len(z),), t, device=z.device))
         ahead = velocity(z + step * v, torch.full((len(z),), following, device=z.device))
         z = z + step * (v + ahead) / 2
-    return end_point(velocity, z, times.tolist()[-1])
+    return z

@@ -37,6 +37,9 @@ class LocalDeviation(nn.Module):
     A flat sky is known well and a meadow badly. Noise of one strength for both would leave grain in the sky.
     """
 
+    REACH = 24
+    """How far the result depends on x̂, in pixels: six cells of 4, five of them through the convolutions."""
+
     def __init__(self, channels: int = 32) -> None:
         super().__init__()
         self.layers = nn.Sequential(
@@ -76,7 +79,7 @@ class ScoreNetwork(nn.Module):
 
     def deviation(self, x_hat: Tensor, quality: Tensor) -> Tensor:
         """σ_r of luma and chroma at each pixel of x̂ (N, 3, H, W) at `quality` (N,): (N, 3, H, W)."""
-        log_ratio = self.local_deviation(x_hat * INPUT_SCALE, (quality - 1) / (self.levels - 1))
+        log_ratio = self.local_deviation(x_hat * INPUT_SCALE, self.relative(quality))
         return self.mean_deviation(quality) * log_ratio.exp()
 
     def mean_deviation(self, quality: Tensor) -> Tensor:
@@ -88,11 +91,19 @@ class ScoreNetwork(nn.Module):
         return (log[low] * (1 - fraction) + log[low + 1] * fraction).exp()[..., None, None]
 
     def forward(self, z: Tensor, x_hat: Tensor, t: Tensor, quality: Tensor) -> Tensor:
-        """The U-Net's output at z (N, 3, H, W), float32: the diffusion's v.
+        """What the U-Net says at z (N, 3, H, W), float32; see `interpret`.
 
         x_hat: RGB in [-0.5, 0.5], the same shape; t in [0, 1] and quality in [1, levels], both (N,).
         """
-        return self.unet(z, x_hat * INPUT_SCALE, t, (quality - 1) / (self.levels - 1)).float()  # type: ignore[no-any-return]
+        return self.interpret(self.unet(z, x_hat * INPUT_SCALE, t, self.relative(quality)).float(), z, t)
+
+    def relative(self, quality: Tensor) -> Tensor:
+        """`quality` in [1, levels] as the networks are told it, in [0, 1]."""
+        return (quality - 1) / (self.levels - 1)
+
+    def interpret(self, output: Tensor, z: Tensor, t: Tensor) -> Tensor:
+        """What the U-Net's output at z (N, 3, H, W) and t (N,) says: the diffusion's v, as it is."""
+        return output
 
 
 class FlowNetwork(ScoreNetwork):
@@ -102,9 +113,9 @@ class FlowNetwork(ScoreNetwork):
         super().__init__(config, levels)
         self.kappa = kappa
 
-    def forward(self, z: Tensor, x_hat: Tensor, t: Tensor, quality: Tensor) -> Tensor:
-        """The velocity at z (N, 3, H, W); arguments as in `ScoreNetwork`."""
-        return flow.precondition(super().forward(z, x_hat, t, quality), z, t, self.kappa)
+    def interpret(self, output: Tensor, z: Tensor, t: Tensor) -> Tensor:
+        """The velocity at z (N, 3, H, W) and t (N,)."""
+        return flow.precondition(output, z, t, self.kappa)
 
 
 def load_score_network(path: Path, kind: str) -> tuple[ScoreNetwork, dict[str, Any], str]:

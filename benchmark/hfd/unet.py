@@ -30,6 +30,10 @@ class UNetConfig:
 SMALL = UNetConfig()
 
 
+RMS_FLOOR = 1e-4
+"""Added to the mean square."""
+
+
 class ChannelRmsNorm(nn.Module):
     """x / RMS over channels, at each pixel by itself (Zhang & Sennrich, 2019), with a gain per channel."""
 
@@ -39,7 +43,7 @@ class ChannelRmsNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
-        scale = torch.rsqrt(x.float().square().mean(1, keepdim=True) + 1e-4)
+        scale = torch.rsqrt(x.float().square().mean(1, keepdim=True) + RMS_FLOOR)
         return x * scale.to(x.dtype) * self.gain.to(x.dtype)
 
 
@@ -115,9 +119,14 @@ class UNet(nn.Module):
             pixels += 2 ** (level + 1) * 2 * self.config.blocks_down[level]
         return pixels + 2
 
+    def embedding(self, t: Tensor, quality: Tensor) -> Tensor:
+        """t and quality (N,) in [0, 1] -> (N, E), what the blocks are told of both."""
+        embedding: Tensor = self.embed(torch.cat([fourier_features(t, 8), fourier_features(quality, 8)], 1))
+        return embedding
+
     def forward(self, z: Tensor, x_hat: Tensor, t: Tensor, quality: Tensor) -> Tensor:
         """z, x_hat (N, 3, H, W), about unit deviation; t and quality (N,) in [0, 1]. Returns (N, 3, H, W)."""
-        embedding = self.embed(torch.cat([fourier_features(t, 8), fourier_features(quality, 8)], 1))
+        embedding = self.embedding(t, quality)
         h = self.enter(F.pixel_unshuffle(torch.cat([z, x_hat], 1), 2))
         kept = []
         for level, blocks in enumerate(self.down):

@@ -21,24 +21,31 @@ SHIPPED = Path(__file__).parent / "weights"
 """`first-stage-small.safetensors`, `flow-small.safetensors`; each has a model card beside it."""
 
 
-def read_weights(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any], str]:
-    """Tensors, configuration and identity (64 hex digits) of `path`.
-
-    kind: what the file must hold ("first stage", "flow", "diffusion"). Raises BenchmarkError, one line, on a missing
-    or damaged file, another kind of network, or numbers that are not finite.
-    """
+def kind_of(path: Path) -> str:
+    """What the weights file holds, "" if it does not say. Raises BenchmarkError on a missing or damaged file."""
     if not path.is_file():
         raise BenchmarkError(
             f"there are no weights at {path}; `python -m benchmark train --help` says how to make some"
         )
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+            return (file.metadata() or {}).get("kind", "")
     except SafetensorError as error:
         raise BenchmarkError(f"{path} is not a sound safetensors file: {error}") from error
-    if metadata.get("kind") != kind:
-        raise BenchmarkError(f"{path} holds {metadata.get('kind', 'unnamed')!r} weights, not {kind!r} ones")
+
+
+def read_weights(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any], str]:
+    """Tensors, configuration and identity (64 hex digits) of `path`.
+
+    kind: what the file must hold ("first stage", "flow", "diffusion"). Raises BenchmarkError, one line, on a missing
+    or damaged file, another kind of network, or numbers that are not finite.
+    """
+    held = kind_of(path)
+    if held != kind:
+        raise BenchmarkError(f"{path} holds {held or 'unnamed'!r} weights, not {kind!r} ones")
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
     try:
         configuration: dict[str, Any] = json.loads(metadata["configuration"])
     except (KeyError, ValueError) as error:

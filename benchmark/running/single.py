@@ -44,13 +44,30 @@ def decode_file(path: Path, codec: str | None, seed: int | None, device: str) ->
         raise type(error)(f"{path}: {error}") from None
     if name is None:
         raise BenchmarkError(f"{path}: no codec of the suite wrote this file; --codec names one")
-    opened = open_codec(name, device)
+    try:
+        opened = open_codec(name, device)
+    except UsageError:
+        raise
+    except BenchmarkError as error:
+        if codec is None and (weights := weights_of(data)) is not None:
+            raise type(error)(f"{path} was made with weights {weights}, which are not here: {error}") from None
+        raise
     try:
         return opened.decode(data, seed)
     except UsageError:
         raise
     except BenchmarkError as error:
         raise type(error)(f"{path}: {error}") from None
+
+
+def weights_of(data: bytes) -> str | None:
+    """The eight hex digits that name the weights of an HFD stream, None for any other. Raises CorruptStream."""
+    from benchmark.hfd import container, embedding
+
+    base = embedding.base_of(data)
+    if base is None:
+        return container.unpack(data).weights.hex() if data[:3] == container.MAGIC else None
+    return embedding.extract(data, base)[0].weights.hex() if embedding.codec_of(data) is not None else None
 
 
 def codec_of(data: bytes) -> str | None:

@@ -124,6 +124,7 @@ def test_the_base_reconstructs_what_it_decodes(name: str, picture: np.ndarray) -
 def test_small_and_odd_sizes(name: str, size: tuple[int, int], codecs: dict[str, HfdCodec]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     assert codecs[name].decode(codecs[name].encode(image, 1)).shape == image.shape
+    assert not hasattr(codecs[name], "estimate_bits")  # JPEG and AVIF estimate nothing, so nothing may be claimed
 
 
 def test_streams_that_do_not_fit(codecs: dict[str, HfdCodec], picture: np.ndarray) -> None:
@@ -216,8 +217,8 @@ def test_shipped_weights_are_taken_once_they_are_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(codec_module, "SHIPPED", tmp_path)
-    with pytest.raises(BenchmarkError, match=r"train score FOLDER --base jpeg`"):
-        hfd("cpu", base="jpeg")
+    with pytest.raises(BenchmarkError, match=r"train score FOLDER --base jpeg --decoder flow`"):
+        hfd("cpu", base="jpeg", decoder="flow")
     with pytest.raises(BenchmarkError, match=r"train score FOLDER --base avif --decoder diffusion`"):
         hfd("cpu", base="avif", decoder="diffusion")
     data = codecs["jpeg"].encode(picture, 2)
@@ -225,7 +226,7 @@ def test_shipped_weights_are_taken_once_they_are_there(
     with pytest.raises(BenchmarkError, match="train score"):
         decode_file(tmp_path / "x.jpg", None, None, "cpu")
     (tmp_path / "flow-jpeg-small.safetensors").write_bytes(files["jpeg"].read_bytes())
-    assert hfd("cpu", base="jpeg").encode(picture, 2) == data
+    assert hfd("cpu", base="jpeg", decoder="flow").encode(picture, 2) == data
     assert np.array_equal(decode_file(tmp_path / "x.jpg", None, None, "cpu"), codecs["jpeg"].decode(data))
     (tmp_path / "x.jpg").write_bytes(data[:-9])
     with pytest.raises(CorruptStream, match=r"x\.jpg: the JPEG file was cut short"):

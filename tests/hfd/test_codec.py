@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from compressai.ans import BufferedRansEncoder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
@@ -13,6 +14,7 @@ from PIL import Image as PillowImage
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd.codec import HfdCodec, MseCodec, hfd, mse
 from benchmark.hfd.container import pack, unpack
+from benchmark.hfd.entropy import _tables, code_length, gaussian_tables
 from benchmark.hfd.weights import SHIPPED
 
 
@@ -98,9 +100,9 @@ def test_encoder_knows_what_the_decoder_will_have(tiny_mse: MseCodec, picture: n
     y = torch.randn(1, 60, 5, 6, generator=generator) * 4
     z = torch.round(torch.randn(1, 4, 2, 2, generator=generator) * 3).double()
     scales = stage.coder.scale_of_level(1, 7, 32)
-    stream, y_hat = stage.coder.encode(y, z, scales, torch.full((1, 60, 1, 1), 1e6))
-    assert torch.equal(stage.coder.decode(stream, 5, 6, scales), y_hat)
-    assert float((y_hat / 1024 - y).abs().median()) <= 0.5
+    coded = stage.coder.encode(y, z, scales, torch.full((1, 60, 1, 1), 1e6))
+    assert torch.equal(stage.coder.decode(coded.stream, 5, 6, scales), coded.y_hat)
+    assert float((coded.y_hat / 1024 - y).abs().median()) <= 0.5
 
 
 def test_bits_close_to_the_estimate(tiny_mse: MseCodec) -> None:
@@ -112,6 +114,34 @@ def test_bits_close_to_the_estimate(tiny_mse: MseCodec) -> None:
         _, bpp = model(x, torch.tensor([3.0]))
     payload = unpack(tiny_mse.encode(image, 3)).payload
     assert len(payload) * 8 / 256**2 == pytest.approx(float(bpp), rel=0.01)
+
+
+@given(st.lists(st.tuples(st.integers(0, 82), st.integers(-3000, 3000)), max_size=60), st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_code_length_is_what_the_coder_writes(drawn: list[tuple[int, int]], seed: int) -> None:
+    tables = _tables(*gaussian_tables())
+    generator = np.random.default_rng(seed)
+    usual = [(row, round(generator.normal(0, 2 ** (row / 8 - 3.25)))) for row in generator.integers(0, 83, 500)]
+    rows, symbols = (torch.tensor(column) for column in zip(*usual, *drawn, strict=True))  # those drawn: escapes too
+    coder = BufferedRansEncoder()
+    coder.encode_with_indexes(symbols.tolist(), rows.tolist(), tables.cdfs, tables.lengths, tables.offsets)
+    written = len(coder.flush())
+    assert written - 8 <= code_length(symbols, rows, tables) / 8 <= written  # the coder's state goes out as a whole
+
+
+@pytest.mark.parametrize("quality", [1, 2.2, 3])
+def test_estimated_bits_are_the_payload_s(
+    first_stage_file: Path, tiny_hfd: HfdCodec, picture: np.ndarray, quality: float
+) -> None:
+    codec = mse("cpu", first_stage=str(first_stage_file))
+    before = codec.estimate_bits(picture, quality)
+    stream = codec.encode(picture, quality)
+    assert codec.estimate_bits(picture, quality) == before
+    assert tiny_hfd.estimate_bits(picture, quality) == before
+    codec.encode(picture[::-1], quality)  # what is remembered is of this picture
+    assert codec.estimate_bits(picture, quality) == before
+    assert abs(before / 8 - len(unpack(stream).payload)) <= 8
+    assert abs(len(stream) - len(unpack(stream).payload) - codec.header_bytes) <= 4
 
 
 @given(st.data())
@@ -196,3 +226,33 @@ def test_shipped_weights_are_there_with_their_cards() -> None:
     for name in ("first-stage-small", "flow-small"):
         assert (SHIPPED / f"{name}.safetensors").is_file()
         assert (SHIPPED / f"{name}.md").is_file()
+
+
+def test_named_weights_say_which_decoder_they_are(flow_file: Path, first_stage_file: Path) -> None:
+    assert hfd("cpu", first_stage=str(first_stage_file), weights=str(flow_file)).kind == "flow"
+    with pytest.raises(BenchmarkError, match="holds 'flow' weights, not 'diffusion' ones"):
+        hfd("cpu", first_stage=str(first_stage_file), weights=str(flow_file), decoder="diffusion")
+    with pytest.raises(BenchmarkError, match="holds 'first stage' weights, not a score-based decoder's"):
+        hfd("cpu", weights=str(first_stage_file))
+
+
+def test_shipped_decoders(picture: np.ndarray) -> None:
+    """One payload; each decoder has its own name in the stream, and adds something of its own."""
+    default, flow, control = hfd("cpu"), hfd("cpu", decoder="flow"), hfd("cpu", sampler="noise", noise="0.2")
+    assert default.kind == "diffusion"
+    payload = flow.encode(picture, 2)
+    with pytest.raises(CorruptStream, match="decode it with --codec hfd:decoder=flow"):
+        default.decode(payload)
+    assert control.encode(picture, 2) == default.encode(picture, 2)
+    pictures = [codec.decode(codec.encode(picture, 2)) for codec in (default, flow, control)]
+    assert not np.array_equal(pictures[0], pictures[1])
+    assert not np.array_equal(pictures[0], pictures[2])
+
+
+def test_control_is_x_hat_and_noise_of_the_residuals_deviation(picture: np.ndarray) -> None:
+    weak, strong = (hfd("cpu", sampler="noise", noise=noise) for noise in ("0.1", "0.4"))
+    data = weak.encode(picture, 2)
+    x_hat = hfd("cpu", sampler="noise", noise="0").decode(data).astype(float)
+    added = [(codec.decode(data) - x_hat).ravel() for codec in (weak, strong)]
+    assert np.corrcoef(*added)[0, 1] > 0.9
+    assert added[1].std() / added[0].std() == pytest.approx(4, rel=0.15)  # rounding and clamping aside

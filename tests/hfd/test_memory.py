@@ -4,7 +4,7 @@ import pytest
 
 from benchmark.errors import BenchmarkError
 from benchmark.hfd import memory
-from benchmark.hfd.memory import available_bytes, needed_bytes, require_memory
+from benchmark.hfd.memory import FIRST_STAGE, SAMPLING, available_bytes, require_memory
 
 
 def machine(root: Path, free_kib: int, membership: str, files: dict[str, str]) -> Path:
@@ -43,7 +43,17 @@ def test_this_machine_has_memory() -> None:
 
 
 def test_refusal_says_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available_bytes", lambda: needed_bytes(4000, 6000))
+    monkeypatch.setattr(memory, "available_bytes", lambda: FIRST_STAGE.of(4000, 6000))
     require_memory(4000, 6000)
     with pytest.raises(BenchmarkError, match=r"6001x4000 would take about 2\.3 GB of memory; 2\.3 GB are free"):
         require_memory(4000, 6001)
+
+
+def test_a_large_picture_fits_into_6_gib() -> None:
+    """6000×4000, with x̂ and the rounded picture, and half a gigabyte for Python, torch and the weights."""
+    assert SAMPLING.of(4000, 6000) + 15 * 4000 * 6000 + 2**29 < 6 * 2**30
+
+
+def test_beyond_a_tile_only_the_picture_counts() -> None:
+    for room in (FIRST_STAGE, SAMPLING):
+        assert room.of(8192, 8192) - room.of(4096, 8192) == room.bytes_per_pixel * 2**25

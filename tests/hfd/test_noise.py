@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 from scipy import stats
 
+from benchmark.hfd import noise as noise_module
 from benchmark.hfd.noise import gaussian_noise, philox4x32
 
 
@@ -26,6 +28,13 @@ def test_known_answers_of_random123() -> None:
 def test_a_tile_has_the_noise_of_its_place() -> None:
     whole = gaussian_noise(7, 3, 40, 50)
     assert np.array_equal(gaussian_noise(7, 3, 16, 20, top=8, left=30), whole[:, 8:24, 30:50])
+
+
+def test_strips_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = gaussian_noise(5, 2, 23, 7, top=3)
+    for pixels in (1, 21, 100):
+        monkeypatch.setattr(noise_module, "STRIP_PIXELS", pixels)
+        assert np.array_equal(gaussian_noise(5, 2, 23, 7, top=3), whole)
 
 
 def test_seeds_steps_and_channels_differ() -> None:

@@ -5,10 +5,23 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmark.hfd.autoencoder import FirstStage
+from benchmark.hfd.codec import DECODER_FILES, FIRST_STAGE_FILE
 from benchmark.hfd.noise import gaussian_noise
-from benchmark.hfd.sampling import NOISE_ROWS, DiffusionSettings, FlowSettings, Sampler, ScoreDecoder, _noise
-from benchmark.hfd.score import FlowNetwork, ScoreNetwork, load_score_network
+from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, Sampler, ScoreDecoder
+from benchmark.hfd.score import (
+    FlowNetwork,
+    LocalDeviation,
+    ScoreNetwork,
+    from_luma_chroma,
+    load_score_network,
+    picture_to_tensor,
+    tensor_to_picture,
+)
+from benchmark.hfd.seams import border_gradient, without_overlap
 from benchmark.hfd.unet import SMALL, UNet, UNetConfig
+from benchmark.hfd.weights import SHIPPED, load_autoencoder
+from benchmark.images import load_image
 
 
 def network_of(kind: str) -> ScoreNetwork:
@@ -59,13 +72,87 @@ def test_tiles_give_the_whole_picture(sampler: Sampler) -> None:
     assert float(at_borders) == pytest.approx(float(gradient.mean()), rel=0.25)
 
 
-def test_noise_in_strips_is_the_noise() -> None:
-    height = NOISE_ROWS + 9
-    assert torch.equal(_noise(5, 2, height, 7)[0], torch.from_numpy(gaussian_noise(5, 2, height, 7)))
+@pytest.fixture(scope="module")
+def first_stage() -> FirstStage:
+    return FirstStage(load_autoencoder(SHIPPED / FIRST_STAGE_FILE)[0])
 
 
-def test_bfloat16_stays_close(flow_file: Path) -> None:
-    network, _, _ = load_score_network(flow_file, "flow")
-    x_hat = torch.rand(1, 3, 64, 80, generator=torch.Generator().manual_seed(1)) - 0.5
-    one, other = (ScoreDecoder(network, FlowSettings(3), p).sample(x_hat, 10, 0) for p in ("float32", "bfloat16"))
-    assert float((one - other).square().mean()) < 10**-5  # 50 dB
+@pytest.fixture(scope="module")
+def flow() -> ScoreNetwork:
+    return load_score_network(SHIPPED / DECODER_FILES["flow"], "flow")[0]
+
+
+PHOTOS = Path(__file__).parents[2] / "datasets" / "photos"
+
+
+def crop_of(name: str, height: int, width: int) -> torch.Tensor:
+    return picture_to_tensor(load_image(PHOTOS / f"{name}.png")[100 : 100 + height, 60 : 60 + width])
+
+
+def test_no_seams_on_a_photograph(first_stage: FirstStage, flow: ScoreNetwork) -> None:
+    """Tiles of 128×128: the gradient across their borders is that of the whole picture; without overlap it is not."""
+    steps, sampler = 32, FlowSettings(2)
+    x_hat = first_stage.reconstruct(crop_of("budgie-oakland-zoo-otters", 256, 384), steps)
+    whole = ScoreDecoder(flow, sampler).sample(x_hat, steps, 0)
+    tiled = ScoreDecoder(flow, sampler, tile=8)
+    naive = without_overlap(flow, sampler, tile=8)
+    expected = border_gradient(whole, 128)
+    assert border_gradient(tiled.sample(x_hat, steps, 0), 128) == pytest.approx(expected, rel=1e-3)
+    assert border_gradient(naive.sample(x_hat, steps, 0), 128) > 1.05 * expected
+
+
+@torch.inference_mode()
+def test_local_deviation_reaches_no_farther_than_it_says() -> None:
+    torch.manual_seed(0)
+    network = LocalDeviation()
+    torch.nn.init.normal_(network.layers[-1].weight)
+    x, quality = torch.randn(1, 3, 16, 160), torch.tensor([0.5])
+    changed = x.clone()
+    changed[..., 80] += 1
+    moved = (network(changed, quality) != network(x, quality)).any(dim=2).flatten().nonzero().flatten()
+    assert 80 - LocalDeviation.REACH <= int(moved.min()) < 80 - 12
+    assert 80 + 12 < int(moved.max()) <= 80 + LocalDeviation.REACH
+
+
+@pytest.mark.parametrize("quality", [1, 4, 7])
+@pytest.mark.parametrize("name", ["ukui-bridgecity", "budgie-oakland-zoo-otters"])
+def test_bfloat16_agrees_with_float32(first_stage: FirstStage, flow: ScoreNetwork, name: str, quality: int) -> None:
+    """On photographs, with the shipped weights: 99.9 % of the values within 1, and 50 dB."""
+    steps = 32 * (quality - 1)
+    x_hat = first_stage.reconstruct(crop_of(name, 160, 208), steps)
+    one, other = (
+        tensor_to_picture(ScoreDecoder(flow, FlowSettings(4), precision).sample(x_hat, steps, 0)).astype(float)
+        for precision in ("float32", "bfloat16")
+    )
+    difference = abs(one - other)
+    assert 0 < (difference**2).mean() < 255**2 / 10**5
+    assert (difference > 1).mean() < 0.001
+
+
+@torch.inference_mode()
+def test_it_is_the_network_of_the_training(first_stage: FirstStage, flow: ScoreNetwork) -> None:
+    """The sampler around `ScoreNetwork.forward` gives the same picture as the decoder's own way to run it."""
+    x_hat = first_stage.reconstruct(crop_of("ukui-bridgecity", 96, 112), 70)
+    quality = torch.tensor([1 + 70 / 32])
+    r = FlowSettings(3)(
+        lambda z, t: flow(z, x_hat, t, quality),
+        lambda step: torch.from_numpy(gaussian_noise(5, step, 96, 112))[None],
+    )
+    expected = (x_hat + from_luma_chroma(flow.deviation(x_hat, quality) * r)).clamp(-0.5, 0.5)
+    assert float((ScoreDecoder(flow, FlowSettings(3)).sample(x_hat, 70, 5) - expected).abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_same_bits_on_any_number_of_threads_and_after_other_pictures(
+    first_stage: FirstStage, flow: ScoreNetwork, precision: str
+) -> None:
+    x_hat = first_stage.reconstruct(crop_of("ukui-bridgecity", 90, 120), 70)
+    decoder = ScoreDecoder(flow, FlowSettings(2), precision)
+    expected, before = decoder.sample(x_hat, 70, 5), torch.get_num_threads()
+    try:
+        for threads in (2, 3):
+            torch.set_num_threads(threads)
+            decoder.sample(x_hat[..., :50, :70], 3, 1)
+            assert torch.equal(decoder.sample(x_hat, 70, 5), expected)
+    finally:
+        torch.set_num_threads(before)

@@ -8,6 +8,9 @@ steps that were left out).
 A step is made of parts, a batch each: as many as there are processes times the batches that each accumulates. What is
 random in part p of step n depends on the seed, n and p alone. So a training that was stopped, or killed, goes on as if
 it had not been, and two processes do what one does that accumulates two batches, up to the rounding of float sums.
+
+A network can have an opponent, a second network that learns on the same batches with an optimiser of its own, one step
+for one step: the discriminator of a GAN. It is part of every checkpoint.
 """
 
 import csv
@@ -20,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -104,6 +107,20 @@ class Task(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Opponent:
+    """A second network that learns beside the first: the discriminator of a GAN. Adam moves it.
+
+    loss: as `Task.loss`, called right after that for the same step and batch, with the same precision; its figures
+    stand in the same line of the log, so their names must differ. schedule: of its learning rate.
+    """
+
+    network: nn.Module
+    loss: Callable[..., tuple[Tensor, dict[str, float]]]
+    schedule: Schedule
+    betas: tuple[float, float] = (0.5, 0.99)
+
+
 @dataclass
 class Options:
     """How a training runs.
@@ -148,11 +165,13 @@ def train(
     console: Console,
     start: Path | None = None,
     processes: Processes | None = None,
+    opponent: Opponent | None = None,
 ) -> Path:
     """Trains to `schedule.steps` and returns the path of the averaged weights, `averaged.safetensors`.
 
     groups: parameter groups of the optimiser; "scale" multiplies a group's learning rate. start: weights of an earlier
-    training to begin with. processes: None for this one alone; of several the first writes. Goes on from
+    training to begin with. processes: None for this one alone; of several the first writes. opponent: learns beside the
+    network and stays in `last.safetensors`. Goes on from
     `last.safetensors` if the folder has one, which every process must see. Ctrl-C ends it cleanly after the step in
     hand. Raises BenchmarkError when a gradient is not finite.
     """
@@ -162,8 +181,10 @@ def train(
     names = {name: p for name, p in network.named_parameters() if p.requires_grad}
     if start is not None:
         _begin_with(start, network, names, console)
-    processes.copy_first_([*names.values(), *network.buffers()])
     optimiser = _open_optimiser(options.optimiser, groups(network), schedule.learning_rate)
+    rival = None if opponent is None else _open_rival(opponent, processes.device)
+    players = [_Player(names, optimiser), *([] if rival is None else [rival])]
+    processes.copy_first_([t for player in players for t in player.tensors()] + [*network.buffers()])
     average = {name: p.detach().clone() for name, p in names.items()}
     parts = processes.count * options.accumulate
     # a training in one part is described as it was before there were others, so that it can go on
@@ -171,7 +192,7 @@ def train(
     last = options.output / "last.safetensors"
     state = _State()
     if last.exists():
-        state = _load_state(last, description, options, names, average, optimiser)
+        state = _load_state(last, description, options, players, average)
         if processes.first:
             console.print(f"goes on from step {state.step} of {schedule.steps}")
     recipe = {"schedule": asdict(schedule), "precision": options.precision, **_kept(options), **description}
@@ -183,7 +204,7 @@ def train(
 
     def save() -> None:
         if processes.first:
-            _save_state(last, description, options, names, average, optimiser, state)
+            _save_state(last, description, options, players, average, state)
 
     begun, saved, first = time.monotonic() - state.seconds, time.monotonic(), state.step
     figures = state.figures = state.figures or []
@@ -195,14 +216,24 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = rate * group.get("scale", 1.0)
             optimiser.zero_grad(set_to_none=True)
+            if opponent is not None and rival is not None:
+                for group in rival.optimiser.param_groups:
+                    group["lr"] = opponent.schedule.at(step)
+                rival.optimiser.zero_grad(set_to_none=True)
             values: dict[str, float] = {}
             for _ in range(options.accumulate):
-                for key, value in _backward(task, step, *next(batches), options).items():
+                for key, value in _backward(task, step, *next(batches), options, opponent).items():
                     values[key] = values.get(key, 0.0) + value / options.accumulate
-            values, halt = _join(processes, names, values, stopped())
+            values, halt = _join(processes, players, values, stopped())
             norm = float(nn.utils.clip_grad_norm_(names.values(), options.clip))
             if not math.isfinite(norm):
                 raise BenchmarkError(f"the gradient of step {step} is not finite; {last} has the last good state")
+            if rival is not None:
+                values["opponent_norm"] = float(nn.utils.get_total_norm(rival.gradients()))
+                if not math.isfinite(values["opponent_norm"]):
+                    raise BenchmarkError(
+                        f"the opponent's gradient of step {step} is not finite; {last} has the last good state"
+                    )
             if norm > options.largest_norm:
                 state.left_out += 1
                 if processes.first:
@@ -210,7 +241,8 @@ def train(
                     evidence = recipe | {"step": step, "norm": norm, "figures": values}
                     _keep_left_out(options.output / "left-out", step, network, evidence)
             else:
-                optimiser.step()
+                for player in players:
+                    player.optimiser.step()
                 decay = min(options.ema_decay, (1 + step) / (10 + step))
                 with torch.no_grad():
                     torch._foreach_lerp_(list(average.values()), list(names.values()), 1 - decay)
@@ -256,6 +288,31 @@ def _open_optimiser(name: str, groups: list[dict[str, Any]], learning_rate: floa
     raise UsageError(f"there is no optimiser {name!r}; there are {', '.join(OPTIMISERS)}")
 
 
+@dataclass(frozen=True)
+class _Player:
+    """Parameters by name, the optimiser that moves them, and buffers that the forward pass changes."""
+
+    names: dict[str, nn.Parameter]
+    optimiser: torch.optim.Optimizer
+    buffers: dict[str, Tensor] = field(default_factory=dict)
+
+    def tensors(self) -> list[Tensor]:
+        """Parameters and buffers."""
+        return [*self.names.values(), *self.buffers.values()]
+
+    def gradients(self) -> list[Tensor]:
+        """Of those parameters that have one."""
+        return [p.grad for p in self.names.values() if p.grad is not None]
+
+
+def _open_rival(opponent: Opponent, device: torch.device) -> _Player:
+    """The opponent on `device`, its names led by "opponent."; its buffers (u and v of spectral norm) are its state."""
+    network = opponent.network.to(device).train()
+    names = {f"opponent.{name}": p for name, p in network.named_parameters()}
+    optimiser = torch.optim.Adam(names.values(), lr=opponent.schedule.learning_rate, betas=opponent.betas)
+    return _Player(names, optimiser, {f"opponent.{name}": buffer for name, buffer in network.named_buffers()})
+
+
 def _kept(options: Options) -> dict[str, Any]:
     """What must be equal for a training to go on, beside the task."""
     return {"seed": options.seed, "optimiser": options.optimiser}
@@ -295,23 +352,28 @@ def _to_device(noise: int, batch: Batch, device: torch.device) -> tuple[int, Bat
     return noise, tuple(tensor.to(device) for tensor in batch)
 
 
-def _backward(task: Task, step: int, noise: int, batch: Batch, options: Options) -> dict[str, float]:
+def _backward(
+    task: Task, step: int, noise: int, batch: Batch, options: Options, opponent: Opponent | None = None
+) -> dict[str, float]:
     """Adds the gradient of one batch and returns its figures, the loss that was differentiated as "whole"."""
     torch.manual_seed(noise)
-    with torch.autocast(batch[0].device.type, torch.bfloat16, enabled=options.precision == "bf16"):
-        loss, values = task.loss(step, *batch)
-    (loss / options.accumulate).backward()  # type: ignore[no-untyped-call]
-    return {"whole": float(loss.detach()), **values}
+    figures: dict[str, float] = {}
+    for compute in (task.loss, *([] if opponent is None else [opponent.loss])):
+        with torch.autocast(batch[0].device.type, torch.bfloat16, enabled=options.precision == "bf16"):
+            loss, values = compute(step, *batch)
+        (loss / options.accumulate).backward()  # type: ignore[no-untyped-call]
+        figures = {"whole": float(loss.detach()), **values} if not figures else figures | values
+    return figures
 
 
 def _join(
-    processes: Processes, names: dict[str, nn.Parameter], values: dict[str, float], stopped: bool
+    processes: Processes, players: list[_Player], values: dict[str, float], stopped: bool
 ) -> tuple[dict[str, float], bool]:
     """Averages gradients and figures over the processes; whether any of them is to stop."""
     if processes.count == 1:
         return values, stopped
     numbers = torch.tensor([float(stopped), *values.values()], device=processes.device)
-    processes.mean_([*(p.grad for p in names.values() if p.grad is not None), numbers])
+    processes.mean_([*(gradient for player in players for gradient in player.gradients()), numbers])
     halt, *means = numbers.tolist()
     return dict(zip(values, means, strict=True)), halt > 0
 
@@ -405,17 +467,17 @@ def _save_state(
     path: Path,
     description: dict[str, Any],
     options: Options,
-    names: dict[str, nn.Parameter],
+    players: list[_Player],
     average: dict[str, Tensor],
-    optimiser: torch.optim.Optimizer,
     state: _State,
 ) -> None:
-    tensors: dict[str, Tensor] = {}
-    for name, p in names.items():
-        tensors[f"weight/{name}"] = p
-        tensors[f"average/{name}"] = average[name]
-        for key, value in optimiser.state.get(p, {}).items():
-            tensors[f"{key}/{name}"] = torch.as_tensor(value)
+    tensors: dict[str, Tensor] = {f"average/{name}": value for name, value in average.items()}
+    for player in players:
+        tensors |= {f"buffer/{name}": buffer for name, buffer in player.buffers.items()}
+        for name, p in player.names.items():
+            tensors[f"weight/{name}"] = p
+            for key, value in player.optimiser.state.get(p, {}).items():
+                tensors[f"{key}/{name}"] = torch.as_tensor(value)
     best = None if math.isinf(state.best) else state.best
     _save(path, tensors, asdict(state) | {"best": best, "task": description, **_kept(options)})
 
@@ -489,9 +551,8 @@ def _load_state(
     path: Path,
     description: dict[str, Any],
     options: Options,
-    names: dict[str, nn.Parameter],
+    players: list[_Player],
     average: dict[str, Tensor],
-    optimiser: torch.optim.Optimizer,
 ) -> _State:
     with safe_open(path, "pt") as file:
         metadata = json.loads(file.metadata()["training"])
@@ -507,18 +568,32 @@ def _load_state(
             if metadata.get(key, value) != value:
                 raise UsageError(f"{path.parent} holds a training with {key} {metadata[key]}, not {value}")
         keys = list(file.keys())
-        for name, p in names.items():
-            own = {key.split("/")[0] for key in keys if key.split("/", 1)[1] == name} - {"weight", "average"}
-            with torch.no_grad():
-                p.copy_(file.get_tensor(f"weight/{name}"))
-                average[name].copy_(file.get_tensor(f"average/{name}"))
-            if own:
-                optimiser.state[p] = {
-                    key: file.get_tensor(f"{key}/{name}").to(p.device if key != "step" else "cpu") for key in own
-                }
+        states: dict[str, set[str]] = {}
+        for key in keys:
+            kind, _, name = key.partition("/")
+            states.setdefault(name, set()).add(kind)
+        for player in players:
+            _load_player(file, player, states)
+        with torch.no_grad():
+            for name, value in average.items():
+                value.copy_(file.get_tensor(f"average/{name}"))
     best = math.inf if metadata["best"] is None else metadata["best"]
     figures, left_out = metadata.get("figures"), metadata.get("left_out", 0)
     return _State(metadata["step"], best, metadata["seconds"], figures, left_out)
+
+
+def _load_player(file: Any, player: _Player, states: dict[str, set[str]]) -> None:
+    """Weights, buffers and the state of the optimiser; states: what the file has of each name."""
+    with torch.no_grad():
+        for name, buffer in player.buffers.items():
+            buffer.copy_(file.get_tensor(f"buffer/{name}"))
+        for name, p in player.names.items():
+            p.copy_(file.get_tensor(f"weight/{name}"))
+    for name, p in player.names.items():
+        if own := states[name] - {"weight", "average"}:
+            player.optimiser.state[p] = {
+                key: file.get_tensor(f"{key}/{name}").to(p.device if key != "step" else "cpu") for key in own
+            }
 
 
 def read_training(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -9,6 +9,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig
 from benchmark.hfd.bases import base_record
 from benchmark.hfd.elic import Elic, ElicConfig
+from benchmark.hfd.sampling import DiffusionSettings
 from benchmark.hfd.score import FlowNetwork, ScoreNetwork
 from benchmark.hfd.training.engine import read_training
 from benchmark.hfd.unet import UNetConfig
@@ -23,11 +24,11 @@ def export_first_stage(trained: Path, output: Path) -> None:
     model: Autoencoder | Elic
     if architecture == "paper":
         model = Elic(ElicConfig(**from_json(configuration)))
-        _fill(model, averaged, trained)
+        fill_averaged(model, averaged, trained)
         model.update()
     else:
         model = Autoencoder(AutoencoderConfig(**from_json(configuration)))
-        _fill(model, averaged, trained)
+        fill_averaged(model, averaged, trained)
         model.entropy.update()
     named = {"architecture": architecture, **model.config.as_json()}
     write_weights(output, model, "first stage", named, recipe)
@@ -48,13 +49,14 @@ def export_decoder(trained: Path, output: Path, steps: int) -> None:
         configuration |= {"kappa": recipe["kappa"]}
     else:
         network = ScoreNetwork(unet, recipe["levels"])
-        configuration |= {"noise": 0.0, "shift": recipe["shift"]}
-    _fill(network, averaged, trained)
+        configuration |= {"noise": DiffusionSettings().noise, "realism": 0.7, "shift": recipe["shift"]}
+    fill_averaged(network, averaged, trained)
     network.residual_deviation = torch.tensor(recipe["residual_deviation"])
     write_weights(output, network, kind, configuration, recipe)
 
 
-def _fill(network: nn.Module, averaged: dict[str, torch.Tensor], path: Path) -> None:
+def fill_averaged(network: nn.Module, averaged: dict[str, torch.Tensor], path: Path) -> None:
+    """Copies the averaged weights of the training in `path` into `network`. Raises BenchmarkError on a misfit."""
     missing = dict(network.named_parameters()).keys() ^ averaged.keys()
     if missing:
         raise BenchmarkError(f"{path} is of another architecture: {sorted(missing)[0]} does not fit")

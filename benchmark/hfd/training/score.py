@@ -16,6 +16,7 @@ from benchmark.hfd.bases import AutoencoderBase, Base
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, Predict, Sampler, ScoreDecoder
 from benchmark.hfd.score import FlowNetwork, ScoreNetwork, tensor_to_picture, to_luma_chroma
+from benchmark.hfd.training.conversion import begin_diffusion
 from benchmark.hfd.training.crops import PictureStore, centre_crops, open_pictures, split
 from benchmark.hfd.training.engine import MUON, Options, Schedule, train
 from benchmark.hfd.training.pairs import (
@@ -192,7 +193,6 @@ class DiffusionTask(ScoreTask):
     """`Task` of the diffusion decoder: v-prediction."""
 
     kind = "diffusion"
-    check_steps = (1, 4, 16, 64)
 
     def make_network(self, unet: UNetConfig, levels: int) -> ScoreNetwork:
         """The untrained network."""
@@ -204,7 +204,7 @@ class DiffusionTask(ScoreTask):
         return diffusion.loss(predict, r, torch.randn_like(r), t, self.recipe.shift, axes)
 
     def sampler(self, steps: int) -> Sampler:
-        """Ancestral, with the lower deviation."""
+        """Ancestral."""
         return DiffusionSettings(steps, shift=self.recipe.shift)
 
     def describe_kind(self) -> dict[str, Any]:
@@ -240,12 +240,15 @@ def train_score(
 ) -> Path:
     """Trains a "flow" or a "diffusion" decoder on the pictures of `folder` as `base` reconstructs them.
 
-    base: a base, or the weights file of a first stage. Returns the path of the averaged weights.
+    base: a base, or the weights file of a first stage. start: earlier weights; a diffusion can begin with a flow's.
+    Returns the path of the averaged weights.
     """
     processes = processes or open_processes()
     with processes.first_alone():
         torch.manual_seed(seed)
         task = TASKS[kind](base, folder, cache, unet, recipe, console, processes.device)
+        if start is not None and kind == "diffusion":
+            start = begin_diffusion(start, output)
     schedule = Schedule(recipe.steps, recipe.learning_rate, decay=recipe.decay)
     options = Options(output, seed, ema_decay=0.999, clip=1.0, checkpoint_seconds=180, optimiser=recipe.optimiser)
     return train(task, schedule, options, parameter_groups, console, start, processes)

@@ -1,0 +1,51 @@
+"""The weights of a flow as the beginning of a diffusion: both networks say the same thing in other units.
+
+With κ = 1 a flow's z_t = (1 − t)·n + t·r, divided by its deviation, is the diffusion's α·r + σ·n with σ/α = (1 − t)/t,
+and what `flow.precondition` asks of the network is −v, v = α·n − σ·r. So the output changes its sign, and the time
+that the network is told runs the other way: t = 1 − angle, but for at most 0.05, as the embedding sees it. (The
+deviation of z_t, between 0.7 and 1, is left to the training.)
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from benchmark.errors import UsageError
+from benchmark.hfd.training.engine import read_training
+
+TIME_FREQUENCIES = 8
+"""Of `UNet.embed`'s inputs the first 16 are sin and cos of the time at half a turn, 1, 2, 4 … turns."""
+
+
+def flow_as_diffusion(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a flow with κ = 1, by name, as those of a `ScoreNetwork` that says v."""
+    signs = torch.ones(2, TIME_FREQUENCIES)
+    signs[0, 1:] = -1  # sin(2πf(1 − a)) = −sin(2πfa) for whole f
+    signs[1, 0] = -1  # cos(π(1 − a)) = −cos(πa)
+    converted = dict(tensors)
+    embedding = tensors["unet.embed.0.weight"].clone()
+    embedding[:, : 2 * TIME_FREQUENCIES] *= signs.flatten().to(embedding)
+    converted["unet.embed.0.weight"] = embedding
+    for name in ("unet.exit.weight", "unet.exit.bias"):
+        converted[name] = -tensors[name]
+    return converted
+
+
+def begin_diffusion(start: Path, output: Path) -> Path:
+    """`start` itself, or where it holds a flow, OUTPUT/start.safetensors with that flow as a diffusion.
+
+    Raises UsageError on a flow whose κ is not 1.
+    """
+    tensors, recipe = read_training(start)
+    if recipe.get("decoder") != "flow":
+        return start
+    if recipe["kappa"] != 1:
+        raise UsageError(f"{start}: only a flow with kappa 1 can begin a diffusion, not {recipe['kappa']:g}")
+    output.mkdir(parents=True, exist_ok=True)
+    converted = {name: tensor.contiguous() for name, tensor in flow_as_diffusion(tensors).items()}
+    save_file(converted, output / "start.safetensors", metadata={"training": json.dumps(recipe)})
+    return output / "start.safetensors"

@@ -1,0 +1,148 @@
+"""The score decoder's time against its bare convolutions, its parts, and the same work by `diffusers`.
+
+Ratios within one process, processor time, the least of several runs in turn, so that a busy machine does not decide.
+Limits are generous; `pytest --benchmark-only` reports the measured values as extra information, and
+`python -m benchmark.hfd.network_speed` prints what each step of the way costs.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pytest_benchmark.fixture import BenchmarkFixture
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmark.hfd.codec import HfdCodec, hfd
+from benchmark.hfd.deterministic import on_one_thread
+from benchmark.hfd.inference import StepNetwork
+from benchmark.hfd.network_speed import convolutions_alone, inputs, least_seconds, multiplications, ways_to_run
+from benchmark.hfd.score import from_luma_chroma
+from benchmark.images import load_image
+
+
+@pytest.fixture(scope="module")
+def codec() -> HfdCodec:
+    return hfd("cpu", decoder="flow", steps="4")
+
+
+@pytest.fixture(scope="module")
+def stream(codec: HfdCodec) -> bytes:
+    photo = load_image(Path(__file__).parents[2] / "datasets" / "photos" / "ukui-bridgecity.png")
+    return codec.encode(photo[:256, :384], 3)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@torch.inference_mode()
+@on_one_thread()
+def test_the_network_against_its_convolutions(benchmark: BenchmarkFixture, codec: HfdCodec, precision: str) -> None:
+    """Operations per second over those of the same convolutions one after the other, in their faster layout."""
+    unet, given = codec.decoder.network.unet, inputs(256, 384)
+    network = StepNetwork(unet, *given[2:], precision=precision)
+    seconds = least_seconds(
+        {
+            "network": lambda: network(*given[:2]),
+            **{
+                str(layout): convolutions_alone(unet, given, getattr(torch, precision), layout)
+                for layout in (torch.contiguous_format, torch.channels_last)
+            },
+        },
+        rounds=3,
+    )
+    of_network = seconds.pop("network")
+    ratio = min(seconds.values()) / of_network
+    benchmark.extra_info.update(
+        rate_over_convolutions=ratio, gmac_per_s=multiplications(unet, given) / of_network / 1e9
+    )
+    benchmark.pedantic(network, given[:2], rounds=1)
+    assert ratio > {"float32": 0.5, "bfloat16": 0.35}[precision]
+
+
+@torch.inference_mode()
+@on_one_thread()
+def test_faster_than_as_it_is_trained(benchmark: BenchmarkFixture, codec: HfdCodec) -> None:
+    ways = ways_to_run(codec.decoder.network.unet, inputs(256, 384))
+    names = {"trained": "as it is trained", "run": "FiLM folded, channels last, in strips"}
+    seconds = least_seconds({short: ways[name] for short, name in names.items()}, rounds=2)
+    benchmark.extra_info.update(times_as_fast=seconds["trained"] / seconds["run"])
+    benchmark.pedantic(ways[names["run"]], rounds=1)
+    assert seconds["run"] < seconds["trained"]
+
+
+@torch.inference_mode()
+@on_one_thread()
+def test_a_decode_takes_little_longer_than_its_parts(
+    benchmark: BenchmarkFixture, codec: HfdCodec, stream: bytes
+) -> None:
+    """t ≤ 1.1·(t_first_stage + K·t_network): nothing hidden around the network."""
+    x_hat = codec.base.decode(stream)
+    z, t, quality = torch.randn_like(x_hat), torch.tensor([0.25]), torch.tensor([0.3])
+    seconds = least_seconds(
+        {
+            "decode": lambda: codec.decode(stream),
+            "first stage": lambda: codec.base.decode(stream),
+            "network": lambda: StepNetwork(codec.decoder.network.unet, t, quality)(z, x_hat),
+        },
+        rounds=3,
+    )
+    ratio = seconds["decode"] / (seconds["first stage"] + 4 * seconds["network"])
+    benchmark.extra_info.update(decode_over_parts=ratio)
+    benchmark.pedantic(codec.decode, (stream,), rounds=1)
+    assert ratio < 1.1
+
+
+@pytest.mark.parametrize(
+    ("cell", "channels", "least"),
+    [
+        pytest.param(1, (16, 32, 40), 1.3, id="in pixel space"),
+        pytest.param(2, (32, 64, 72), 1.0, id="with 2x2 pixels as channels, as ours", marks=pytest.mark.slow),
+    ],
+)
+@torch.inference_mode()
+@on_one_thread()
+def test_against_diffusers_at_equal_operations(
+    benchmark: BenchmarkFixture, codec: HfdCodec, stream: bytes, cell: int, channels: tuple[int, ...], least: float
+) -> None:
+    """A whole decode with `UNet2DModel` and its Euler sampler in place of our network and sampler, random weights."""
+    diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed: pip install -e '.[speed]'")
+    torch.manual_seed(0)
+    theirs = diffusers.UNet2DModel(
+        in_channels=6 * cell**2,
+        out_channels=3 * cell**2,
+        layers_per_block=1,
+        block_out_channels=channels,
+        down_block_types=("DownBlock2D",) * 3,
+        up_block_types=("UpBlock2D",) * 3,
+        add_attention=False,
+        norm_num_groups=8,
+    ).eval()
+    unet = codec.decoder.network.unet
+
+    def evaluate(z: Tensor, x_hat: Tensor, t: Tensor) -> Tensor:
+        cells = torch.nn.functional.pixel_unshuffle(torch.cat([z, x_hat], 1), cell)
+        return torch.nn.functional.pixel_shuffle(theirs(cells, t).sample, cell)
+
+    def decode() -> np.ndarray:
+        x_hat = codec.base.decode(stream)
+        scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
+        scheduler.set_timesteps(4)
+        z = torch.randn_like(x_hat)
+        for t in scheduler.timesteps:
+            z = scheduler.step(evaluate(z, x_hat, t), t, z).prev_sample
+        return (x_hat + from_luma_chroma(0.03 * z) + 0.5).mul(255).round().clamp(0, 255).byte().numpy()
+
+    z, x_hat, t, quality = inputs(64, 96)
+    ours = counted(lambda: unet(z, x_hat, t, quality))
+    assert counted(lambda: evaluate(z, x_hat, t)) == pytest.approx(ours, rel=0.03)
+    seconds = least_seconds({"ours": lambda: codec.decode(stream), "theirs": decode}, rounds=2)
+    benchmark.extra_info.update(times_as_fast=seconds["theirs"] / seconds["ours"])
+    benchmark.pedantic(codec.decode, (stream,), rounds=1)
+    assert seconds["theirs"] > least * seconds["ours"]
+
+
+def counted(run: Callable[[], object]) -> int:
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return int(counter.get_total_flops())

@@ -1,0 +1,57 @@
+"""A flow's weights as a diffusion's: the same function in other units."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmark.errors import UsageError
+from benchmark.hfd.score import ScoreNetwork, load_score_network
+from benchmark.hfd.training.conversion import begin_diffusion, flow_as_diffusion
+from benchmark.hfd.training.engine import read_training
+from benchmark.hfd.weights import SHIPPED, write_weights
+
+FLOW = SHIPPED / "flow-small.safetensors"
+
+
+@pytest.mark.parametrize("angle", [0.05, 0.3, 0.5, 0.8])
+def test_network_says_minus_the_flows_output_at_the_mirrored_time(angle: float) -> None:
+    flow, _, _ = load_score_network(FLOW, "flow")
+    diffusion = ScoreNetwork(flow.unet.config, flow.levels)
+    diffusion.load_state_dict(flow_as_diffusion(flow.state_dict()))
+    generator = torch.Generator().manual_seed(0)
+    z, x_hat = torch.randn(2, 1, 3, 32, 32, generator=generator)
+    quality = torch.tensor([3.0])
+    with torch.no_grad():
+        v = diffusion(z, x_hat * 0.2, torch.tensor([angle]), quality)
+        said = ScoreNetwork.forward(flow, z, x_hat * 0.2, torch.tensor([1 - angle]), quality)
+    torch.testing.assert_close(v, -said, atol=1e-4, rtol=1e-4)
+
+
+def test_flows_velocity_and_the_diffusions_v_differ_in_units_alone() -> None:
+    """z_t/deviation, what the preconditioning asks of the network, and v = α·n − σ·r."""
+    from benchmark.hfd import flow
+
+    r, n = torch.randn(2, 1, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for t in (0.1, 0.5, 0.7):
+        times = torch.tensor([t], dtype=torch.float64)
+        z = flow.interpolate(n, r, times)
+        nothing, one = torch.zeros_like(z), torch.ones_like(z)
+        asked = (r - n - flow.precondition(nothing, z, times, 1.0)) / flow.precondition(one, nothing, times, 1.0)
+        deviation = math.hypot(t, 1 - t)
+        torch.testing.assert_close(asked, -(t * n - (1 - t) * r) / deviation)
+
+
+def test_begins_with_a_flow_of_kappa_1_alone(tmp_path: Path) -> None:
+    converted = begin_diffusion(FLOW, tmp_path / "new")
+    tensors, _ = read_training(converted)
+    original, _ = read_training(FLOW)
+    assert torch.equal(tensors["unet.exit.weight"], -original["unet.exit.weight"])
+    network, configuration, _ = load_score_network(FLOW, "flow")
+    other = tmp_path / "other.safetensors"
+    write_weights(other, network, "flow", configuration, {"decoder": "flow", "kappa": 0.5})
+    with pytest.raises(UsageError, match=r"kappa 1 can begin a diffusion, not 0\.5"):
+        begin_diffusion(other, tmp_path / "new")
+    write_weights(other, network, "diffusion", configuration, {"decoder": "diffusion"})
+    assert begin_diffusion(other, tmp_path / "new") == other
