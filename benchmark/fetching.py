@@ -34,6 +34,7 @@ FETCHABLE.add(
 )
 FETCHABLE.add("coco-val2017", "datasets.coco:fetch_coco_val2017", "5,000 pictures, 816 MB, from images.cocodataset.org")
 FETCHABLE.add("inception", "benchmark.fetching:fetch_inception", "Inception weights of fid and kid, 96 MB, from GitHub")
+FETCHABLE.add("vgg16", "benchmark.fetching:fetch_vgg16", "trunk of lpips-vgg, 553 MB, from download.pytorch.org")
 FETCHABLE.add(
     "hific", "baselines.hific.weights:fetch", "weights of HiFiC: a public checkpoint that you have, --from FILE"
 )
@@ -69,6 +70,13 @@ INCEPTION_URL = (
 INCEPTION_NAME = INCEPTION_URL.rpartition("/")[2]
 INCEPTION_SIZE = 95_628_359
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+
+
+VGG16_URL = "https://download.pytorch.org/models/vgg16-397923af.pth"
+"""torchvision's `VGG16_Weights.IMAGENET1K_V1`, on which the LPIPS package builds."""
+VGG16_NAME = VGG16_URL.rpartition("/")[2]
+VGG16_SIZE = 553_433_881
+VGG16_SHA256 = "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0"
 
 
 def cache_folder() -> Path:
@@ -127,18 +135,21 @@ def fetch_file(
 def fetch_files(remotes: Sequence[Remote], workers: int = 4) -> None:
     """Downloads several files, `workers` at a time, and shows how far it is on standard error.
 
-    The first failure ends the others and is raised; what has arrived is kept for the next call.
+    The first failure ends the others and is raised, and names what else is missing; what has arrived is kept for the
+    next call.
     """
     stop = threading.Event()
-    failures: list[BenchmarkError] = []
+    failures: list[tuple[Remote, BenchmarkError]] = []
+    whole: set[Remote] = set()
     with _shown(remotes) as show, ThreadPoolExecutor(workers) as pool:
 
         def fetch(remote: Remote) -> None:
             try:
                 fetch_file(remote.url, remote.destination, remote.size, remote.sha256, lambda n: show(remote, n), stop)
                 show(remote, remote.destination.stat().st_size, True)
+                whole.add(remote)
             except BenchmarkError as error:
-                failures.append(error)  # those that follow are only told to stop
+                failures.append((remote, error))  # those that follow are only told to stop
                 stop.set()
 
         futures = [pool.submit(fetch, remote) for remote in remotes]
@@ -148,7 +159,21 @@ def fetch_files(remotes: Sequence[Remote], workers: int = 4) -> None:
         finally:
             stop.set()
     if failures:
-        raise failures[0]
+        first, error = failures[0]
+        others = [remote for remote in remotes if remote is not first and remote not in whole]
+        raise BenchmarkError(f"{error}{_also_missing(others)}") from error
+
+
+def _also_missing(remotes: Sequence[Remote]) -> str:
+    """The rest of a sentence that names these files, where they come from and where they go; empty for none."""
+    places: dict[tuple[str, Path], list[str]] = {}
+    for remote in remotes:
+        folder, _, name = remote.url.rpartition("/")
+        places.setdefault((folder, remote.destination.parent), []).append(name)
+    return "".join(
+        f"; missing besides, from {folder}/ into {place}: {', '.join(names)}"
+        for (folder, place), names in places.items()
+    )
 
 
 def take_file(source: Path, destination: Path, size: int | None, sha256: str) -> Path:
@@ -180,20 +205,41 @@ def fetch_inception(source: Path | None = None) -> Path:
 
     Returns the file in the cache folder. Raises BenchmarkError as `fetch_file` and `take_file` do.
     """
-    remote = Remote(INCEPTION_URL, cache_folder() / INCEPTION_NAME, INCEPTION_SIZE, INCEPTION_SHA256)
-    if source is None:
-        fetch_files([remote])
-        return remote.destination
-    file = source / INCEPTION_NAME if source.is_dir() else source
-    return take_file(file, remote.destination, remote.size, remote.sha256)
+    return _fetch_weights(INCEPTION_URL, INCEPTION_SIZE, INCEPTION_SHA256, source)
+
+
+def fetch_vgg16(source: Path | None = None) -> Path:
+    """torchvision's VGG16, which `lpips-vgg` needs, downloaded or taken from `source`, the file or its folder.
+
+    Returns the file in the cache folder. Raises BenchmarkError as `fetch_file` and `take_file` do.
+    """
+    return _fetch_weights(VGG16_URL, VGG16_SIZE, VGG16_SHA256, source)
 
 
 def inception_weights() -> Path | None:
     """The verified Inception weights, from the cache folder or from torch's own; None if they are in neither."""
+    return _weights(INCEPTION_NAME, INCEPTION_SIZE, INCEPTION_SHA256)
+
+
+def vgg16_weights() -> Path | None:
+    """The verified weights of VGG16, from the cache folder or from torch's own; None if they are in neither."""
+    return _weights(VGG16_NAME, VGG16_SIZE, VGG16_SHA256)
+
+
+def _fetch_weights(url: str, size: int, sha256: str, source: Path | None) -> Path:
+    remote = Remote(url, cache_folder() / url.rpartition("/")[2], size, sha256)
+    if source is None:
+        fetch_files([remote])
+        return remote.destination
+    file = source / remote.destination.name if source.is_dir() else source
+    return take_file(file, remote.destination, remote.size, remote.sha256)
+
+
+def _weights(name: str, size: int, sha256: str) -> Path | None:
     hub = Path(os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch")
     for folder in (cache_folder(), hub.expanduser() / "hub" / "checkpoints"):
-        if file_is(folder / INCEPTION_NAME, INCEPTION_SIZE, INCEPTION_SHA256):
-            return folder / INCEPTION_NAME
+        if file_is(folder / name, size, sha256):
+            return folder / name
     return None
 
 

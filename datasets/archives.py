@@ -1,10 +1,12 @@
 """Data sets that are published as ZIP archives: fetched, held against their hash, and unpacked with care."""
 
 import hashlib
+import lzma
 import shutil
 import stat
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,6 +19,7 @@ SUMS = "SHA256SUMS"
 """In the folder of an unpacked data set: the hash that each picture had when it came out of the archive."""
 
 PIECE = 1 << 20
+_ENCRYPTED = 1  # the bit of a member's flags
 MOST_EXPANSION = 3
 """Pictures are compressed already: an archive that claims to hold more than this many times its size is a bomb."""
 
@@ -144,14 +147,16 @@ def unpack_pictures(
     """Writes the pictures in the ZIP archive `path` into the folder `target`; file name -> SHA-256.
 
     Only the last part of a member's name is used, so that nothing is written elsewhere. Hidden files, macOS's resource
-    forks, links and other suffixes are passed over. Raises BenchmarkError on a damaged archive, two pictures of one
-    name, and one that would grow out of proportion.
+    forks, links and other suffixes are passed over. Raises BenchmarkError on an archive that is damaged, encrypted or
+    packed in an unknown way, on two pictures of one name, and on one that would grow out of proportion.
     """
     digests: dict[str, str] = {}
     try:
         with zipfile.ZipFile(path) as opened:
             members = _pictures(path, opened.infolist())
             chosen = list(members) if choose is None else list(choose(members))
+            if any(members[file].flag_bits & _ENCRYPTED for file in chosen):
+                raise BenchmarkError(f"{path}: encrypted: it cannot be unpacked without its password")
             if sum(members[file].file_size for file in chosen) > MOST_EXPANSION * path.stat().st_size:
                 raise BenchmarkError(f"{path}: its pictures are far larger than the archive; not unpacked")
             with _shown(path.name, len(chosen)) as advance:
@@ -163,7 +168,9 @@ def unpack_pictures(
                             written.write(piece)
                     digests[file] = digest.hexdigest()
                     advance()
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except NotImplementedError as error:
+        raise BenchmarkError(f"{path}: packed in a way that Python cannot unpack: {error}") from error
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
         raise BenchmarkError(f"{path}: a damaged archive: {error}") from error
     return digests
 

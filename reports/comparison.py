@@ -60,7 +60,7 @@ def verdict(comparison: Comparison, strict: bool) -> str:
     """The verdict in a few words, as the exit code says it."""
     code = comparison.exit_code(strict)
     if code == 3:
-        return "incomplete, trials failed" if comparison.failures else "nothing could be judged"
+        return "incomplete, trials failed or values are missing" if comparison.failures else "nothing could be judged"
     worse, open_ = len(comparison.with_outcome(Outcome.WORSE)), len(comparison.with_outcome(Outcome.UNDECIDED))
     if worse:
         return f"worse in {_numbers(worse)}"
@@ -102,7 +102,8 @@ def lines_of(comparison: Comparison) -> list[str]:
     summary = ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count)
     if unjudged:
         summary += f"{', ' if summary else ''}{unjudged} not judged"
-    lines = [f"{comparison.base.label}, {len(comparison.base.images)} images: {summary}"]
+    count = len(comparison.base.images)
+    lines = [f"{comparison.base.label}, {count} image{'' if count == 1 else 's'}: {summary}"]
     exact = sum(row.exact and row.judgement is not None for row in comparison.rows)
     lines.append(
         f"{exact} numbers held against a tolerance, {comparison.tests} tests that share {100 * comparison.alpha:g} % "

@@ -18,6 +18,7 @@ WORDS = {
     "pytorch-msssim": "as the package pytorch-msssim computes it",
     "range255": "with a data range of 255",
     "lpips": "learned perceptual distance, for each image, then the mean",
+    "lpips-vgg": "learned perceptual distance, for each image, then the mean",
     "v0.1": "version 0.1 of its weights",
     "alex": "over AlexNet's features",
     "vgg": "over VGG16's features",
@@ -116,7 +117,14 @@ def _intervals(manifest: Manifest) -> Iterator[str]:
 
 def _seconds(manifest: Manifest) -> Iterator[str]:
     if manifest.workers == 1:
-        yield f"Encode and decode were measured alone, on {manifest.threads} threads, once a picture and quality."
+        if manifest.timing:
+            threads = f"{manifest.threads} thread{'' if manifest.threads == 1 else 's'}"
+            yield (
+                f"Measured alone, {manifest.timing} calls of each encode and decode on {threads}, and their median "
+                "taken; loading and a first call are not in it."
+            )
+        else:
+            yield "Not measured: `run --timing 3` does."
     else:
         yield f"Not measured: {manifest.workers} processes worked at once."
 

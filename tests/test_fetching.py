@@ -2,7 +2,7 @@ import hashlib
 import importlib.metadata
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -226,7 +226,8 @@ def test_first_failure_ends_the_others_and_keeps_what_is_whole(server: Server, t
     remotes = [Remote(server.url, tmp_path / f"{i}.bin", len(CONTENT), SHA256) for i in range(3)]
     fetch_file(server.url, remotes[0].destination, len(CONTENT), SHA256)
     server.statuses = [404]
-    with pytest.raises(BenchmarkError, match="404"):
+    folder = server.url.removesuffix("file.bin")
+    with pytest.raises(BenchmarkError, match=rf"404.*; missing besides, from {folder} into {tmp_path}: file\.bin$"):
         fetch_files(remotes, workers=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.bin"]
 
@@ -259,25 +260,31 @@ def test_inception_is_torch_fidelitys() -> None:
     assert f"-{fetching.INCEPTION_SHA256[:8]}.pth" in fetching.INCEPTION_NAME  # PyTorch's habit for released weights
 
 
-def test_inception_from_a_file_or_its_folder_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "constants", "weights"),
+    [("inception", "INCEPTION", fetching.inception_weights), ("vgg16", "VGG16", fetching.vgg16_weights)],
+)
+def test_weights_from_a_file_or_its_folder_and_found_again(
+    name: str, constants: str, weights: Callable[[], Path | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr(fetching, "INCEPTION_SIZE", len(CONTENT))
-    monkeypatch.setattr(fetching, "INCEPTION_SHA256", SHA256)
-    fetch = FETCHABLE.load("inception")
-    assert fetching.inception_weights() is None
+    monkeypatch.setattr(fetching, f"{constants}_SIZE", len(CONTENT))
+    monkeypatch.setattr(fetching, f"{constants}_SHA256", SHA256)
+    fetch = FETCHABLE.load(name)
+    assert weights() is None
 
-    of_torch = tmp_path / "torch" / "hub" / "checkpoints" / fetching.INCEPTION_NAME
+    of_torch = tmp_path / "torch" / "hub" / "checkpoints" / getattr(fetching, f"{constants}_NAME")
     of_torch.parent.mkdir(parents=True)
     of_torch.write_bytes(b"another file")
-    assert fetching.inception_weights() is None
+    assert weights() is None
     of_torch.write_bytes(CONTENT)
-    assert fetching.inception_weights() == of_torch
+    assert weights() == of_torch
 
     for source in (of_torch, of_torch.parent):
         fetched = fetch(source)
         assert fetched.read_bytes() == CONTENT
-        assert fetching.inception_weights() == fetched
+        assert weights() == fetched
         fetched.unlink()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from benchmark.audit import evidence as at
 from benchmark.audit.child import Outcome
 from benchmark.audit.evidence import Case, Evidence, Step
-from benchmark.codecs import Image
+from benchmark.codecs import ESTIMATE_BYTES, ESTIMATE_SHARE, Image
 from benchmark.results import quality_name
 
 Verdict = Literal["ok", "warning", "FAILED", "not done"]
@@ -24,9 +24,6 @@ samples at most. A stream that was read wrongly differs by far more."""
 
 DEVICES_DB = 50.0
 """The same between devices, whose arithmetic may have fewer digits (TF32)."""
-
-ESTIMATE_SHARE, ESTIMATE_BYTES = 0.01, 16
-"""An estimated rate may differ from the real one by this share and these bytes, known header bytes set aside."""
 
 
 @dataclass(frozen=True)

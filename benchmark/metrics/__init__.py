@@ -60,6 +60,16 @@ class ImageMetric(Protocol):
 
 
 @runtime_checkable
+class Loads(Protocol):
+    """A metric with a network. Every `SetMetric` is one, an `ImageMetric` may be."""
+
+    def load(self) -> None:
+        """Loads the network, before any picture is at hand. Raises BenchmarkError, with the command that fetches its
+        weights, if they are not there."""
+        ...
+
+
+@runtime_checkable
 class SetMetric(Protocol):
     """A number for two sets of pictures, computed from features of their patches.
 
@@ -102,6 +112,7 @@ _INFOS = {
         MetricInfo("psnr", "PSNR", "image", "dB", True, 0.0, None),
         MetricInfo("ms_ssim", "MS-SSIM", "image", "", True, 0.0, 1.0),
         MetricInfo("lpips", "LPIPS (AlexNet)", "image", "", False, 0.0, None),
+        MetricInfo("lpips-vgg", "LPIPS (VGG16)", "image", "", False, 0.0, None),
         MetricInfo("fd-effnet", "Fréchet distance (EfficientNet-Lite0)", "set", "", False, 0.0, None, "patch128-hific"),
         MetricInfo("kd-effnet", "Kernel distance (EfficientNet-Lite0)", "set", "", False, None, None, "patch128-hific"),
         MetricInfo(
@@ -125,6 +136,11 @@ METRICS.add("psnr", "benchmark.metrics.fidelity:make_psnr", "PSNR in dB over all
 METRICS.add("ms_ssim", "benchmark.metrics.structural:make_ms_ssim", "MS-SSIM, per image; shorter side above 160")
 METRICS.add(
     "lpips", "benchmark.metrics.perceptual:make_lpips", "LPIPS v0.1, AlexNet, per image; both sides at least 31"
+)
+METRICS.add(
+    "lpips-vgg",
+    "benchmark.metrics.perceptual:make_lpips_vgg",
+    "LPIPS v0.1, VGG16, per image; both sides at least 16; needs `python -m benchmark fetch vgg16`",
 )
 METRICS.add("fd-effnet", "benchmark.metrics.realism:make_fd_effnet", "Fréchet distance, EfficientNet-Lite0")
 METRICS.add("kd-effnet", "benchmark.metrics.realism:make_kd_effnet", "kernel distance (MMD²), EfficientNet-Lite0")

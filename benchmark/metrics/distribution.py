@@ -4,10 +4,15 @@ Everything is float64 and deterministic. A set is a sequence of arrays (n_patche
 one image are not independent, so the image is what a jackknife leaves out. Originals and reconstructions are paired:
 image i of one side belongs to image i of the other.
 
+The sequence may read its arrays when it is asked for them: they are taken a few thousand patches at a time, more than
+once, and what is kept of a set does not grow with it but for a few numbers an image. If it has a `Memory` as `memory`,
+what is found out about the set is remembered there, for the next distance from it.
+
 Fréchet distance (Dowson and Landau 1982; Heusel et al. 2017, https://arxiv.org/abs/1706.08500):
     |μx − μy|² + tr Σx + tr Σy − 2 tr (Σx Σy)^½.
 With A, B the centred features ÷ √(n − 1), Σx = AᵀA and Σy = BᵀB, the last trace is the sum of the singular values of
-A Bᵀ. So it needs no matrix square root and is exact for any n, singular covariances included.
+A Bᵀ. So it needs no matrix square root and is exact for any n, singular covariances included. Beyond as many patches
+as dimensions A and B are replaced by triangular factors of the covariances, updated as the patches come.
 
 Kernel distance (Bińkowski et al. 2018, https://arxiv.org/abs/1801.01401): the squared maximum mean discrepancy under
 the kernel k(x, y) = (x·y / dimension + 1)³. Published values are means over random subsets of min(1000, n) patches of
@@ -17,9 +22,11 @@ never clamped at 0. On paired sets it is not centred: identical sets give a nega
 comparable at equal n only. The U-statistic leaves the pairs out and is 0 for identical sets.
 """
 
-from collections.abc import Callable, Sequence
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -27,42 +34,65 @@ import numpy.typing as npt
 from benchmark.errors import Undefined
 
 Matrix = npt.NDArray[np.float64]
-Set = Sequence[npt.NDArray[np.floating[Any]]]
+Features = npt.NDArray[np.floating[Any]]
+Set = Sequence[Features]
+Result = TypeVar("Result")
+
+ROWS, COLUMNS = 4096, 512
+"""Patches of one side, and of the other, whose kernels are in memory at a time."""
+EXACT_IMAGES = 1000
+"""Of more images the Fréchet distance without each is approximated: exactly, each costs as much as the distance."""
+
+
+class Memory:
+    """Remembers results by name. Threads that ask for one at the same time wait for the first."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Any] = {}
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def get(self, name: str, compute: Callable[[], Result]) -> Result:
+        """What `compute` returned when it was first called for `name`."""
+        with self._locks[name]:
+            if name not in self._kept:
+                self._kept[name] = compute()
+            return cast(Result, self._kept[name])
 
 
 def frechet_distance(originals: Set, reconstructions: Set) -> float:
     """At least 0 up to rounding. The sets may differ in size. Raises Undefined below two patches on a side."""
-    x, y = _stack(originals), _stack(reconstructions)
-    _check(len(x), len(y))
-    shift = x.mean(0)  # nearer to 0, less is lost when the mean is subtracted
-    x -= shift
-    y -= shift
-    return _frechet(x.mean(0) - y.mean(0), _squares(x), _squares(y), _trace(_factor(x), _factor(y)))
+    x, y = _spread(originals), _spread(reconstructions)
+    _check(x.n, y.n)
+    return _frechet(x.mean - y.mean, x.squares, y.squares, _trace(x.factor, y.factor))
 
 
 def frechet_leave_one_out(originals: Set, reconstructions: Set) -> Matrix:
     """(n_images,): the Fréchet distance without each image; NaN for an image without patches.
 
     Up to as many patches as dimensions, all come from one matrix of products; beyond, from each image's share of the
-    covariances. Raises Undefined if too few patches are left.
+    covariances. Of more than `EXACT_IMAGES` images, the last trace is taken to first order in that share, as in the
+    infinitesimal jackknife (Efron and Stein 1981); the rest is exact. Raises Undefined if too few patches are left.
     """
-    x, y = _stack(originals), _stack(reconstructions)
-    owner_x, owner_y = _owners(originals), _owners(reconstructions)
-    _check(len(x), len(y))
-    shift = x.mean(0)
-    x -= shift
-    y -= shift
-    few = max(len(x), len(y)) <= x.shape[1]
-    trace = _traces_of_products(x, y) if few else _traces_of_covariances(x, y)
+    x, y = _spread(originals), _spread(reconstructions)
+    _check(x.n, y.n)
+    if max(x.n, y.n) <= len(x.mean):
+        return _frechet_without_by_products(originals, reconstructions)
+    traces_without = _traces_without if len(originals) <= EXACT_IMAGES else _approximate_traces_without
+    trace = traces_without(x, y)
 
-    def without(image: int) -> float:
-        keep_x, keep_y = owner_x != image, owner_y != image
-        left_x, left_y = x[keep_x], y[keep_y]
-        _check(len(left_x), len(left_y))
-        difference = left_x.mean(0) - left_y.mean(0)
-        return _frechet(difference, _squares(left_x), _squares(left_y), trace(keep_x, keep_y))
+    def without(own_x: Matrix, own_y: Matrix) -> float:
+        _check(x.n - len(own_x), y.n - len(own_y))
+        gone_x, gone_y = own_x - x.mean, own_y - y.mean
+        mean_x, mean_y = (x.mean - gone_x.sum(0) / (x.n - len(own_x))), (y.mean - gone_y.sum(0) / (y.n - len(own_y)))
+        return _frechet(mean_x - mean_y, x.squares_without(gone_x), y.squares_without(gone_y), trace(gone_x, gone_y))
 
-    return _each(originals, reconstructions, without)
+    pairs = zip(originals, reconstructions, strict=True)
+    return np.array(
+        [
+            without(own_x.astype(np.float64), own_y.astype(np.float64)) if len(own_x) or len(own_y) else np.nan
+            for own_x, own_y in pairs
+        ]
+    )
 
 
 def kernel_distance(originals: Set, reconstructions: Set) -> float:
@@ -75,8 +105,7 @@ def kernel_leave_one_out(originals: Set, reconstructions: Set) -> Matrix:
 
     All come from one computation of the kernels. Raises Undefined if too few patches are left.
     """
-    sums = _kernel_sums(originals, reconstructions)
-    return _each(originals, reconstructions, lambda image: _unbiased(sums.without(image)))
+    return _kernel_sums(originals, reconstructions).each_without(_unbiased)
 
 
 def paired_kernel_distance(originals: Set, reconstructions: Set) -> float:
@@ -84,35 +113,66 @@ def paired_kernel_distance(originals: Set, reconstructions: Set) -> float:
 
     Raises Undefined below two patches, or if an image has not the same number of patches on both sides.
     """
-    _check_paired(originals, reconstructions)
-    return _paired(_kernel_sums(originals, reconstructions).total())
+    sums = _kernel_sums(originals, reconstructions)
+    sums.check_paired()
+    return _paired(sums.total())
 
 
 def paired_kernel_leave_one_out(originals: Set, reconstructions: Set) -> Matrix:
     """(n_images,): the paired kernel distance without each image; NaN for an image without patches."""
-    _check_paired(originals, reconstructions)
     sums = _kernel_sums(originals, reconstructions)
-    return _each(originals, reconstructions, lambda image: _paired(sums.without(image)))
+    sums.check_paired()
+    return sums.each_without(_paired)
 
 
 # Fréchet distance
 
 
+@dataclass(frozen=True)
+class _Spread:
+    """Of a set's patches: n, mean (dimension,), trace of the covariance, and a factor F (min(n, dimension), dimension)
+    with FᵀF the covariance."""
+
+    n: int
+    mean: Matrix
+    squares: float
+    factor: Matrix
+
+    def squares_without(self, gone: Matrix) -> float:
+        """Trace of the covariance without the rows `gone`, which are centred at the whole set's mean."""
+        left = self.n - len(gone)
+        total = gone.sum(0)
+        return float((self.squares * (self.n - 1) - (gone * gone).sum() - total @ total / left) / (left - 1))
+
+
+def _spread(features: Set) -> _Spread:
+    """Two passes: the mean, then what is left without it, so that nothing is lost where features are large."""
+    return _remembered(features, "spread", lambda: _compute_spread(features))
+
+
+def _compute_spread(features: Set) -> _Spread:
+    n, total = 0, None
+    for rows in _blocks(features):
+        n += len(rows)
+        total = rows.sum(0) if total is None else total + rows.sum(0)
+    if total is None:
+        raise Undefined("a set without pictures has no distance to another")
+    if n < 2:
+        return _Spread(n, total, 0.0, total[None])
+    mean = total / n
+    factor, squares = np.empty((0, len(mean))), 0.0
+    for rows in _blocks(features):
+        rows -= mean
+        rows /= np.sqrt(n - 1)
+        squares += float(np.einsum("ij,ij", rows, rows))
+        factor = np.concatenate([factor, rows])
+        if len(factor) > factor.shape[1]:
+            factor = cast(Matrix, np.linalg.qr(factor, mode="r"))
+    return _Spread(n, mean, squares, factor)
+
+
 def _frechet(difference: Matrix, squares_x: float, squares_y: float, trace: float) -> float:
     return float(difference @ difference) + squares_x + squares_y - 2 * trace
-
-
-def _squares(x: Matrix) -> float:
-    """Trace of the covariance of the rows of `x`."""
-    return float(x.var(0, ddof=1).sum())
-
-
-def _factor(x: Matrix) -> Matrix:
-    """F (min(n, dimension), dimension) with FᵀF the covariance of the rows of `x`."""
-    centred: Matrix = (x - x.mean(0)) / np.sqrt(len(x) - 1)
-    if len(centred) <= centred.shape[1]:
-        return centred
-    return cast(Matrix, np.linalg.qr(centred, mode="r"))
 
 
 def _trace(factor_x: Matrix, factor_y: Matrix) -> float:
@@ -121,41 +181,83 @@ def _trace(factor_x: Matrix, factor_y: Matrix) -> float:
 
 
 Keep = npt.NDArray[np.bool_]
+Trace = Callable[[Matrix, Matrix], float]
+"""The trace without the patches that are given, centred, of either side."""
 
 
-def _traces_of_products(x: Matrix, y: Matrix) -> Callable[[Keep, Keep], float]:
-    """The trace for any selection of rows: rows and columns of X Yᵀ, centred anew. Costs n³, whatever the dimension."""
+def _frechet_without_by_products(originals: Set, reconstructions: Set) -> Matrix:
+    """From rows and columns of X Yᵀ, centred anew. Costs n³ an image, whatever the dimension."""
+    x, y = _stack(originals), _stack(reconstructions)
+    owner_x, owner_y = _owners(originals), _owners(reconstructions)
+    shift = x.mean(0)  # nearer to 0, less is lost when the mean is subtracted
+    x -= shift
+    y -= shift
     products = x @ y.T
 
-    def trace(keep_x: Keep, keep_y: Keep) -> float:
+    def without(image: int) -> float:
+        keep_x, keep_y = owner_x != image, owner_y != image
+        left_x, left_y = x[keep_x], y[keep_y]
+        _check(len(left_x), len(left_y))
         kept = products[np.ix_(keep_x, keep_y)]
         kept -= kept.mean(0)
         kept -= kept.mean(1, keepdims=True)
         scale = np.sqrt((kept.shape[0] - 1) * (kept.shape[1] - 1))
-        return float(np.linalg.svd(kept, compute_uv=False).sum() / scale)
+        trace = float(np.linalg.svd(kept, compute_uv=False).sum() / scale)
+        squares_x, squares_y = (float(left.var(0, ddof=1).sum()) for left in (left_x, left_y))
+        return _frechet(left_x.mean(0) - left_y.mean(0), squares_x, squares_y, trace)
 
-    return trace
+    pairs = enumerate(zip(originals, reconstructions, strict=True))
+    return np.array([without(image) if len(own_x) or len(own_y) else np.nan for image, (own_x, own_y) in pairs])
 
 
-def _traces_of_covariances(x: Matrix, y: Matrix) -> Callable[[Keep, Keep], float]:
-    """The trace for any selection of rows: the rest's share is taken from the products XᵀX, YᵀY. Costs dimension³.
+def _traces_without(x: _Spread, y: _Spread) -> Trace:
+    """Each image's share is taken from the covariances. Costs dimension³ an image.
 
     Squaring the features costs half of the digits, of which a jackknife has enough.
     """
-    gram_x, gram_y = x.T @ x, y.T @ y
+    gram_x, gram_y = (side.factor.T @ side.factor * (side.n - 1) for side in (x, y))
 
-    def root(rows: Matrix, gram: Matrix, keep: Keep) -> Matrix:
-        left, gone = rows[keep], rows[~keep]
-        mean = left.mean(0)
-        covariance = (gram - gone.T @ gone - len(left) * np.outer(mean, mean)) / (len(left) - 1)
+    def root(gone: Matrix, gram: Matrix, n: int) -> Matrix:
+        left, total = n - len(gone), gone.sum(0)
+        covariance = (gram - gone.T @ gone - np.outer(total, total) / left) / (left - 1)
         values, vectors = np.linalg.eigh(covariance)
         factor: Matrix = np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
         return factor
 
-    def trace(keep_x: Keep, keep_y: Keep) -> float:
-        return _trace(root(x, gram_x, keep_x), root(y, gram_y, keep_y))
+    return lambda gone_x, gone_y: _trace(root(gone_x, gram_x, x.n), root(gone_y, gram_y, y.n))
+
+
+def _approximate_traces_without(x: _Spread, y: _Spread) -> Trace:
+    """To first order in an image's share. Costs dimension² a patch.
+
+    With U S Vᵀ = Fx Fyᵀ, the derivative of T = tr (Σx Σy)^½ is ½ tr (A dΣx) + ½ tr (B dΣy), where A = MᵀM with
+    M = S^½ Uᵀ Fx⁻ᵀ, and B likewise: A maps N(0, Σx) onto N(0, Σy) (Takatsu 2011, https://arxiv.org/abs/0801.2250).
+    Without an image, Σ is (n − 1)/(n − k − 1) times Σ − D; the factor is exact, since T(a Σx, b Σy) = √(a b) T(Σx, Σy).
+    """
+    u, singular, v = np.linalg.svd(x.factor @ y.factor.T, full_matrices=False)
+    whole = float(singular.sum())
+    root = np.sqrt(singular)[:, None]
+    map_x, map_y = root * (u.T @ _inverse(x.factor).T), root * (v @ _inverse(y.factor).T)
+
+    def share(gone: Matrix, n: int, mapping: Matrix) -> float:
+        """tr (A D), D = (GᵀG + s sᵀ/(n − k)) / (n − 1), s the sum of the rows of G."""
+        if not len(gone):
+            return 0.0
+        mapped = gone @ mapping.T
+        total = mapped.sum(0)
+        return float(((mapped * mapped).sum() + total @ total / (n - len(gone))) / (n - 1))
+
+    def trace(gone_x: Matrix, gone_y: Matrix) -> float:
+        left = whole - (share(gone_x, x.n, map_x) + share(gone_y, y.n, map_y)) / 2
+        growth = (x.n - 1) / (x.n - len(gone_x) - 1) * ((y.n - 1) / (y.n - len(gone_y) - 1))
+        return float(np.sqrt(growth) * left)
 
     return trace
+
+
+def _inverse(factor: Matrix) -> Matrix:
+    """Of a square factor; where features do not vary, the pseudo-inverse."""
+    return cast(Matrix, np.linalg.pinv(factor, rcond=len(factor) * np.finfo(np.float64).eps))
 
 
 # Kernel distance
@@ -176,38 +278,80 @@ class _Totals:
 
 
 @dataclass(frozen=True)
-class _KernelSums:
-    """The same sums for each pair of images, (images, images), and for each image, (images,)."""
+class _Sums:
+    """Sums of kernel values of each image of one side, (images,).
 
-    xx: Matrix
-    yy: Matrix
-    xy: Matrix
-    self_x: Matrix
-    self_y: Matrix
-    pairs: Matrix
+    rows: of its patches with all of the other side (or of its own). columns: the other way round. own: of its patches
+    with those of the same image.
+    """
+
+    rows: Matrix
+    columns: Matrix
+    own: Matrix
+
+    def total(self) -> float:
+        return float(self.rows.sum())
+
+    def without(self, image: int) -> float:
+        return float(self.rows.sum() - self.rows[image] - self.columns[image] + self.own[image])
+
+
+@dataclass(frozen=True)
+class _OneSide:
+    """Of one set: its kernels with itself, those of each patch with itself by image, and the patches of each image."""
+
+    sums: _Sums
+    selves: Matrix
     n: npt.NDArray[np.int64]
-    m: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _KernelSums:
+    x: _OneSide
+    y: _OneSide
+    xy: _Sums
+    pairs: Matrix
 
     def total(self) -> _Totals:
-        return self._over(np.ones(len(self.n), dtype=bool))
-
-    def without(self, image: int) -> _Totals:
-        return self._over(np.arange(len(self.n)) != image)
-
-    def _over(self, keep: Keep) -> _Totals:
-        n, m = int(self.n[keep].sum()), int(self.m[keep].sum())
+        n, m = int(self.x.n.sum()), int(self.y.n.sum())
         _check(n, m)
-        blocks = np.ix_(keep, keep)
         return _Totals(
-            xx=float(self.xx[blocks].sum()),
-            yy=float(self.yy[blocks].sum()),
-            xy=float(self.xy[blocks].sum()),
-            self_x=float(self.self_x[keep].sum()),
-            self_y=float(self.self_y[keep].sum()),
-            pairs=float(self.pairs[keep].sum()),
+            xx=self.x.sums.total(),
+            yy=self.y.sums.total(),
+            xy=self.xy.total(),
+            self_x=float(self.x.selves.sum()),
+            self_y=float(self.y.selves.sum()),
+            pairs=float(self.pairs.sum()),
             n=n,
             m=m,
         )
+
+    def without(self, image: int) -> _Totals:
+        n, m = int(self.x.n.sum() - self.x.n[image]), int(self.y.n.sum() - self.y.n[image])
+        _check(n, m)
+        return _Totals(
+            xx=self.x.sums.without(image),
+            yy=self.y.sums.without(image),
+            xy=self.xy.without(image),
+            self_x=float(self.x.selves.sum() - self.x.selves[image]),
+            self_y=float(self.y.selves.sum() - self.y.selves[image]),
+            pairs=float(self.pairs.sum() - self.pairs[image]),
+            n=n,
+            m=m,
+        )
+
+    def each_without(self, value: Callable[[_Totals], float]) -> Matrix:
+        """(images,); NaN for an image without patches."""
+        return np.array(
+            [
+                value(self.without(image)) if self.x.n[image] or self.y.n[image] else np.nan
+                for image in range(len(self.pairs))
+            ]
+        )
+
+    def check_paired(self) -> None:
+        if (self.x.n != self.y.n).any():
+            raise Undefined("the paired kernel distance needs the same patches on both sides")
 
 
 def _unbiased(sums: _Totals) -> float:
@@ -224,59 +368,120 @@ def _paired(sums: _Totals) -> float:
 
 
 def _kernel_sums(originals: Set, reconstructions: Set) -> _KernelSums:
-    x, y = _stack(originals), _stack(reconstructions)
-    rows_x, rows_y = _rows(originals), _rows(reconstructions)
-    self_x, self_y = _own(x), _own(y)
-    pairs = np.zeros(len(rows_x))
-    for image, (own_x, own_y) in enumerate(zip(rows_x, rows_y, strict=True)):
-        if len(x[own_x]) == len(y[own_y]):
-            pairs[image] = _cube((x[own_x] * y[own_y]).sum(1), x.shape[1]).sum()
-    return _KernelSums(
-        xx=_block_sums(x, x, rows_x, rows_x),
-        yy=_block_sums(y, y, rows_y, rows_y),
-        xy=_block_sums(x, y, rows_x, rows_y),
-        self_x=np.array([self_x[own].sum() for own in rows_x]),
-        self_y=np.array([self_y[own].sum() for own in rows_y]),
-        pairs=pairs,
-        n=np.array([len(patches) for patches in originals]),
-        m=np.array([len(patches) for patches in reconstructions]),
-    )
+    """The distance and its values without an image come from the same sums."""
+
+    def compute() -> _KernelSums:
+        if not len(originals):
+            raise Undefined("a set without pictures has no distance to another")
+        x = _remembered(originals, "kernels", lambda: _one_side(originals))
+        y = _one_side(reconstructions)
+        return _KernelSums(x, y, _sums(originals, reconstructions, x.n, y.n), _pair_sums(originals, reconstructions))
+
+    return _remembered(reconstructions, f"kernels with {id(originals)}", compute)
 
 
-def _block_sums(x: Matrix, y: Matrix, rows_x: list[slice], rows_y: list[slice]) -> Matrix:
-    """(images, images): sum of the kernel over the patches of image i of x and image j of y."""
-    sums = np.empty((len(rows_x), len(rows_y)))
-    for image, own in enumerate(rows_x):
-        columns = _cube(x[own] @ y.T, x.shape[1]).sum(0)
-        sums[image] = [columns[other].sum() for other in rows_y]
+def _one_side(features: Set) -> _OneSide:
+    n = np.array([len(patches) for patches in features])
+    selves = [_cube(np.einsum("ij,ij->i", x, x), x.shape[1]).sum() for x in map(_doubled, features)]
+    return _OneSide(_sums(features, None, n, n), np.array(selves), n)
+
+
+def _pair_sums(originals: Set, reconstructions: Set) -> Matrix:
+    """(images,): sum over the patches of an image of their kernels with what became of them."""
+    pairs = np.zeros(len(originals))
+    for image, (own_x, own_y) in enumerate(zip(originals, reconstructions, strict=True)):
+        if len(own_x) == len(own_y):
+            products = np.einsum("ij,ij->i", _doubled(own_x), _doubled(own_y))
+            pairs[image] = _cube(products, own_x.shape[1]).sum()
+    return pairs
+
+
+def _sums(x: Set, y: Set | None, n: npt.NDArray[np.int64], m: npt.NDArray[np.int64]) -> _Sums:
+    """Kernels of the patches of `x` with those of `y`; None for `x` itself, whose kernels are computed once a pair.
+
+    n, m: patches of each image.
+    """
+    owner_x, owner_y = np.repeat(np.arange(len(n)), n), np.repeat(np.arange(len(m)), m)
+    rows, columns, own = np.zeros(len(n)), np.zeros(len(m)), np.zeros(len(n))
+    start = 0
+    for block in _blocks(x, ROWS):
+        images_x = owner_x[start : start + len(block)]
+        first = 0
+        for other in _blocks(x if y is None else y, COLUMNS):
+            images_y = owner_y[first : first + len(other)]
+            above = y is None and first + len(other) <= start  # the mirror image of a part that was done
+            if not above:
+                kernels = _cube(block @ other.T, block.shape[1])
+                if y is None:
+                    _fold(kernels, start, first)
+                rows += np.bincount(images_x, kernels.sum(1), len(n))
+                columns += np.bincount(images_y, kernels.sum(0), len(m))
+                own += _same(kernels, images_x, images_y, len(n))
+            first += len(other)
+        start += len(block)
+    if y is None:
+        rows = columns = rows + columns
+        own = 2 * own
+    return _Sums(rows, columns, own)
+
+
+def _fold(kernels: Matrix, start: int, first: int) -> None:
+    """Keeps each pair of patches of one set once: half of the diagonal, nothing below it."""
+    height, width = kernels.shape
+    if first >= start + height:
+        return
+    row, column = np.arange(start, start + height)[:, None], np.arange(first, first + width)
+    kernels *= np.where(row < column, 1.0, np.where(row == column, 0.5, 0.0))
+
+
+def _same(kernels: Matrix, images_x: npt.NDArray[np.int64], images_y: npt.NDArray[np.int64], count: int) -> Matrix:
+    """(images,): sum of the kernels of an image's patches with each other; the patches stand image by image."""
+    sums = np.zeros(count)
+    for image in np.intersect1d(images_x, images_y):
+        top, bottom = np.searchsorted(images_x, [image, image + 1])
+        left, right = np.searchsorted(images_y, [image, image + 1])
+        sums[image] = kernels[top:bottom, left:right].sum()
     return sums
 
 
-def _own(x: Matrix) -> Matrix:
-    """The kernel of each row with itself."""
-    return _cube((x * x).sum(1), x.shape[1])
-
-
 def _cube(products: Matrix, dimension: int) -> Matrix:
-    """(x·y / dimension + 1)³"""
-    scaled = products / dimension + 1
-    cubes: Matrix = scaled * scaled * scaled
+    """(x·y / dimension + 1)³, in place of `products`."""
+    products /= dimension
+    products += 1
+    cubes: Matrix = products * products
+    cubes *= products
     return cubes
 
 
 # Sets
 
 
+def _blocks(features: Set, size: int = ROWS) -> Iterator[Matrix]:
+    """The patches, `size` at a time, in float64; they may be written into."""
+    waiting: list[Features] = []
+    count = 0
+    for patches in features:
+        while count + len(patches) >= size:
+            part = size - count
+            yield np.concatenate([*waiting, patches[:part]], dtype=np.float64)
+            waiting, count, patches = [], 0, patches[part:]
+        waiting.append(patches)
+        count += len(patches)
+    if count:
+        yield np.concatenate(waiting, dtype=np.float64)
+
+
+def _remembered(features: Set, name: str, compute: Callable[[], Result]) -> Result:
+    memory: Memory | None = getattr(features, "memory", None)
+    return compute() if memory is None else memory.get(name, compute)
+
+
+def _doubled(patches: Features) -> Matrix:
+    return patches.astype(np.float64)
+
+
 def _stack(features: Set) -> Matrix:
-    if not features:
-        raise Undefined("a set without pictures has no distance to another")
-    return np.concatenate(features, dtype=np.float64)
-
-
-def _rows(features: Set) -> list[slice]:
-    """Where each image's patches stand in the stack."""
-    ends = np.cumsum([len(patches) for patches in features])
-    return [slice(int(end) - len(patches), int(end)) for end, patches in zip(ends, features, strict=True)]
+    return np.concatenate(list(features), dtype=np.float64)
 
 
 def _owners(features: Set) -> npt.NDArray[np.int64]:
@@ -284,17 +489,6 @@ def _owners(features: Set) -> npt.NDArray[np.int64]:
     return np.repeat(np.arange(len(features)), [len(patches) for patches in features])
 
 
-def _each(originals: Set, reconstructions: Set, without: Callable[[int], float]) -> Matrix:
-    """`without` of each image that has patches on either side; NaN for the others."""
-    pairs = list(zip(originals, reconstructions, strict=True))
-    return np.array([without(image) if len(x) or len(y) else np.nan for image, (x, y) in enumerate(pairs)])
-
-
 def _check(n: int, m: int) -> None:
     if min(n, m) < 2:
         raise Undefined(f"a distance between sets needs at least 2 patches on each side, there are {n} and {m}")
-
-
-def _check_paired(originals: Set, reconstructions: Set) -> None:
-    if [len(patches) for patches in originals] != [len(patches) for patches in reconstructions]:
-        raise Undefined("the paired kernel distance needs the same patches on both sides")

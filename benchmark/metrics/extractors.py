@@ -58,9 +58,12 @@ def extract(extractor: Extractor, patches: Sequence[Image], device: str) -> npt.
 
 def _efficientnet_lite0(device: str) -> Extractor:
     network = fold_batch_norms(load_efficientnet_lite0()).to(device)
+    # With the channels of a pixel side by side a CPU takes a seventh less time; features move by 1e-6 of the largest.
+    order = torch.channels_last if torch.device(device).type == "cpu" else torch.contiguous_format
+    network = network.to(memory_format=order)
 
     def features(x: Tensor) -> Tensor:
-        return pooled_features(network, x)
+        return pooled_features(network, x.contiguous(memory_format=order))
 
     return features
 

@@ -1,11 +1,13 @@
 """LPIPS v0.1 (Zhang et al. 2018, https://arxiv.org/abs/1801.03924), per image, with the package's own network.
 
-The trunk's ImageNet weights lie beside this module: the package would download all of AlexNet for them, its classifier
-included. The features of an original are computed once for all its reconstructions.
+AlexNet's trunk lies beside this module: the package would download all of AlexNet for it, its classifier included.
+VGG16's is a download of its own, `python -m benchmark fetch vgg16`. The features of an original are computed once for
+all its reconstructions.
 """
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,13 @@ import torch
 from torch import Tensor
 
 from benchmark.codecs import Image
-from benchmark.errors import Undefined
+from benchmark.errors import BenchmarkError, Undefined
 from benchmark.metrics import MetricInfo, metric_info
 from benchmark.metrics.inference import exact_inference
 from benchmark.metrics.pairs import check_pair, check_picture
 
-MINIMUM_SIDE = 31
-"""Smaller pictures leave nothing after AlexNet's second pooling."""
+MINIMUM_SIDES = {"alex": 31, "vgg": 16}
+"""By trunk. Smaller pictures leave nothing after AlexNet's second pooling, or after VGG16's fourth."""
 TRUNK = Path(__file__).parent / "weights" / "alexnet-features.safetensors"
 
 
@@ -33,19 +35,33 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Lpips:
-    """Learned perceptual distance over AlexNet; 0 for identical pictures."""
+    """Learned perceptual distance over the trunk "alex" or "vgg"; 0 for identical pictures."""
 
     info: MetricInfo
     device: str
-    network: Any = field(repr=False)
-    protocol: str = "lpips/v0.1/alex"
+    trunk: str = "alex"
+
+    @cached_property
+    def network(self) -> Any:
+        """`load_network` of the trunk, when it is first needed. Raises BenchmarkError if its weights are not here."""
+        return load_network(self.device, self.trunk)
+
+    def load(self) -> None:
+        """Loads the network, before any picture is at hand. Raises BenchmarkError if its weights are not here."""
+        _ = self.network
+
+    @property
+    def protocol(self) -> str:
+        """The metric, the version of the package's weights, and the trunk."""
+        return f"{self.info.name}/v0.1/{self.trunk}"
 
     def prepare(self, original: Image) -> Prepared:
-        """Raises Undefined if a side is below 31."""
+        """Raises Undefined if a side is below the trunk's of MINIMUM_SIDES."""
         check_picture(original)
         height, width = original.shape[:2]
-        if min(height, width) < MINIMUM_SIDE:
-            raise Undefined(f"LPIPS needs both sides of at least {MINIMUM_SIDE} pixels, this is {width}x{height}")
+        least = MINIMUM_SIDES[self.trunk]
+        if min(height, width) < least:
+            raise Undefined(f"LPIPS needs both sides of at least {least} pixels, this is {width}x{height}")
         return Prepared((height, width), self._features(original))
 
     def compare(self, prepared: Prepared, reconstruction: Image) -> float:
@@ -66,19 +82,45 @@ class Lpips:
 
 def make_lpips(patches: str | None, device: str) -> Lpips:
     """Entry of METRICS. `patches` does not matter."""
-    return Lpips(metric_info("lpips"), device, load_network(device))
+    return Lpips(metric_info("lpips"), device)
 
 
-def load_network(device: str = "cpu") -> Any:
-    """`lpips.LPIPS` over AlexNet, ready for inference: input (N, 3, H, W) in [−1, 1]."""
+def make_lpips_vgg(patches: str | None, device: str) -> Lpips:
+    """Entry of METRICS. `patches` does not matter."""
+    return Lpips(metric_info("lpips-vgg"), device, "vgg")
+
+
+def load_network(device: str = "cpu", net: str = "alex") -> Any:
+    """`lpips.LPIPS` over the trunk "alex" or "vgg", ready for inference: input (N, 3, H, W) in [−1, 1].
+
+    Raises BenchmarkError if the weights of VGG16 are not here.
+    """
     from lpips import LPIPS
-    from safetensors.torch import load_file
 
+    weights = _alexnet() if net == "alex" else _vgg16()
     # The package fills the trunk with random numbers first, and calls torchvision in a way that is out of date.
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        network = LPIPS(net="alex", pnet_rand=True, verbose=False)
-    weights = load_file(TRUNK)
+        network = LPIPS(net=net, pnet_rand=True, verbose=False)
     trunk = {name: weights[name.replace(name.split(".")[0], "features", 1)] for name in network.net.state_dict()}
     network.net.load_state_dict(trunk)
     return network.eval().requires_grad_(False).to(device)
+
+
+def _alexnet() -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(TRUNK)
+
+
+def _vgg16() -> dict[str, Tensor]:
+    from benchmark.fetching import VGG16_NAME, cache_folder, vgg16_weights
+
+    path = vgg16_weights()
+    if path is None:
+        raise BenchmarkError(
+            f"lpips-vgg: the weights of VGG16 are not here ({cache_folder() / VGG16_NAME}); "
+            "`python -m benchmark fetch vgg16` downloads them, `--from FILE` takes a file that you have"
+        )
+    weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    return weights

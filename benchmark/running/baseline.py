@@ -41,6 +41,7 @@ class Origin(Record):
     machine: dict[str, str | int | None] = Field(description="system, processor, cores, memory in bytes")
     threads: int = Field(description="per process")
     workers: int = Field(description="processes")
+    timing: int = Field(default=0, description="repeats of each encode and decode; 0 if time was not measured so")
     device: str = Field(description="of codecs and metrics")
     decoder_seeds: list[int] = Field(description="of stochastic codecs")
 
@@ -71,8 +72,8 @@ class Point(Record):
     metrics: dict[str, list[float | None]] = Field(description="per-image metrics, mean over decoder seeds")
     per_seed: dict[str, list[float]] = Field(description="mean over images of per-image metrics, one a decoder seed")
     sets: dict[str, SetPoint] = Field(description="metrics of sets")
-    encode_seconds: list[float] | None = Field(description="measured alone, else null")
-    decode_seconds: list[float] | None = Field(description="measured alone, mean over seeds, else null")
+    encode_seconds: list[float] | None = Field(description="median of the repeats, measured alone, else null")
+    decode_seconds: list[float] | None = Field(description="the same, mean over seeds, else null")
     failed: dict[str, str] = Field(description="image: why its trial failed")
 
     def __str__(self) -> str:
@@ -178,7 +179,7 @@ def baseline_of_run(folder: RunFolder) -> Baseline:
     trials = folder.trials()
     if not trials:
         raise BenchmarkError(f"{folder.path}: the run is empty: nothing was measured")
-    _check_complete(folder, trials)
+    check_complete(folder, trials)
     groups = list(groups_of(manifest, trials))
     names = [picture.name for picture in manifest.dataset.pictures]
     sizes = {t.image: t.height * t.width for t in trials if t.height is not None and t.width is not None}
@@ -198,7 +199,8 @@ def baseline_of_run(folder: RunFolder) -> Baseline:
     )
 
 
-def _check_complete(folder: RunFolder, trials: Sequence[Trial]) -> None:
+def check_complete(folder: RunFolder, trials: Sequence[Trial]) -> None:
+    """Raises BenchmarkError if the run was stopped before its last trial."""
     manifest = folder.manifest
     seeds = len(manifest.decoder_seeds)
     planned = len(manifest.dataset.pictures) * sum(

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from benchmark.errors import BenchmarkError, NotComparable
 from benchmark.results import quality_name
 from benchmark.running.baseline import Baseline, Point
+from benchmark.running.execution import FEWEST_REPEATS
 from benchmark.running.gate import RATE_DIFFERENCE, SECONDS, Gate, Margin
 from benchmark.running.rates import jackknife_curve, scale_of
 from benchmark.statistics.bjontegaard import Curve, bd_rate, bd_rate_without
@@ -80,7 +81,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that `compare` knows. notes: lines for the user. failures: trials of the new run that the base has.
+    """All that `compare` knows. notes: lines for the user. failures: what the base has and the new run failed to give.
 
     tests: number of statistical tests that share alpha. moved: the pictures that moved most, the largest first.
     """
@@ -208,6 +209,9 @@ def _failures(base: Baseline, new: Baseline) -> Iterator[str]:
         for image, error in found.failed.items() if found is not None else ():
             if image not in point.failed:
                 yield f"{point}, {image}: {error}"
+        for metric in base.metrics:
+            if base.images_with(point, metric) and found is not None and not new.images_with(found, metric):
+                yield f"{point}, {metric}: the base has a value, the new run has none"
 
 
 # Numbers, before they are judged
@@ -333,6 +337,8 @@ def _time_obstacle(base: Baseline, new: Baseline) -> str:
             return f"the {name} was measured with {side.origin.workers} workers at once"
         if not any(point.encode_seconds for point in side.points):
             return f"the {name} has none"
+        if side.origin.timing < FEWEST_REPEATS:
+            return f"the {name} has them of single calls; `run --timing {FEWEST_REPEATS}` repeats them"
     for part in dict.fromkeys([*base.origin.machine, *new.origin.machine]):
         one, other = base.origin.machine.get(part), new.origin.machine.get(part)
         if one != other:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.results import RunFolder, quality_name
+from benchmark.running.baseline import check_complete
 from benchmark.running.summary import BPP, HEADLINES, dataset_label, read_summary
 
 COMPRESSAI_NAMES = {"psnr": "psnr-rgb", "ms_ssim": "ms-ssim-rgb"}
@@ -51,12 +52,14 @@ def export(folder: RunFolder, form: str, output: Path) -> list[Path]:
     """Writes the run in the format `form`, a key of FORMATS; returns what was written.
 
     output: a folder for compressai and codec-compare, which have a file a codec, a file for the others. Raises
-    UsageError on an unknown format, BenchmarkError if the run has no value or polars is missing for parquet.
+    UsageError on an unknown format, BenchmarkError if the run has no value, was stopped before its end, or polars is
+    missing for parquet.
     """
     if form not in FORMATS:
         raise UsageError(f"--format {form}: there are {', '.join(FORMATS)}")
     if not any(trial.error is None for trial in folder.trials()):
         raise BenchmarkError(f"{folder.path}: the run is empty: nothing was measured")
+    check_complete(folder, folder.trials())
     return FORMATS[form](folder, output)
 
 

@@ -236,3 +236,17 @@ def test_a_choice_out_of_an_archive_and_its_preparation(tmp_path: Path, monkeypa
     assert dataset.preparation == "square256"
     assert dataset.fingerprint != replace(dataset, preparation="none").fingerprint
     assert dataset.fingerprint != replace(dataset, pictures=dataset.pictures[::-1]).fingerprint
+
+
+@pytest.mark.parametrize(("field", "value", "message"), [(0, 1, "encrypted"), (2, 97, "cannot unpack")])
+def test_whole_archives_that_cannot_be_unpacked_are_not_called_damaged(
+    tmp_path: Path, field: int, value: int, message: str
+) -> None:
+    path = write_zip(tmp_path / "a.zip", {"a.png": png(1)})
+    data = bytearray(path.read_bytes())
+    local, central = data.index(b"PK\x03\x04") + 6, data.index(b"PK\x01\x02") + 8  # the flags; the method follows
+    data[local + field] = data[central + field] = value
+    path.write_bytes(data)
+    with pytest.raises(BenchmarkError, match=message) as error:
+        unpack_pictures(path, tmp_path)
+    assert "damaged" not in str(error.value)

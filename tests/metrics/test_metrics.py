@@ -26,7 +26,7 @@ def test_every_metric_opens_and_says_what_it_is(name: str) -> None:
 
 def test_direction_unit_and_kind_are_known_without_opening() -> None:
     assert {name for name in METRICS if metric_info(name).higher_is_better} == {"psnr", "ms_ssim"}
-    assert {name for name in METRICS if metric_info(name).kind == "image"} == {"psnr", "ms_ssim", "lpips"}
+    assert {name for name in METRICS if metric_info(name).kind == "image"} == {"psnr", "ms_ssim", "lpips", "lpips-vgg"}
     assert metric_info("psnr").unit == "dB"
     assert set(DEFAULT_METRICS) <= set(METRICS)
 

@@ -1,4 +1,5 @@
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,9 +7,10 @@ import torch
 from degradation import noisy
 from safetensors.torch import load_file
 
+import benchmark.fetching
 from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, Undefined
-from benchmark.metrics.perceptual import TRUNK, Lpips, load_network, make_lpips
+from benchmark.metrics.perceptual import TRUNK, Lpips, load_network, make_lpips, make_lpips_vgg
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +69,40 @@ def test_small_pictures_have_no_value(lpips: Lpips, shape: tuple[int, int, int])
 def test_another_size_is_an_error(lpips: Lpips, photo: Image) -> None:
     with pytest.raises(BenchmarkError, match="100x100"):
         lpips.compare(lpips.prepare(photo), photo[:100, :100])
+
+
+VGG16 = {0: (3, 64), 2: (64, 64), 5: (64, 128), 7: (128, 128), 10: (128, 256), 12: (256, 256), 14: (256, 256)} | {
+    17: (256, 512),
+    **dict.fromkeys((19, 21, 24, 26, 28), (512, 512)),
+}
+"""Place in torchvision's `features` -> channels in and out of each 3×3 convolution; Simonyan & Zisserman, column D."""
+
+
+def test_over_vgg16_it_is_the_package_s_own_with_the_fetched_trunk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo: Image
+) -> None:
+    torch.manual_seed(0)
+    weights = {f"features.{n}.weight": torch.randn(o, i, 3, 3) * (2 / 9 / i) ** 0.5 for n, (i, o) in VGG16.items()}
+    weights |= {f"features.{n}.bias": torch.randn(o) * 0.1 for n, (_, o) in VGG16.items()}
+    torch.save(weights | {"classifier.0.weight": torch.zeros(1)}, tmp_path / "vgg16.pth")
+    monkeypatch.setattr(benchmark.fetching, "vgg16_weights", lambda: tmp_path / "vgg16.pth")
+    metric = make_lpips_vgg(None, "cpu")
+    trunk = metric.network.net
+    for number in VGG16:
+        part = next(part for part in trunk.children() if str(number) in dict(part.named_children()))
+        assert torch.equal(part.get_submodule(str(number)).weight, weights[f"features.{number}.weight"])
+    original = photo[:16, :35]
+    with torch.no_grad():
+        expected = float(metric.network(scaled(original), scaled(noisy(original, 20))))
+    assert metric.compare(metric.prepare(original), noisy(original, 20)) == pytest.approx(expected, rel=1e-5)
+    assert expected > 0
+    assert metric.compare(metric.prepare(original), original) == 0
+    assert (metric.protocol, metric.info.name) == ("lpips-vgg/v0.1/vgg", "lpips-vgg")
+    with pytest.raises(Undefined, match="16 pixels"):
+        metric.prepare(photo[:15, :35])
+
+
+def test_without_vgg16_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark.fetching, "vgg16_weights", lambda: None)
+    with pytest.raises(BenchmarkError, match=r"python -m benchmark fetch vgg16.*--from FILE"):
+        make_lpips_vgg(None, "cpu").load()

@@ -63,6 +63,13 @@ def made(codec: str, quality: float, image: str, seed: int | None, size: int, ps
     )
 
 
+def test_a_run_that_was_stopped_is_not_exported(folder: RunFolder, tmp_path: Path) -> None:
+    folder.rewrite(folder.trials()[:-1])
+    with pytest.raises(BenchmarkError, match=r"not complete, 7 of 8 trials are there"):
+        export(folder, "csv", tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
 def test_compressai_reads_its_export(folder: RunFolder, tmp_path: Path) -> None:
     paths = export(folder, "compressai", tmp_path / "out")
     assert [path.name for path in paths] == ["jpeg-x=1.json", "noisy.json"]

@@ -129,6 +129,9 @@ def test_a_value_that_is_lost_is_said() -> None:
     comparison = compare(base, new, GATE)
     assert row(comparison, "lpips").reason == "the new run has no value"
     assert row(comparison, "fd-effnet").judgement is None
+    assert "noisy at quality 1, lpips: the base has a value, the new run has none" in comparison.failures
+    assert comparison.exit_code() == 3
+    assert compare(new, new, GATE).exit_code() == 0
     nothing = with_points(base, metrics={}, sets={}, bytes=[None] * 12)
     assert compare(nothing, nothing, GATE).exit_code() == 3
 
@@ -144,6 +147,7 @@ def test_seconds_are_compared_only_on_one_machine_alone() -> None:
         (fast(machine={"processor": "two", "cores": 2}), "processor: two against one"),
         (fast(threads=1), "threads"),
         (synthetic(1), "has none"),
+        (fast(timing=0), "single calls"),
     ):
         comparison = compare(other, slow, GATE)
         assert all(r.kind != "seconds" for r in comparison.rows)

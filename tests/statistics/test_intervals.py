@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmark.metrics import distribution
 from benchmark.statistics import intervals
+from benchmark.statistics.paired import mean_replicates, paired_difference, paired_estimate
 
 finite = st.floats(-1e6, 1e6)
 samples = st.lists(finite, min_size=2, max_size=40)
@@ -150,3 +151,45 @@ def test_jackknife_intervals_of_set_metrics_cover_their_expectation_at_that_n() 
                 estimate = intervals.jackknife_estimate(whole(*pair), without(*pair))
                 covered[name] += estimate.ci_low <= truth[name] <= estimate.ci_high
     assert all(460 <= count <= 490 for count in covered.values()), covered
+
+
+def test_the_intervals_over_seeds_and_over_images_cover_what_each_is_about() -> None:
+    """500 sets of 24 images with 4 decoder seeds; limits as above.
+
+    Over seeds: the mean of these images over all seeds. Over images: the mean of all images. Of a difference of two
+    runs, both errors together: the mean difference of all images and seeds, where the interval may be too wide.
+    """
+    random = np.random.default_rng(2305)
+    covered = {"over seeds": 0, "over images": 0}
+    together = 0
+    for _ in range(500):
+        images = random.normal(30, 2.5, 24)
+        base, new = (images + random.normal(0, 0.8, (4, 24)) for _ in range(2))
+        seeds = intervals.mean_estimate(base.mean(axis=1))
+        covered["over seeds"] += seeds.ci_low <= images.mean() <= seeds.ci_high
+        of_images = intervals.mean_estimate(base.mean(axis=0))
+        covered["over images"] += of_images.ci_low <= 30 <= of_images.ci_high
+        difference = paired_difference(mean_replicates(list(base)), mean_replicates(list(new)))
+        estimate = paired_estimate(difference)
+        together += estimate.ci_low <= 0 <= estimate.ci_high
+    assert all(460 <= count <= 490 for count in covered.values()), covered
+    assert together >= 460
+
+
+def test_the_seeds_interval_of_a_set_metric_covers_its_expectation_over_seeds() -> None:
+    """500 draws of 4 seeds on 5 sets of 12 images of two patches; the truth is the mean over 1000 other seeds."""
+    random = np.random.default_rng(47)
+    covered = 0
+    with threadpool_limits(1):
+        for _ in range(5):
+            before = random.normal(size=(12, 1, 6)) + 0.7 * random.normal(size=(12, 2, 6))
+
+            def distances(count: int, before: intervals.Vector = before) -> list[float]:
+                after = 0.8 * before + 0.4 * random.normal(size=(count, *before.shape))
+                return [distribution.frechet_distance(list(before), list(side)) for side in after]
+
+            truth = np.mean(distances(1000))
+            for _ in range(100):
+                estimate = intervals.mean_estimate(distances(4))
+                covered += estimate.ci_low <= truth <= estimate.ci_high
+    assert 460 <= covered <= 490

@@ -30,6 +30,7 @@ def origin(**changes: Any) -> Origin:
         "machine": {"processor": "one", "cores": 2},
         "threads": 2,
         "workers": 1,
+        "timing": 3,
         "device": "cpu",
         "decoder_seeds": [0],
     }
