@@ -34,8 +34,10 @@ class Codec(Protocol):
     stochastic: whether `decode` depends on a seed. A deterministic codec ignores `seed`.
     A codec may have `scale: tuple[float, float, float]` besides: (lowest, highest, step) of the qualities that it
     takes, step 0 where any number between will do. Without it only `qualities` are known.
+    `cpus: float` and `gpus: float` are what a worker on a cluster reserves for it (`benchmark.running.cluster`).
     It may also have `estimate_bits(image, quality) -> float`, the bits that its entropy model predicts, and
-    `header_bytes: int`, the bytes of a stream that the estimate leaves out: an audit holds them against the real rate.
+    `header_bytes: int`, the bytes of a stream that the estimate leaves out: a run records them beside the real rate,
+    and an audit holds one against the other.
     """
 
     qualities: tuple[float, ...]
@@ -55,6 +57,10 @@ class Codec(Protocol):
     def describe(self) -> dict[str, Any]:
         """Settings, library versions, hash of the weights: JSON values for the run's manifest."""
         ...
+
+
+ESTIMATE_SHARE, ESTIMATE_BYTES = 0.01, 16
+"""An estimate of the bits may differ from the real ones by this share and these bytes, known header bytes set aside."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,7 @@ CODECS.add("command", "baselines.command:command", 'any program; enc="prog {in} 
 CODECS.add("mse", "baselines.mse:mse", "the first stage of HFD alone: an autoencoder trained for rate and MSE")
 CODECS.add("hfd", "benchmark.hfd.codec:hfd", "HFD: the bits of mse, decoded by a score-based model")
 CODECS.add("hific", "baselines.hific.codec:hific", "HiFiC, the paper's own model; needs its weights: weights=FILE")
+CODECS.add("hific-small", "baselines.hific_small.codec:hific_small", "the bits of mse, decoded by a generator of a GAN")
 CODECS.add("bpp", "baselines.target:at_bpp", "bpp:SPEC, another codec whose quality is the bits per pixel to come near")
 CODECS.add(
     "match", "baselines.target:matching", "match:SPEC~REFERENCE, as many bits as REFERENCE spends on each picture"
@@ -171,7 +178,7 @@ class _CodecOfFile:
         self._codec, self._sha256 = codec, sha256
         self.qualities, self.stochastic = tuple(codec.qualities), codec.stochastic
         self.encode, self.decode = codec.encode, codec.decode
-        for optional in ("scale", "estimate_bits", "header_bytes"):
+        for optional in ("scale", "estimate_bits", "header_bytes", "cpus", "gpus"):
             if hasattr(codec, optional):
                 setattr(self, optional, getattr(codec, optional))
 

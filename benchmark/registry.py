@@ -40,6 +40,10 @@ class Registry:
         module, _, attribute = self._entries[name][0].partition(":")
         return getattr(importlib.import_module(module), attribute)
 
+    def module(self, name: str) -> str:
+        """Where the thing called `name` is; imports nothing."""
+        return self._entries[name][0].partition(":")[0]
+
     def summary(self, name: str) -> str:
         """The line that `list` prints for `name`; imports nothing."""
         return self._entries[name][1]

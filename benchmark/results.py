@@ -17,8 +17,9 @@ import io
 import os
 import re
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -54,10 +55,19 @@ class Trial(Record):
     width: int | None = Field(default=None, description="of the original, in pixels; null if it could not be read")
     bytes: int | None = Field(default=None, description="length of the whole byte string that decode is given")
     bpp: float | None = Field(default=None, description="8 * bytes / (height * width)")
+    bpp_estimated: float | None = Field(
+        default=None, description="by the codec's own entropy model, its known header counted; null if it tells none"
+    )
     metrics: dict[str, float | None] = Field(default_factory=dict, description="per-image metrics, by name")
     reasons: dict[str, str] = Field(default_factory=dict, description="why a metric or a time is null, by name")
-    encode_seconds: float | None = Field(default=None, description="wall time of encode, null where not measured alone")
-    decode_seconds: float | None = Field(default=None, description="wall time of decode, null where not measured alone")
+    encode_seconds: float | None = Field(
+        default=None, description="wall time of encode, median of the repeats, or null"
+    )
+    decode_seconds: float | None = Field(
+        default=None, description="wall time of decode, median of the repeats, or null"
+    )
+    encode_repeats: list[float] | None = Field(default=None, description="seconds of each repeat; null if not measured")
+    decode_repeats: list[float] | None = Field(default=None, description="seconds of each repeat; null if not measured")
     error: str | None = Field(default=None, description="one line: why there are no values; null if there are")
 
     @property
@@ -122,6 +132,7 @@ class Manifest(Record):
     machine: dict[str, str | int | None] = Field(description="system, processor, cores, memory in bytes")
     threads: int = Field(description="per process")
     workers: int = Field(description="processes; times are measured with 1 only")
+    timing: int = Field(default=0, description="repeats of each encode and decode whose time is measured; 0 for none")
     device: str = Field(description="of codecs and metrics")
     dataset: DatasetRecord = Field(description="the pictures")
     codecs: dict[str, CodecRecord] = Field(description="by codec spec, in the order of the tables")
@@ -174,7 +185,7 @@ class RunFolder:
     def create(cls, path: Path, manifest: Manifest) -> Self:
         """A new run at `path`, whose manifest is written. Raises BenchmarkError if there are trials already."""
         folder = cls(path, manifest)
-        if folder.trials():
+        if next(folder.each_trial(), None) is not None:
             raise BenchmarkError(f"{path}: holds a run already")
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -231,9 +242,8 @@ class RunFolder:
         path = self.path / "trials.jsonl"
         try:
             if self._appending is None:
-                _, intact = self._read_trials()
                 if path.exists():
-                    os.truncate(path, intact)
+                    os.truncate(path, max((end for _, end, _ in self.each_trial()), default=0))
                 self._appending = path.open("ab", buffering=0)  # a buffer would keep what could not be written
                 _sync_folder(self.path)
             _append_whole(self._appending, trial.model_dump_json().encode() + b"\n")
@@ -242,24 +252,60 @@ class RunFolder:
 
     def drop_replaced(self) -> None:
         """Rewrites trials.jsonl without the records that a later one of the same key has replaced, if there are any."""
-        written, _ = self._read_trials()
-        trials = self.trials()
-        if len(trials) < len(written):
-            self.rewrite(trials)
+        places: dict[TrialKey, int] = {}
+        written = 0
+        for start, _, trial in self.each_trial():
+            places[trial.key] = start
+            written += 1
+        if len(places) < written:
+            self._replace_trials(self.trials_at(places.values()))
 
     def trials(self) -> list[Trial]:
         """All trials, in the order in which they ended; of two with one key the later.
 
         A last line that a kill tore is left out. Raises BenchmarkError on any other line that is no trial.
         """
-        trials, _ = self._read_trials()
-        return list({trial.key: trial for trial in trials}.values())
+        return list({trial.key: trial for _, _, trial in self.each_trial()}.values())
+
+    def each_trial(self) -> Iterator[tuple[int, int, Trial]]:
+        """(start and end of its line in trials.jsonl, trial), one by one as they were written, replaced ones included.
+
+        A last line that a kill tore is left out. Raises BenchmarkError on any other line that is no trial.
+        """
+        path = self.path / "trials.jsonl"
+        if not path.exists():
+            return
+        start = 0
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    trial = Trial.model_validate_json(line)
+                except ValidationError as error:
+                    if not file.readline().endswith(b"\n"):
+                        return
+                    raise BenchmarkError(f"{path}, line {number}: not a trial: {_first_problem(error)}") from None
+                trial.codec, trial.image = sys.intern(trial.codec), sys.intern(trial.image)
+                yield start, start + len(line), trial
+                start += len(line)
+
+    def trials_at(self, starts: Iterable[int]) -> Iterator[Trial]:
+        """The trials whose lines begin there, as `each_trial` says."""
+        with (self.path / "trials.jsonl").open("rb") as file:
+            for start in starts:
+                file.seek(start)
+                trial = Trial.model_validate_json(file.readline())
+                trial.codec, trial.image = sys.intern(trial.codec), sys.intern(trial.image)
+                yield trial
 
     def rewrite(self, trials: Sequence[Trial]) -> None:
         """Replaces trials.jsonl as a whole, atomically."""
+        self._replace_trials(trials)
+
+    def _replace_trials(self, trials: Iterable[Trial]) -> None:
         self.close()
-        lines = [trial.model_dump_json().encode() + b"\n" for trial in trials]
-        self._write(self.path / "trials.jsonl", b"".join(lines))
+        self._write(self.path / "trials.jsonl", (trial.model_dump_json().encode() + b"\n" for trial in trials))
 
     def frame(self) -> "pandas.DataFrame":
         """The trials, one row each, sorted as the manifest orders codecs, qualities, seeds and pictures.
@@ -310,6 +356,10 @@ class RunFolder:
         codec, quality, _, image = trial
         return self.path / "reconstructions" / self._place((codec, quality, None, image), f"{path_name(image)}.bin")
 
+    def holds(self, path: Path) -> bool:
+        """Whether the file is there, whole."""
+        return path.exists()
+
     def write_features(self, path: Path, features: npt.NDArray[Any]) -> None:
         """features: (patches, dimension), kept as float32 at a `features_path`; the file is whole or not there."""
         buffer = io.BytesIO()
@@ -338,12 +388,12 @@ class RunFolder:
         """Files that are not whole yet; what a kill leaves here is nobody's."""
         return self.path / PARTIAL
 
-    def _write(self, path: Path, data: bytes) -> None:
+    def _write(self, path: Path, data: bytes | Iterable[bytes]) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._partial.mkdir(exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self._partial, delete=False) as file:
-                file.write(data)
+                file.writelines([data] if isinstance(data, bytes) else data)
                 file.flush()
                 os.fsync(file.fileno())
             Path(file.name).chmod(0o644)
@@ -351,24 +401,6 @@ class RunFolder:
             _sync_folder(path.parent)
         except OSError as error:
             raise BenchmarkError(f"{path}: cannot be written: {error.strerror or error}") from None
-
-    def _read_trials(self) -> tuple[list[Trial], int]:
-        """The trials, and the length in bytes of the lines that are whole."""
-        path = self.path / "trials.jsonl"
-        if not path.exists():
-            return [], 0
-        lines = path.read_bytes().split(b"\n")
-        trials: list[Trial] = []
-        intact = 0
-        for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn or empty
-            try:
-                trials.append(Trial.model_validate_json(line))
-            except ValidationError as error:
-                if number == len(lines) - 1:
-                    break
-                raise BenchmarkError(f"{path}, line {number}: not a trial: {_first_problem(error)}") from None
-            intact += len(line) + 1
-        return trials, intact
 
 
 def _append_whole(file: io.FileIO, line: bytes) -> None:

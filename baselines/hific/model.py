@@ -128,17 +128,19 @@ class Hific(nn.Module):
         """For training. x (N, 3, H, W) in the model's range, sides multiples of 64 and at least 128.
 
         Likelihoods see y and z with uniform noise, the generator sees rounded latents with a straight-through gradient
-        and the hyper-synthesis ẑ with noise.
+        and the hyper-synthesis ẑ with noise. Under autocast the hyperprior stays in float32: latents are far larger
+        than the step at which they are rounded.
         """
-        y = self.Encoder(x)
-        z = self.Hyperprior.analysis_net(y)
-        noisy_z = z + torch.rand_like(z) - 0.5
-        mean, scale = self.mean_and_scale(noisy_z)
-        noisy_bits = self.estimate(y + torch.rand_like(y) - 0.5, noisy_z, mean, scale)
-        y_hat = quantise(y, mean)
-        with torch.no_grad():
-            rounded_bits = self.estimate(y_hat, torch.floor(z + 0.5), mean, scale)
-        y_hat = y + (y_hat - y).detach()
+        y = self.Encoder(x).float()
+        with torch.autocast(x.device.type, enabled=False):
+            z = self.Hyperprior.analysis_net(y)
+            noisy_z = z + torch.rand_like(z) - 0.5
+            mean, scale = self.mean_and_scale(noisy_z)
+            noisy_bits = self.estimate(y + torch.rand_like(y) - 0.5, noisy_z, mean, scale)
+            y_hat = quantise(y, mean)
+            with torch.no_grad():
+                rounded_bits = self.estimate(y_hat, torch.floor(z + 0.5), mean, scale)
+            y_hat = y + (y_hat - y).detach()
         return Coded(self._generate(y_hat), y_hat, noisy_bits, rounded_bits)
 
 

@@ -1,4 +1,4 @@
-"""HiFiC's weights: the public PyTorch checkpoints, or what `fetch hific --from FILE` keeps of them.
+"""HiFiC's weights: the public PyTorch checkpoints, what `fetch hific --from FILE` keeps, or a training of this suite.
 
 The checkpoints are those of github.com/Justin-Tan/high-fidelity-generative-compression (Apache-2.0): a dictionary that
 `torch.save` wrote, with `model_state_dict` and the training's `args`. They are read with `weights_only=True`, so that
@@ -55,7 +55,7 @@ class Checkpoint:
 
     identity: 64 hexadecimal digits, SHA-256 over tensors and configuration; the same for a checkpoint and for what
     `fetch` keeps of it. variant: "low", "med", "high"; None if neither the file nor its name says. source: name and
-    sha256 of the checkpoint file.
+    sha256 of the checkpoint file, or the recipe of a training of this suite.
     """
 
     config: HificConfig
@@ -71,7 +71,7 @@ def kept_file(variant: str) -> Path:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """The model in `path`, a public checkpoint or a file that `fetch` wrote.
+    """The model in `path`, a public checkpoint or a file that `fetch` or `train hific` wrote.
 
     Raises BenchmarkError, one line, on a missing or damaged file, on anything but plain data in it, on a model of
     another kind, and on numbers that are not finite.
@@ -122,21 +122,32 @@ def keep(path: Path) -> Path:
         names = ", ".join(f"hific-{variant}{path.suffix}" for variant in VARIANTS)
         raise UsageError(f"{path} does not say whether it is low, med or high: give it one of the names {names}")
     destination = kept_file(checkpoint.variant)
+    write_hific(destination, model, checkpoint.variant, checkpoint.source)
+    return destination
+
+
+def write_hific(
+    path: Path, model: Hific, variant: str | None, source: Mapping[str, str], more: Mapping[str, str] | None = None
+) -> None:
+    """A weights file in full precision, complete or not there. source: where the weights come from; see `Checkpoint`.
+
+    more: further metadata. Raises BenchmarkError if it cannot be written.
+    """
     metadata = {
         "kind": "hific",
-        "variant": checkpoint.variant,
-        "configuration": json.dumps(checkpoint.config.as_json()),
-        "source": json.dumps(checkpoint.source),
+        "configuration": json.dumps(model.config.as_json()),
+        "source": json.dumps(dict(source)),
+        **({"variant": variant} if variant else {}),
+        **(more or {}),
     }
     try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".hific.") as folder:
-            copy = Path(folder) / destination.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".hific.") as folder:
+            copy = Path(folder) / path.name
             save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, copy, metadata)
-            copy.replace(destination)
+            copy.replace(path)
     except (OSError, SafetensorError) as error:
-        raise BenchmarkError(f"{destination}: cannot be written: {error}") from error
-    return destination
+        raise BenchmarkError(f"{path}: cannot be written: {error}") from error
 
 
 def _read_kept(path: Path) -> Checkpoint:

@@ -13,6 +13,7 @@ from benchmark.cli.baseline import baseline
 from benchmark.cli.bd import bd
 from benchmark.cli.compare import compare
 from benchmark.cli.decode import decode
+from benchmark.cli.decoders import decoders
 from benchmark.cli.encode import encode
 from benchmark.cli.exchange import export_run, import_results
 from benchmark.cli.explain import explain
@@ -22,8 +23,11 @@ from benchmark.cli.images import images
 from benchmark.cli.list import list_names
 from benchmark.cli.measure import measure
 from benchmark.cli.plot import PlotCommand, plot
+from benchmark.cli.report import report
 from benchmark.cli.run import run
+from benchmark.cli.study import study
 from benchmark.cli.train import train
+from benchmark.cli.train_hific import hific, hific_small
 from benchmark.errors import BenchmarkError
 
 EPILOG = (
@@ -46,16 +50,21 @@ app.command()(encode)
 app.command()(decode)
 app.command(cls=PlotCommand)(plot)
 app.command()(ablate)
+app.command()(decoders)
 app.command()(bd)
 app.command()(baseline)
 app.command()(compare)
 app.command()(images)
 app.command()(explain)
+app.command()(report)
 app.command("export")(export_run)
 app.command("import")(import_results)
 app.command(epilog=fetch_names())(fetch)
 app.command()(audit)
 app.add_typer(history, name="history")
+app.add_typer(study, name="study")
+train.command()(hific)
+train.command("hific-small")(hific_small)
 app.add_typer(train, name="train")
 
 

@@ -1,8 +1,9 @@
 """How far a run is: a bar on a terminal, a plain line every few seconds elsewhere."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -20,6 +21,20 @@ def track(trials: Iterable[Trial], total: int, console: Console) -> None:
         _bar(trials, total, console)
     else:
         _lines(trials, total, console)
+
+
+def shown(console: Console) -> Callable[[Sequence[Any], str], Iterable[Any]]:
+    """A function that hands items on and shows their count under a name: a bar on a terminal, elsewhere nothing."""
+
+    def track_items(items: Sequence[Any], name: str) -> Iterator[Any]:
+        if not console.is_terminal:
+            yield from items
+            return
+        columns = (TextColumn("{task.description}", markup=False), MofNCompleteColumn(), BarColumn())
+        with Progress(*columns, console=console, transient=True) as progress:
+            yield from progress.track(items, description=name)
+
+    return track_items
 
 
 def _bar(trials: Iterable[Trial], total: int, console: Console) -> None:

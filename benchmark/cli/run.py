@@ -65,9 +65,31 @@ def run(
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Processes that share the cores; seconds are measured with 1 only. Default: one a core, four at most."
+            help="Processes that share the cores. Default: one a core, four at most; 1 with --timing; on a cluster, as "
+            "many as it has room for."
         ),
     ] = None,
+    executor: Annotated[
+        str,
+        typer.Option(
+            help="local; ray for a cluster on this machine, or the one at $RAY_ADDRESS; or ray://HOST:PORT.",
+            metavar="local|ray|ray://…",
+        ),
+    ] = "local",
+    reserve: Annotated[
+        str | None,
+        typer.Option(
+            help="With ray: what each worker holds. Default: 1 CPU, and with --device cuda 1 GPU.",
+            metavar="cpus=N,gpus=N",
+        ),
+    ] = None,
+    timing: Annotated[
+        int,
+        typer.Option(
+            help="Measure seconds: so many calls of each encode and decode, alone, at least 3. Default: none.",
+            metavar="N",
+        ),
+    ] = 0,
 ) -> None:
     """Code pictures to bytes, decode these, measure, and draw rate-distortion and rate-perception curves.
 
@@ -79,7 +101,6 @@ def run(
 
     from benchmark.cli.progress import track
     from benchmark.errors import BenchmarkError, UsageError
-    from benchmark.running.execution import default_workers
     from benchmark.running.interruption import finishing_trials
     from benchmark.running.run import Request, open_run
 
@@ -98,7 +119,10 @@ def run(
         device=device,
         output=output,
         keep_reconstructions=keep_reconstructions,
-        workers=default_workers() if workers is None else workers,
+        workers=workers,
+        executor=executor,
+        reserve=reserve,
+        timing=timing,
         command=["python", "-m", "benchmark", *sys.argv[1:]],
     )
     with open_run(request) as ready:
@@ -137,6 +161,13 @@ def report(folder: "RunFolder", console: "Console") -> None:
         console.print(f"failed: {line}", markup=False)
     if len(failed) > SHOWN_FAILURES:
         console.print(f"failed: and {len(failed) - SHOWN_FAILURES} more, in {folder.path / 'trials.jsonl'}")
+    if folder.manifest.timing:
+        from reports.speed import write_speeds
+
+        path, lines = write_speeds(folder)
+        for line in lines:
+            console.print(line, markup=False)
+        console.print(f"speed    {path}", markup=False)
     console.print(f"run      {folder.path}", markup=False)
     console.print(f"summary  {folder.summary_path}", markup=False)
     for path in plots:

@@ -85,7 +85,7 @@ def autoencoder(
 
     On a GPU if there is one; on several with `accelerate launch --multi_gpu -m benchmark train autoencoder …`.
     """
-    _use_threads(threads)
+    use_threads(threads)
     from rich.console import Console
 
     from benchmark.fetching import cache_folder
@@ -133,11 +133,17 @@ def score(
     optimiser: Annotated[Optimiser, typer.Option(help="what moves the weights")] = Optimiser.muon,
     seed: Seed = 0,
     threads: Threads = 0,
-    sampling_steps: Annotated[int, typer.Option(min=1, help="the decoder's default number of steps")] = 4,
+    batch: Annotated[int, typer.Option(min=1, help="crops a batch, of each process")] = 16,
+    crop: Annotated[int, typer.Option(min=8, help="side of a crop; a multiple of 8")] = 64,
+    kappa: Annotated[float, typer.Option(min=0.01, help="flow: deviation of the start's noise over x̂'s error")] = 1.0,
+    shift: Annotated[float, typer.Option(min=0.01, help="diffusion: of the schedule; below 1 is less noise")] = 1.0,
+    sampling_steps: Annotated[
+        int, typer.Option(min=1, help="number of sampling steps that the weights file names as default")
+    ] = 4,
     start: Start = None,
 ) -> None:
     """A score-based decoder on a base's output. Writes OUTPUT/DECODER.safetensors."""
-    _use_threads(threads)
+    use_threads(threads)
     from rich.console import Console
 
     from benchmark.errors import UsageError
@@ -161,7 +167,7 @@ def score(
         pictures,
         output,
         cache_folder() / "training",
-        ScoreRecipe(steps=steps, decay=decay, learning_rate=learning_rate, optimiser=optimiser.value),
+        ScoreRecipe(steps, decay, learning_rate, batch, crop, kappa, shift=shift, optimiser=optimiser.value),
         console,
         seed,
         start=start,
@@ -199,6 +205,14 @@ def export(
     _, recipe = read_training(trained)
     if "autoencoder" in recipe:
         export_first_stage(trained, output)
+    elif "generator" in recipe:
+        from baselines.hific_small.training import export_generator
+
+        export_generator(trained, output)
+    elif "hific" in recipe:
+        from baselines.hific.training import export_hific
+
+        export_hific(trained, output, None)
     else:
         export_decoder(trained, output, sampling_steps)
 
@@ -210,7 +224,7 @@ def replay_step(
     threads: Threads = 0,
 ) -> None:
     """Computes a step that a training of the first stage left out once more, and shows each crop and gradient."""
-    _use_threads(threads)
+    use_threads(threads)
     import torch
 
     from benchmark.fetching import cache_folder
@@ -227,7 +241,8 @@ def replay_step(
             typer.echo(f"  gradient {norm:.6g} at {name}")
 
 
-def _use_threads(threads: int) -> None:
+def use_threads(threads: int) -> None:
+    """Sets torch's CPU threads; 0 leaves them."""
     if threads:
         import torch
 

@@ -4,27 +4,39 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import traceback
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import cast
 
+from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,import-untyped]  # has no hints
+
+from benchmark.codecs import CODECS, CodecSpec
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.metrics import METRICS, metric_info, parse_metric
 from benchmark.results import RunFolder, Trial
 from benchmark.running.interruption import Stop
 from benchmark.running.measurement import Workbench, load_networks, one_line, open_codecs, open_instruments
 from benchmark.running.plan import PlannedTrial
 from benchmark.running.schedule import Schedule
 
+FEWEST_REPEATS = 3
+"""Of a call whose time is measured."""
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+"""A fork of this process would copy torch's thread pools in an unknown state."""
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker process needs to open its own codecs and metrics."""
+    """What a worker process needs to open its own codecs and metrics. untimed: as in `Workbench`, if it is known."""
 
     run: Path
     codecs: tuple[str, ...]
@@ -33,16 +45,23 @@ class Setup:
     keep_reconstructions: bool
     workers: int
     threads: int
+    timing: int = 0
+    untimed: str = ""
+
+
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def default_workers() -> int:
-    """One a core that this process may use, four at most: each needs a gigabyte for its networks."""
-    return min(4, len(os.sched_getaffinity(0)))
+    """One a core, four at most: each needs a gigabyte for its networks."""
+    return min(4, cores())
 
 
 def threads_per_process(workers: int) -> int:
     """The cores that this process may use, shared among the workers; fewer if OMP_NUM_THREADS says so."""
-    share = max(1, len(os.sched_getaffinity(0)) // workers)
+    share = max(1, cores() // workers)
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return min(share, int(asked)) if asked.isdecimal() and int(asked) else share
 
@@ -57,6 +76,31 @@ def check_device(device: str) -> None:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UsageError(f"--device {device}: {one_line(error)}") from None
+
+
+def prepare_processes(codecs: Iterable[CodecSpec], metrics: Iterable[str], threads: int) -> None:
+    """Begins, in a process beside this one, to import what workers need; each is then forked from there.
+
+    So all of them together import it once, while this process opens its own codecs. That process computes nothing and
+    starts no threads, so a fork of it is sound. What cannot be imported is reported by who opens it.
+    """
+    modules = ["benchmark.running.execution"]
+    modules += [CODECS.module(codec.name) for codec in codecs if codec.name in CODECS]
+    for name in metrics:
+        modules.append(METRICS.module(parse_metric(name)[0]))
+        if metric_info(name).kind == "set":
+            modules.append("benchmark.metrics.extractors")
+    _CONTEXT.set_forkserver_preload(list(dict.fromkeys(modules)))
+    with _inherited(threads):
+        forkserver.ensure_running()
+
+
+def limit_threads(threads: int) -> None:
+    """Of this process, whatever was loaded before."""
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    threadpool_limits(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
 
 
 def execute_here(trials: Sequence[PlannedTrial], workbench: Workbench, stop: Stop) -> Generator[Trial, None, None]:
@@ -138,22 +182,33 @@ def execute_in_processes(trials: Sequence[PlannedTrial], setup: Setup, stop: Sto
             worker.process.join()
 
 
-def open_workbench(setup: Setup) -> Workbench:
-    """Codecs and metrics of a worker. Raises BenchmarkError."""
+def open_workbench(setup: Setup, folder: RunFolder) -> Workbench:
+    """Codecs and metrics of a worker that writes into `folder`. Raises BenchmarkError."""
     instruments = open_instruments(setup.metrics, setup.device)
     load_networks(instruments)
     return Workbench(
-        RunFolder.open(setup.run),
+        folder,
         open_codecs(setup.codecs, setup.device),
         instruments,
         setup.keep_reconstructions,
-        untimed=untimed(setup.workers),
+        untimed=setup.untimed or untimed(setup.workers, setup.timing),
+        repeats=setup.timing,
     )
 
 
-def untimed(workers: int) -> str:
-    """Why no time is recorded, "" if it is."""
-    return "" if workers == 1 else f"not measured alone: {workers} workers"
+def untimed(workers: int, timing: int) -> str:
+    """Why no time is recorded, "" if it is. timing: calls whose time is asked for."""
+    if workers > 1:
+        return f"not measured alone: {workers} workers"
+    return "" if timing else f"not asked for: --timing {FEWEST_REPEATS} measures it"
+
+
+def check_timing(timing: int, workers: int) -> None:
+    """Raises UsageError on too few repeats, or with several workers."""
+    if timing and timing < FEWEST_REPEATS:
+        raise UsageError(f"--timing {timing}: at least {FEWEST_REPEATS} calls, for a median and quartiles")
+    if timing and workers > 1:
+        raise UsageError(f"--timing with --workers {workers}: time is measured alone, with --workers 1")
 
 
 @dataclass(frozen=True)
@@ -176,9 +231,8 @@ class _Worker:
 
 
 def _start(number: int, setup: Setup, planned: PlannedTrial) -> _Worker:
-    context = multiprocessing.get_context("spawn")  # a fork would copy torch's thread pools in an unknown state
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, setup), name=f"worker-{number}", daemon=True)
+    ours, theirs = _CONTEXT.Pipe()
+    process = _CONTEXT.Process(target=_work, args=(theirs, setup), name=f"worker-{number}", daemon=True)
     with _inherited(setup.threads):
         process.start()
     theirs.close()
@@ -207,8 +261,9 @@ def _inherited(threads: int) -> Iterator[None]:
 
 def _work(connection: Connection, setup: Setup) -> None:
     """A worker's life: open, then one record for each trial, until the other end is closed."""
+    limit_threads(setup.threads)
     try:
-        workbench = open_workbench(setup)
+        workbench = open_workbench(setup, RunFolder.open(setup.run))
         connection.send(_Ready())
         while True:
             connection.send(workbench.measure(connection.recv()))

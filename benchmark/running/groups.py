@@ -1,9 +1,11 @@
 """Which trials of a run belong to one number: those of one codec at one quality, and of these the successful ones."""
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
-from benchmark.results import Manifest, Trial, quality_name
+from benchmark.results import Manifest, RunFolder, Trial, quality_name
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,42 @@ def groups_of(manifest: Manifest, trials: Sequence[Trial]) -> Iterator[Group]:
     for (codec, quality), group in grouped.items():
         if group:
             yield Group(codec, quality, tuple(sorted(group, key=lambda t: place.get(t.image, len(place)))))
+
+
+class StoredGroups(Sequence[Group]):
+    """The groups of a run, in the order of `groups_of`, each read when it is asked for.
+
+    What is kept is where each trial's line begins: 8 bytes a trial, where the trial itself takes some thousands.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._places = {picture.name: index for index, picture in enumerate(folder.manifest.dataset.pictures)}
+        starts: dict[tuple[str, float], array[int]] = {
+            (codec, quality): array("q")
+            for codec, record in folder.manifest.codecs.items()
+            for quality in record.qualities
+        }
+        for start, _, trial in folder.each_trial():
+            starts.setdefault((trial.codec, trial.quality), array("q")).append(start)
+        self._starts = [(key, found) for key, found in starts.items() if found]
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, index: int) -> Group: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Group]: ...
+
+    def __getitem__(self, index: int | slice) -> Group | Sequence[Group]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(len(self))[index]]
+        (codec, quality), starts = self._starts[index]
+        last = {trial.key: trial for trial in self._folder.trials_at(starts)}
+        places = self._places
+        return Group(codec, quality, tuple(sorted(last.values(), key=lambda t: places.get(t.image, len(places)))))
 
 
 def by_seed(group: Group) -> dict[int | None, dict[str, Trial]]:

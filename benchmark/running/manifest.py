@@ -49,6 +49,7 @@ def new_manifest(
     device: str,
     keep_reconstructions: bool,
     workers: int,
+    timing: int,
     threads: int,
     command: Sequence[str],
 ) -> Manifest:
@@ -62,6 +63,7 @@ def new_manifest(
         machine=provenance.machine(),
         threads=threads,
         workers=workers,
+        timing=timing,
         device=device,
         dataset=dataset_record(dataset),
         codecs=codecs,
@@ -93,6 +95,7 @@ def differences(there: Manifest, asked: Manifest) -> list[str]:
         ),
         _differ("decoder seeds", _list(there.decoder_seeds), _list(asked.decoder_seeds)),
         _differ("device", there.device, asked.device),
+        _differ("timing", there.timing, asked.timing),
         _differ("reconstructions", *("kept" if m.keep_reconstructions else "not kept" for m in (there, asked))),
         _parts_differ("package", there.packages, asked.packages),
     )

@@ -1,11 +1,13 @@
 """One trial: encode, decode from the bytes alone, check, measure. What goes wrong is said in the trial's record."""
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from statistics import median
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +15,11 @@ import numpy.typing as npt
 from benchmark.codecs import Codec, Image, open_codec
 from benchmark.errors import BenchmarkError, Undefined, UsageError
 from benchmark.images import load_image, png_bytes
-from benchmark.metrics import ImageMetric, SetMetric, open_metric
+from benchmark.metrics import ImageMetric, Loads, SetMetric, open_metric
 from benchmark.results import RunFolder, Trial
 from benchmark.running.plan import PlannedTrial
+
+Result = TypeVar("Result")
 
 NO_PATCH = "smaller than a patch: not part of the set"
 
@@ -47,9 +51,10 @@ def open_instruments(names: Iterable[str], device: str) -> Instruments:
 
 
 def load_networks(instruments: Instruments) -> None:
-    """Loads what the features need. Raises BenchmarkError, which says how to fetch them, if weights are not there."""
-    for metric in instruments.set.values():
-        metric.load()
+    """Loads what metrics need. Raises BenchmarkError, which says how to fetch them, if weights are not there."""
+    for metric in (*instruments.image.values(), *instruments.set.values()):
+        if isinstance(metric, Loads):
+            metric.load()
 
 
 @dataclass
@@ -64,19 +69,26 @@ class Prepared:
 
 @dataclass
 class Encoded:
-    """What `encode` gave for one codec, quality and picture: the bytes and its seconds, or why there are none."""
+    """What `encode` gave for one codec, quality and picture: the bytes, or why there are none.
+
+    repeats: seconds of each call whose time was measured. estimate: the codec's own of its bits, None if it tells none,
+    and then perhaps why not.
+    """
 
     encoding: tuple[str, float, str]
-    data: bytes
-    seconds: float
-    error: str | None
+    data: bytes = b""
+    repeats: list[float] = field(default_factory=list)
+    estimate: float | None = None
+    no_estimate: str = ""
+    error: str | None = None
 
 
 @dataclass
 class Workbench:
     """Opened codecs and metrics, and what the last trials left that the next ones can use.
 
-    untimed: why no time is recorded ("" if it is); times are of one call each, after one call of encode and decode.
+    untimed: why no time is recorded ("" if it is). repeats: calls whose time is measured, after one call of encode and
+    decode for each codec.
     """
 
     folder: RunFolder
@@ -84,6 +96,7 @@ class Workbench:
     instruments: Instruments
     keep_reconstructions: bool
     untimed: str
+    repeats: int = 1
     _prepared: Prepared | None = None
     _unreadable: tuple[str, str] | None = None
     _encoded: Encoded | None = None
@@ -118,19 +131,24 @@ class Workbench:
         if not self.untimed and planned.codec not in self._warm:
             # The first call pays for memory, caches and kernels that later calls find ready.
             self._warm |= {planned.codec}
-            data, _ = _encode(codec, original.image, planned.quality)
-            _decode(codec, data, planned.decoder_seed)
+            _decode(codec, _encode(codec, original.image, planned.quality), planned.decoder_seed)
         encoded = self._encode(planned, codec, original)
         if encoded.error is not None:
             raise TrialError(encoded.error)
-        reconstruction, seconds = _decode(codec, encoded.data, planned.decoder_seed)
+        reconstruction, repeats = self._timed(lambda: _decode(codec, encoded.data, planned.decoder_seed))
         _check(reconstruction, original.image)
+        pixels = original.image.shape[0] * original.image.shape[1]
         trial.bytes = len(encoded.data)
-        trial.bpp = 8 * len(encoded.data) / (original.image.shape[0] * original.image.shape[1])
+        trial.bpp = 8 * len(encoded.data) / pixels
+        if encoded.estimate is not None:
+            trial.bpp_estimated = encoded.estimate / pixels
+        elif encoded.no_estimate:
+            trial.reasons["bpp_estimated"] = encoded.no_estimate
         if self.untimed:
             trial.reasons |= {"encode_seconds": self.untimed, "decode_seconds": self.untimed}
         else:
-            trial.encode_seconds, trial.decode_seconds = encoded.seconds, seconds
+            trial.encode_repeats, trial.decode_repeats = encoded.repeats, repeats
+            trial.encode_seconds, trial.decode_seconds = median(encoded.repeats), median(repeats)
         measure_pair(self.folder, self.instruments, trial, original, reconstruction)
         if self.keep_reconstructions:
             self.folder.write_bytes(self.folder.bitstream_path(trial.key), encoded.data)
@@ -151,11 +169,25 @@ class Workbench:
     def _encode(self, planned: PlannedTrial, codec: Codec, original: Prepared) -> Encoded:
         if self._encoded is None or self._encoded.encoding != planned.encoding:
             try:
-                data, seconds = _encode(codec, original.image, planned.quality)
-                self._encoded = Encoded(planned.encoding, data, seconds, None)
+                data, repeats = self._timed(lambda: _encode(codec, original.image, planned.quality))
+                estimate, why = _estimate(codec, original.image, planned.quality)
+                self._encoded = Encoded(planned.encoding, data, repeats, estimate, why)
             except TrialError as failure:
-                self._encoded = Encoded(planned.encoding, b"", 0.0, str(failure))
+                self._encoded = Encoded(planned.encoding, error=str(failure))
         return self._encoded
+
+    def _timed(self, call: Callable[[], Result]) -> tuple[Result, list[float]]:
+        """What the last of `repeats` calls returns, and the seconds of each; one call, and none, if untimed."""
+        if self.untimed:
+            return call(), []
+        repeats = []
+        for _ in range(self.repeats):
+            _synchronise()
+            start = time.perf_counter()
+            result = call()
+            _synchronise()
+            repeats.append(time.perf_counter() - start)
+        return result, repeats
 
 
 def prepare(folder: RunFolder, instruments: Instruments, name: str, image: Image) -> Prepared:
@@ -171,7 +203,7 @@ def prepare(folder: RunFolder, instruments: Instruments, name: str, image: Image
             prepared.reasons[metric_name] = one_line(reason)
     for metric_name, set_metric in instruments.set.items():
         path = folder.original_features_path(set_metric.feature_key, name)
-        if not path.exists():
+        if not folder.holds(path):
             folder.write_features(path, _features(metric_name, set_metric, image))
     return prepared
 
@@ -220,22 +252,37 @@ def _features(name: str, metric: SetMetric, image: Image) -> npt.NDArray[np.floa
     return features
 
 
-def _encode(codec: Codec, image: Image, quality: float) -> tuple[bytes, float]:
-    """The bytes and the seconds. The codec gets a copy: the original stays what it is for the others."""
-    data, seconds = _timed("encode", codec.encode, image.copy(), quality)
+def _encode(codec: Codec, image: Image, quality: float) -> bytes:
+    """The bytes. The codec gets a copy: the original stays what it is for the others."""
+    data = _guarded("encode", codec.encode, image.copy(), quality)
     if type(data) is not bytes:  # a subclass could say another length than it has
         raise TrialError(f"encode returned {type(data).__name__}, not bytes")
-    return data, seconds
+    return data
 
 
-def _decode(codec: Codec, data: bytes, seed: int | None) -> tuple[Image, float]:
-    return _timed("decode", codec.decode, data, seed)
+def _decode(codec: Codec, data: bytes, seed: int | None) -> Image:
+    picture: Image = _guarded("decode", codec.decode, data, seed)
+    return picture
 
 
-def _timed(what: str, function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
-    start = time.perf_counter()
-    result = _guarded(what, function, *arguments)
-    return result, time.perf_counter() - start
+def _estimate(codec: Codec, image: Image, quality: float) -> tuple[float | None, str]:
+    """The codec's own estimate of the whole stream's bits; None if it makes none, and why not if it tried."""
+    if not callable(getattr(codec, "estimate_bits", None)):
+        return None, ""
+    try:
+        bits = float(_guarded("estimate_bits", codec.estimate_bits, image.copy(), quality))  # type: ignore[attr-defined]
+    except TrialError as failure:
+        return None, str(failure)
+    if not math.isfinite(bits):
+        return None, f"estimate_bits: the value is {bits}"
+    return bits + 8 * int(getattr(codec, "header_bytes", 0)), ""
+
+
+def _synchronise() -> None:
+    """Waits until the GPU has done what it was given, if torch is there and uses one."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 def _guarded(what: str, function: Callable[..., Any], *arguments: Any) -> Any:

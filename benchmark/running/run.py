@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from benchmark.codecs import parse_spec
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.metrics import DEFAULT_METRICS, metric_info
-from benchmark.results import LOCK, PARTIAL, Manifest, Resumption, RunFolder, Trial, locked
-from benchmark.running import execution, plan
+from benchmark.results import LOCK, PARTIAL, Manifest, Resumption, RunFolder, Trial, TrialKey, locked
+from benchmark.running import cluster, execution, plan
 from benchmark.running.interruption import Stop
 from benchmark.running.manifest import codec_record, differences, metric_records, new_manifest, now
 from benchmark.running.measurement import Workbench, load_networks, open_codecs, open_instruments
@@ -29,7 +29,10 @@ QUICK_LOOK = 8
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for; the fields are the options of `python -m benchmark run`."""
+    """What the user asked for; the fields are the options of `python -m benchmark run`.
+
+    workers: None for as many as `executor` has room for.
+    """
 
     codecs: Sequence[str] = ()
     only: bool = False
@@ -41,7 +44,10 @@ class Request:
     device: str = "cpu"
     output: Path | None = None
     keep_reconstructions: bool = False
-    workers: int = 1
+    workers: int | None = 1
+    executor: str = "local"
+    reserve: str | None = None
+    timing: int = 0
     bpp: str | None = None
     match: str | None = None
     per: str = "set"
@@ -53,7 +59,8 @@ class Run:
     """A run that is ready: its folder holds the manifest.
 
     trials: what is to do. done: how many trials an earlier start left. notes: lines for the user. workbench: opened
-    codecs and metrics of this process; None if worker processes do the trials.
+    codecs and metrics of this process; None if worker processes do the trials. shares: what actors on a cluster do;
+    None if no cluster is in play.
     """
 
     folder: RunFolder
@@ -62,6 +69,7 @@ class Run:
     notes: Sequence[str]
     setup: execution.Setup
     workbench: Workbench | None
+    shares: Sequence[cluster.Share] | None = None
 
     def execute(self, stop: Stop | None = None) -> Generator[Trial, None, None]:
         """Does the trials and yields each record once it is on the disk; the manifest's status follows.
@@ -75,7 +83,9 @@ class Run:
             return
         stop = stop or Stop()
         _set_status(self.folder, status="running", finished=None)
-        if self.workbench is None:
+        if self.shares is not None:
+            records = cluster.execute_on_cluster(self.trials, self.shares, self.folder, stop)
+        elif self.workbench is None:
             records = execution.execute_in_processes(self.trials, self.setup, stop)
         else:
             records = execution.execute_here(self.trials, self.workbench, stop)
@@ -107,8 +117,18 @@ def open_run(request: Request) -> Iterator[Run]:
     A folder that holds a run of the same plan goes on where it was; trials that ended with an error are done again.
     Raises UsageError, before anything is written, on what cannot be meant and on a folder with another run in it.
     """
-    if request.workers < 1:
+    if request.workers is not None and request.workers < 1:
         raise UsageError(f"--workers {request.workers}: at least 1")
+    where = cluster.parse_executor(request.executor)
+    if where is None and request.reserve is not None:
+        raise UsageError("--reserve says what workers on a cluster hold; it goes with --executor ray")
+    reserve = cluster.parse_reservation(request.reserve)
+    if where is not None and ":" in request.device:
+        raise UsageError(f"--device {request.device}: which GPU a worker gets is the cluster's choice; say cuda")
+    if where is not None and request.timing:
+        raise UsageError(f"--timing with --executor {request.executor}: time is measured alone, in this process")
+    workers = request.workers or (1 if request.timing else execution.default_workers())
+    execution.check_timing(request.timing, workers)
     target = parse_target(request.bpp, request.match, request.per)
     chosen = plan.choose_codecs(request.codecs, request.only)
     specs = {text: parse_spec(text) for text in (chosen if target is None else around(target, chosen))}
@@ -116,9 +136,12 @@ def open_run(request: Request) -> Iterator[Run]:
     seeds = plan.parse_seeds(request.decoder_seeds)
     names, notes = _choose_metrics(request.metrics)
     dataset = _open_limited(request, notes)
-    execution.check_device(request.device)
-    codecs = open_codecs(specs, request.device)
-    instruments = open_instruments(names, request.device)
+    if where is None and workers > 1:
+        execution.prepare_processes(specs.values(), names, execution.threads_per_process(workers))
+    device = "cpu" if where is not None else request.device  # the cluster's devices need not be here
+    execution.check_device(device)
+    codecs = open_codecs(specs, device)
+    instruments = open_instruments(names, device)
     qualities = {text: asked.get(text, tuple(codec.qualities)) for text, codec in codecs.items()}
     if target is not None:
         qualities, found = choose_qualities(target, codecs, asked, dataset)
@@ -126,17 +149,6 @@ def open_run(request: Request) -> Iterator[Run]:
     for text in (text for text in qualities if not qualities[text]):
         raise UsageError(f"{text} names no qualities of its own; --quality gives some")
     records = metric_records(instruments)
-    manifest = new_manifest(
-        dataset,
-        {text: codec_record(specs[text], codec, qualities[text]) for text, codec in codecs.items()},
-        {name: records[name] for name in names},
-        decoder_seeds=seeds,
-        device=request.device,
-        keep_reconstructions=request.keep_reconstructions,
-        workers=request.workers,
-        threads=execution.threads_per_process(request.workers),
-        command=request.command,
-    )
     planned = plan.plan_trials(
         [(picture.name, picture.path) for picture in dataset.pictures],
         qualities,
@@ -145,32 +157,62 @@ def open_run(request: Request) -> Iterator[Run]:
     )
     path = _dated() if request.output is None else request.output
     _check_place(path)
-    with locked(path):
-        folder, done = _create_or_resume(path, manifest, notes)
+    with contextlib.ExitStack() as held:
         setup = execution.Setup(
             run=path,
             codecs=tuple(specs),
             metrics=tuple(names),
             device=request.device,
             keep_reconstructions=request.keep_reconstructions,
-            workers=request.workers,
-            threads=manifest.threads,
+            workers=workers,
+            threads=execution.threads_per_process(workers),
+            timing=request.timing,
         )
+        shares = None
+        if where is not None:
+            reserved = cluster.reservations(codecs, request.device, reserve)
+            cores = cluster.local_cpus(execution.cores(), reserved.values(), request.workers)
+            held.enter_context(cluster.connected(where, cores))
+            shares, found = cluster.shares_of(reserved, setup, request.workers)
+            notes.extend(found)
+            setup = shares[0].setup
+        manifest = new_manifest(
+            dataset,
+            {text: codec_record(specs[text], codec, qualities[text]) for text, codec in codecs.items()},
+            {name: records[name] for name in names},
+            decoder_seeds=seeds,
+            device=request.device,
+            keep_reconstructions=request.keep_reconstructions,
+            workers=setup.workers if shares is None else sum(share.setup.workers for share in shares),
+            threads=setup.threads,
+            timing=request.timing,
+            command=request.command,
+        )
+        held.enter_context(locked(path))
+        folder, done = _create_or_resume(path, manifest, notes)
         workbench = None
-        if request.workers == 1:
+        if shares is None and workers == 1:
             load_networks(instruments)
-            workbench = Workbench(folder, codecs, instruments, request.keep_reconstructions, execution.untimed(1))
+            untimed = execution.untimed(workers, request.timing)
+            workbench = Workbench(
+                folder, codecs, instruments, request.keep_reconstructions, untimed, repeats=request.timing
+            )
         del codecs, instruments  # worker processes open their own
-        trials = plan.remaining(planned, {trial.key for trial in done})
+        trials = plan.remaining(planned, done)
         try:
-            yield Run(folder, trials, len(done), notes, setup, workbench)
+            yield Run(folder, trials, len(done), notes, setup, workbench, shares)
         finally:
             folder.close()
 
 
 def failures(folder: RunFolder) -> list[str]:
     """Why trials failed: a line a reason and picture, with the number of trials."""
-    counts = Counter((trial.image, trial.error) for trial in folder.trials() if trial.error is not None)
+    errors: dict[TrialKey, str] = {}
+    for _, _, trial in folder.each_trial():
+        errors.pop(trial.key, None)
+        if trial.error is not None:
+            errors[trial.key] = trial.error
+    counts = Counter((key[3], error) for key, error in errors.items())
     return [
         f"{image}: {error}" + (f" ({count} trials)" if count > 1 else "") for (image, error), count in counts.items()
     ]
@@ -262,24 +304,24 @@ def _check_place(path: Path) -> None:
             raise UsageError(f"--output {path}: neither empty nor a run; it holds {others[0]}")
 
 
-def _create_or_resume(path: Path, manifest: Manifest, notes: list[str]) -> tuple[RunFolder, list[Trial]]:
+def _create_or_resume(path: Path, manifest: Manifest, notes: list[str]) -> tuple[RunFolder, set[TrialKey]]:
     """The folder, and its trials that need not be done again."""
     if not (path / "run.json").exists():
-        return RunFolder.create(path, manifest), []
+        return RunFolder.create(path, manifest), set()
     folder = RunFolder.open(path)
-    trials = folder.trials()
-    if not trials:
-        return RunFolder.create(path, manifest), []
+    succeeded = {trial.key: trial.error is None for _, _, trial in folder.each_trial()}
+    if not succeeded:
+        return RunFolder.create(path, manifest), set()
     there = folder.manifest
     different = differences(there, manifest)
     if different:
         raise UsageError(f"--output {path}: holds another run; {'; '.join(different)}")
-    notes.append(f"goes on in {path}: {len(trials)} trials are there")
+    notes.append(f"goes on in {path}: {len(succeeded)} trials are there")
     if (there.git_commit, there.git_dirty) != (manifest.git_commit, manifest.git_dirty):
         notes.append(f"the run was started from another state of the code: {there.git_commit or 'unknown'}")
-    done = [trial for trial in trials if trial.error is None]
-    if len(done) < len(trials):
-        notes.append(f"{len(trials) - len(done)} of them failed and are done again")
+    done = {key for key, success in succeeded.items() if success}
+    if len(done) < len(succeeded):
+        notes.append(f"{len(succeeded) - len(done)} of them failed and are done again")
     resumption = Resumption(
         time=manifest.started,
         command=manifest.command,

@@ -1,7 +1,7 @@
 """Which worker does which trial next."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from benchmark.running.plan import PlannedTrial
@@ -33,6 +33,19 @@ class Schedule:
                 return None
             self._encodings[worker] = encoding
         return self._encodings[worker].popleft()
+
+    def has_more(self, worker: int) -> bool:
+        """Whether `next` would find a trial for `worker`."""
+        return bool(self._free or self._encodings.get(worker)) or any(self._pictures.values())
+
+    def put_back(self, worker: int, trials: Sequence[PlannedTrial] = ()) -> None:
+        """`worker` is gone: what it had left, and before that `trials`, which it did not end, go to who comes next."""
+        encodings = [deque(group) for _, group in groupby(trials, key=lambda trial: trial.encoding)]
+        if rest := self._encodings.pop(worker, None):
+            encodings.append(rest)
+        left = deque([*encodings, *self._pictures.pop(worker, ())])
+        if left:
+            self._free.appendleft(left)
 
     def _next_encoding(self, worker: int) -> Encoding | None:
         if not self._pictures.get(worker) and self._free:

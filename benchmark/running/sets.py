@@ -6,9 +6,12 @@ the summary leaves them in the run folder: leave-one-out.json, which holds only 
 
 import hashlib
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +20,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,imp
 
 from benchmark.errors import NotComparable, Undefined
 from benchmark.metrics import SetMetric, open_metric
+from benchmark.metrics.distribution import Memory
 from benchmark.results import MetricRecord, Record, RunFolder
 from benchmark.running.groups import Group, by_seed, images_with
 
@@ -25,7 +29,9 @@ SetKey = tuple[str, float, str]
 """(codec spec, quality, metric)"""
 
 FILE = "leave-one-out.json"
-_MOST_THREADS = 4  # each holds the features of two sets in float64: 0.6 GB for 28,650 patches of 1280 numbers
+_MOST_THREADS = 4  # each holds some 4,096 patches of a set in float64, and a few square matrices: 0.2 GB
+_KEPT_BYTES = 32 << 20
+"""Of the features of a set that stay in memory; what is beyond is read again each time."""
 
 
 class SetValue(Record):
@@ -53,7 +59,7 @@ class _Stored(Record):
     values: list[SetValue] = Field(description="of all codecs, qualities and metrics of sets")
 
 
-def values_of_sets(folder: RunFolder, groups: Sequence[Group]) -> dict[SetKey, SetValue]:
+def values_of_sets(folder: RunFolder, groups: Iterable[Group]) -> dict[SetKey, SetValue]:
     """The values of all metrics of sets; none where a metric has none. Computed side by side on this machine's cores.
 
     Each on one thread: so the number of cores does not change the order of sums, and with it the last digits. What an
@@ -65,21 +71,21 @@ def values_of_sets(folder: RunFolder, groups: Sequence[Group]) -> dict[SetKey, S
         return {}
     there = _read(folder)
     originals = _Originals(folder)
-    jobs = [
-        (group, name)
-        for group in groups
-        for name, metric in metrics.items()
-        if getattr(there.get((group.codec, group.quality, name)), "protocol", None) != metric.protocol
-    ]
+    jobs = []
+    keys = []
+    for group in groups:
+        for name, metric in metrics.items():
+            key = (group.codec, group.quality, name)
+            keys.append(key)
+            if getattr(there.get(key), "protocol", None) != metric.protocol:
+                jobs.append(_Job(*key, tuple(images_with(group, name, "set")), tuple(by_seed(group))))
 
-    def value(job: tuple[Group, str]) -> SetValue | None:
-        group, name = job
-        return _value(folder, group, name, metrics[name], originals)
+    def value(job: _Job) -> SetValue | None:
+        return _value(folder, job, metrics[job.name], originals)
 
     with threadpool_limits(1), ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), _MOST_THREADS)) as pool:
         found = list(pool.map(value, jobs))
     computed = {(v.codec, v.quality, v.metric): v for v in found if v is not None}
-    keys = [(group.codec, group.quality, name) for group in groups for name in metrics]
     return {key: values[key] for key in keys for values in (computed, there) if key in values}
 
 
@@ -92,7 +98,10 @@ def keep_values(folder: RunFolder, values: dict[SetKey, SetValue]) -> None:
 def trials_sha256(run: Path) -> str:
     """The hash of the run's trials.jsonl; that of nothing where there is none."""
     trials = run / "trials.jsonl"
-    return hashlib.sha256(trials.read_bytes() if trials.exists() else b"").hexdigest()
+    if not trials.exists():
+        return hashlib.sha256().hexdigest()
+    with trials.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(folder: RunFolder) -> dict[SetKey, SetValue]:
@@ -106,48 +115,99 @@ def _read(folder: RunFolder) -> dict[SetKey, SetValue]:
     return {(value.codec, value.quality, value.metric): value for value in stored.values}
 
 
+class StoredFeatures(Sequence[Features]):
+    """The features of a set, image by image, read when they are asked for. memory: of the distances from it."""
+
+    def __init__(self, folder: RunFolder, paths: Sequence[Path]) -> None:
+        self._folder = folder
+        self._paths = paths
+        self._kept: dict[int, Features] = {}
+        self._kept_bytes = 0
+        self.memory = Memory()
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    @overload
+    def __getitem__(self, index: int) -> Features: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "StoredFeatures": ...
+
+    def __getitem__(self, index: int | slice) -> "Features | StoredFeatures":
+        """Raises BenchmarkError if a file is missing or no array."""
+        if isinstance(index, slice):
+            return StoredFeatures(self._folder, self._paths[index])
+        kept = self._kept.get(index)
+        if kept is not None:
+            return kept
+        features = self._folder.read_features(self._paths[index])
+        if self._kept_bytes + features.nbytes <= _KEPT_BYTES:
+            self._kept_bytes += features.nbytes
+            self._kept[index] = features
+        return features
+
+    def __iter__(self) -> Iterator[Features]:
+        return (self[index] for index in range(len(self)))
+
+
 class _Originals:
-    """The originals' features, each read once."""
+    """The originals' features by the images that are in the set: one object for all codecs with the same images."""
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self._read: dict[tuple[str, str], Features] = {}
+        self._sets: dict[tuple[str, tuple[str, ...]], tuple[list[str], StoredFeatures, int]] = {}
+        self._lock = threading.Lock()
 
-    def __call__(self, feature_key: str, image: str) -> Features:
-        key = (feature_key, image)
-        if key not in self._read:
-            self._read[key] = self._folder.read_features(self._folder.original_features_path(*key))
-        return self._read[key]
+    def __call__(self, feature_key: str, images: tuple[str, ...]) -> tuple[list[str], StoredFeatures, int]:
+        """The images that have a patch, their features, and the number of patches."""
+        with self._lock:
+            if (feature_key, images) not in self._sets:
+                paths = [self._folder.original_features_path(feature_key, image) for image in images]
+                counts = [len(features) for features in StoredFeatures(self._folder, paths)]
+                there = [index for index, count in enumerate(counts) if count]
+                features = StoredFeatures(self._folder, [paths[index] for index in there])
+                self._sets[feature_key, images] = ([images[index] for index in there], features, sum(counts))
+            return self._sets[feature_key, images]
 
 
-def _value(folder: RunFolder, group: Group, name: str, metric: SetMetric, originals: _Originals) -> SetValue | None:
+@dataclass(frozen=True)
+class _Job:
+    """A value to compute: metric `name` of a codec at a quality, over `images` and each of `seeds`."""
+
+    codec: str
+    quality: float
+    name: str
+    images: tuple[str, ...]
+    seeds: tuple[int | None, ...]
+
+
+def _value(folder: RunFolder, job: _Job, metric: SetMetric, originals: _Originals) -> SetValue | None:
     key = metric.feature_key
-    pictures = {image: originals(key, image) for image in images_with(group, name, "set")}
-    pictures = {image: features for image, features in pictures.items() if len(features)}
-    if not pictures:
+    images, before, n_patches = originals(key, job.images)
+    if not images:
         return None
-    before = list(pictures.values())
     after = [
-        [folder.read_features(folder.features_path(key, trials[image].key)) for image in pictures]
-        for trials in by_seed(group).values()
+        StoredFeatures(folder, [folder.features_path(key, (job.codec, job.quality, seed, image)) for image in images])
+        for seed in job.seeds
     ]
     try:
         distances = [metric.distance(before, reconstructions) for reconstructions in after]
     except Undefined:
         return None
     return SetValue(
-        codec=group.codec,
-        quality=group.quality,
-        metric=name,
+        codec=job.codec,
+        quality=job.quality,
+        metric=job.name,
         protocol=metric.protocol,
-        images=list(pictures),
-        n_patches=sum(len(features) for features in before),
+        images=images,
+        n_patches=n_patches,
         per_seed=distances,
         without=_without(metric, before, after),
     )
 
 
-def _without(metric: SetMetric, before: list[Features], after: list[list[Features]]) -> list[float] | None:
+def _without(metric: SetMetric, before: StoredFeatures, after: list[StoredFeatures]) -> list[float] | None:
     if len(before) < 2:
         return None
     try:

@@ -4,16 +4,18 @@ Needs the run folder alone: per-image metrics come from trials.jsonl, metrics of
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmark.codecs import ESTIMATE_BYTES, ESTIMATE_SHARE
 from benchmark.errors import BenchmarkError
 from benchmark.results import Manifest, MetricRecord, RunFolder
-from benchmark.running.groups import Group, by_seed, groups_of, images_with
+from benchmark.running.groups import Group, StoredGroups, by_seed, images_with
 from benchmark.running.sets import SetValue, keep_values, values_of_sets
 from benchmark.statistics.intervals import (
     Estimate,
@@ -46,6 +48,7 @@ COLUMNS = (
 
 MEAN = "mean over images"
 TOTAL = "total bits / total pixels"  # of bpp
+ESTIMATED = "estimated by the codec, mean over images"  # of bpp
 MEAN_MSE = "of the mean MSE"  # of psnr
 SET = "set"
 HEADLINES = (MEAN, SET)
@@ -58,6 +61,9 @@ BPP = MetricRecord(
     kind="image",
     feature_key=None,
 )
+
+ESTIMATED_PROTOCOL = "bpp/estimated/original-pixels"
+"""Bits that a codec's entropy model predicts, its header counted: a column beside bpp, never drawn as bpp."""
 
 Matrix = npt.NDArray[np.float64]
 
@@ -81,14 +87,15 @@ def write_summary(folder: RunFolder) -> "pandas.DataFrame":
     the mean over them, an image counts if it has a value at every seed, the standard error is that of the seeds'
     mean over images, and stderr_seed is the standard deviation of the per-seed values over √(number of seeds).
     stderr and interval are missing for a single image. Aggregations: "mean over images" and "set" for the headline,
-    "total bits / total pixels" for bpp and "of the mean MSE" for psnr besides. Raises NotComparable if a metric of
+    "total bits / total pixels" for bpp and "of the mean MSE" for psnr besides, and for bpp, where a codec estimates its
+    bits, "estimated by the codec, mean over images" with a protocol of its own. Raises NotComparable if a metric of
     sets has another protocol now than the run was measured with, and BenchmarkError if features are missing.
     """
     import pandas
 
     manifest = folder.manifest
     dataset = dataset_label(manifest)
-    groups = list(groups_of(manifest, folder.trials()))
+    groups = StoredGroups(folder)
     of_sets = values_of_sets(folder, groups)
     keep_values(folder, of_sets)
     rows: list[list[object]] = []
@@ -101,7 +108,8 @@ def write_summary(folder: RunFolder) -> "pandas.DataFrame":
             else:
                 values = _of_theimages_with(group, name)
             for value in values:
-                rows.append([dataset, group.codec, group.quality, name, record.protocol, *_cells(value)])
+                protocol = ESTIMATED_PROTOCOL if value.aggregation == ESTIMATED else record.protocol
+                rows.append([dataset, group.codec, group.quality, name, protocol, *_cells(value)])
                 rows[-1] += [record.unit, record.higher_is_better]
     frame = _typed(pandas.DataFrame(rows, columns=list(COLUMNS)))
     folder.write_bytes(folder.summary_path, frame.to_csv(index=False, lineterminator="\n").encode())
@@ -133,13 +141,14 @@ def read_summary(path: Path) -> "pandas.DataFrame":
 
 def coverage_notes(folder: RunFolder) -> list[str]:
     """What the summary's values leave out, a line each: failed trials, missing values, points over unequal images."""
-    groups = list(groups_of(folder.manifest, folder.trials()))
+    groups = StoredGroups(folder)
     notes: list[str] = []
     for group in groups:
         failed = {trial.image: trial.error for trial in group.trials if trial.error is not None}
         if failed:
             count = len({trial.image for trial in group.trials})
             notes.append(f"{group}: {len(failed)} of {count} images failed; {_first(failed)}")
+    notes += _wrong_estimates(groups)
     for name, record in {"bpp": BPP, **folder.manifest.metrics}.items():
         reasons = {
             trial.image: trial.reasons[name]
@@ -155,6 +164,22 @@ def coverage_notes(folder: RunFolder) -> list[str]:
             counts = f"{len(images[fewest])} of {len(frozenset().union(*images))}"
             notes.append(f"{name}: the points are not all over the same images; {groups[fewest]} has {counts}")
     return notes
+
+
+def _wrong_estimates(groups: Sequence[Group]) -> list[str]:
+    """A line a codec whose own estimate of its bits is not the length of its streams."""
+    off: dict[str, dict[str, str]] = {}
+    for group in groups:
+        for trial in group.trials:
+            if trial.error is None and trial.bpp_estimated is not None and trial.bytes and trial.height and trial.width:
+                estimate = trial.bpp_estimated * trial.height * trial.width / 8
+                if abs(estimate - trial.bytes) > ESTIMATE_SHARE * trial.bytes + ESTIMATE_BYTES:
+                    found = f"at quality {group.quality:g} {estimate:.0f} bytes, the stream has {trial.bytes}"
+                    off.setdefault(group.codec, {}).setdefault(trial.image, found)
+    return [
+        f"{codec}: estimates of its bits that are not its bits, {len(r)} images; {_first(r)}"
+        for codec, r in off.items()
+    ]
 
 
 def dataset_label(manifest: Manifest) -> str:
@@ -176,7 +201,14 @@ def _of_the_rate(group: Group) -> list[_Value]:
         # Every decoder seed reads the same bits, so the first row is all of them.
         estimate = function_of_means_estimate(np.divide, bits[0], pixels[0])
         total = _Value(TOTAL, estimate, tuple(bits.sum(axis=1) / pixels.sum(axis=1)), len(images))
-    return [_mean(bpp, len(images)), total]
+    return [_mean(bpp, len(images)), total, *_estimated_rate(group)]
+
+
+def _estimated_rate(group: Group) -> list[_Value]:
+    """The mean over the images with an estimate; nothing where the codec makes none. It is one for all seeds."""
+    first = next(iter(by_seed(group).values()), {})
+    known = [trial.bpp_estimated for trial in first.values() if trial.bpp_estimated is not None]
+    return [replace(_mean(np.array([known]), len(known)), aggregation=ESTIMATED)] if known else []
 
 
 def _of_theimages_with(group: Group, metric: str) -> list[_Value]:

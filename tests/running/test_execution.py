@@ -57,6 +57,7 @@ def records(run: Path) -> dict[Any, dict[str, Any]]:
         record = json.loads(line)
         for timing in ("encode_seconds", "decode_seconds"):
             record.pop(timing)
+            record.pop(timing.replace("seconds", "repeats"))
             record["reasons"].pop(timing, None)
         key = (record["codec"], record["quality"], record["decoder_seed"], record["image"])
         assert key not in found
@@ -69,6 +70,7 @@ def test_killed_and_carried_on_equals_uninterrupted(
     workers: int, pictures: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     command = (*RUN, "--dataset", str(pictures), "--output", "run", "--workers", str(workers))
+    command += ("--timing", "3") if workers == 1 else ()
     run = tmp_path / "run"
     for count in (1, 8):
         process = start(*command, folder=tmp_path)
@@ -92,6 +94,8 @@ def test_killed_and_carried_on_equals_uninterrupted(
         if workers == 1:
             assert trial.decode_seconds is not None
             assert trial.decode_seconds >= (0.05 if trial.codec == "slow" else 0)
+            assert trial.decode_repeats is not None
+            assert len(trial.decode_repeats) == 3
         else:
             assert trial.decode_seconds is None
             assert trial.reasons["decode_seconds"] == "not measured alone: 2 workers"

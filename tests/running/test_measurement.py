@@ -2,6 +2,7 @@
 
 import math
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,11 +74,17 @@ def bench(tmp_path: Path) -> Bench:
     write_pictures(tmp_path, ["a.png", "b.png"])
 
     def make(
-        codec: Codec | None = None, *, untimed: str = "", keep: bool = False, sets: Any = None, **image: Any
+        codec: Codec | None = None,
+        *,
+        untimed: str = "",
+        repeats: int = 1,
+        keep: bool = False,
+        sets: Any = None,
+        **image: Any,
     ) -> Any:
         record = CodecRecord(label="c", qualities=[4], stochastic=False, description={})
         folder = RunFolder.create(tmp_path / "run", manifest(codecs={"c": record}))
-        return Workbench(folder, {"c": codec or Tiny()}, Instruments(image, sets or {}), keep, untimed)
+        return Workbench(folder, {"c": codec or Tiny()}, Instruments(image, sets or {}), keep, untimed, repeats=repeats)
 
     return make
 
@@ -110,6 +117,54 @@ def test_each_byte_string_is_written_once_and_each_original_prepared_once(bench:
     assert (codec.encoded, codec.decoded, metric.prepared) == (4, 12, 2)
     assert rows.calls == 2 + 12  # metrics with one key share their features
     assert len({trial.metrics["difference"] for trial in trials}) == 12
+
+
+def test_the_time_of_repeated_calls_is_their_median(bench: Bench, tmp_path: Path) -> None:
+    class Uneven(Slow):
+        def decode(self, data: bytes, seed: int | None = None) -> Image:
+            time.sleep(0.2 if self.decoded == 2 else 0)
+            return super().decode(data, seed)
+
+    codec = Uneven()
+    trial = bench(codec, repeats=3).measure(planned(tmp_path))
+    assert (codec.encoded, codec.decoded) == (1 + 3, 1 + 3)  # the first call of each is not counted
+    assert trial.encode_repeats is not None
+    assert trial.decode_repeats is not None
+    assert len(trial.encode_repeats) == len(trial.decode_repeats) == 3
+    assert trial.decode_seconds == sorted(trial.decode_repeats)[1] < 0.2 < max(trial.decode_repeats)
+
+
+class Estimates(Tiny):
+    """Says that its streams have so many bits."""
+
+    header_bytes = 3
+
+    def __init__(self, bits: float | Exception) -> None:
+        super().__init__()
+        self.bits = bits
+
+    def estimate_bits(self, image: Image, quality: float) -> float:
+        image[:] = 0
+        if isinstance(self.bits, Exception):
+            raise self.bits
+        return self.bits
+
+
+def test_a_codec_s_own_estimate_of_its_bits_is_recorded_beside_them(bench: Bench, tmp_path: Path) -> None:
+    trial = bench(Estimates(1000)).measure(planned(tmp_path))
+    assert trial.bpp_estimated == (1000 + 8 * 3) / (16 * 24)
+    assert trial.bpp == 8 * (trial.bytes or 0) / (16 * 24)
+    assert bench(Tiny()).measure(planned(tmp_path)).bpp_estimated is None
+
+
+@pytest.mark.parametrize(("bits", "reason"), [(math.nan, "the value is nan"), (ValueError("no idea"), "no idea")])
+def test_an_estimate_that_fails_takes_nothing_else_with_it(
+    bench: Bench, tmp_path: Path, bits: float | Exception, reason: str
+) -> None:
+    trial = bench(Estimates(bits)).measure(planned(tmp_path))
+    assert (trial.bpp_estimated, trial.error) == (None, None)
+    assert trial.bytes is not None
+    assert reason in trial.reasons["bpp_estimated"]
 
 
 def test_time_is_measured_after_a_warm_up_or_not_at_all(bench: Bench, tmp_path: Path) -> None:

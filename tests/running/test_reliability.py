@@ -235,11 +235,10 @@ def test_ctrl_c_finishes_the_trial_in_hand(workers: int, folder: Path) -> None:
     codec = f"waits:folder={folder},seconds=1"
     command = ("run", "--codec", codec, "--only", "--metric", "bpp", "--dataset", "pictures", "--output", "run")
     process = start(*command, "--workers", str(workers), folder=folder)
-    first = 3 if workers == 1 else 2  # with one worker, the first decoding is the warm-up
-    wait_until(lambda: len(list(folder.glob("decoding-*"))) >= first, process)
+    wait_until(lambda: len(list(folder.glob("decoding-*"))) >= 2, process)
     process.send_signal(signal.SIGINT)
     errors = finish(process, 130)
-    begun = len(list(folder.glob("decoding-*"))) - (workers == 1)
+    begun = len(list(folder.glob("decoding-*")))
     assert len(whole_lines(folder / "run")) == begun < 8
     assert "finishing the trial in hand; Ctrl-C again stops at once" in errors
     assert "interrupted; to go on: python -m benchmark run --codec waits" in errors

@@ -184,6 +184,25 @@ def test_failures_and_missing_values_are_left_out_and_counted(tmp_path: Path) ->
     assert "psnr: no value for 1 images; d: identical" in notes
 
 
+def test_estimated_bits_stand_beside_the_real_ones_and_wrong_ones_are_named(tmp_path: Path) -> None:
+    def with_estimates(factor: float) -> list[Trial]:
+        trials = [trial("t", 1, image) for image in IMAGES]
+        for one in trials:
+            one.height, one.width, one.bytes, one.bpp = 64, 64, 2000, 8 * 2000 / 64**2
+            one.bpp_estimated = factor * one.bpp
+        return trials
+
+    good = make_run(tmp_path / "good", manifest({"t": [1]}), with_estimates(1.017))  # 34 bytes: 1 % and 14
+    frame = write_summary(good)
+    beside = row(frame, "bpp", summary.ESTIMATED)
+    assert beside["value"] == pytest.approx(1.017 * row(frame, "bpp", summary.MEAN)["value"])
+    assert beside["protocol"] != row(frame, "bpp", summary.MEAN)["protocol"]
+    assert summary.ESTIMATED not in summary.HEADLINES  # what is drawn and compared
+    assert not any("estimate" in note for note in coverage_notes(good))
+    bad = make_run(tmp_path / "bad", manifest({"t": [1]}), with_estimates(1.019))
+    assert any("estimates of its bits" in note and "2038 bytes" in note for note in coverage_notes(bad))
+
+
 def test_points_over_unequal_images_are_named(tmp_path: Path) -> None:
     trials = [trial(codec, 5, image) for codec in ("jpeg", "webp") for image in IMAGES]
     folder = make_run(tmp_path, manifest({"jpeg": [5], "webp": [5]}), trials)

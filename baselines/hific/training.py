@@ -1,0 +1,215 @@
+"""Training of `hific`, the paper's own: MSE + LPIPS at a target rate first, then the conditional GAN besides.
+
+Mentzer et al. 2020, appendix, with the constants of `losses`. What is otherwise: crops as all trainings of this suite
+cut them (half are scaled down by up to 2 first), the weights that are kept are averaged (0.9995), β₂ of Adam is 0.99,
+and with fewer steps than the paper's million the learning rate drops, and the easier target ends, that much sooner.
+"""
+
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from baselines.hific.adversarial import Judge
+from baselines.hific.losses import LossSettings, compression_loss, learning_rate
+from baselines.hific.model import Hific, HificConfig, quantise
+from baselines.hific.network import HYPER_STRIDE, STRIDE
+from baselines.hific.weights import write_hific
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.hfd.training.crops import centre_crops, open_pictures, random_crops, split
+from benchmark.hfd.training.engine import ADAM, Opponent, Options, Schedule, read_training, train
+from benchmark.hfd.training.processes import Processes, open_processes
+from benchmark.hfd.training.score import parameter_groups
+from benchmark.hfd.weights import from_json
+from benchmark.metrics.perceptual import load_network
+
+TARGETS = {"low": 0.14, "med": 0.30, "high": 0.45}
+"""Bits per pixel of the paper's three models."""
+
+LARGEST_NORM = 1e6
+"""Of the gradient of a step that counts. The paper neither clips nor leaves out; this stops at what is no gradient."""
+
+CHECK_EVERY = 5_000
+
+
+@dataclass(frozen=True)
+class HificRecipe:
+    """How the model is trained.
+
+    steps: with MSE and LPIPS; gan_steps: with the discriminator after those. target: bits per pixel. batch: of each
+    process. precision: "float32", or "bf16" for encoder, generator and discriminator. accumulate: batches for one step.
+    """
+
+    steps: int = 1_000_000
+    gan_steps: int = 1_000_000
+    target: float = TARGETS["low"]
+    learning_rate: float = 1e-4
+    batch: int = 8
+    crop: int = 256
+    precision: str = "float32"
+    accumulate: int = 1
+
+
+@dataclass(frozen=True)
+class DroppingSchedule(Schedule):
+    """The paper's: constant, a tenth of it in the second half."""
+
+    def at(self, step: int) -> float:
+        """The learning rate of `step`, counted from 0."""
+        return learning_rate(step, self.learning_rate, self.steps // 2)
+
+
+def scaled(config: HificConfig, width: float) -> HificConfig:
+    """The model with all channels times `width`, at least 4."""
+    channels = [max(4, round(c * width)) for c in (*config.widths, config.latents, config.hyper)]
+    return replace(config, widths=tuple(channels[:-2]), latents=channels[-2], hyper=channels[-1])
+
+
+class HificTask:
+    """`Task` of encoder, hyperprior and generator, in either half of their training."""
+
+    def __init__(
+        self, folder: Path, cache: Path, config: HificConfig, recipe: HificRecipe, device: torch.device
+    ) -> None:
+        if recipe.crop % (STRIDE * HYPER_STRIDE) or recipe.crop < 128:
+            raise UsageError(f"the side of a crop is a multiple of {STRIDE * HYPER_STRIDE}, at least 128")
+        self.recipe = recipe
+        self.training, held_out = split(open_pictures(folder, cache))
+        self.held_out = centre_crops(held_out, 6, 256) + 0.5
+        self.network = Hific(config)
+        self.perceptual = load_network().to(device)
+        self.settings = LossSettings(target=recipe.target)
+        self.judge: Judge | None = None
+
+    def begin(self, steps: int, judge: Judge | None) -> None:
+        """Before each half, of so many steps: the easier target lasts for a twentieth of it."""
+        self.settings = replace(self.settings, warm_up=steps // 20)
+        self.judge = judge
+
+    def batch(self, generator: np.random.Generator) -> tuple[Tensor, ...]:
+        """Crops in [0, 1]."""
+        return (random_crops(self.training, generator, self.recipe.batch, self.recipe.crop) + 0.5,)
+
+    def loss(self, step: int, *batch: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """Rate, squared error and LPIPS, and the generator's part of the GAN."""
+        (picture,) = batch
+        model = self.network
+        coded = model(model.to_range(picture))
+        with torch.autocast(picture.device.type, enabled=False):
+            made = model.from_range(coded.reconstruction.float())
+            parts = compression_loss(
+                picture, made, coded.noisy_bits, coded.rounded_bits, self.perceptual, step, self.settings
+            )
+        loss = parts.total
+        figures = {
+            "loss": float(loss.detach()),
+            "bpp": float(coded.rounded_bits.mean()) / picture[0, 0].numel(),
+            "psnr": float(20 * math.log10(255) - 10 * parts.squared_error.log10()),
+            "lpips": float(parts.perceptual),
+            "rate_weight": parts.rate_weight,
+        }
+        if self.judge is not None:
+            adversarial = self.judge.against_generator(model.to_range(picture), model.to_range(made), coded.y_hat)
+            loss = loss + self.settings.adversarial * adversarial
+            figures["adversarial"] = float(adversarial.detach())
+        return loss, figures
+
+    def check(self) -> dict[str, float]:
+        """Estimated bpp, PSNR, LPIPS on held-out pictures; score: squared error and LPIPS, weighted as in the loss."""
+        model, device = self.network, next(self.network.parameters()).device
+        bpp, error, distance = [], [], []
+        for picture in self.held_out.to(device).split(1):
+            y = model.analyse(picture)
+            z_hat = model.hyper_analyse(y)
+            mean, scale = model.mean_and_scale(z_hat)
+            y_hat = quantise(y, mean)
+            made = model.synthesise(y_hat, *picture.shape[-2:])
+            bpp.append(float(model.estimate(y_hat, z_hat, mean, scale)) / picture[0, 0].numel())
+            error.append(float((255 * (made - picture)).square().mean()))
+            distance.append(float(self.perceptual(2 * made - 1, 2 * picture - 1).mean()))
+        score = self.settings.distortion * np.mean(error) + self.settings.perceptual * np.mean(distance)
+        psnr = np.mean(20 * math.log10(255) - 10 * np.log10(error))
+        return {
+            "score": float(score),
+            "bpp": float(np.mean(bpp)),
+            "psnr": float(psnr),
+            "lpips": float(np.mean(distance)),
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """Network, data and target."""
+        recipe = self.recipe
+        return {
+            "hific": self.network.config.as_json(),
+            "pictures": len(self.training),
+            "crop": recipe.crop,
+            "batch": recipe.batch,
+            "target": recipe.target,
+            "adversarial": self.settings.adversarial if self.judge else 0.0,
+        }
+
+
+def train_hific(
+    folder: Path,
+    output: Path,
+    cache: Path,
+    recipe: HificRecipe,
+    console: Console,
+    seed: int = 0,
+    config: HificConfig | None = None,
+    start: Path | None = None,
+    processes: Processes | None = None,
+) -> Path:
+    """Trains on the pictures of `folder`; returns the path of the averaged weights.
+
+    Two trainings, one after the other: OUTPUT/1-similar without the discriminator, OUTPUT/2-gan with it, begun with the
+    averaged weights of the first. start: earlier weights; with steps = 0 the GAN begins with them.
+    """
+    processes = processes or open_processes(recipe.precision)
+    with processes.first_alone():
+        torch.manual_seed(seed)
+        task = HificTask(folder, cache, config or HificConfig(), recipe, processes.device)
+    options = Options(
+        output / "1-similar",
+        seed,
+        clip=math.inf,
+        check_every=CHECK_EVERY,
+        precision=recipe.precision,
+        accumulate=recipe.accumulate,
+        largest_norm=LARGEST_NORM,
+        optimiser=ADAM,
+    )
+    if recipe.steps:
+        task.begin(recipe.steps, None)
+        schedule = DroppingSchedule(recipe.steps, recipe.learning_rate)
+        start = train(task, schedule, options, parameter_groups, console, start, processes)
+        if not recipe.gan_steps or read_training(start)[1]["step"] < recipe.steps:
+            return start
+    if start is None:
+        raise UsageError("a GAN begins with a model that MSE and LPIPS have trained: name it, or give it steps")
+    torch.manual_seed(seed)
+    task.begin(recipe.gan_steps, Judge(task.network.config.latents))
+    assert task.judge is not None
+    schedule = DroppingSchedule(recipe.gan_steps, recipe.learning_rate)
+    opponent = Opponent(task.judge.discriminator, task.judge.loss, schedule, (0.9, 0.999))
+    options.output = output / "2-gan"
+    return train(task, schedule, options, parameter_groups, console, start, processes, opponent)
+
+
+def export_hific(trained: Path, output: Path, variant: str | None) -> None:
+    """Writes the model in `trained` (`averaged.safetensors`, `best.safetensors`) as a weights file of the codec."""
+    averaged, recipe = read_training(trained)
+    if "hific" not in recipe:
+        raise BenchmarkError(f"{trained} holds no training of hific")
+    model = Hific(HificConfig(**from_json(recipe["hific"])))
+    if misfit := dict(model.named_parameters()).keys() ^ averaged.keys():
+        raise BenchmarkError(f"{trained} is of another architecture: {sorted(misfit)[0]} does not fit")
+    model.load_state_dict(averaged, strict=False)
+    training = json.dumps(recipe)
+    write_hific(output, model, variant, {"trained with": "this suite", "recipe": training}, {"training": training})

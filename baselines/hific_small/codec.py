@@ -1,0 +1,124 @@
+"""The codec `hific-small`: the payload of `mse` and `hfd`, decoded by a generator that a GAN has taught."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from baselines.hific_small.network import KIND, Generator, load_generator
+from benchmark.codecs import Image, reject_unknown
+from benchmark.errors import CorruptStream
+from benchmark.hfd.autoencoder import QUALITY_STEPS, quality_steps
+from benchmark.hfd.bases import AutoencoderBase, check_trained_on
+from benchmark.hfd.codec import FIRST_STAGE_FILE, open_device
+from benchmark.hfd.container import TYPICAL_BYTES, spec_of, unpack
+from benchmark.hfd.deterministic import on_one_thread
+from benchmark.hfd.embedding import Stamp
+from benchmark.hfd.first_stage import load_first_stage
+from benchmark.hfd.score import tensor_to_picture
+from benchmark.hfd.transforms import STRIDE, TILE, in_tiles
+from benchmark.hfd.weights import SHIPPED as FIRST_STAGES
+
+SHIPPED = Path(__file__).parent / "weights"
+"""`hific-small.safetensors` and its card."""
+
+SETTINGS = {"first_stage": "a weights file", "weights": "a weights file of the generator"}
+
+
+class GeneratorDecoder:
+    """The generator at work: ŷ and x̂ to a picture, large ones in tiles.
+
+    A tile sees as far beyond its border as the network looks, so each value is that of the whole picture up to float
+    rounding.
+    """
+
+    def __init__(self, generator: Generator, device: str | torch.device = "cpu", tile: int = TILE) -> None:
+        """generator: in evaluation mode. tile: its largest side, in latents."""
+        self.device = torch.device(device)
+        self.generator = generator.to(self.device)
+        self.tile = tile
+
+    @torch.inference_mode()
+    @on_one_thread()
+    def decode(self, y_hat: Tensor, x_hat: Tensor, steps: int) -> Tensor:
+        """ŷ (1, M, h, w), x̂ (1, 3, 16·h, 16·w) and the quality in steps: the picture, as x̂, in [-0.5, 0.5]."""
+        quality = torch.tensor([1 + steps / QUALITY_STEPS], device=self.device)
+        latents = y_hat.shape[1]
+
+        def of_tile(both: Tensor) -> Tensor:
+            picture: Tensor = self.generator(both[:, :latents], F.pixel_shuffle(both[:, latents:], STRIDE), quality)
+            return picture
+
+        both = torch.cat([y_hat.to(self.device), F.pixel_unshuffle(x_hat.to(self.device), STRIDE)], 1)
+        return in_tiles(of_tile, both, 1, STRIDE, 3, self.tile, self.generator.reach).clamp(-0.5, 0.5)
+
+
+class HificSmallCodec:
+    """The small first stage and a generator after Mentzer et al. 2020 on its latents."""
+
+    stochastic = False
+    header_bytes = TYPICAL_BYTES
+
+    def __init__(self, base: AutoencoderBase, decoder: GeneratorDecoder, identity: str) -> None:
+        """identity: of the generator's weights, 64 hex digits."""
+        self.base = base
+        self.decoder = decoder
+        self.identity = identity
+        self.weights = hashlib.sha256(bytes.fromhex(base.identity + identity)).digest()[:4]
+        self.qualities = tuple(float(q) for q in range(1, base.levels + 1))
+        self.scale = (1.0, self.qualities[-1], 1 / QUALITY_STEPS)
+
+    def encode(self, image: Image, quality: float) -> bytes:
+        """Container and payload, which is that of `mse` at the same quality.
+
+        Raises UsageError on a quality out of range, BenchmarkError on too large a picture.
+        """
+        return self.base.encode(image, Stamp(KIND, quality_steps(quality, self.base.levels), 0, self.weights))
+
+    def estimate_bits(self, image: Image, quality: float) -> float:
+        """What the entropy model says the payload costs; the container is not in it. Raises as `encode` does."""
+        return self.base.estimate_bits(image, quality_steps(quality, self.base.levels))
+
+    def decode(self, data: bytes, seed: int | None = None) -> Image:
+        """The picture, uint8. Raises CorruptStream on a damaged or foreign stream, or one made with other weights."""
+        stamp = self.base.stamp(data)
+        self._check(stamp)
+        container = unpack(data)
+        height, width, steps = container.height, container.width, stamp.quality_steps
+        first_stage = self.base.first_stage
+        y_hat = first_stage.decode_latents(container.payload, height, width, steps)
+        rows, columns = y_hat.shape[-2:]
+        x_hat = first_stage.synthesise(y_hat, STRIDE * rows, STRIDE * columns, steps)
+        return tensor_to_picture(self.decoder.decode(y_hat, x_hat, steps)[..., :height, :width])
+
+    def describe(self) -> dict[str, Any]:
+        """First stage, hash and size of the generator."""
+        generator = {"sha256": self.identity, **self.decoder.generator.config.as_json()}
+        return {**self.base.describe(), "decoder": {"kind": KIND, **generator}, "torch": torch.__version__}
+
+    def _check(self, stamp: Stamp) -> None:
+        if stamp.decoder != KIND:
+            wanted = spec_of(stamp.decoder)
+            raise CorruptStream(f"the stream is for `{wanted}`; decode it with --codec {wanted}")
+        if stamp.weights != self.weights:
+            raise CorruptStream(
+                f"the stream was made with weights {stamp.weights.hex()}, these are {self.weights.hex()}; "
+                "name the right ones with the codec's settings `first_stage` and `weights`"
+            )
+        if stamp.quality_steps > quality_steps(self.base.levels, self.base.levels):
+            raise CorruptStream("the stream claims a quality that its first stage does not have")
+
+
+def hific_small(device: str, **settings: str) -> HificSmallCodec:
+    """`hific-small`: settings first_stage, weights."""
+    reject_unknown(KIND, settings, SETTINGS)
+    where = open_device(device)
+    first_stage = Path(settings.get("first_stage", FIRST_STAGES / FIRST_STAGE_FILE))
+    base = AutoencoderBase(*load_first_stage(first_stage, where, "small"))
+    path = Path(settings.get("weights", SHIPPED / "hific-small.safetensors"))
+    generator, configuration, identity = load_generator(path)
+    check_trained_on(base, configuration, path)
+    return HificSmallCodec(base, GeneratorDecoder(generator, where), identity)

@@ -1,0 +1,239 @@
+"""Training of `hific-small`: MSE and LPIPS first, then a conditional GAN besides, on the bits of `mse`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from baselines.hific.losses import LossSettings
+from baselines.hific_small.adversarial import LatentJudge
+from baselines.hific_small.latents import decode_latents, make_latents, random_latent_crops
+from baselines.hific_small.network import KIND, SMALL, Generator, GeneratorConfig
+from benchmark.errors import UsageError
+from benchmark.hfd.autoencoder import QUALITY_STEPS
+from benchmark.hfd.bases import AutoencoderBase
+from benchmark.hfd.first_stage import load_first_stage
+from benchmark.hfd.score import tensor_to_picture
+from benchmark.hfd.size import count_macs
+from benchmark.hfd.training.crops import PictureStore, centre_crops, open_pictures, split
+from benchmark.hfd.training.engine import MUON, Opponent, Options, Schedule, read_training, train
+from benchmark.hfd.training.export import fill_averaged
+from benchmark.hfd.training.pairs import coded_quality, make_pairs
+from benchmark.hfd.training.processes import Processes, open_processes
+from benchmark.hfd.training.score import parameter_groups
+from benchmark.hfd.transforms import STRIDE
+from benchmark.hfd.weights import from_json, write_weights
+from benchmark.metrics.perceptual import load_network
+
+BALANCE_POWER = 0.45
+"""Squared error and LPIPS fall tenfold from the first quality to the last, the adversarial loss does not. At quality q
+they count (λ(q)/λ(middle))^0.45 times, so that all qualities matter alike; at the middle the balance is the paper's."""
+
+
+@dataclass(frozen=True)
+class HificSmallRecipe:
+    """How the generator is trained.
+
+    steps: with MSE and LPIPS alone; gan_steps: with the discriminator after those. decay, gan_decay: steps of falling
+    rate at the end of each. learning_rate: highest, of the first part; gan_learning_rate: of generator and
+    discriminator in the second. distortion, perceptual, adversarial: weights, see `losses.LossSettings`. batch: of each
+    process. precision: of the networks but LPIPS, "float32" or "bf16".
+    """
+
+    steps: int = 2_000
+    gan_steps: int = 4_000
+    decay: int = 600
+    gan_decay: int = 1_500
+    learning_rate: float = 8e-4
+    gan_learning_rate: float = 3e-4
+    distortion: float = LossSettings.distortion
+    perceptual: float = LossSettings.perceptual
+    adversarial: float = LossSettings.adversarial
+    batch: int = 8
+    crop: int = 96
+    precision: str = "bf16"
+    optimiser: str = MUON
+    passes: int = 2
+
+
+class HificSmallTask:
+    """`Task` of the generator, in either part of its training."""
+
+    def __init__(
+        self,
+        first_stage: Path,
+        folder: Path,
+        cache: Path,
+        config: GeneratorConfig,
+        recipe: HificSmallRecipe,
+        console: Console,
+        device: torch.device,
+    ) -> None:
+        if recipe.crop % STRIDE:
+            raise UsageError(f"the side of a crop is a multiple of {STRIDE}, not {recipe.crop}")
+        self.recipe = recipe
+        self.base = AutoencoderBase(*load_first_stage(first_stage, device))
+        training, held_out = split(open_pictures(folder, cache))
+        self.store = make_latents(
+            self.base, make_pairs(self.base, training, cache, recipe.passes, console), cache, console
+        )
+        sample = random_latent_crops(self.store, np.random.default_rng(1), 256, recipe.crop)[3]
+        self.latent_deviation = sample.transpose(0, 1).flatten(1).square().mean(1).sqrt().clamp(min=0.02)
+        self.network = Generator(config)
+        self.network.set_latent_gain(1 / self.latent_deviation)
+        self.perceptual = load_network().to(device)
+        self.judge: LatentJudge | None = None
+        self.device = device
+        lambdas = [self.base.first_stage.model.lam(level) for level in range(1, self.base.levels + 1)]
+        self.log_lambda = torch.tensor(lambdas).log()
+        self._prepare_check(held_out)
+
+    def _prepare_check(self, held_out: PictureStore) -> None:
+        from benchmark.metrics import open_metric
+
+        self.lpips: Any = open_metric("lpips")
+        qualities = [coded_quality(self.base, 1 + part * (self.base.levels - 1)) for part in (0, 0.25, 0.5)]
+        self.check_set = []
+        side = 256
+        for original in centre_crops(held_out, 6, side).split(1):
+            for quality in qualities:
+                y_hat, steps = decode_latents(self.base, original, quality), round((quality - 1) * QUALITY_STEPS)
+                x_hat = self.base.first_stage.synthesise(y_hat, side, side, steps).cpu()
+                self.check_set.append((original, y_hat, x_hat, torch.tensor([quality])))
+
+    def batch(self, generator: np.random.Generator) -> tuple[Tensor, ...]:
+        """x, x̂, quality, ŷ of crops."""
+        return random_latent_crops(self.store, generator, self.recipe.batch, self.recipe.crop)
+
+    def quality_weight(self, quality: Tensor) -> Tensor:
+        """Weight of squared error and LPIPS at `quality` (N,): (N,), 1 at the middle of the qualities."""
+        low, high = float(self.log_lambda[0]), float(self.log_lambda[-1])
+        place = (quality - 1) / (self.base.levels - 1) - 0.5
+        return (BALANCE_POWER * place * (high - low)).exp()
+
+    def loss(self, step: int, *batch: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """Weighted squared error and LPIPS of each crop, and the generator's part of the GAN."""
+        x, x_hat, quality, y_hat = batch
+        recipe = self.recipe
+        generated = self.network(y_hat, x_hat, quality)
+        with torch.autocast(x.device.type, enabled=False):
+            squared_error = (generated - x).mul(255).square().mean((1, 2, 3))
+            distance = self.perceptual(2 * generated, 2 * x).flatten()
+            similar = recipe.distortion * squared_error + recipe.perceptual * distance
+            loss = (self.quality_weight(quality) * similar).mean()
+        figures = {
+            "loss": float(loss.detach()),
+            "psnr": float(20 * np.log10(255) - 10 * squared_error.detach().log10().mean()),
+            "lpips": float(distance.detach().mean()),
+        }
+        if self.judge is not None:
+            adversarial = self.judge.against_generator(2 * x, 2 * generated, self.judge.condition(y_hat, quality))
+            loss = loss + recipe.adversarial * adversarial
+            figures["adversarial"] = float(adversarial.detach())
+        return loss, figures
+
+    def check(self) -> dict[str, float]:
+        """LPIPS and PSNR of x̂ and of the generator's pictures; score: LPIPS, which is also a part of the loss."""
+        figures: dict[str, list[float]] = {key: [] for key in ("lpips_0", "psnr_0", "lpips_1", "psnr_1")}
+        for x, y_hat, x_hat, quality in self.check_set:
+            made = self.network(*(t.to(self.device) for t in (y_hat, x_hat, quality))).clamp(-0.5, 0.5).cpu()
+            original = self.lpips.prepare(tensor_to_picture(x))
+            for place, picture in enumerate((x_hat, made)):
+                figures[f"lpips_{place}"].append(self.lpips.compare(original, tensor_to_picture(picture)))
+                figures[f"psnr_{place}"].append(float(-10 * (picture - x).square().mean().log10()))
+        means = {key: float(np.mean(values)) for key, values in figures.items()}
+        return {"score": means["lpips_1"], **means}
+
+    def describe(self) -> dict[str, Any]:
+        """Network, base, data, balance, and floating-point operations of a step of each process."""
+        recipe = self.recipe
+        return {
+            "decoder": KIND,
+            "generator": self.network.config.as_json(),
+            **self.base.record(),
+            "pairs": len(self.store.pairs.qualities),
+            "crop": recipe.crop,
+            "batch": recipe.batch,
+            "distortion": recipe.distortion,
+            "perceptual": recipe.perceptual,
+            "adversarial": recipe.adversarial if self.judge else 0.0,
+            "operations_per_step": self.operations(),
+        }
+
+    def operations(self) -> int:
+        """Floating-point operations of the convolutions and linear layers of a step: two for a multiply-accumulate.
+
+        A backward pass takes twice its forward pass, and as much as it where no weight moves. A step with the
+        discriminator takes its forward pass three times: on original and reconstruction for itself, on the latter for
+        the generator.
+        """
+        count, side = self.recipe.batch, self.recipe.crop
+        x, one = torch.zeros(1, 3, side, side, device=self.device), torch.ones(1, device=self.device)
+        y = torch.zeros(1, self.network.config.latents, side // STRIDE, side // STRIDE, device=self.device)
+        macs = 3 * count_macs([self.network.to(self.device)], lambda: self.network(y, x, one))
+        macs += 3 * count_macs([self.perceptual], lambda: self.perceptual(x, x)) // 2
+        if self.judge is not None:
+            judge = self.judge.discriminator.to(self.device)
+            condition = self.judge.condition(y, one)
+            macs += (3 * 2 + 2) * count_macs([judge], lambda: judge(x, condition))
+        return 2 * macs * count
+
+
+def train_hific_small(
+    first_stage: Path,
+    folder: Path,
+    output: Path,
+    cache: Path,
+    recipe: HificSmallRecipe,
+    console: Console,
+    seed: int = 0,
+    config: GeneratorConfig = SMALL,
+    start: Path | None = None,
+    processes: Processes | None = None,
+) -> Path:
+    """Trains a generator for `first_stage` on the pictures of `folder`; returns the path of the averaged weights.
+
+    Two trainings, one after the other: OUTPUT/1-similar with MSE and LPIPS, OUTPUT/2-gan with the discriminator
+    besides, begun with the averaged weights of the first. start: earlier weights; with steps = 0 the GAN begins with
+    them, with gan_steps = 0 there is none.
+    """
+    processes = processes or open_processes(recipe.precision)
+    with processes.first_alone():
+        torch.manual_seed(seed)
+        task = HificSmallTask(first_stage, folder, cache, config, recipe, console, processes.device)
+    options = Options(
+        output / "1-similar",
+        seed,
+        ema_decay=0.999,
+        clip=1.0,
+        check_every=500,
+        checkpoint_seconds=120,
+        precision=recipe.precision,
+        optimiser=recipe.optimiser,
+    )
+    if recipe.steps:
+        schedule = Schedule(recipe.steps, recipe.learning_rate, decay=recipe.decay)
+        start = train(task, schedule, options, parameter_groups, console, start, processes)
+        if not recipe.gan_steps or read_training(start)[1]["step"] < recipe.steps:
+            return start
+    if start is None:
+        raise UsageError("a GAN begins with a generator that MSE and LPIPS have trained: name it, or give it steps")
+    torch.manual_seed(seed)
+    task.judge = LatentJudge(task.latent_deviation, task.base.levels)
+    schedule = Schedule(recipe.gan_steps, recipe.gan_learning_rate, decay=recipe.gan_decay)
+    opponent = Opponent(task.judge.discriminator, task.judge.loss, schedule)
+    options.output = output / "2-gan"
+    return train(task, schedule, options, parameter_groups, console, start, processes, opponent)
+
+
+def export_generator(trained: Path, output: Path) -> None:
+    """Writes the generator in `trained` (`averaged.safetensors`, `best.safetensors`) as a weights file."""
+    averaged, recipe = read_training(trained)
+    network = Generator(GeneratorConfig(**from_json(recipe["generator"])))
+    fill_averaged(network, averaged, trained)
+    configuration = {"generator": network.config.as_json(), "first_stage": recipe["first_stage"]}
+    write_weights(output, network, KIND, configuration, recipe)

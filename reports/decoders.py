@@ -1,0 +1,98 @@
+"""The comparison of decoders as pictures: quality over cost at equal bits, and crops at the same bytes."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib import style as matplotlib_style
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+
+from benchmark.running.decoders import AtRate, Cell, Cost
+from reports.styles import codec_styles, metric_name
+
+SETTINGS = {"font.size": 7, "svg.fonttype": "none", "svg.hashsalt": "decoders", "text.parse_math": False}
+MAGNIFIED = 2
+"""Each pixel of a crop takes so many in each direction."""
+_DPI = 200
+
+
+def draw_costs(
+    values: Sequence[AtRate], costs: Mapping[str, Cost], metric: str, bpp: float, dataset: str, output: Path
+) -> list[Path]:
+    """`metric` at `bpp` over the operations of each decoder, OUTPUT.png and .svg; returns the paths.
+
+    A codec without networks is a horizontal line. Bars: 95 % intervals over images, which are common to the codecs to a
+    great part.
+    """
+    styles = codec_styles([value.codec for value in values])
+    with matplotlib_style.context(["default", SETTINGS]):
+        figure = Figure(figsize=(5.0, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        for value in values:
+            style, cost = styles[value.codec], costs[value.codec]
+            place = f" at {value.bpp:.3f} bpp, its nearest" if value.bpp != bpp else ""
+            if cost.kmac == 0:
+                label = f"{value.codec}{place} (no network)"
+                axes.axhline(value.value, color=style.color, linestyle=":", linewidth=1, label=label)
+                continue
+            size = f"{cost.kmac:.0f} kMAC/px, {cost.parameters / 1e6:.1f} M parameters"
+            axes.errorbar(
+                [cost.kmac],
+                [value.value],
+                yerr=[[value.value - value.low], [value.high - value.value]],
+                color=style.color,
+                marker=style.marker,
+                markersize=6,
+                markerfacecolor=style.color if style.filled else "white",
+                elinewidth=0.6,
+                linestyle="",
+                label=f"{value.codec}{place} ({size})",
+            )
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set(xlabel="operations of the decoder (kMAC per pixel)", ylabel=f"{metric_name(metric)} at {bpp:g} bpp")
+        axes.set_title(dataset, loc="left", fontsize=7)
+        axes.grid(color="0.9", linewidth=0.6, which="both")
+        figure.legend(loc="outside lower center", frameon=False, fontsize=6.5)
+        return _save(figure, output)
+
+
+def draw_sheet(rows: Sequence[tuple[str, Sequence[Cell]]], title: str, output: Path) -> list[Path]:
+    """A line for each picture, a column for each codec, every pixel of a crop as MAGNIFIED² of OUTPUT.png."""
+    columns = max(len(cells) for _, cells in rows)
+    side = max(max(cell.crop.shape[:2]) for _, cells in rows for cell in cells) * MAGNIFIED
+    head, gap, top = 64, 8, 60
+    width, height = columns * (side + gap) + gap, len(rows) * (side + head) + top
+    with matplotlib_style.context(["default", SETTINGS]):
+        figure = Figure(figsize=(width / _DPI, height / _DPI))
+        figure.text(gap / width, 1 - 14 / height, title, fontsize=8, va="top")
+        for line, (name, cells) in enumerate(rows):
+            for column, cell in enumerate(cells):
+                left, low = gap + column * (side + gap), height - top - (line + 1) * (side + head)
+                rows_shown, columns_shown = (MAGNIFIED * n for n in cell.crop.shape[:2])
+                box = (left / width, (low + side - rows_shown) / height, columns_shown / width, rows_shown / height)
+                axes = figure.add_axes(box)
+                axes.imshow(cell.crop, interpolation="nearest", aspect="auto")
+                axes.set_axis_off()
+                label = f"{_shortened(cell.title, side)}\n{cell.caption or name}"
+                figure.text(left / width, (low + side + 6) / height, label, fontsize=5.5, va="bottom")
+        output.parent.mkdir(parents=True, exist_ok=True)
+        path = output.with_suffix(".png")
+        figure.savefig(path, dpi=_DPI, metadata={"Software": None})
+    return [path]
+
+
+def _shortened(title: str, width: int) -> str:
+    """`title`, its middle left out where it is longer than a column of `width` pixels; the end tells specs apart."""
+    most = max(12, width // 9)
+    return title if len(title) <= most else f"{title[: most // 2]}…{title[-(most - most // 2 - 1) :]}"
+
+
+def _save(figure: Figure, output: Path) -> list[Path]:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    paths = [output.with_suffix(".png"), output.with_suffix(".svg")]
+    figure.savefig(paths[0], dpi=_DPI, metadata={"Software": None})
+    figure.savefig(paths[1], metadata={"Date": None})
+    return paths

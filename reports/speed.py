@@ -1,0 +1,49 @@
+"""How fast codecs are: megapixels a second of encode and decode, from the repeated calls of a run with --timing."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmark.results import RunFolder, quality_name
+
+COLUMNS = ("codec", "quality", "what", "mp_per_s", "quartile_low", "quartile_high", "n_images", "n_calls")
+
+
+def speeds(folder: RunFolder) -> pd.DataFrame:
+    """A row a codec, quality and direction, with COLUMNS; none if the run measured no time.
+
+    mp_per_s: megapixels of the picture over the seconds of a call, the median over all calls of all pictures, with the
+    quartiles beside it. what: "encode" or "decode".
+    """
+    found: dict[tuple[str, float, str], list[float]] = {}
+    images: dict[tuple[str, float, str], set[str]] = {}
+    for trial in folder.trials():
+        for what, repeats in (("encode", trial.encode_repeats), ("decode", trial.decode_repeats)):
+            if repeats and trial.height is not None and trial.width is not None:
+                key = trial.codec, trial.quality, what
+                megapixels = trial.height * trial.width / 1e6
+                found.setdefault(key, []).extend(megapixels / seconds for seconds in repeats if seconds > 0)
+                images.setdefault(key, set()).add(trial.image)
+    order = {codec: place for place, codec in enumerate(folder.manifest.codecs)}
+    rows = [
+        (*key, *np.quantile(found[key], (0.5, 0.25, 0.75)), len(images[key]), len(found[key]))
+        for key in sorted(found, key=lambda key: (order.get(key[0], len(order)), key[1], key[2] != "encode"))
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def write_speeds(folder: RunFolder) -> tuple[Path, list[str]]:
+    """Writes speed.csv of the run; returns its path, and lines for the user, one a codec and quality."""
+    table = speeds(folder)
+    path = folder.path / "speed.csv"
+    folder.write_bytes(path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode())
+    lines = []
+    for codec, quality in dict.fromkeys(zip(table["codec"], table["quality"], strict=True)):
+        rows = table[(table["codec"] == codec) & (table["quality"] == quality)]
+        cells = [
+            f"{row['what']} {row['mp_per_s']:.3g} ({row['quartile_low']:.3g} to {row['quartile_high']:.3g})"
+            for row in rows.to_dict("records")
+        ]
+        lines.append(f"{codec} at quality {quality_name(float(quality))}: {', '.join(cells)} megapixels a second")
+    return path, lines

@@ -1,0 +1,92 @@
+"""The same numbers from the packages that define them, called one after the other, as a script would do it.
+
+`python peers.py FOLDER QUALITIES`: JPEG of each picture at each quality; PSNR, pytorch-msssim, lpips for each pair;
+torch-fidelity's Fréchet and kernel distance for each quality, over the patches and the network of fd-effnet.
+"""
+
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image as Pillow
+from pytorch_msssim import ms_ssim
+from torch_fidelity import calculate_metrics, register_feature_extractor
+from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+
+from benchmark.codecs import Image
+from benchmark.metrics.extractors import load_efficientnet_lite0, pooled_features
+from benchmark.metrics.patches import cut
+from benchmark.metrics.perceptual import load_network
+
+
+class EfficientNetLite0(FeatureExtractorBase):  # type: ignore[misc]
+    def __init__(self, name: str, features_list: list[str], **settings: Any) -> None:
+        super().__init__(name, features_list)
+        self.network = load_efficientnet_lite0()
+
+    @staticmethod
+    def get_provided_features_list() -> tuple[str, ...]:
+        return ("pooled",)
+
+    @staticmethod
+    def get_default_feature_layer_for_metric(metric: str) -> str:
+        return "pooled"
+
+    @staticmethod
+    def can_be_compiled() -> bool:
+        return False
+
+    @staticmethod
+    def get_dummy_input_for_compile() -> torch.Tensor:
+        return torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (pooled_features(self.network, x),)
+
+
+class Crops(torch.utils.data.Dataset[torch.Tensor]):
+    def __init__(self, images: list[Image]) -> None:
+        self.crops = [crop.transpose(2, 0, 1).copy() for image in images for crop in cut("patch128-hific", image)]
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return torch.from_numpy(self.crops[index])
+
+
+def jpeg(image: Image, quality: int) -> Image:
+    buffer = io.BytesIO()
+    Pillow.fromarray(image).save(buffer, format="JPEG", quality=quality)
+    return np.asarray(Pillow.open(buffer).convert("RGB"))
+
+
+def tensor(image: Image) -> torch.Tensor:
+    return torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float()
+
+
+def main() -> None:
+    folder, qualities = Path(sys.argv[1]), [int(quality) for quality in sys.argv[2].split(",")]
+    register_feature_extractor("efficientnet-lite0", EfficientNetLite0)
+    network = load_network()
+    originals = [np.asarray(Pillow.open(path).convert("RGB")) for path in sorted(folder.glob("*.png"))]
+    for quality in qualities:
+        reconstructions = [jpeg(image, quality) for image in originals]
+        with torch.no_grad():
+            for x, y in zip(map(tensor, originals), map(tensor, reconstructions), strict=True):
+                psnr = 10 * torch.log10(255**2 / ((x - y) ** 2).mean())
+                print(quality, float(psnr), float(ms_ssim(x, y, data_range=255)), end=" ")
+                print(float(network(x / 127.5 - 1, y / 127.5 - 1)))
+        found = calculate_metrics(
+            input1=Crops(originals), input2=Crops(reconstructions), feature_extractor="efficientnet-lite0", fid=True,
+            kid=True, kid_subset_size=min(1000, 39 * len(originals)), cuda=False, cache=False, save_cpu_ram=True,
+            verbose=False,
+        )  # fmt: skip
+        print(quality, found)
+
+
+if __name__ == "__main__":
+    main()
