@@ -13,7 +13,7 @@ from benchmark.results import TrialKey
 FIRST = "hfd"
 """The codec that the suite exists for; it leads every table."""
 
-COMPANIONS = ("mse", "jpeg")
+COMPANIONS = ("mse", "hific-small", "jpeg")
 """A curve alone says nothing: these stand beside a single codec."""
 
 

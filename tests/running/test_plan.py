@@ -23,10 +23,10 @@ from benchmark.running.schedule import Schedule
 @pytest.mark.parametrize(
     ("asked", "only", "chosen"),
     [
-        ([], False, ["hfd", "mse", "jpeg"]),
+        ([], False, ["hfd", "mse", "hific-small", "jpeg"]),
         (["hfd"], True, ["hfd"]),
-        (["jpeg"], False, ["jpeg", "mse"]),
-        (["webp"], False, ["webp", "mse", "jpeg"]),
+        (["jpeg"], False, ["jpeg", "mse", "hific-small"]),
+        (["webp"], False, ["webp", "mse", "hific-small", "jpeg"]),
         (["jpeg", "hfd:steps=8", "webp"], False, ["hfd:steps=8", "jpeg", "webp"]),
         (["jpeg", "jpeg"], True, ["jpeg"]),
     ],
