@@ -458,6 +458,7 @@
     const made = [];
     const missing = [];
     const off = hidden();
+    const shown = report.codecs.filter((codec) => !off.has(codec.label)).length;
     report.codecs.forEach((codec, index) => {
       if (off.has(codec.label)) return;
       const points = Page.of(index)
@@ -480,7 +481,7 @@
       }
       made.push({
         type: "scatter",
-        mode: "markers+text",
+        mode: shown > 5 ? "markers" : "markers+text", // names of many points would cover each other
         x: [x],
         y: [y],
         text: [plain(codec.label)],
@@ -495,6 +496,11 @@
         hoverinfo: "text",
       });
     });
+    // before the plot, which takes the height that the note leaves
+    plane.note.textContent =
+      "Better is up and to the right. Thin lines: each codec over its bits. Between two measured " +
+      "points: a straight line over the logarithm of bits." +
+      (missing.length ? ` Not measured at these bits: ${missing.join(", ")}.` : "");
     const base = layout(psnr, Page.dark.matches, false);
     Plotly.react(
       plane.box,
@@ -513,10 +519,6 @@
       CONFIG,
     );
     plane.box.dataset.ready = "1";
-    plane.note.textContent =
-      "Better is up and to the right. Thin lines: each codec over its bits. Between two measured " +
-      "points: a straight line over the logarithm of bits." +
-      (missing.length ? ` Not measured at these bits: ${missing.join(", ")}.` : "");
   }
 
   // All values, for who reads with a screen reader, a keyboard or a printer.
