@@ -19,6 +19,7 @@ import re
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     import pandas
 
 SCHEMA_VERSION = 1
+
+# NumPy reads a file's header with ast.literal_eval, and in CPython 3.11 two threads that parse at the same time may fail
+# with "SystemError: AST constructor recursion depth mismatch": the depth is kept once for all threads.
+_READING_A_HEADER = threading.Lock()
 
 TrialKey = tuple[str, float, int | None, str]
 """(codec spec, quality, decoder seed, image name): what tells the trials of a run apart."""
@@ -369,7 +374,8 @@ class RunFolder:
     def read_features(self, path: Path) -> npt.NDArray[np.float32]:
         """float32 (patches, dimension). Raises BenchmarkError if the file is missing or no array."""
         try:
-            features: npt.NDArray[np.float32] = np.load(path, allow_pickle=False)
+            with _READING_A_HEADER, path.open("rb") as file:
+                features: npt.NDArray[np.float32] = np.load(file, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise BenchmarkError(f"{path}: features cannot be read: {error}") from None
         return features

@@ -1,7 +1,10 @@
 """The run folder: nothing written is lost, nothing torn is read."""
 
+import gc
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +117,39 @@ def test_features_are_float32_and_whole_or_absent(folder: RunFolder) -> None:
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(BenchmarkError, match="features cannot be read"):
         folder.read_features(path)
+
+
+def test_features_are_read_by_many_threads_at_once(folder: RunFolder) -> None:
+    """Threads that change places while NumPy parses a header make CPython 3.11 fail, unless they take turns."""
+    path = folder.original_features_path("p", "a")
+    folder.write_features(path, np.ones((1, 4), np.float32))
+    failed: list[BaseException] = []
+
+    def read(depth: int) -> None:
+        if depth:
+            return read(depth - 1)
+        try:
+            for _ in range(200):
+                folder.read_features(path)
+        except BaseException as error:
+            failed.append(error)
+
+    def give_way(*_: object) -> None:
+        time.sleep(1e-5)
+
+    threshold = gc.get_threshold()
+    gc.callbacks.append(give_way)
+    gc.set_threshold(3)
+    try:
+        threads = [threading.Thread(target=read, args=(depth,)) for depth in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(give_way)
+    assert not failed
 
 
 def test_places_of_reconstructions(folder: RunFolder) -> None:
