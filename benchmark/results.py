@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 
-# NumPy reads a file's header with ast.literal_eval, and in CPython 3.11 two threads that parse at the same time may fail
+# NumPy reads a header with ast.literal_eval, and in CPython 3.11 two threads that parse at the same time may fail
 # with "SystemError: AST constructor recursion depth mismatch": the depth is kept once for all threads.
 _READING_A_HEADER = threading.Lock()
 
