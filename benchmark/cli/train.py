@@ -13,6 +13,7 @@ class Decoder(StrEnum):
 
     flow = "flow"
     diffusion = "diffusion"
+    one_step = "one-step"
 
 
 class Model(StrEnum):
@@ -150,9 +151,10 @@ def score(
     from benchmark.fetching import cache_folder
     from benchmark.hfd.bases import open_classical
     from benchmark.hfd.codec import FIRST_STAGE_FILE
+    from benchmark.hfd.training.decoder import ScoreRecipe
     from benchmark.hfd.training.export import export_decoder
     from benchmark.hfd.training.processes import open_processes
-    from benchmark.hfd.training.score import ScoreRecipe, train_score
+    from benchmark.hfd.training.score import train_score
     from benchmark.hfd.weights import SHIPPED
 
     processes = open_processes()

@@ -5,6 +5,7 @@ On another base, `hfd:base=jpeg`, it sends that codec's file with a few bytes in
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -19,12 +20,16 @@ from benchmark.hfd.bases import AutoencoderBase, Base, check_trained_on, open_cl
 from benchmark.hfd.container import MAX_SEED, TYPICAL_BYTES, spec_of
 from benchmark.hfd.embedding import Stamp
 from benchmark.hfd.first_stage import AnyFirstStage, load_first_stage
-from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, Sampler, ScoreDecoder
+from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, OneStepSettings, Sampler, ScoreDecoder
 from benchmark.hfd.score import load_score_network, tensor_to_picture
 from benchmark.hfd.weights import ARCHITECTURES, SHIPPED, kind_of
 
 FIRST_STAGE_FILE = "first-stage-small.safetensors"
-DECODER_FILES = {"diffusion": "diffusion-small.safetensors", "flow": "flow-small.safetensors"}
+DECODER_FILES = {
+    "diffusion": "diffusion-small.safetensors",
+    "flow": "flow-small.safetensors",
+    "one-step": "one-step-small.safetensors",
+}
 """The first is the default."""
 
 
@@ -206,13 +211,13 @@ HFD_SETTINGS = {
     "base": "autoencoder, jpeg, avif",
     **MSE_SETTINGS,
     "weights": "a weights file of the decoder",
-    "decoder": "diffusion, flow",
-    "steps": "1 to 1000",
+    "decoder": "diffusion, flow, one-step",
+    "steps": "flow, diffusion: 1 to 1000",
     "sampler": "flow: euler, heun; diffusion: ancestral, ddim, or noise, a control: x̂ plus noise",
     "noise": "flow: deviation of the start's noise over that of the error, 0 to 2; "
     "diffusion: where the ancestral deviation lies between its bounds, 0 to 1, or the control's deviation",
     "shift": "diffusion: of the schedule, 0.01 to 10; below 1 is less noise",
-    "realism": "0 (the mean) to 1 (a full sample)",
+    "realism": "0 (the mean; one-step: no noise) to 1 (a full sample)",
     "seed": f"0 to {MAX_SEED}",
     "precision": "float32, bfloat16",
 }
@@ -233,7 +238,7 @@ def hfd(device: str, **settings: str) -> HfdCodec:
     path = _decoder_file(settings, kind, base)
     network, configuration, identity = load_score_network(path, kind)
     check_trained_on(base, configuration, path)
-    sampler = (_flow_sampler if kind == "flow" else _diffusion_sampler)(settings, configuration)
+    sampler = _SAMPLERS[kind](settings, configuration)
     precision = _choose("hfd", settings, "precision", ("float32", "bfloat16"))
     decoder = ScoreDecoder(network.to(where), sampler, precision, where)
     codec = HfdCodec(base, kind, decoder, identity)
@@ -260,6 +265,20 @@ def _diffusion_sampler(settings: dict[str, str], configuration: dict[str, Any]) 
         shift=_number("hfd", settings, "shift", float(configuration["shift"]), 0.01, 10),
         realism=_number("hfd", settings, "realism", float(configuration.get("realism", 1)), 0, 1),
     )
+
+
+def _one_step_sampler(settings: dict[str, str], configuration: dict[str, Any]) -> Sampler:
+    for key in ("steps", "sampler", "noise", "shift"):
+        if key in settings:
+            raise UsageError(f"hfd: the one-step decoder has no {key}; it belongs to the flow or the diffusion")
+    return OneStepSettings(realism=_number("hfd", settings, "realism", float(configuration["realism"]), 0, 1))
+
+
+_SAMPLERS: dict[str, Callable[[dict[str, str], dict[str, Any]], Sampler]] = {
+    "flow": _flow_sampler,
+    "diffusion": _diffusion_sampler,
+    "one-step": _one_step_sampler,
+}
 
 
 def _choose(codec: str, settings: dict[str, str], key: str, allowed: tuple[str, ...]) -> str:

@@ -3,7 +3,7 @@
 | bytes | field |
 | --- | --- |
 | 3 | magic `HFD` |
-| 1 | version (high four bits) and decoder (low four: 0 mse, 1 flow, 2 diffusion, 3 hific-small) |
+| 1 | version (high four bits) and decoder (low four: 0 mse, 1 flow, 2 diffusion, 3 hific-small, 4 one-step) |
 | 1-3 | height, varint |
 | 1-3 | width, varint |
 | 1 | quality: (quality − 1)·32 |
@@ -24,7 +24,9 @@ from dataclasses import dataclass
 from benchmark.errors import BenchmarkError, CorruptStream
 
 MAGIC, VERSION = b"HFD", 1
-DECODERS = ("mse", "flow", "diffusion", "hific-small")
+DECODERS = ("mse", "flow", "diffusion", "hific-small", "one-step")
+OF_HFD = ("flow", "diffusion", "one-step")
+"""Those of DECODERS that the codec `hfd` has, on any base."""
 MAX_SIDE, MAX_SEED = 65535, 2**14 - 1
 TYPICAL_BYTES = 20
 """Of a container around its payload, for a picture of 768×512; other sizes take 17 to 24."""
@@ -108,7 +110,7 @@ def codec_of(data: bytes) -> str | None:
 
 def spec_of(decoder: str) -> str:
     """The codec spec of one of DECODERS: `mse`, `hfd:decoder=flow`, `hific-small`."""
-    return f"hfd:decoder={decoder}" if decoder in ("flow", "diffusion") else decoder
+    return f"hfd:decoder={decoder}" if decoder in OF_HFD else decoder
 
 
 def _varint(value: int) -> bytes:

@@ -3,7 +3,7 @@
 | bytes | field |
 | --- | --- |
 | 3 | magic `HFD` |
-| 1 | version (high four bits) and decoder (low four: 1 flow, 2 diffusion), as in the container |
+| 1 | version (high four bits) and decoder (low four: 1 flow, 2 diffusion, 4 one-step), as in the container |
 | 1 | quality: (quality − 1)·32 |
 | 4 | identity of the weights |
 | 0-2 | decoder seed, big-endian, without leading zeros: seed 0 takes no byte |
@@ -21,11 +21,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from benchmark.errors import BenchmarkError, CorruptStream
-from benchmark.hfd.container import DECODERS, MAGIC, MAX_SEED
+from benchmark.hfd.container import DECODERS, MAGIC, MAX_SEED, OF_HFD
 from benchmark.hfd.container import codec_of as codec_of_container
 
 VERSION = 1
-SCORE_DECODERS = ("flow", "diffusion")
 SHORTEST, LONGEST = 13, 15
 APP9 = 0xE9
 """Exif and XMP (1), ICC (2), Adobe (13, 14) and others have their habitual numbers; this one has no user of weight."""
@@ -104,7 +103,7 @@ def extract(data: bytes, base: str) -> tuple[Stamp, bytes]:
             f"the {FORMATS[base]} file was cut short or changed after it was encoded: HFD's CRC-32 does not fit"
         )
     decoder, seed = content[3] & 15, int.from_bytes(fields[9:], "big")
-    if not 1 <= decoder < len(DECODERS) or DECODERS[decoder] not in SCORE_DECODERS:
+    if not 1 <= decoder < len(DECODERS) or DECODERS[decoder] not in OF_HFD:
         raise CorruptStream(f"the {FORMATS[base]} file asks for decoder {decoder}, which this program does not know")
     if seed > MAX_SEED or fields[9:10] == b"\0":
         raise CorruptStream(f"the {FORMATS[base]} file has a decoder seed that no encoder writes")

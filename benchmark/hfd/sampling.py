@@ -103,6 +103,18 @@ class DiffusionSettings:
         return diffusion.sample_ancestral(predict, noise, times, self.shift, self.noise)
 
 
+@dataclass(frozen=True)
+class OneStepSettings:
+    """How the one-step decoder is sampled. realism: deviation of the noise that it is given; 1 is what it learned."""
+
+    realism: float = 1.0
+
+    def __call__(self, predict: Predict, noise: Noise) -> Tensor:
+        """A sample of r from one evaluation; for realism 0 what the network gives without noise."""
+        z = self.realism * noise(0)
+        return -predict(z, torch.ones(len(z), device=z.device))  # at t = 1 v is −r
+
+
 class ScoreDecoder:
     """Samples a picture from x̂. Same x̂, quality, seed and sampler: the same picture, on any number of threads.
 

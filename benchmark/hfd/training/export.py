@@ -9,7 +9,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig
 from benchmark.hfd.bases import base_record
 from benchmark.hfd.elic import Elic, ElicConfig
-from benchmark.hfd.sampling import DiffusionSettings
+from benchmark.hfd.sampling import DiffusionSettings, OneStepSettings
 from benchmark.hfd.score import FlowNetwork, ScoreNetwork
 from benchmark.hfd.training.engine import read_training
 from benchmark.hfd.unet import UNetConfig
@@ -47,6 +47,9 @@ def export_decoder(trained: Path, output: Path, steps: int) -> None:
     if kind == "flow":
         network: ScoreNetwork = FlowNetwork(unet, recipe["levels"], recipe["kappa"])
         configuration |= {"kappa": recipe["kappa"]}
+    elif kind == "one-step":
+        network = ScoreNetwork(unet, recipe["levels"])
+        configuration |= {"steps": 1, "realism": OneStepSettings().realism}
     else:
         network = ScoreNetwork(unet, recipe["levels"])
         configuration |= {"noise": DiffusionSettings().noise, "realism": 0.7, "shift": recipe["shift"]}

@@ -19,9 +19,10 @@ from benchmark.errors import BenchmarkError, UsageError
 from benchmark.hfd.autoencoder import AutoencoderConfig
 from benchmark.hfd.codec import hfd, mse
 from benchmark.hfd.training.autoencoder import AutoencoderRecipe, train_autoencoder
+from benchmark.hfd.training.decoder import ScoreRecipe
 from benchmark.hfd.training.engine import Schedule
 from benchmark.hfd.training.export import export_decoder, export_first_stage
-from benchmark.hfd.training.score import ScoreRecipe, train_score
+from benchmark.hfd.training.score import train_score
 from benchmark.hfd.unet import UNetConfig
 
 TINY = AutoencoderConfig(
@@ -77,7 +78,7 @@ def test_schedule() -> None:
     assert rates[100] == pytest.approx(0.05)
 
 
-@pytest.mark.parametrize("kind", ["flow", "diffusion"])
+@pytest.mark.parametrize("kind", ["flow", "diffusion", "one-step"])
 def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path, kind: str) -> None:
     export_first_stage(train_tiny(pictures, tmp_path / "first"), tmp_path / "first.safetensors")
     recipe = ScoreRecipe(steps=4, decay=2, batch=2, crop=32, passes=1)
@@ -93,7 +94,8 @@ def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path, kind: str) -> N
     assert np.mean((x_hat.astype(float) - image) ** 2) < 400
     with (tmp_path / kind / "checks.csv").open() as file:
         row = next(csv.DictReader(file))
-    assert {"lpips_0", "lpips_4", "psnr_0", "psnr_4"} <= row.keys()
+    steps = 1 if kind == "one-step" else 4
+    assert {"lpips_0", f"lpips_{steps}", "psnr_0", f"psnr_{steps}"} <= row.keys()
 
 
 def test_refusals(pictures: Path, tmp_path: Path) -> None:

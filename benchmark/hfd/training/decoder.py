@@ -1,0 +1,150 @@
+"""What the trainings of all decoders on a frozen base's reconstructions share: recipe, data, check."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from benchmark.hfd.autoencoder import QUALITY_STEPS
+from benchmark.hfd.bases import AutoencoderBase, Base
+from benchmark.hfd.first_stage import load_first_stage
+from benchmark.hfd.sampling import Sampler, ScoreDecoder
+from benchmark.hfd.score import ScoreNetwork, tensor_to_picture
+from benchmark.hfd.training.crops import PictureStore, centre_crops, open_pictures, split
+from benchmark.hfd.training.engine import MUON
+from benchmark.hfd.training.pairs import (
+    coded_quality,
+    make_pairs,
+    random_pair_crops,
+    reconstruct,
+    residual_deviation,
+)
+from benchmark.hfd.unet import UNetConfig
+
+AXIS_WEIGHTS = (2.0, 0.5, 0.5)
+"""Of luma and chroma in the loss: in units of σ_r they are alike, to the eye they are not."""
+
+
+@dataclass(frozen=True)
+class ScoreRecipe:
+    """How a score-based decoder is trained.
+
+    Flow. kappa: deviation of the start's noise in units of σ_r. late: density of t is proportional to
+    (1 − t)^(1/late − 1); 1 is uniform, larger values train the end of the path more, smaller ones its beginning. A
+    sampler with K Euler steps never looks beyond t = 1 − 1/K, so few steps want a value below 1.
+    Diffusion. shift: of the schedule that t, uniform, is drawn on.
+    One step. patches: sides of the patches whose energy scores are averaged; perceptual: weight of that of LPIPS's maps
+    against theirs.
+    """
+
+    steps: int = 12_000
+    decay: int = 3_000
+    learning_rate: float = 8e-4
+    batch: int = 16
+    crop: int = 64
+    kappa: float = 1.0
+    late: float = 0.8
+    shift: float = 1.0
+    patches: tuple[int, ...] = (1, 4)
+    perceptual: float = 1.0
+    optimiser: str = MUON
+    passes: int = 2
+
+
+class DecoderTask(ABC):
+    """`Task` of a decoder of residuals, but for what tells the kinds apart: network, loss, sampler."""
+
+    kind: str
+    check_steps: tuple[int, ...] = (1, 4, 16)
+    judged_steps: int = 4
+    network: ScoreNetwork
+
+    def __init__(
+        self,
+        base: Path | Base,
+        folder: Path,
+        cache: Path,
+        unet: UNetConfig,
+        recipe: ScoreRecipe,
+        console: Console,
+        device: torch.device,
+    ) -> None:
+        self.recipe = recipe
+        self.base = AutoencoderBase(*load_first_stage(base, device)) if isinstance(base, Path) else base
+        training, held_out = split(open_pictures(folder, cache))
+        self.pairs = make_pairs(self.base, training, cache, recipe.passes, console)
+        self.network = self.make_network(unet, self.base.levels)
+        self.network.residual_deviation.copy_(residual_deviation(self.base, training))
+        self._prepare_check(held_out)
+
+    @abstractmethod
+    def make_network(self, unet: UNetConfig, levels: int) -> ScoreNetwork:
+        """The untrained network."""
+
+    @abstractmethod
+    def sampler(self, steps: int) -> Sampler:
+        """What the check samples with."""
+
+    @abstractmethod
+    def describe_kind(self) -> dict[str, Any]:
+        """The part of the recipe that this kind of decoder alone has."""
+
+    @abstractmethod
+    def loss(self, step: int, *batch: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """The loss on what `batch` gave, to be made small, and figures for the log."""
+
+    def _prepare_check(self, held_out: PictureStore) -> None:
+        from benchmark.metrics import open_metric
+
+        self.lpips: Any = open_metric("lpips")
+        x = centre_crops(held_out, 6, 256)
+        qualities = [coded_quality(self.base, 1 + part * (self.base.levels - 1)) for part in (0, 0.25, 0.5)]
+        self.check_set = [
+            (original[None], reconstruct(self.base, original[None], quality), quality)
+            for original in x
+            for quality in qualities
+        ]
+
+    def batch(self, generator: np.random.Generator) -> tuple[Tensor, ...]:
+        """x, x̂ and quality of each crop."""
+        return random_pair_crops(self.pairs, generator, self.recipe.batch, self.recipe.crop)
+
+    def check(self) -> dict[str, float]:
+        """LPIPS and PSNR of x̂ (0 steps) and of samples; score: LPIPS with `judged_steps`."""
+        figures = {}
+        device = self.network.residual_deviation.device
+        for steps in (0, *self.check_steps):
+            decoder = ScoreDecoder(self.network, self.sampler(max(steps, 1)), "bfloat16", device)
+            lpips, psnr = [], []
+            for x, x_hat, quality in self.check_set:
+                sample = decoder.sample(x_hat, round((quality - 1) * QUALITY_STEPS), 0).cpu() if steps else x_hat
+                original = self.lpips.prepare(tensor_to_picture(x))
+                lpips.append(self.lpips.compare(original, tensor_to_picture(sample)))
+                psnr.append(float(-10 * (sample - x).square().mean().log10()))
+            figures[f"lpips_{steps}"] = float(np.mean(lpips))
+            figures[f"psnr_{steps}"] = float(np.mean(psnr))
+        return {"score": figures[f"lpips_{self.judged_steps}"], **figures}
+
+    def describe(self) -> dict[str, Any]:
+        """Network, base and data."""
+        return {
+            "decoder": self.kind,
+            "unet": self.network.unet.config.as_json(),
+            "levels": self.network.levels,
+            **self.base.record(),
+            "residual_deviation": self.network.residual_deviation.tolist(),
+            "pairs": len(self.pairs.qualities),
+            "crop": self.recipe.crop,
+            "batch": self.recipe.batch,
+            **self.describe_kind(),
+        }
+
+
+def gaussian_surprise(residual: Tensor, deviation: Tensor) -> Tensor:
+    """−log of a Gaussian density of `residual` with `deviation`, both (N, 3, H, W), less a constant: (N,)."""
+    return (deviation.log() + (residual / deviation).square() / 2).mean((1, 2, 3))
