@@ -119,7 +119,7 @@ class FlowNetwork(ScoreNetwork):
 
 
 def load_score_network(path: Path, kind: str) -> tuple[ScoreNetwork, dict[str, Any], str]:
-    """The network of kind "flow", "diffusion" or "one-step" in `path`, its configuration ("unet", "levels", …), its identity."""
+    """The network of this kind ("flow", "diffusion", "one-step") in `path`, its configuration, its identity."""
     tensors, configuration, identity = read_weights(path, kind)
     unet, levels = UNetConfig(**from_json(configuration["unet"])), int(configuration["levels"])
     network = FlowNetwork(unet, levels, float(configuration["kappa"])) if kind == "flow" else ScoreNetwork(unet, levels)

@@ -37,8 +37,8 @@ def kind_of(path: Path) -> str:
 def read_weights(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any], str]:
     """Tensors, configuration and identity (64 hex digits) of `path`.
 
-    kind: what the file must hold ("first stage", "flow", "diffusion", "one-step"). Raises BenchmarkError, one line, on a missing
-    or damaged file, another kind of network, or numbers that are not finite.
+    kind: what the file must hold ("first stage", "flow", "diffusion", "one-step"). Raises BenchmarkError, one line, on
+    a missing or damaged file, another kind of network, or numbers that are not finite.
     """
     held = kind_of(path)
     if held != kind:

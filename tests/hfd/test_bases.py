@@ -19,9 +19,10 @@ from benchmark.hfd.container import Container, pack
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.score import FlowNetwork, picture_to_tensor, tensor_to_picture
 from benchmark.hfd.training.crops import open_pictures
+from benchmark.hfd.training.decoder import ScoreRecipe
 from benchmark.hfd.training.export import export_decoder
 from benchmark.hfd.training.pairs import make_pairs, residual_deviation
-from benchmark.hfd.training.score import ScoreRecipe, train_score
+from benchmark.hfd.training.score import train_score
 from benchmark.hfd.unet import UNetConfig
 from benchmark.hfd.weights import read_weights, write_weights
 from benchmark.running.single import decode_file

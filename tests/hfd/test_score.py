@@ -5,7 +5,7 @@ import torch
 
 from benchmark.hfd.sampling import FlowSettings, ScoreDecoder
 from benchmark.hfd.score import LocalDeviation, from_luma_chroma, load_score_network, to_luma_chroma
-from benchmark.hfd.training.score import gaussian_surprise
+from benchmark.hfd.training.decoder import gaussian_surprise
 
 
 def test_luma_and_chroma_are_orthonormal() -> None:
