@@ -29,6 +29,7 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
+from benchmark.addresses import Location, read_bytes
 from benchmark.errors import BenchmarkError
 
 MAX_PIXELS = 2 * (Pillow.MAX_IMAGE_PIXELS or 89_478_485)
@@ -54,8 +55,10 @@ PREPARATIONS: Mapping[str, Callable[[Pillow.Image], Pillow.Image]] = {"square256
 """What can be done to an RGB picture before it is coded. Lanczos is Pillow's, whose support grows with the ratio."""
 
 
-def load_image(path: Path, preparation: str = "none") -> npt.NDArray[np.uint8]:
+def load_image(path: Location, preparation: str = "none") -> npt.NDArray[np.uint8]:
     """The picture in `path`: uint8 (height, width, 3), RGB. Raises BenchmarkError with the file and the reason.
+
+    path: of a file here, or its address.
 
     preparation: a name of `PREPARATIONS`, or "none".
     """
@@ -63,8 +66,9 @@ def load_image(path: Path, preparation: str = "none") -> npt.NDArray[np.uint8]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)  # it comes at half of MAX_PIXELS
             warnings.simplefilter("ignore", UserWarning)  # of damaged metadata: the samples are what counts
-            with Pillow.open(path, formats=FORMATS) as picture:
-                _refuse(path, picture)
+            file = path if isinstance(path, Path) else io.BytesIO(read_bytes(path))
+            with Pillow.open(file, formats=FORMATS) as picture:
+                _refuse(path, file, picture)
                 picture.load()
                 upright = ImageOps.exif_transpose(picture)
                 rgb = _to_rgb(path, upright)
@@ -110,23 +114,23 @@ def write_file(path: Path, data: bytes) -> None:
         raise BenchmarkError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
-def _refuse(path: Path, picture: Pillow.Image) -> None:
+def _refuse(path: Location, file: Path | io.BytesIO, picture: Pillow.Image) -> None:
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise BenchmarkError(f"{path}: {width}x{height} is more than {MAX_PIXELS} pixels")
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format != "MPO":
         raise BenchmarkError(f"{path}: {frames} frames or pages; a picture has one")
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;") or _is_deep(path, picture):
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;") or _is_deep(file, picture):
         raise BenchmarkError(f"{path}: more than 8 bits a channel; convert it to 8 bits first")
     if picture.mode not in _PLAIN_MODES | _ALPHA_MODES:
         raise BenchmarkError(f"{path}: colour mode {picture.mode}; convert it to RGB first")
 
 
-def _is_deep(path: Path, picture: Pillow.Image) -> bool:
+def _is_deep(file: Path | io.BytesIO, picture: Pillow.Image) -> bool:
     """Whether Pillow would cut 16 bits a channel to 8 without a word, as it does for RGB in PNG, TIFF and PPM."""
     if picture.format == "AVIF":
-        return _avif_is_deep(path)
+        return _avif_is_deep(file)
     for tile in getattr(picture, "tile", ()):
         codec, _, _, arguments = tile
         parts: tuple[Any, ...] = arguments if isinstance(arguments, tuple) else (arguments,)
@@ -137,15 +141,18 @@ def _is_deep(path: Path, picture: Pillow.Image) -> bool:
     return False
 
 
-def _avif_is_deep(path: Path) -> bool:
+def _avif_is_deep(file: Path | io.BytesIO) -> bool:
     """high_bitdepth of the AV1 codec configuration box (AV1 in ISOBMFF, section 2.3.3)."""
-    with path.open("rb") as file:
-        head = file.read(4096)
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            head = opened.read(4096)
+    else:
+        head = file.getvalue()[:4096]
     box = head.find(b"av1C")
     return 0 <= box < len(head) - 6 and bool(head[box + 6] & 0x40)
 
 
-def _to_rgb(path: Path, picture: Pillow.Image) -> Pillow.Image:
+def _to_rgb(path: Location, picture: Pillow.Image) -> Pillow.Image:
     if picture.has_transparency_data and np.asarray(picture.convert("RGBA"))[..., 3].min() < 255:
         raise BenchmarkError(f"{path}: has transparent parts; flatten it onto a background first")
     return picture if picture.mode == "RGB" else picture.convert("RGB")

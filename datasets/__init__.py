@@ -3,12 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+from benchmark.addresses import is_address, location
 from benchmark.errors import UsageError
 from benchmark.registry import Registry
 from datasets.pictures import (
     SUFFIXES,
     Dataset,
     Picture,
+    address_dataset,
     folder_dataset,
     glob_dataset,
     limit,
@@ -33,11 +35,12 @@ DATASETS.add("coco-val2017", "datasets.coco:open_coco_val2017", "the 5,000 of MS
 def open_dataset(spec: str) -> Dataset:
     """The data set that `spec` names.
 
-    A registered name; a folder, for the pictures in it; a pattern such as "photos/**/*.png"; or a text file that lists
-    pictures. "@square256" behind it prepares the pictures in that way (`benchmark.images.PREPARATIONS`). A registered
-    name wins over a folder of that name ("./kodak" takes the folder). Pictures of well-known data sets are recognised
-    by their hashes: see `datasets.recognition`. Another data set with a registered name has its fingerprint behind it,
-    so that tables keep the two apart.
+    A registered name; a folder, for the pictures in it; a pattern such as "photos/**/*.png"; a text file that lists
+    pictures; or the address of such a folder or list, "s3://bucket/folder". "@square256" behind it prepares the
+    pictures in that way (`benchmark.images.PREPARATIONS`). A registered name wins over a folder of that name
+    ("./kodak" takes the folder). Pictures of well-known data sets are recognised by their hashes: see
+    `datasets.recognition`. Another data set with a registered name has its fingerprint behind it, so that tables keep
+    the two apart.
 
     Raises UsageError if there is no such thing, or no picture in it; BenchmarkError, which says how to fetch them, if
     the files of a registered data set are not there or are not the well-known ones.
@@ -71,7 +74,12 @@ def _prepared(dataset: Dataset, spec: str, preparation: str) -> Dataset:
 
 def _own(place: str) -> Dataset:
     """The user's own pictures: a folder, a list or a pattern."""
-    path = Path(place).expanduser()
+    found = location(place)
+    if isinstance(found, str):
+        return address_dataset(found)
+    if is_address(place):  # file://
+        place = str(found)
+    path = found.expanduser()
     if place and path.is_dir():
         return folder_dataset(path, path.resolve().name or "root")
     if place and path.is_file() and path.suffix.lower() not in SUFFIXES:
@@ -80,7 +88,7 @@ def _own(place: str) -> Dataset:
         return glob_dataset(place)
     if place and (path.exists() or "/" in place):
         what = "a picture" if path.exists() else "no such folder or list"
-        kinds = f"a folder, a pattern or a list of pictures, or one of {', '.join(DATASETS)}"
+        kinds = f"a folder, a pattern or a list of pictures, here or at an address, or one of {', '.join(DATASETS)}"
         raise UsageError(f"{place}: {what}; a data set is {kinds}")
     dataset: Dataset = DATASETS.load(place)()  # there is none: names the nearest ones
     return dataset

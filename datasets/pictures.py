@@ -2,13 +2,15 @@
 
 import glob
 import hashlib
-import os
+import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmark import addresses
+from benchmark.addresses import Location
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.fetching import file_sha256
 
@@ -21,11 +23,11 @@ class Picture:
     """A picture file.
 
     name: unique within the data set; the file's stem, or its whole name where stems collide.
-    sha256: of the file's bytes, 64 hexadecimal digits.
+    path: of the file here, or its address. sha256: of the file's bytes, 64 hexadecimal digits.
     """
 
     name: str
-    path: Path
+    path: Location
     sha256: str
 
 
@@ -87,6 +89,33 @@ def folder_dataset(folder: Path, name: str) -> Dataset:
     return Dataset(name, tuple(sorted(pictures, key=lambda picture: picture.name)))
 
 
+def address_dataset(address: str) -> Dataset:
+    """The pictures at an address that fsspec reads: those in a folder, sorted by name, or those that a list names.
+
+    As `folder_dataset` and `list_dataset` have them, so the same pictures have the same fingerprint wherever they lie.
+    Each is read once, for its hash. A web server tells nothing of folders: there "/" at the end makes one. Raises
+    UsageError if neither is there or no picture is in it, BenchmarkError if something cannot be read.
+    """
+    addresses.check_address(address)
+    name = addresses.name_in(address.rstrip("/")).rpartition("/")[2]
+    kind = addresses.kind_at(address)
+    if not kind or (kind == "file" and posixpath.splitext(name)[1].lower() in SUFFIXES):
+        what = "a picture" if kind else "no such folder or list"
+        raise UsageError(f"{address}: {what}; a data set at an address is a folder or a list of pictures")
+    if kind == "file":
+        return list_dataset(address)
+    files = {
+        file: found
+        for file, found in addresses.list_folder(address).items()
+        if posixpath.splitext(file)[1].lower() in SUFFIXES and not file.startswith(".")
+    }
+    if not files:
+        raise UsageError(f"{address}: no picture lies in this folder ({', '.join(sorted(SUFFIXES))})")
+    names = unique_names(files)
+    pictures = _hashed([names[file] for file in files], list(files.values()))
+    return Dataset(name, tuple(sorted(pictures, key=lambda picture: picture.name)))
+
+
 def glob_dataset(pattern: str) -> Dataset:
     """The pictures whose path fits `pattern` (`**` crosses folders), sorted by path; the pattern is the name.
 
@@ -99,43 +128,71 @@ def glob_dataset(pattern: str) -> Dataset:
     return _of_files(pattern, files)
 
 
-def list_dataset(path: Path) -> Dataset:
+def list_dataset(path: Location) -> Dataset:
     """The pictures that the text file `path` lists, in its order; the file's stem is the name.
 
-    A line is a path, relative to the list's folder; or a SHA-256 and a path, as `sha256sum` writes them, and then the
-    file is held against it. Empty lines and lines that begin with "#" are passed over. Raises UsageError on a line that
-    names no file or a file named before, BenchmarkError on a file that cannot be read or has another hash.
+    A line is a path, relative to the list's folder, or an address; or a SHA-256 and a path, as `sha256sum` writes them,
+    and then the file is held against it. Empty lines and lines that begin with "#" are passed over. Raises UsageError
+    on a line that names no file or a file named before, BenchmarkError on a file that cannot be read or has another
+    hash.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchmarkError(f"{path}: cannot be read as a list of pictures: {error}") from error
-    files: dict[Path, str | None] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        hashed = re.fullmatch(r"([0-9a-f]{64}) [ *](.+)", line)
-        file = path.parent / Path(hashed[2] if hashed else line.strip()).expanduser()
-        if not file.is_file():
+    files: dict[Location, str | None] = {}
+    for number, entry, sha256 in _entries(path):
+        file = _listed(path, entry)
+        if isinstance(file, Path) and not file.is_file():
             raise UsageError(f"{path}, line {number}: there is no file {file}")
         if file in files:
             raise UsageError(f"{path}, line {number}: {file} a second time")
-        files[file] = hashed[1] if hashed else None
+        files[file] = sha256
     if not files:
         raise UsageError(f"{path}: lists no picture")
-    dataset = _of_files(path.stem, list(files))
+    dataset = _of_files(Path(path if isinstance(path, Path) else addresses.name_in(path)).stem, list(files))
     for picture in dataset.pictures:
         if files[picture.path] not in (None, picture.sha256):
             raise BenchmarkError(f"{picture.path}: its SHA-256 is not the one in {path}")
     return dataset
 
 
-def _of_files(name: str, files: Sequence[Path]) -> Dataset:
+def _entries(path: Location) -> Iterator[tuple[int, str, str | None]]:
+    """Number of the line, path and hash of each entry of a list. Raises BenchmarkError if it cannot be read."""
+    try:
+        data = path.read_bytes() if isinstance(path, Path) else addresses.read_bytes(path)
+        lines = data.decode("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"{path}: cannot be read as a list of pictures: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        if line.strip() and not line.startswith("#"):
+            hashed = re.fullmatch(r"([0-9a-f]{64}) [ *](.+)", line)
+            yield (number, hashed[2], hashed[1]) if hashed else (number, line.strip(), None)
+
+
+def _listed(path: Location, entry: str) -> Location:
+    """The file that an entry of the list `path` names. Raises UsageError on a local file in a list that is not here."""
+    if addresses.is_address(entry):
+        addresses.check_address(entry)
+        file = addresses.location(entry)
+    elif isinstance(path, Path):
+        return path.parent / Path(entry).expanduser()
+    else:
+        file = Path(entry) if entry.startswith(("/", "~")) else addresses.beside(path, entry)
+    if isinstance(file, Path) and not isinstance(path, Path):
+        raise UsageError(f"{path}: names {entry}, a file of this machine only")
+    return file
+
+
+def _of_files(name: str, files: Sequence[Location]) -> Dataset:
     """`files`, in order; what their paths have in common is no part of the pictures' names."""
-    common = Path(os.path.commonpath([file.absolute().parent for file in files]))
-    relative = {str(file.absolute().relative_to(common)): file for file in files}
+    parts = [(addresses.name_in(f) if isinstance(f, str) else str(f.absolute())).split("/") for f in files]
+    common = 0
+    while all(len(own) > common + 1 and own[common] == parts[0][common] for own in parts):
+        common += 1
+    relative = ["/".join(own[common:]) for own in parts]
     names = unique_names(relative)
-    return Dataset(name, tuple(Picture(names[key], file, file_sha256(file)) for key, file in relative.items()))
+    return Dataset(name, tuple(_hashed([names[key] for key in relative], files)))
+
+
+def _hashed(names: Sequence[str], files: Sequence[Location]) -> list[Picture]:
+    return list(map(Picture, names, files, addresses.sha256_of_each(files)))
 
 
 def known_dataset(folder: Path, name: str, sha256: dict[str, str], remedy: str, preparation: str = "none") -> Dataset:

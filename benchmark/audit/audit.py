@@ -76,7 +76,7 @@ def audit(request: Request, tell: Callable[[str], None]) -> tuple[Report, Path]:
             threads=threads_per_process(1),
             damages=request.damages,
             seconds=request.seconds,
-            originals=[picture.path.resolve() for picture in dataset.pictures],
+            originals=[p.path.resolve() for p in dataset.pictures if isinstance(p.path, Path)],
             surroundings=surroundings,
         )
         evidence = gather(plan, opened, root, tell)

@@ -1,9 +1,12 @@
 """python -m benchmark report: a page of runs, with the pictures behind the numbers."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from benchmark.addresses import Location
 
 
 def report(
@@ -40,7 +43,7 @@ def report(
     from reports.page.report import write_report
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    elsewhere: dict[str, Path] = {}
+    elsewhere: dict[str, Location] = {}
     if dataset is not None:
         from datasets import open_dataset
 

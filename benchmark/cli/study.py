@@ -1,10 +1,13 @@
 """python -m benchmark study: a comparison by people, and the scores from their votes."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from benchmark.addresses import Location
 
 
 class StudyGroup(TyperGroup):
@@ -51,7 +54,7 @@ def make(
         rates = [0.0]
     if any(not 0 < rate < 100 for rate in rates):
         raise UsageError(f"--bpp {bpp}: bits per pixel with commas between, such as 0.1,0.2")
-    elsewhere: dict[str, Path] = {}
+    elsewhere: dict[str, Location] = {}
     if dataset is not None:
         from datasets import open_dataset
 

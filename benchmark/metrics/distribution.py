@@ -38,8 +38,12 @@ Features = npt.NDArray[np.floating[Any]]
 Set = Sequence[Features]
 Result = TypeVar("Result")
 
-ROWS, COLUMNS = 4096, 512
-"""Patches of one side, and of the other, whose kernels are in memory at a time."""
+ROWS, COLUMNS = 4096, 256
+"""Patches of one side, and of the other, whose kernels are in memory at a time. The other side is read once for each
+`ROWS` patches; few columns keep the kernels smaller than the patches."""
+_ROWS_A_DIMENSION = 4
+"""Patches, in multiples of the dimension, that are added to a covariance's factor at a time: at a quarter of the
+factor's own rows more, in time, than all at once."""
 EXACT_IMAGES = 1000
 """Of more images the Fréchet distance without each is approximated: exactly, each costs as much as the distance."""
 
@@ -152,7 +156,7 @@ def _spread(features: Set) -> _Spread:
 
 def _compute_spread(features: Set) -> _Spread:
     n, total = 0, None
-    for rows in _blocks(features):
+    for rows in _blocks(features, COLUMNS):
         n += len(rows)
         total = rows.sum(0) if total is None else total + rows.sum(0)
     if total is None:
@@ -161,7 +165,7 @@ def _compute_spread(features: Set) -> _Spread:
         return _Spread(n, total, 0.0, total[None])
     mean = total / n
     factor, squares = np.empty((0, len(mean))), 0.0
-    for rows in _blocks(features):
+    for rows in _blocks(features, min(ROWS, _ROWS_A_DIMENSION * len(mean))):
         rows -= mean
         rows /= np.sqrt(n - 1)
         squares += float(np.einsum("ij,ij", rows, rows))

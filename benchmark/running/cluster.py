@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from benchmark.addresses import absolute
 from benchmark.codecs import Codec
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.results import Manifest, RunFolder, Trial, TrialKey
@@ -400,7 +401,7 @@ def _kill(actor: _Actor) -> None:
 
 
 def _absolute(planned: PlannedTrial) -> PlannedTrial:
-    return replace(planned, path=planned.path.absolute())
+    return replace(planned, path=absolute(planned.path))
 
 
 def _line(error: BaseException) -> str:

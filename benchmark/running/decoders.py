@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from baselines.target import candidates, closest
+from benchmark.addresses import location
 from benchmark.codecs import Codec, Image, open_codec
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import load_image
@@ -222,7 +223,7 @@ def sheet_rows(
         path = records[name].path
         if path is None or any((codec, name) not in kept for codec in group):
             raise BenchmarkError(f"{name} was not coded by {', '.join(group)} at quality {quality_name(quality)}")
-        original = load_image(Path(path), folder.manifest.dataset.preparation)
+        original = load_image(location(path), folder.manifest.dataset.preparation)
         top, left = most_detailed(original, size)
         place = np.s_[top : top + size, left : left + size]
         cells = [Cell("original", "", original[place])]

@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from benchmark.codecs import Codec, CodecSpec
@@ -20,7 +21,11 @@ def now() -> str:
 
 def dataset_record(dataset: Dataset) -> DatasetRecord:
     pictures = [
-        PictureRecord(name=picture.name, sha256=picture.sha256, path=str(picture.path.resolve()))
+        PictureRecord(
+            name=picture.name,
+            sha256=picture.sha256,
+            path=str(picture.path.resolve() if isinstance(picture.path, Path) else picture.path),
+        )
         for picture in dataset.pictures
     ]
     return DatasetRecord(

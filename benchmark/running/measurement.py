@@ -5,13 +5,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmark.addresses import Location
 from benchmark.codecs import Codec, Image, open_codec
 from benchmark.errors import BenchmarkError, Undefined, UsageError
 from benchmark.images import load_image, png_bytes
@@ -154,7 +154,7 @@ class Workbench:
             self.folder.write_bytes(self.folder.bitstream_path(trial.key), encoded.data)
             self.folder.write_bytes(self.folder.reconstruction_path(trial.key), png_bytes(reconstruction))
 
-    def _original(self, name: str, path: Path, preparation: str) -> Prepared:
+    def _original(self, name: str, path: Location, preparation: str) -> Prepared:
         if self._unreadable is not None and self._unreadable[0] == name:
             raise TrialError(self._unreadable[1])
         if self._prepared is None or self._prepared.name != name:
@@ -300,7 +300,7 @@ def _guarded(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         raise TrialError(f"{what}: {type(error).__name__}: {one_line(error)}") from error
 
 
-def _load(path: Path, preparation: str) -> Image:
+def _load(path: Location, preparation: str) -> Image:
     try:
         return load_image(path, preparation)
     except BenchmarkError as error:

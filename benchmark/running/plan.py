@@ -4,8 +4,8 @@ import difflib
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from benchmark.addresses import Location
 from benchmark.codecs import CodecSpec
 from benchmark.errors import UsageError
 from benchmark.results import TrialKey
@@ -25,7 +25,7 @@ class PlannedTrial:
     quality: float
     decoder_seed: int | None
     image: str
-    path: Path
+    path: Location
     preparation: str = "none"
 
     @property
@@ -85,7 +85,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 
 def plan_trials(
-    pictures: Iterable[tuple[str, Path]],
+    pictures: Iterable[tuple[str, Location]],
     qualities: Mapping[str, Sequence[float]],
     seeds: Mapping[str, Sequence[int | None]],
     preparation: str = "none",

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from benchmark.addresses import Location, location, sha256_of_each
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
-from benchmark.fetching import file_sha256
 from benchmark.images import load_image
 from benchmark.metrics import SetMetric, metric_info
 from benchmark.results import Manifest, MetricRecord, RunFolder, Trial, locked
@@ -40,7 +40,7 @@ class Measuring:
     trials: Sequence[Trial]
     instruments: Instruments
     featured: Mapping[str, SetMetric]
-    originals: Mapping[str, Path]
+    originals: Mapping[str, Location]
     records: Mapping[str, MetricRecord]
     notes: Sequence[str]
 
@@ -104,7 +104,7 @@ def open_measuring(path: Path, names: Sequence[str], dataset: str | None, device
             {name: metric for name, metric in instruments.image.items() if name not in there},
             {name: metric for name, metric in new_sets.items() if name not in featured},
         )
-        originals: dict[str, Path] = {}
+        originals: dict[str, Location] = {}
         if needing.image or needing.set:
             if not folder.manifest.keep_reconstructions:
                 wanted = ", ".join([*needing.image, *needing.set])
@@ -137,14 +137,15 @@ def _has_features(folder: RunFolder, feature_key: str, trials: Sequence[Trial]) 
     )
 
 
-def _originals(manifest: Manifest, dataset: str | None, images: Sequence[str]) -> dict[str, Path]:
+def _originals(manifest: Manifest, dataset: str | None, images: Sequence[str]) -> dict[str, Location]:
     """Picture name -> a file with the hash that the run recorded."""
     hashes = {picture.name: picture.sha256 for picture in manifest.dataset.pictures if picture.name in set(images)}
     if dataset is not None:
         found = {picture.sha256: picture.path for picture in open_dataset(dataset).pictures}
     else:
-        paths = [Path(picture.path) for picture in manifest.dataset.pictures if picture.path is not None]
-        found = {file_sha256(path): path for path in paths if path.is_file()}
+        paths = [location(picture.path) for picture in manifest.dataset.pictures if picture.path is not None]
+        there = [path for path in paths if isinstance(path, str) or path.is_file()]
+        found = dict(zip(sha256_of_each(there), there, strict=True))
     missing = [name for name, sha256 in hashes.items() if sha256 not in found]
     if missing:
         where = f"in {dataset}" if dataset is not None else "where the run found it"

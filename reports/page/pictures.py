@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
+from benchmark.addresses import Location, is_there, location, sha256_of
 from benchmark.errors import BenchmarkError, Undefined
-from benchmark.fetching import file_sha256
 from benchmark.images import load_image, write_file, write_png
 from benchmark.results import Manifest, RunFolder, Trial, path_name, quality_name
 from reports.page.files import link
@@ -50,7 +50,7 @@ class Original:
 
 
 def write_originals(
-    manifest: Manifest, elsewhere: dict[str, Path], folder: Path, count: int, track: Track[Any]
+    manifest: Manifest, elsewhere: dict[str, Location], folder: Path, count: int, track: Track[Any]
 ) -> list[Original]:
     """Writes the first `count` originals, prepared as they were coded, as PNG and as small views.
 
@@ -61,14 +61,14 @@ def write_originals(
     (folder / "pictures" / "original").mkdir(parents=True, exist_ok=True)
     (folder / "pictures" / "small").mkdir(exist_ok=True)
     for number, picture in track(list(enumerate(manifest.dataset.pictures)), "originals"):
-        path = elsewhere.get(picture.sha256) or (Path(picture.path) if picture.path else None)
+        path = elsewhere.get(picture.sha256) or (location(picture.path) if picture.path else None)
         credit = _credit(path, manifest.dataset.name)
         if number >= count:
             problem = ""
-        elif path is None or not path.is_file():
+        elif path is None or not is_there(path):
             problem = "the original is not where the run found it any more; --dataset says where it is"
-        elif file_sha256(path) != picture.sha256:
-            problem = f"{path.name} is another file than the one that was coded; --dataset says where that is"
+        elif sha256_of(path) != picture.sha256:
+            problem = f"{Path(path).name} is another file than the one that was coded; --dataset says where that is"
         else:
             image = load_image(path, manifest.dataset.preparation)
             name = path_name(picture.name)
@@ -90,9 +90,9 @@ def _small(image: npt.NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def _credit(path: Path | None, dataset: str) -> str:
+def _credit(path: Location | None, dataset: str) -> str:
     """Author and licence, from PROVENANCE.csv beside the original if there is one."""
-    if path is not None and (row := _provenance(path.parent).get(path.name)):
+    if isinstance(path, Path) and (row := _provenance(path.parent).get(path.name)):
         return ", ".join(part for part in (row.get("author"), row.get("licence"), row.get("note")) if part)
     return _KNOWN_SETS.get(dataset.partition("[")[0], "")
 

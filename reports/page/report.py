@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmark.addresses import Location
 from benchmark.errors import UsageError
 from benchmark.results import path_name
 from benchmark.running.gate import Gate
@@ -40,7 +41,7 @@ def write_report(
     output: Path,
     *,
     gate: Gate,
-    elsewhere: dict[str, Path],
+    elsewhere: dict[str, Location],
     shown: int | None,
     maps: bool,
     track: Track[Any],

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from benchmark.addresses import Location
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import load_image, write_png
 from benchmark.results import Record, RunFolder
@@ -76,7 +77,7 @@ def write_study(
     within: float,
     trials: int,
     checks: int,
-    elsewhere: dict[str, Path],
+    elsewhere: dict[str, Location],
     track: Track[Any],
 ) -> Made:
     """Writes a study of the run at `path` into the folder `output`.

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from PIL import Image
 from support import fake_codecs
 from support.fake_benchmark import start
 from support.pictures import write_pictures
+from support.web_server import served
 
 from benchmark.codecs import open_codec
 from benchmark.errors import BenchmarkError, UsageError
@@ -99,6 +101,18 @@ def test_equals_a_local_run(cluster: Any, pictures: Path, tmp_path: Path) -> Non
         assert same == (name == "summary.csv")  # the other one names its trials.jsonl by hash
     reasons = RunFolder.open(tmp_path / "ray").trials()[0].reasons
     assert reasons["decode_seconds"] == "not measured alone: on a cluster"
+
+
+@pytest.mark.slow
+def test_actors_read_addresses(cluster: Any, pictures: Path, tmp_path: Path) -> None:
+    asked: list[str] = []
+    with served(pictures, asked.append) as address:
+        run(request(pictures, tmp_path / "ray", dataset=f"{address}/"))
+    run(request(pictures, tmp_path / "local", "local"))
+    assert records(tmp_path / "ray") == records(tmp_path / "local")
+    reads = Counter(path for path in asked if path.endswith(".png"))
+    assert len(reads) == 6
+    assert min(reads.values()) >= 2  # here for its hash, and by an actor
 
 
 @pytest.mark.parametrize("executors", [("local", "ray"), pytest.param(("ray", "local"), marks=pytest.mark.slow)])

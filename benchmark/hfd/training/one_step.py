@@ -13,16 +13,24 @@ from torch import Tensor
 from benchmark.hfd.sampling import OneStepSettings, Sampler
 from benchmark.hfd.score import ScoreNetwork, from_luma_chroma, to_luma_chroma
 from benchmark.hfd.training.decoder import AXIS_WEIGHTS, DecoderTask, gaussian_surprise
-from benchmark.hfd.training.energy import PerceptualFeatures, energy_score, patch_distance, perceptual_distance
+from benchmark.hfd.training.energy import (
+    PerceptualFeatures,
+    band_distance,
+    energy_score,
+    patch_distance,
+    perceptual_distance,
+)
 from benchmark.hfd.unet import UNetConfig
 from benchmark.metrics.perceptual import load_network
 
 SAMPLES = 2
 """Of each crop in a step: the least from which the score can be estimated."""
+BAND_LEVELS, BAND_PATCH = 3, 2
+"""Of the Haar bands, each of which is scored by itself: levels, and side of the patches that are scored as one."""
 
 
 class OneStepTask(DecoderTask):
-    """`Task` of the one-step decoder: energy scores of pixels, of patches and of the maps of LPIPS."""
+    """`Task` of the one-step decoder: energy scores of patches, of Haar bands and of the maps of LPIPS."""
 
     kind = "one-step"
     check_steps = (1,)
@@ -39,7 +47,12 @@ class OneStepTask(DecoderTask):
 
     def describe_kind(self) -> dict[str, Any]:
         """The distances and their weights."""
-        return {"samples": SAMPLES, "patches": list(self.recipe.patches), "perceptual": self.recipe.perceptual}
+        return {
+            "samples": SAMPLES,
+            "patches": list(self.recipe.patches),
+            "bands": self.recipe.bands,
+            "perceptual": self.recipe.perceptual,
+        }
 
     def loss(self, step: int, *batch: Tensor) -> tuple[Tensor, dict[str, float]]:
         """Energy scores of SAMPLES samples of each crop, and the loss of the local deviation."""
@@ -61,6 +74,7 @@ class OneStepTask(DecoderTask):
         pixels = torch.stack(
             [energy_score(scaled, truth, partial(patch_distance, side=side)) for side in recipe.patches]
         ).mean(0)
+        bands = energy_score(scaled, truth, partial(band_distance, levels=BAND_LEVELS, side=BAND_PATCH))
         pictures = torch.cat([x_hat + from_luma_chroma(deviation * one) for one in r])
         with torch.autocast(x.device.type, enabled=False):
             with torch.no_grad():
@@ -70,9 +84,10 @@ class OneStepTask(DecoderTask):
         seen = energy_score(parts, features, perceptual_distance)
         # The perceptual distance falls with x̂'s error, as that of pixels in units of σ_r does not.
         seen = seen * (self.middle / self.network.mean_deviation(quality)[:, 0, 0, 0])
-        loss = (pixels + recipe.perceptual * seen).mean() + surprise
+        loss = (pixels + recipe.bands * bands + recipe.perceptual * seen).mean() + surprise
         return loss, {
             "pixels": float(pixels.detach().mean()),
+            "bands": float(bands.detach().mean()),
             "perceptual": float(seen.detach().mean()),
             "surprise": float(surprise.detach()),
         }

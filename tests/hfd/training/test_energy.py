@@ -8,7 +8,13 @@ import torch
 from scipy.stats import norm
 from torch import Tensor
 
-from benchmark.hfd.training.energy import PerceptualFeatures, energy_score, patch_distance, perceptual_distance
+from benchmark.hfd.training.energy import (
+    PerceptualFeatures,
+    energy_score,
+    haar_bands,
+    patch_distance,
+    perceptual_distance,
+)
 from benchmark.metrics.perceptual import load_network
 
 
@@ -57,6 +63,22 @@ def test_distance_of_patches(side: int) -> None:
     windows = np.lib.stride_tricks.sliding_window_view((a - b) ** 2, (side, side), axis=(2, 3))
     expected = np.sqrt(windows.mean((1, 4, 5))).mean((1, 2))
     assert np.allclose(patch_distance(torch.from_numpy(a), torch.from_numpy(b), side).numpy(), expected, atol=1e-6)
+
+
+def test_bands_hold_all_but_the_low_pass() -> None:
+    x = torch.zeros(1, 1, 40, 40, dtype=torch.float64)
+    x[..., 12:24, 12:24] = torch.rand(12, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    bands = haar_bands(x, 2)
+    low = torch.nn.functional.avg_pool2d(x, 4, 1)  # two averages of pairs at distances 1 and 2
+    held = sum(float(band.square().sum()) for band in [*bands, low])
+    assert held == pytest.approx(float(x.square().sum()))
+
+
+def test_a_chequerboard_is_in_one_band_and_a_plane_in_none() -> None:
+    row, column = torch.meshgrid(torch.arange(12), torch.arange(10), indexing="ij")
+    bands = haar_bands(((row + column) % 2).float()[None, None], 3)
+    assert [bool(band.abs().max() > 0) for band in bands] == [False, True, *[False] * 7]
+    assert all(float(band.abs().max()) == 0 for band in haar_bands(torch.ones(1, 3, 12, 10), 3))
 
 
 def test_maps_are_those_of_lpips() -> None:

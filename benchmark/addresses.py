@@ -1,0 +1,174 @@
+"""Files on this machine, or at an address that fsspec reads: s3://, gs://, abfs://, http://, memory:// and others.
+
+Where a file lies is a `Location`: a `Path` here, or the address, a `str`. Credentials and settings are fsspec's: what
+the package for the address reads, or FSSPEC_… variables and ~/.config/fsspec. Nothing is kept: who reads a file again
+fetches it again. fsspec is imported when there is an address.
+"""
+
+import hashlib
+import posixpath
+import re
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.fetching import file_sha256
+
+Location = Path | str
+
+ATTEMPTS = 3
+"""So often a read may fail; what is not there or not allowed fails at once."""
+FIRST_PAUSE = 0.5
+"""Seconds before the second attempt; the next pause is twice as long."""
+CONNECTIONS = 16
+"""Files that are read at a time where many are wanted: a remote one keeps waiting, not computing."""
+
+_HERE = ("file://", "local://")
+_FINAL = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, ImportError, ValueError)
+
+Result = TypeVar("Result")
+
+
+def is_address(text: str) -> bool:
+    """Whether `text` begins with a scheme, "s3://" say; "file://" is one, though it means this machine."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text) is not None
+
+
+def location(text: str) -> Location:
+    """What `text` names: a file here, by its path or as file://PATH, or an address as it stands."""
+    for scheme in _HERE:
+        if text.startswith(scheme):
+            return Path(text.removeprefix(scheme))
+    return text if is_address(text) else Path(text)
+
+
+def absolute(place: Location) -> Location:
+    """The same file, named so that the working folder does not matter."""
+    return place.absolute() if isinstance(place, Path) else place
+
+
+def check_address(address: str) -> None:
+    """Raises UsageError on a password, which would be written into every run, and on an address within another."""
+    if "::" in address:
+        raise UsageError(f"{address}: files inside an archive at an address are not read; unpack it")
+    if re.match(r"[^/]*://[^/]*:[^/]*@", address):
+        scheme, _, rest = address.partition("://")
+        shown = f"{scheme}://…@{rest.partition('@')[2]}"
+        raise UsageError(
+            f"{shown}: a password in an address would be written into the run; leave it to fsspec's settings"
+        )
+
+
+def name_in(address: str) -> str:
+    """The path in an address, as a local file's would read: of http:// without the query, and decoded."""
+    if _is_web(address):
+        parts = urlsplit(address)
+        return unquote(parts.netloc + parts.path)
+    return address.partition("://")[2]
+
+
+def beside(address: str, entry: str) -> str:
+    """What `entry`, a relative path in the list at `address`, names: seen from the list's folder."""
+    scheme, _, rest = address.partition("://")
+    if _is_web(address):
+        rest = rest.partition("?")[0]
+    return f"{scheme}://{posixpath.normpath(posixpath.join(posixpath.dirname(rest), entry))}"
+
+
+def _is_web(address: str) -> bool:
+    return address.startswith(("http://", "https://"))
+
+
+def is_there(place: Location) -> bool:
+    """Whether the file can be found; an address that does not answer holds nothing."""
+    if isinstance(place, Path):
+        return place.is_file()
+    try:
+        return bool(_asked(place, lambda fs, path: fs.isfile(path)))
+    except BenchmarkError:
+        return False
+
+
+def kind_at(address: str) -> str:
+    """ "file", "directory", or "" if there is nothing. Raises BenchmarkError.
+
+    What ends with "/" is a directory. On a web server all else is a file: to ask would only tell whether it is there,
+    and hides why it cannot be read.
+    """
+    if address.endswith("/"):
+        return "directory"
+    if _is_web(address):
+        return "file"
+    try:
+        return str(_asked(address, lambda fs, path: fs.info(path))["type"])
+    except FileNotFoundError:
+        return ""
+
+
+def list_folder(address: str) -> dict[str, str]:
+    """File name -> address of the files that lie in a folder, on a web server of those that its page links to.
+
+    Raises BenchmarkError if it cannot be read.
+    """
+    try:
+        found = _asked(address, _files)
+    except FileNotFoundError:
+        raise BenchmarkError(f"{address}: no such folder") from None
+    return {name_in(file).rpartition("/")[2]: file for file in found}
+
+
+def read_bytes(address: str) -> bytes:
+    """The whole file. Raises BenchmarkError that names the address and the reason."""
+    try:
+        data: bytes = _asked(address, lambda fs, path: fs.cat_file(path))
+    except FileNotFoundError:
+        raise BenchmarkError(f"{address}: no such file") from None
+    return data
+
+
+def sha256_of(place: Location) -> str:
+    """SHA-256 of a file's bytes. Raises BenchmarkError if it cannot be read."""
+    if isinstance(place, str):
+        return hashlib.sha256(read_bytes(place)).hexdigest()
+    return file_sha256(place)
+
+
+def sha256_of_each(places: Iterable[Location]) -> list[str]:
+    """SHA-256 of each file, in order; some at a time, if there is an address among them."""
+    places = list(places)
+    if all(isinstance(place, Path) for place in places):
+        return [sha256_of(place) for place in places]
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        return list(pool.map(sha256_of, places))
+
+
+def _files(fs: Any, path: str) -> list[str]:
+    return [fs.unstrip_protocol(entry["name"]) for entry in fs.ls(path, detail=True) if entry["type"] == "file"]
+
+
+def _asked(address: str, question: Callable[[Any, str], Result]) -> Result:
+    """What `question(file system, path)` returns. Raises FileNotFoundError, and BenchmarkError on everything else."""
+    import fsspec
+
+    pause = FIRST_PAUSE
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return question(*fsspec.core.url_to_fs(address))
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # the file systems' packages raise what they like
+            if isinstance(error, ImportError):
+                raise BenchmarkError(f"{address}: a package is missing: {_line(error)}") from None
+            if attempt == ATTEMPTS or isinstance(error, _FINAL):
+                raise BenchmarkError(f"{address}: cannot be read: {_line(error)}") from None
+            time.sleep(pause)
+            pause *= 2
+    raise AssertionError
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
