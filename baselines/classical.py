@@ -5,12 +5,13 @@ refused; a changed byte among the coded coefficients can decode to another pictu
 JPEG XL codestream does not say how long it is, and its decoder passes over bytes behind the end.
 """
 
+import contextlib
 import importlib.metadata
 import io
 import math
 import struct
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +78,17 @@ class PillowCodec:
 
     def decode(self, data: bytes, seed: int | None = None) -> Image:
         """The picture, uint8 (H, W, 3). Raises CorruptStream on bytes that are no whole RGB file of this format."""
+        with self._opened(data) as picture:
+            return np.array(picture)
+
+    def size(self, data: bytes) -> tuple[int, int]:
+        """(height, width) as the file's header has them; no pixel is decoded. Raises as `decode` does."""
+        with self._opened(data) as picture:
+            return picture.height, picture.width
+
+    @contextlib.contextmanager
+    def _opened(self, data: bytes) -> Iterator[Pillow.Image]:
+        """The picture, its pixels not yet decoded; what goes wrong while they are is a CorruptStream too."""
         if ImageFile.LOAD_TRUNCATED_IMAGES:
             raise BenchmarkError(
                 "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set: broken pictures would pass for right ones"
@@ -89,7 +101,7 @@ class PillowCodec:
                 picture = Pillow.open(io.BytesIO(data), formats=[self.format])
             if picture.mode != "RGB" or getattr(picture, "n_frames", 1) != 1:
                 raise CorruptStream(f"{self.format}: a picture of mode {picture.mode}, not one RGB picture")
-            return np.array(picture)
+            yield picture
         except (OSError, SyntaxError, ValueError, RuntimeError, EOFError, struct.error, MemoryError) as error:
             raise CorruptStream(f"{self.format}: {len(data)} bytes cannot be decoded: {error}") from error
         except Pillow.DecompressionBombError as error:

@@ -22,6 +22,7 @@ from benchmark.hfd.autoencoder import QUALITY_STEPS
 from benchmark.hfd.container import MAX_PIXELS, MAX_SIDE, Container, pack, unpack
 from benchmark.hfd.embedding import Stamp
 from benchmark.hfd.first_stage import AnyFirstStage
+from benchmark.hfd.memory import SAMPLING, require_memory
 from benchmark.hfd.score import picture_to_tensor, tensor_to_picture
 
 CLASSICAL_QUALITIES: Mapping[str, tuple[int, ...]] = {
@@ -202,8 +203,10 @@ class ClassicalBase:
         return embedding.extract(data, self.name)[0]
 
     def decode(self, data: bytes) -> Tensor:
-        """The picture that any viewer shows."""
-        return picture_to_tensor(self.codec.decode(embedding.extract(data, self.name)[1]))
+        """The picture that any viewer shows. Raises BenchmarkError on one too large for this machine's memory."""
+        file = embedding.extract(data, self.name)[1]
+        require_memory(*self.codec.size(file), SAMPLING)
+        return picture_to_tensor(self.codec.decode(file))
 
 
 def open_classical(spec: str) -> ClassicalBase:

@@ -180,10 +180,11 @@ def test_a_forged_stream_gives_a_picture_of_the_size_it_says_or_a_refusal(
 def test_more_memory_than_there_is_is_refused_before_it_is_taken(
     base: str, codecs: dict[str, HfdCodec], streams: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_sampling(*_: object, **__: object) -> None:
-        raise AssertionError("sampled before it was refused")
+    def not_yet(*_: object, **__: object) -> None:
+        raise AssertionError("decoded before it was refused")
 
-    monkeypatch.setattr("benchmark.hfd.sampling.gaussian_noise", no_sampling)
+    monkeypatch.setattr("benchmark.hfd.sampling.gaussian_noise", not_yet)
+    monkeypatch.setattr("baselines.classical.PillowCodec.decode", not_yet)
     monkeypatch.setattr(memory, "available_bytes", lambda: memory.SAMPLING.of(24, 40) - 1)
     with pytest.raises(BenchmarkError, match="a picture of 40x24 would take about"):
         codecs[base].decode(streams[base])

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from benchmark.hfd.diffusion import alpha_sigma
-from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, Sampler
+from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, OneStepSettings, Sampler
 
 MEAN, DEVIATION = 0.7, 0.5
 
@@ -53,3 +53,16 @@ def test_dial_scales_the_spread_about_the_mean(kind: str, settings: type[Sampler
         r = settings(steps=64, sampler=sampler, realism=realism)(network, noise)  # type: ignore[call-arg]
         torch.testing.assert_close(r, MEAN + realism * (full - MEAN), atol=1e-9, rtol=0)
         assert network.evaluations == (1 if realism == 0 else 64 * a_step)
+
+
+def test_dial_of_one_step_scales_the_noise() -> None:
+    """A network that has learned N(MEAN, DEVIATION²) by itself: r = MEAN + DEVIATION·z, so v = −r."""
+    asked: list[float] = []
+
+    def network(z: Tensor, t: Tensor) -> Tensor:
+        asked.extend(t.tolist())
+        return -(MEAN + DEVIATION * z)
+
+    for realism in (0.0, 0.5, 1.0):
+        torch.testing.assert_close(OneStepSettings(realism)(network, noise), MEAN + realism * DEVIATION * noise(0))
+    assert asked == [1.0] * 12  # four pictures, thrice: one evaluation each, at the end of pure noise

@@ -8,7 +8,7 @@ import torch
 from benchmark.hfd.autoencoder import FirstStage
 from benchmark.hfd.codec import DECODER_FILES, FIRST_STAGE_FILE
 from benchmark.hfd.noise import gaussian_noise
-from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, Sampler, ScoreDecoder
+from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, OneStepSettings, Sampler, ScoreDecoder
 from benchmark.hfd.score import (
     FlowNetwork,
     LocalDeviation,
@@ -57,7 +57,7 @@ def test_reach_bounds_what_a_pixel_depends_on(config: UNetConfig) -> None:
         assert int(columns.max()) - int(columns.min()) > unet.reach  # the bound is not idle
 
 
-@pytest.mark.parametrize("sampler", [FlowSettings(2), DiffusionSettings(2, noise=0.5)])
+@pytest.mark.parametrize("sampler", [FlowSettings(2), DiffusionSettings(2, noise=0.5), OneStepSettings()])
 def test_tiles_give_the_whole_picture(sampler: Sampler) -> None:
     network = network_of("flow" if isinstance(sampler, FlowSettings) else "diffusion")
     x_hat = torch.rand(1, 3, 150, 420, generator=torch.Generator().manual_seed(1)) - 0.5
