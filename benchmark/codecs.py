@@ -38,6 +38,7 @@ class Codec(Protocol):
     It may also have `estimate_bits(image, quality) -> float`, the bits that its entropy model predicts, and
     `header_bytes: int`, the bytes of a stream that the estimate leaves out: a run records them beside the real rate,
     and an audit holds one against the other.
+    `taught_by: tuple[str, ...]` are the metrics that its training made small: they flatter it, and tables say so.
     """
 
     qualities: tuple[float, ...]

@@ -86,6 +86,7 @@ class HificCodec:
     """Mentzer, Toderici, Tschannen, Agustsson 2020, arXiv 2006.09965."""
 
     stochastic = False
+    taught_by = ("lpips",)
 
     def __init__(self, files: dict[str, VariantFile]) -> None:
         self.files = files

@@ -95,7 +95,7 @@ def decoders(
     folder = ready.folder
     summary = write_summary(folder)
     print_summary(summary, Console(highlight=False))
-    notes = notes_on(specs)
+    notes = notes_on(codecs)
     group = sorted(same_bytes(folder.trials()), key=specs.index)
     if len(group) > 1:
         notes.append(f"{', '.join(group)}: the same number of bytes at every picture and quality")

@@ -32,9 +32,6 @@ SEEDS = "0,1,2"
 COUNTED_SIDE = 256
 """Of the square picture on which operations are counted."""
 
-TAUGHT_BY_LPIPS = ("hific-small", "hific")
-"""Codecs whose training minimised the LPIPS by which they are judged."""
-
 
 def check_codecs(specs: Sequence[str], device: str) -> dict[str, Codec]:
     """The codecs, opened. Raises BenchmarkError that says which one is not there and how to leave it out."""
@@ -49,13 +46,13 @@ def check_codecs(specs: Sequence[str], device: str) -> dict[str, Codec]:
     return codecs
 
 
-def notes_on(specs: Iterable[str]) -> list[str]:
+def notes_on(codecs: Mapping[str, Codec]) -> list[str]:
     """What must stand beside the figures."""
     return [
         f"{spec} was trained on the LPIPS by which it is judged here: its LPIPS figures flatter it, and distances "
         "between features of another network may profit as well"
-        for spec in specs
-        if spec.partition(":")[0] in TAUGHT_BY_LPIPS
+        for spec, codec in codecs.items()
+        if "lpips" in getattr(codec, "taught_by", ())
     ]
 
 

@@ -108,4 +108,8 @@ def test_what_cannot_be_compared_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="codec"):
         check_codecs(["no-such-codec"], "cpu")
     assert list(check_codecs(["tiny", "noisy"], "cpu")) == ["tiny", "noisy"]
-    assert len(notes_on(["mse", "hific-small:weights=x"])) == 1
+
+
+def test_who_learned_by_a_metric_is_named_beside_it() -> None:
+    codecs = check_codecs(["mse", "hfd:decoder=diffusion", "hific-small"], "cpu")
+    assert [note.partition(" was")[0] for note in notes_on(codecs)] == ["hific-small"]

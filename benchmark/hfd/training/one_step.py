@@ -49,6 +49,7 @@ class OneStepTask(DecoderTask):
         """The distances and their weights."""
         return {
             "samples": SAMPLES,
+            "spread": self.recipe.spread,
             "patches": list(self.recipe.patches),
             "bands": self.recipe.bands,
             "perceptual": self.recipe.perceptual,
@@ -69,19 +70,20 @@ class OneStepTask(DecoderTask):
             z = torch.randn_like(twice[0])
             v: Tensor = self.network(z, twice[0], torch.ones_like(twice[1]), twice[1])
         r = list((-v).chunk(SAMPLES))
+        score = partial(energy_score, spread=recipe.spread)
         axes = torch.tensor(AXIS_WEIGHTS, device=x.device).sqrt()[:, None, None]
         truth, scaled = axes * residual / deviation, [axes * one for one in r]
         pixels = torch.stack(
-            [energy_score(scaled, truth, partial(patch_distance, side=side)) for side in recipe.patches]
+            [score(scaled, truth, partial(patch_distance, side=side)) for side in recipe.patches]
         ).mean(0)
-        bands = energy_score(scaled, truth, partial(band_distance, levels=BAND_LEVELS, side=BAND_PATCH))
+        bands = score(scaled, truth, partial(band_distance, levels=BAND_LEVELS, side=BAND_PATCH))
         pictures = torch.cat([x_hat + from_luma_chroma(deviation * one) for one in r])
         with torch.autocast(x.device.type, enabled=False):
             with torch.no_grad():
                 features = self.perceptual(x)
             maps = self.perceptual(pictures)
         parts = list(zip(*(one.chunk(SAMPLES) for one in maps), strict=True))
-        seen = energy_score(parts, features, perceptual_distance)
+        seen = score(parts, features, perceptual_distance)
         # The perceptual distance falls with x̂'s error, as that of pixels in units of σ_r does not.
         seen = seen * (self.middle / self.network.mean_deviation(quality)[:, 0, 0, 0])
         loss = (pixels + recipe.bands * bands + recipe.perceptual * seen).mean() + surprise

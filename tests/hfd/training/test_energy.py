@@ -34,8 +34,12 @@ def test_of_a_gaussian_it_is_the_continuous_ranked_probability_score(mean: float
     assert float(estimates.mean()) == pytest.approx(closed, abs=4 * float(estimates.std()) / math.sqrt(400_000))
 
 
-def test_what_minimises_it_is_the_distribution() -> None:
-    """A generator mean + deviation·z finds N(1, 0.5²), where squared error finds the mean alone."""
+@pytest.mark.parametrize("spread", [1.0, 0.6])
+def test_what_minimises_it_is_the_distribution(spread: float) -> None:
+    """A generator mean + deviation·z finds N(1, 0.5²), where squared error finds the mean alone; or a narrower one.
+
+    E|X − x| is √(2/π)·√(σ² + s²) and E|X − X′| is √(2/π)·√2·s: least at s = σ·spread/√(2 − spread²).
+    """
     torch.manual_seed(0)
     mean, deviation = torch.zeros((), requires_grad=True), torch.tensor(0.05, requires_grad=True)
     optimiser = torch.optim.Adam([mean, deviation], 0.02)
@@ -43,12 +47,12 @@ def test_what_minimises_it_is_the_distribution() -> None:
         if step == 300:
             optimiser.param_groups[0]["lr"] = 0.002
         x = 1 + 0.5 * torch.randn(2000)
-        loss = energy_score([mean + deviation * torch.randn(2000) for _ in range(2)], x, absolute).mean()
+        loss = energy_score([mean + deviation * torch.randn(2000) for _ in range(2)], x, absolute, spread).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     assert float(mean.detach()) == pytest.approx(1, abs=0.03)
-    assert abs(float(deviation.detach())) == pytest.approx(0.5, abs=0.03)
+    assert abs(float(deviation.detach())) == pytest.approx(0.5 * spread / math.sqrt(2 - spread**2), abs=0.03)
 
 
 def test_samples_that_are_alike_score_their_distance() -> None:
