@@ -83,12 +83,13 @@ def new_manifest(
 def differences(there: Manifest, asked: Manifest) -> list[str]:
     """What keeps the run `there` from going on as `asked`, in the user's words; empty if nothing does.
 
-    Machine, workers and the state of the code may differ: the first two move only times, the third is noted.
+    Machine, workers and the state of the code may differ: the first two move only times, the third is noted. Codecs
+    that `asked` has besides are no matter.
     """
     old_data, new_data = (f"{m.dataset.name} ({m.dataset.fingerprint})" for m in (there, asked))
     lines = chain(
         _differ("data set", old_data, new_data),
-        _differ("codecs", _list(there.codecs), _list(asked.codecs)),
+        () if set(there.codecs) <= set(asked.codecs) else _differ("codecs", _list(there.codecs), _list(asked.codecs)),
         *(
             _codec_differences(text, there.codecs[text], asked.codecs[text])
             for text in _both(there.codecs, asked.codecs)

@@ -114,7 +114,8 @@ class Run:
 def open_run(request: Request) -> Iterator[Run]:
     """Makes a run ready in its folder, which nobody else may write to inside the `with`.
 
-    A folder that holds a run of the same plan goes on where it was; trials that ended with an error are done again.
+    A folder that holds a run of the same plan goes on where it was; trials that ended with an error are done again, and
+    codecs that the plan has besides are added.
     Raises UsageError, before anything is written, on what cannot be meant and on a folder with another run in it.
     """
     if request.workers is not None and request.workers < 1:
@@ -317,6 +318,8 @@ def _create_or_resume(path: Path, manifest: Manifest, notes: list[str]) -> tuple
     if different:
         raise UsageError(f"--output {path}: holds another run; {'; '.join(different)}")
     notes.append(f"goes on in {path}: {len(succeeded)} trials are there")
+    if added := [text for text in manifest.codecs if text not in there.codecs]:
+        notes.append(f"added to the run: {', '.join(added)}")
     if (there.git_commit, there.git_dirty) != (manifest.git_commit, manifest.git_dirty):
         notes.append(f"the run was started from another state of the code: {there.git_commit or 'unknown'}")
     done = {key for key, success in succeeded.items() if success}
@@ -329,7 +332,8 @@ def _create_or_resume(path: Path, manifest: Manifest, notes: list[str]) -> tuple
         git_dirty=manifest.git_dirty,
         workers=manifest.workers,
     )
-    folder.write_manifest(there.model_copy(update={"resumptions": [*there.resumptions, resumption]}))
+    update = {"codecs": manifest.codecs, "resumptions": [*there.resumptions, resumption]}
+    folder.write_manifest(there.model_copy(update=update))
     return folder, done
 
 
