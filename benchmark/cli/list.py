@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def list_names(
     what: Annotated[Literal["codecs", "datasets", "metrics"], typer.Argument(help="What to list.")],
     details: Annotated[
-        bool, typer.Option("--details", help="codecs: parameters and kMAC per pixel of the networks of mse and hfd")
+        bool, typer.Option("--details", help="codecs: parameters and kMAC per pixel of mse, hfd and hific-small")
     ] = False,
 ) -> None:
     """List codecs, data sets or metrics, a line each."""
@@ -29,11 +29,13 @@ def list_names(
 
 
 def _details() -> None:
+    from baselines.hific_small.size import all_sizes as hific_small_sizes
     from benchmark.hfd.size import all_sizes
 
-    typer.echo(f"{'codec':6}{'model':7}{'part':20}{'parameters':>12}{'kMAC/px':>10}")
-    for size in all_sizes():
-        typer.echo(f"{size.codec:6}{size.model:7}{size.part:20}{size.parameters:>12,}{size.kmac:>10.1f}")
+    sizes = all_sizes()
+    typer.echo(f"{'codec':12}{'model':7}{'part':20}{'parameters':>12}{'kMAC/px':>10}")
+    for size in [*sizes, *hific_small_sizes(sizes)]:
+        typer.echo(f"{size.codec:12}{size.model:7}{size.part:20}{size.parameters:>12,}{size.kmac:>10.1f}")
 
 
 def _registry(what: str) -> "Registry":

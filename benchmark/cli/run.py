@@ -19,7 +19,7 @@ SHOWN_FAILURES = 20
 def run(
     codec: Annotated[
         list[str] | None,
-        typer.Option(help="Codec spec, such as hfd:steps=32; may be repeated. Default: hfd.", metavar="SPEC"),
+        typer.Option(help="Codec spec, such as hfd:decoder=flow; may be repeated. Default: hfd.", metavar="SPEC"),
     ] = None,
     only: Annotated[bool, typer.Option("--only", help="No mse and jpeg beside a single codec.")] = False,
     dataset: Annotated[

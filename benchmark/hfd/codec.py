@@ -26,11 +26,12 @@ from benchmark.hfd.weights import ARCHITECTURES, SHIPPED, kind_of
 
 FIRST_STAGE_FILE = "first-stage-small.safetensors"
 DECODER_FILES = {
+    "one-step": "one-step-small.safetensors",
     "diffusion": "diffusion-small.safetensors",
     "flow": "flow-small.safetensors",
-    "one-step": "one-step-small.safetensors",
 }
-"""The first is the default."""
+DEFAULT_DECODERS = {"autoencoder": "one-step", "jpeg": "diffusion", "avif": "diffusion"}
+"""Base -> the decoder on it that is taken where none is named."""
 
 
 def open_device(name: str) -> torch.device:
@@ -175,15 +176,15 @@ def _open_base(settings: dict[str, str], device: torch.device) -> Base:
     return base
 
 
-def _decoder_kind(settings: dict[str, str]) -> str:
-    """The decoder that is named; without a name that of the named weights, without either the default."""
+def _decoder_kind(settings: dict[str, str], base: Base) -> str:
+    """The decoder that is named; without a name that of the named weights, without either the base's default."""
     if "decoder" not in settings and "weights" in settings:
         kind = kind_of(Path(settings["weights"]))
         if kind not in DECODER_FILES:
             held = kind or "unnamed"
             raise BenchmarkError(f"{settings['weights']} holds {held!r} weights, not a score-based decoder's")
         return kind
-    return _choose("hfd", settings, "decoder", tuple(DECODER_FILES))
+    return _choose("hfd", {"decoder": DEFAULT_DECODERS[base.name], **settings}, "decoder", tuple(DECODER_FILES))
 
 
 def _decoder_file(settings: dict[str, str], kind: str, base: Base) -> Path:
@@ -212,7 +213,7 @@ HFD_SETTINGS = {
     "base": "autoencoder, jpeg, avif",
     **MSE_SETTINGS,
     "weights": "a weights file of the decoder",
-    "decoder": "diffusion, flow, one-step",
+    "decoder": "one-step, diffusion, flow",
     "steps": "flow, diffusion: 1 to 1000",
     "sampler": "flow: euler, heun; diffusion: ancestral, ddim, or noise, a control: x̂ plus noise",
     "noise": "flow: deviation of the start's noise over that of the error, 0 to 2; "
@@ -231,11 +232,11 @@ def mse(device: str, **settings: str) -> MseCodec:
 
 
 def hfd(device: str, **settings: str) -> HfdCodec:
-    """`hfd`: settings as in HFD_SETTINGS; the default is the diffusion with few steps."""
+    """`hfd`: settings as in HFD_SETTINGS; the default decoder is the one-step one, on JPEG and AVIF the diffusion."""
     reject_unknown("hfd", settings, HFD_SETTINGS)
-    kind = _decoder_kind(settings)
     where = open_device(device)
     base = _open_base(settings, where)
+    kind = _decoder_kind(settings, base)
     path = _decoder_file(settings, kind, base)
     network, configuration, identity = load_score_network(path, kind)
     check_trained_on(base, configuration, path)
@@ -271,7 +272,7 @@ def _diffusion_sampler(settings: dict[str, str], configuration: dict[str, Any]) 
 def _one_step_sampler(settings: dict[str, str], configuration: dict[str, Any]) -> Sampler:
     for key in ("steps", "sampler", "noise", "shift"):
         if key in settings:
-            raise UsageError(f"hfd: the one-step decoder has no {key}; it belongs to the flow or the diffusion")
+            raise UsageError(f"hfd: the one-step decoder has no {key}; decoder=diffusion and decoder=flow have")
     return OneStepSettings(realism=_number("hfd", settings, "realism", float(configuration["realism"]), 0, 1))
 
 

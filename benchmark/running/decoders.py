@@ -1,6 +1,6 @@
 """The comparison of decoders on the same bytes: which codecs, what each costs, and its value at equal bits.
 
-`mse`, `hific-small` and both decoders of `hfd` send one payload, so at each quality nothing but the decoder differs.
+`mse`, `hific-small` and the decoders of `hfd` send one payload, so at each quality nothing but the decoder differs.
 """
 
 import csv
@@ -24,7 +24,15 @@ from benchmark.running.summary import HEADLINES
 if TYPE_CHECKING:
     import pandas
 
-CODECS = ("jpeg", "mse", "hific-small", "hfd:decoder=flow", "hfd:decoder=diffusion", "hfd:sampler=noise,noise=0.3")
+CODECS = (
+    "jpeg",
+    "mse",
+    "hific-small",
+    "hfd:decoder=flow",
+    "hfd:decoder=diffusion",
+    "hfd:decoder=one-step",
+    "hfd:decoder=diffusion,sampler=noise,noise=0.3",
+)
 """The last is the control: what noise alone, of the strength of x̂'s error at each place, does to each metric."""
 
 METRICS = ("psnr", "lpips", "fd-effnet", "kd-effnet")

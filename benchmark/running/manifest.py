@@ -1,7 +1,7 @@
 """The manifest of a run, and what keeps a run from going on under another one."""
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -84,12 +84,12 @@ def differences(there: Manifest, asked: Manifest) -> list[str]:
     """What keeps the run `there` from going on as `asked`, in the user's words; empty if nothing does.
 
     Machine, workers and the state of the code may differ: the first two move only times, the third is noted. Codecs
-    that `asked` has besides are no matter.
+    and decoder seeds that `asked` has besides are no matter.
     """
     old_data, new_data = (f"{m.dataset.name} ({m.dataset.fingerprint})" for m in (there, asked))
     lines = chain(
         _differ("data set", old_data, new_data),
-        () if set(there.codecs) <= set(asked.codecs) else _differ("codecs", _list(there.codecs), _list(asked.codecs)),
+        _lacking("codecs", there.codecs, asked.codecs),
         *(
             _codec_differences(text, there.codecs[text], asked.codecs[text])
             for text in _both(there.codecs, asked.codecs)
@@ -99,7 +99,7 @@ def differences(there: Manifest, asked: Manifest) -> list[str]:
             _differ(f"protocol of {name}", there.metrics[name].protocol, asked.metrics[name].protocol)
             for name in _both(there.metrics, asked.metrics)
         ),
-        _differ("decoder seeds", _list(there.decoder_seeds), _list(asked.decoder_seeds)),
+        _lacking("decoder seeds", there.decoder_seeds, asked.decoder_seeds),
         _differ("device", there.device, asked.device),
         _differ("timing", there.timing, asked.timing),
         _differ("reconstructions", *("kept" if m.keep_reconstructions else "not kept" for m in (there, asked))),
@@ -132,6 +132,11 @@ def _parts_differ(what: str, there: Mapping[str, Any], asked: Mapping[str, Any])
 def _differ(what: str, there: object, asked: object) -> Iterator[str]:
     if there != asked:
         yield f"{what}: {there} there, {asked} asked"
+
+
+def _lacking(what: str, there: Collection[Any], asked: Collection[Any]) -> Iterator[str]:
+    if not set(there) <= set(asked):
+        yield from _differ(what, _list(there), _list(asked))
 
 
 def _both(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:

@@ -52,7 +52,7 @@ def choose_codecs(asked: Sequence[str], only: bool) -> list[str]:
 def parse_qualities(options: Iterable[str], codecs: Sequence[CodecSpec]) -> dict[str, tuple[float, ...]]:
     """What the --quality options ask for: codec spec -> qualities, ascending; a codec that is not asked is not there.
 
-    An option is "1,2" (all codecs), "hfd=1,3" (by codec name) or "hfd:steps=8=1,3" (by codec spec). A spec's own
+    An option is "1,2" (all codecs), "hfd=1,3" (by codec name) or "hfd:decoder=flow=1,3" (by codec spec). A spec's own
     option wins over its name's, and that over the one for all. Raises UsageError on anything else.
     """
     by_key: dict[str, list[float]] = {}

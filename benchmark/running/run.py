@@ -115,7 +115,7 @@ def open_run(request: Request) -> Iterator[Run]:
     """Makes a run ready in its folder, which nobody else may write to inside the `with`.
 
     A folder that holds a run of the same plan goes on where it was; trials that ended with an error are done again, and
-    codecs that the plan has besides are added.
+    codecs and decoder seeds that the plan has besides are added.
     Raises UsageError, before anything is written, on what cannot be meant and on a folder with another run in it.
     """
     if request.workers is not None and request.workers < 1:
@@ -318,7 +318,9 @@ def _create_or_resume(path: Path, manifest: Manifest, notes: list[str]) -> tuple
     if different:
         raise UsageError(f"--output {path}: holds another run; {'; '.join(different)}")
     notes.append(f"goes on in {path}: {len(succeeded)} trials are there")
-    if added := [text for text in manifest.codecs if text not in there.codecs]:
+    added = [text for text in manifest.codecs if text not in there.codecs]
+    added += [f"decoder seed {seed}" for seed in manifest.decoder_seeds if seed not in there.decoder_seeds]
+    if added:
         notes.append(f"added to the run: {', '.join(added)}")
     if (there.git_commit, there.git_dirty) != (manifest.git_commit, manifest.git_dirty):
         notes.append(f"the run was started from another state of the code: {there.git_commit or 'unknown'}")
@@ -332,7 +334,11 @@ def _create_or_resume(path: Path, manifest: Manifest, notes: list[str]) -> tuple
         git_dirty=manifest.git_dirty,
         workers=manifest.workers,
     )
-    update = {"codecs": manifest.codecs, "resumptions": [*there.resumptions, resumption]}
+    update = {
+        "codecs": manifest.codecs,
+        "decoder_seeds": manifest.decoder_seeds,
+        "resumptions": [*there.resumptions, resumption],
+    }
     folder.write_manifest(there.model_copy(update=update))
     return folder, done
 

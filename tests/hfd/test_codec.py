@@ -1,6 +1,7 @@
 import contextlib
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
-from benchmark.hfd.codec import HfdCodec, MseCodec, hfd, mse
+from benchmark.hfd.codec import DECODER_FILES, HfdCodec, MseCodec, hfd, mse
 from benchmark.hfd.container import pack, unpack
 from benchmark.hfd.entropy import _tables, code_length, gaussian_tables
 from benchmark.hfd.weights import SHIPPED
@@ -223,7 +224,7 @@ def test_shipped_codec_in_another_process_directory_and_thread_count(tmp_path: P
 
 
 def test_shipped_weights_are_there_with_their_cards() -> None:
-    for name in ("first-stage-small", "flow-small"):
+    for name in ("first-stage-small", *(file.removesuffix(".safetensors") for file in DECODER_FILES.values())):
         assert (SHIPPED / f"{name}.safetensors").is_file()
         assert (SHIPPED / f"{name}.md").is_file()
 
@@ -238,21 +239,40 @@ def test_named_weights_say_which_decoder_they_are(flow_file: Path, first_stage_f
 
 def test_shipped_decoders(picture: np.ndarray) -> None:
     """One payload; each decoder has its own name in the stream, and adds something of its own."""
-    default, flow, control = hfd("cpu"), hfd("cpu", decoder="flow"), hfd("cpu", sampler="noise", noise="0.2")
-    assert default.kind == "diffusion"
+    default, flow, diffusion = hfd("cpu"), hfd("cpu", decoder="flow"), hfd("cpu", decoder="diffusion")
+    control = hfd("cpu", decoder="diffusion", sampler="noise", noise="0.2")
+    assert default.kind == "one-step"
     payload = flow.encode(picture, 2)
     with pytest.raises(CorruptStream, match="decode it with --codec hfd:decoder=flow"):
         default.decode(payload)
-    assert control.encode(picture, 2) == default.encode(picture, 2)
-    pictures = [codec.decode(codec.encode(picture, 2)) for codec in (default, flow, control)]
-    assert not np.array_equal(pictures[0], pictures[1])
-    assert not np.array_equal(pictures[0], pictures[2])
+    assert control.encode(picture, 2) == diffusion.encode(picture, 2)
+    pictures = [codec.decode(codec.encode(picture, 2)) for codec in (default, flow, diffusion, control)]
+    assert not any(np.array_equal(one, other) for one, other in combinations(pictures, 2))
+
+
+@pytest.mark.parametrize("key", ["steps", "sampler", "noise", "shift"])
+def test_one_step_has_no_path_to_set(key: str) -> None:
+    value = {"sampler": "ddim"}.get(key, "1")
+    with pytest.raises(UsageError, match=f"the one-step decoder has no {key}; decoder=diffusion"):
+        hfd("cpu", **{key: value})
+
+
+def test_realism_of_one_step_is_how_much_noise_it_is_given(picture: np.ndarray) -> None:
+    """Pictures of two seeds differ the more, the more of the noise goes in, and not at all without."""
+    apart = []
+    for realism in ("0", "0.5", "1"):
+        codec = hfd("cpu", decoder="one-step", realism=realism)
+        data = codec.encode(picture, 2)
+        one, other = (codec.decode(data, seed).astype(float) for seed in (1, 2))
+        apart.append(float(np.abs(one - other).mean()))
+    assert apart[0] == 0
+    assert 0.1 < apart[1] < apart[2]
 
 
 def test_control_is_x_hat_and_noise_of_the_residuals_deviation(picture: np.ndarray) -> None:
-    weak, strong = (hfd("cpu", sampler="noise", noise=noise) for noise in ("0.1", "0.4"))
+    weak, strong = (hfd("cpu", decoder="diffusion", sampler="noise", noise=noise) for noise in ("0.1", "0.4"))
     data = weak.encode(picture, 2)
-    x_hat = hfd("cpu", sampler="noise", noise="0").decode(data).astype(float)
+    x_hat = hfd("cpu", decoder="diffusion", sampler="noise", noise="0").decode(data).astype(float)
     added = [(codec.decode(data) - x_hat).ravel() for codec in (weak, strong)]
     assert np.corrcoef(*added)[0, 1] > 0.9
     assert added[1].std() / added[0].std() == pytest.approx(4, rel=0.15)  # rounding and clamping aside

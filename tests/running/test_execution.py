@@ -65,14 +65,14 @@ def records(run: Path) -> dict[Any, dict[str, Any]]:
     return found
 
 
-def test_a_codec_is_added_and_what_is_there_is_not_done_again(
+def test_a_codec_and_a_seed_are_added_and_what_is_there_is_not_done_again(
     pictures: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
-    one = ("run", "--only", "--codec", "slow", *RUN[RUN.index("--decoder-seeds") :])
+    one = ("run", "--only", "--codec", "slow", "--decoder-seeds", "1", "--metric", "psnr")
     rest = ("--dataset", str(pictures), "--output", "run", "--workers", "1")
     finish(start(*one, *rest, folder=tmp_path))
     before = (tmp_path / "run" / "trials.jsonl").read_bytes()
-    assert "added to the run: noisy" in finish(start(*RUN, *rest, folder=tmp_path))
+    assert "added to the run: noisy, decoder seed 0" in finish(start(*RUN, *rest, folder=tmp_path))
     assert (tmp_path / "run" / "trials.jsonl").read_bytes().startswith(before)
     assert records(tmp_path / "run") == records(uninterrupted)
     assert list(RunFolder.open(tmp_path / "run").manifest.codecs) == ["slow", "noisy"]

@@ -27,7 +27,7 @@ from benchmark.running.schedule import Schedule
         (["hfd"], True, ["hfd"]),
         (["jpeg"], False, ["jpeg", "mse", "hific-small"]),
         (["webp"], False, ["webp", "mse", "hific-small", "jpeg"]),
-        (["jpeg", "hfd:steps=8", "webp"], False, ["hfd:steps=8", "jpeg", "webp"]),
+        (["jpeg", "hfd:decoder=flow", "webp"], False, ["hfd:decoder=flow", "jpeg", "webp"]),
         (["jpeg", "jpeg"], True, ["jpeg"]),
     ],
 )
@@ -55,7 +55,7 @@ def test_the_most_particular_quality_wins(options: list[str], qualities: list[tu
     assert [asked.get(spec.text) for spec in SPECS] == qualities
 
 
-@pytest.mark.parametrize("option", ["", "x", "1,", "hfd=", "mse=1", "hfd:steps=8=1", "nan", "inf", "=1"])
+@pytest.mark.parametrize("option", ["", "x", "1,", "hfd=", "mse=1", "hfd:decoder=flow=1", "nan", "inf", "=1"])
 def test_qualities_that_cannot_be_meant(option: str) -> None:
     with pytest.raises(UsageError, match="--quality"):
         parse_qualities([option], SPECS)
