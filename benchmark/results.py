@@ -380,8 +380,8 @@ class RunFolder:
             raise BenchmarkError(f"{path}: features cannot be read: {error}") from None
         return features
 
-    def write_bytes(self, path: Path, data: bytes) -> None:
-        """A file inside the run folder, whole or not there."""
+    def write_bytes(self, path: Path, data: bytes | Iterable[bytes]) -> None:
+        """A file inside the run folder, whole or not there. data: at once, or in pieces."""
         self._write(path, data)
 
     def _place(self, trial: TrialKey, name: str) -> Path:

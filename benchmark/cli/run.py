@@ -24,7 +24,10 @@ def run(
     only: Annotated[bool, typer.Option("--only", help="No mse and jpeg beside a single codec.")] = False,
     dataset: Annotated[
         str | None,
-        typer.Option(help="Name of a data set, or a folder of pictures. Default: photos.", metavar="NAME|FOLDER"),
+        typer.Option(
+            help="Name of a data set, or a folder or list of pictures, here or at an address. Default: photos.",
+            metavar="NAME|FOLDER|ADDRESS",
+        ),
     ] = None,
     quality: Annotated[
         list[str] | None,

@@ -38,9 +38,10 @@ Features = npt.NDArray[np.floating[Any]]
 Set = Sequence[Features]
 Result = TypeVar("Result")
 
-ROWS, COLUMNS = 4096, 256
-"""Patches of one side, and of the other, whose kernels are in memory at a time. The other side is read once for each
-`ROWS` patches; few columns keep the kernels smaller than the patches."""
+ROWS, COLUMNS = 4096, 512
+"""Patches of one side, and of the other, that are in memory at a time; the other side is read once for each `ROWS`."""
+_KERNEL_ROWS = 512
+"""Of the patches in memory, whose kernels with the other side's are computed at a time."""
 _ROWS_A_DIMENSION = 4
 """Patches, in multiples of the dimension, that are added to a covariance's factor at a time: at a quarter of the
 factor's own rows more, in time, than all at once."""
@@ -413,14 +414,17 @@ def _sums(x: Set, y: Set | None, n: npt.NDArray[np.int64], m: npt.NDArray[np.int
         first = 0
         for other in _blocks(x if y is None else y, COLUMNS):
             images_y = owner_y[first : first + len(other)]
-            above = y is None and first + len(other) <= start  # the mirror image of a part that was done
-            if not above:
-                kernels = _cube(block @ other.T, block.shape[1])
+            for top in range(0, len(block), _KERNEL_ROWS):
+                if y is None and first + len(other) <= start + top:  # the mirror image of a part that was done
+                    continue
+                part = block[top : top + _KERNEL_ROWS]
+                kernels = _cube(part @ other.T, block.shape[1])
                 if y is None:
-                    _fold(kernels, start, first)
-                rows += np.bincount(images_x, kernels.sum(1), len(n))
-                columns += np.bincount(images_y, kernels.sum(0), len(m))
-                own += _same(kernels, images_x, images_y, len(n))
+                    _fold(kernels, start + top, first)
+                images_of_part = images_x[top : top + _KERNEL_ROWS]
+                _add(rows, images_of_part, kernels.sum(1))
+                _add(columns, images_y, kernels.sum(0))
+                _add_same(own, kernels, images_of_part, images_y)
             first += len(other)
         start += len(block)
     if y is None:
@@ -438,14 +442,19 @@ def _fold(kernels: Matrix, start: int, first: int) -> None:
     kernels *= np.where(row < column, 1.0, np.where(row == column, 0.5, 0.0))
 
 
-def _same(kernels: Matrix, images_x: npt.NDArray[np.int64], images_y: npt.NDArray[np.int64], count: int) -> Matrix:
-    """(images,): sum of the kernels of an image's patches with each other; the patches stand image by image."""
-    sums = np.zeros(count)
+def _add(sums: Matrix, images: npt.NDArray[np.int64], values: Matrix) -> None:
+    """Adds to (images,) a value of each patch; the patches stand image by image."""
+    first = int(images[0])
+    of_images = np.bincount(images - first, values)
+    sums[first : first + len(of_images)] += of_images
+
+
+def _add_same(sums: Matrix, kernels: Matrix, images_x: npt.NDArray[np.int64], images_y: npt.NDArray[np.int64]) -> None:
+    """Adds to (images,) the kernels of an image's patches with each other; the patches stand image by image."""
     for image in np.intersect1d(images_x, images_y):
         top, bottom = np.searchsorted(images_x, [image, image + 1])
         left, right = np.searchsorted(images_y, [image, image + 1])
-        sums[image] = kernels[top:bottom, left:right].sum()
-    return sums
+        sums[image] += kernels[top:bottom, left:right].sum()
 
 
 def _cube(products: Matrix, dimension: int) -> Matrix:

@@ -38,6 +38,7 @@ SECONDS_BETWEEN_LOOKS = 0.5
 CLIENT_PORT = 10001
 """Of ray:// addresses without one, as Ray has it."""
 SECONDS_TO_ANSWER = 10.0
+TOKEN_HINT = "; if it wants a token, set RAY_AUTH_MODE=token"
 
 UNTIMED = "not measured alone: on a cluster"
 
@@ -136,7 +137,9 @@ def connected(executor: str, cpus: int) -> Iterator[None]:
         ray.init(**options)
     except Exception as error:  # gRPC's, Ray's and the operating system's, a version that does not fit
         where = "on this machine" if address is None else f"at {address}"
-        raise BenchmarkError(f"--executor {executor}: no Ray cluster {where}: {_line(error)}") from None
+        # `ray start` asks for one where ~/.ray/auth_token exists, clients do not send it unless told to.
+        token = "" if address is None or os.environ.get("RAY_AUTH_MODE") else TOKEN_HINT
+        raise BenchmarkError(f"--executor {executor}: no Ray cluster {where}: {_line(error)}{token}") from None
     try:
         yield
     finally:

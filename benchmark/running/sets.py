@@ -7,9 +7,10 @@ the summary leaves them in the run folder: leave-one-out.json, which holds only 
 import hashlib
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import overload
 
@@ -73,12 +74,15 @@ def values_of_sets(folder: RunFolder, groups: Iterable[Group]) -> dict[SetKey, S
     originals = _Originals(folder)
     jobs = []
     keys = []
+    same: dict[tuple[str, ...], tuple[str, ...]] = {}  # most points are over the same images
     for group in groups:
         for name, metric in metrics.items():
             key = (group.codec, group.quality, name)
             keys.append(key)
             if getattr(there.get(key), "protocol", None) != metric.protocol:
-                jobs.append(_Job(*key, tuple(images_with(group, name, "set")), tuple(by_seed(group))))
+                images = tuple(images_with(group, name, "set"))
+                jobs.append(_Job(*key, same.setdefault(images, images), tuple(by_seed(group))))
+        del group  # some kilobytes an image: not beside the next one
 
     def value(job: _Job) -> SetValue | None:
         return _value(folder, job, metrics[job.name], originals)
@@ -91,8 +95,16 @@ def values_of_sets(folder: RunFolder, groups: Iterable[Group]) -> dict[SetKey, S
 
 def keep_values(folder: RunFolder, values: dict[SetKey, SetValue]) -> None:
     """Writes leave-one-out.json of the run, atomically; only for who holds the folder's lock."""
-    stored = _Stored(schema_version=1, trials_sha256=trials_sha256(folder.path), values=list(values.values()))
-    folder.write_bytes(folder.path / FILE, (stored.model_dump_json() + "\n").encode())
+    head = _Stored(schema_version=1, trials_sha256=trials_sha256(folder.path), values=[]).model_dump_json()
+    assert head.endswith("[]}")
+
+    def pieces() -> Iterator[bytes]:  # the whole text is larger than all that it is made from
+        yield head.removesuffix("]}").encode()
+        for number, value in enumerate(values.values()):
+            yield ("," if number else "").encode() + value.model_dump_json().encode()
+        yield b"]}\n"
+
+    folder.write_bytes(folder.path / FILE, pieces())
 
 
 def trials_sha256(run: Path) -> str:
@@ -116,17 +128,21 @@ def _read(folder: RunFolder) -> dict[SetKey, SetValue]:
 
 
 class StoredFeatures(Sequence[Features]):
-    """The features of a set, image by image, read when they are asked for. memory: of the distances from it."""
+    """The features of a set, image by image, read when they are asked for. memory: of the distances from it.
 
-    def __init__(self, folder: RunFolder, paths: Sequence[Path]) -> None:
+    place: the file of an image; a path takes some hundred bytes, so it is made when it is needed.
+    """
+
+    def __init__(self, folder: RunFolder, images: Sequence[str], place: Callable[[str], Path]) -> None:
         self._folder = folder
-        self._paths = paths
+        self._images = images
+        self._place = place
         self._kept: dict[int, Features] = {}
         self._kept_bytes = 0
         self.memory = Memory()
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._images)
 
     @overload
     def __getitem__(self, index: int) -> Features: ...
@@ -137,11 +153,11 @@ class StoredFeatures(Sequence[Features]):
     def __getitem__(self, index: int | slice) -> "Features | StoredFeatures":
         """Raises BenchmarkError if a file is missing or no array."""
         if isinstance(index, slice):
-            return StoredFeatures(self._folder, self._paths[index])
+            return StoredFeatures(self._folder, self._images[index], self._place)
         kept = self._kept.get(index)
         if kept is not None:
             return kept
-        features = self._folder.read_features(self._paths[index])
+        features = self._folder.read_features(self._place(self._images[index]))
         if self._kept_bytes + features.nbytes <= _KEPT_BYTES:
             self._kept_bytes += features.nbytes
             self._kept[index] = features
@@ -163,11 +179,10 @@ class _Originals:
         """The images that have a patch, their features, and the number of patches."""
         with self._lock:
             if (feature_key, images) not in self._sets:
-                paths = [self._folder.original_features_path(feature_key, image) for image in images]
-                counts = [len(features) for features in StoredFeatures(self._folder, paths)]
-                there = [index for index, count in enumerate(counts) if count]
-                features = StoredFeatures(self._folder, [paths[index] for index in there])
-                self._sets[feature_key, images] = ([images[index] for index in there], features, sum(counts))
+                place = partial(self._folder.original_features_path, feature_key)
+                counts = [len(features) for features in StoredFeatures(self._folder, images, place)]
+                there = [image for image, count in zip(images, counts, strict=True) if count]
+                self._sets[feature_key, images] = (there, StoredFeatures(self._folder, there, place), sum(counts))
             return self._sets[feature_key, images]
 
 
@@ -187,10 +202,11 @@ def _value(folder: RunFolder, job: _Job, metric: SetMetric, originals: _Original
     images, before, n_patches = originals(key, job.images)
     if not images:
         return None
-    after = [
-        StoredFeatures(folder, [folder.features_path(key, (job.codec, job.quality, seed, image)) for image in images])
-        for seed in job.seeds
-    ]
+
+    def place(image: str, seed: int | None) -> Path:
+        return folder.features_path(key, (job.codec, job.quality, seed, image))
+
+    after = [StoredFeatures(folder, images, partial(place, seed=seed)) for seed in job.seeds]
     try:
         distances = [metric.distance(before, reconstructions) for reconstructions in after]
     except Undefined:

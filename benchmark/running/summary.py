@@ -111,6 +111,7 @@ def write_summary(folder: RunFolder) -> "pandas.DataFrame":
                 protocol = ESTIMATED_PROTOCOL if value.aggregation == ESTIMATED else record.protocol
                 rows.append([dataset, group.codec, group.quality, name, protocol, *_cells(value)])
                 rows[-1] += [record.unit, record.higher_is_better]
+        del group  # some kilobytes an image: not beside the next one
     frame = _typed(pandas.DataFrame(rows, columns=list(COLUMNS)))
     folder.write_bytes(folder.summary_path, frame.to_csv(index=False, lineterminator="\n").encode())
     return frame

@@ -170,7 +170,6 @@ def test_started_again_it_does_nothing_twice(capsys: pytest.CaptureFixture[str])
         (("--limit", "1"), "data set: pictures ("),
         (("--keep-reconstructions",), "reconstructions: not kept there, kept asked"),
         (("--decoder-seeds", "1"), "decoder seeds: 0 there, 1 asked"),
-        (("--codec", "noisy"), "codecs: tiny there, tiny,noisy asked"),
         (("--metric", "psnr"), "metrics: none there, psnr asked"),
     ],
 )

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -109,6 +110,8 @@ def test_a_run_has_the_values_of_a_local_one(workers: int, folder: Path, tmp_pat
             with open_run(asked) as run:
                 trials = {trial.image: trial for trial in run.execute()}
             records.append({name: (t.bytes, t.height, t.width, t.metrics, t.error) for name, t in trials.items()})
+        with open_run(replace(asked, dataset="memory://here/mine")) as again:
+            assert not again.trials  # the same pictures, so the same run
     assert records[0] == records[1]
     assert len(records[0]) == len(FILES)
     manifests = [json.loads((tmp_path / name / "run.json").read_text()) for name in "01"]

@@ -110,7 +110,7 @@ def test_many_images_to_first_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 MEASURE = """
-import resource, sys
+import re, sys
 import numpy as np
 from benchmark.metrics import distribution as d
 
@@ -126,7 +126,8 @@ count, D = int(sys.argv[1]), int(sys.argv[2])
 sets = Made(count, 0.0), Made(count, 0.1)
 for distance in (d.frechet_distance, d.frechet_leave_one_out, d.kernel_distance, d.kernel_leave_one_out):
     assert np.isfinite(distance(*sets)).all()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# Not getrusage's ru_maxrss: that of a process counts what its parent held when it was started.
+print(int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024)
 """
 
 
@@ -137,7 +138,10 @@ def peak_megabytes(images: int, dimension: int) -> int:
 
 @pytest.mark.slow
 def test_memory_is_flat_from_1000_to_30_000_images() -> None:
-    """Features of 30,000 images are 31 MB and twice that in float64; kernels of all pairs would be 7 GB."""
+    """Features of 30,000 images are 31 MB and twice that in float64; kernels of all pairs would be 7 GB.
+
+    What grows is filled up at 8,192 images: the patches in memory at a time. Beyond, some numbers an image.
+    """
     few, many = peak_megabytes(1_000, 256), peak_megabytes(30_000, 256)
     print(f"peak of the process: {few} MB for 1,000 images, {many} MB for 30,000")
-    assert many - few < 80
+    assert many - few < 40

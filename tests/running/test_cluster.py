@@ -32,15 +32,19 @@ ray = pytest.importorskip("ray")
 FAKES = Path(fake_codecs.__file__)
 SLOW, NOISY, DIES = (f"{FAKES}:{name}" for name in ("Slow", "noisy", "Dies"))
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+with socket.socket() as _unused:
+    _unused.bind(("127.0.0.1", 0))
+    CLIENT_PORT = _unused.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """Two nodes of one CPU each."""
+    """Two nodes of one CPU each, at which clients are served too."""
     from ray.cluster_utils import Cluster
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    cluster = Cluster(initialize_head=True, head_node_args=NODE | {"include_dashboard": False})
+    head = NODE | {"include_dashboard": False, "ray_client_server_port": CLIENT_PORT}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     cluster.add_node(**NODE)
     yield cluster
@@ -233,6 +237,32 @@ def test_the_driver_killed_and_started_again(cluster: Any, pictures: Path, tmp_p
     assert len(RunFolder.open(tmp_path / "run").manifest.resumptions) == 2
 
 
+@pytest.mark.slow
+def test_a_client_of_a_live_cluster(cluster: Any, tmp_path: Path) -> None:
+    """ray://, from a process that is no node of the cluster: value for value what this machine gives."""
+    options = (
+        "--codec",
+        "jpeg",
+        "--only",
+        "--quality",
+        "20,80",
+        "--metric",
+        "psnr",
+        "--metric",
+        "ms_ssim",
+        "--limit",
+        "2",
+    )
+    executor = f"ray://127.0.0.1:{CLIENT_PORT}"
+    for output, where in (("ray", ("--executor", executor)), ("local", ("--workers", "1"))):
+        _finish(start("run", *options, "--output", output, *where, folder=tmp_path))
+    assert records(tmp_path / "ray") == records(tmp_path / "local")
+    assert len(records(tmp_path / "ray")) == 4
+    assert (tmp_path / "ray" / "summary.csv").read_bytes() == (tmp_path / "local" / "summary.csv").read_bytes()
+    reasons = RunFolder.open(tmp_path / "ray").trials()[0].reasons
+    assert reasons["decode_seconds"] == "not measured alone: on a cluster"
+
+
 def _finish(process: "subprocess.Popen[str]") -> None:
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors
@@ -261,6 +291,28 @@ def test_a_cluster_that_does_not_answer(pictures: Path, tmp_path: Path, monkeypa
             ):
                 pass
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("mode", ["", "token"])
+def test_a_cluster_that_wants_a_token(
+    mode: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**options: Any) -> None:
+        raise ConnectionError("ray client connection timeout")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        address = f"ray://127.0.0.1:{listening.getsockname()[1]}"
+        with (
+            pytest.raises(BenchmarkError, match="connection timeout") as caught,
+            open_run(request(pictures, tmp_path / "run", address)),
+        ):
+            pass
+    assert ("set RAY_AUTH_MODE=token" in str(caught.value)) == (not mode)
 
 
 def test_reserve() -> None:

@@ -251,6 +251,14 @@ def test_features_are_there_when_the_record_is(bench: Bench, tmp_path: Path) -> 
     assert trial.metrics == {}
 
 
+def test_a_later_start_takes_the_features_of_originals_that_are_there(bench: Bench, tmp_path: Path) -> None:
+    first, rows = bench(sets={"fd": Rows()}), Rows()
+    first.measure(planned(tmp_path))
+    later = Workbench(first.folder, {"c": Tiny()}, Instruments({}, {"fd": rows}), False, "")
+    assert later.measure(planned(tmp_path, quality=2)).error is None
+    assert rows.calls == 1  # of the reconstruction
+
+
 def test_a_picture_without_a_patch_is_listed(bench: Bench, tmp_path: Path) -> None:
     trial = bench(sets={"fd": Rows(0), "kd": Rows(0)}).measure(planned(tmp_path))
     assert trial.reasons == {"fd": NO_PATCH, "kd": NO_PATCH}

@@ -5,8 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baselines.hific_small.codec import GeneratorDecoder
-from baselines.hific_small.network import FULL, SMALL, Generator, GeneratorConfig
+from baselines.hific_small.codec import SHIPPED, GeneratorDecoder
+from baselines.hific_small.network import FULL, SMALL, Generator, GeneratorConfig, load_generator
+from benchmark.cli.main import main
 from benchmark.hfd.size import count_macs
 
 AWAKE = GeneratorConfig(latents=20, levels=3, channels=(16, 12, 8, 8), blocks=(2, 1, 1, 2), embedding=8)
@@ -86,3 +87,16 @@ def test_sizes() -> None:
     with torch.device("meta"):
         full = Generator(FULL)
     assert sum(p.numel() for p in full.parameters()) > 140e6
+
+
+def test_every_part_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(("list", "codecs", "--details"))
+    assert caught.value.code == 0
+    table = capsys.readouterr().out.partition("\n\n")[2].splitlines()[1:]
+    rows = {name: [row.split()[1:] for row in table if row.startswith(f"{name} ")] for name in ("mse", "hific-small")}
+    assert rows["hific-small"][:-1] == [row for row in rows["mse"] if row[0] == "small"]
+    parameters, kmac = rows["hific-small"][-1][-2:]
+    stored, _, _ = load_generator(SHIPPED / "hific-small.safetensors")
+    assert int(parameters.replace(",", "")) == sum(p.numel() for p in stored.parameters())
+    assert float(kmac) == pytest.approx(98, abs=0.5)
