@@ -38,8 +38,8 @@ class ScoreRecipe:
     (1 − t)^(1/late − 1); 1 is uniform, larger values train the end of the path more, smaller ones its beginning. A
     sampler with K Euler steps never looks beyond t = 1 − 1/K, so few steps want a value below 1.
     Diffusion. shift: of the schedule that t, uniform, is drawn on.
-    One step. spread: see `energy`; patches: sides of those whose energy scores are averaged; bands, perceptual: weights
-    of the scores of Haar bands and of LPIPS's maps against theirs.
+    One step. spread: see `energy`, at the lowest and the highest quality; patches: sides of those whose energy scores
+    are averaged; bands, perceptual: weights of the scores of Haar bands and of LPIPS's maps against theirs.
     """
 
     steps: int = 12_000
@@ -51,7 +51,7 @@ class ScoreRecipe:
     late: float = 0.8
     shift: float = 1.0
     patches: tuple[int, ...] = (1, 4)
-    spread: float = 0.6
+    spread: tuple[float, float] = (0.6, 1.0)
     bands: float = 6.0
     perceptual: float = 1.0
     optimiser: str = MUON

@@ -28,7 +28,7 @@ Value = TypeVar("Value")
 
 
 def energy_score(
-    samples: Sequence[Value], x: Value, distance: Callable[[Value, Value], Tensor], spread: float = 1.0
+    samples: Sequence[Value], x: Value, distance: Callable[[Value, Value], Tensor], spread: Tensor | float = 1.0
 ) -> Tensor:
     """The unbiased estimate from two samples or more: (N,), if `distance` of two values is."""
     to_x = torch.stack([distance(sample, x) for sample in samples]).mean(0)

@@ -49,7 +49,7 @@ class OneStepTask(DecoderTask):
         """The distances and their weights."""
         return {
             "samples": SAMPLES,
-            "spread": self.recipe.spread,
+            "spread": list(self.recipe.spread),
             "patches": list(self.recipe.patches),
             "bands": self.recipe.bands,
             "perceptual": self.recipe.perceptual,
@@ -70,7 +70,7 @@ class OneStepTask(DecoderTask):
             z = torch.randn_like(twice[0])
             v: Tensor = self.network(z, twice[0], torch.ones_like(twice[1]), twice[1])
         r = list((-v).chunk(SAMPLES))
-        score = partial(energy_score, spread=recipe.spread)
+        score = partial(energy_score, spread=self.spread(quality))
         axes = torch.tensor(AXIS_WEIGHTS, device=x.device).sqrt()[:, None, None]
         truth, scaled = axes * residual / deviation, [axes * one for one in r]
         pixels = torch.stack(
@@ -93,6 +93,11 @@ class OneStepTask(DecoderTask):
             "perceptual": float(seen.detach().mean()),
             "surprise": float(surprise.detach()),
         }
+
+    def spread(self, quality: Tensor) -> Tensor:
+        """Of the energy scores at `quality` (N,): (N,)."""
+        lowest, highest = self.recipe.spread
+        return lowest + (highest - lowest) * self.network.relative(quality)
 
     @property
     def middle(self) -> Tensor:

@@ -60,6 +60,13 @@ def test_samples_that_are_alike_score_their_distance() -> None:
     assert torch.allclose(energy_score([sample, sample, sample], x, absolute), absolute(sample, x))
 
 
+def test_each_of_a_batch_may_have_its_own_spread() -> None:
+    samples, x = list(torch.rand(2, 3)), torch.rand(3)
+    spreads = torch.tensor([0.0, 0.6, 1.0])
+    each = [energy_score([s[n] for s in samples], x[n], absolute, float(spreads[n])) for n in range(3)]
+    assert torch.allclose(energy_score(samples, x, absolute, spreads), torch.stack(each))
+
+
 @pytest.mark.parametrize("side", [1, 3])
 def test_distance_of_patches(side: int) -> None:
     generator = np.random.default_rng(0)
