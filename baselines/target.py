@@ -73,6 +73,7 @@ class TargetCodec:
 
     def __post_init__(self) -> None:
         self.stochastic = self.codec.stochastic
+        self.taught_by: tuple[str, ...] = getattr(self.codec, "taught_by", ())
         self._candidates = candidates(self.codec)
 
     def encode(self, image: Image, quality: float) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.fetching import file_sha256
@@ -21,7 +21,7 @@ from benchmark.fetching import file_sha256
 Location = Path | str
 
 ATTEMPTS = 3
-"""So often a read may fail; what is not there or not allowed fails at once."""
+"""So often a read may fail; what is not there, say, fails at once (`_FINAL`)."""
 FIRST_PAUSE = 0.5
 """Seconds before the second attempt; the next pause is twice as long."""
 CONNECTIONS = 16
@@ -29,6 +29,9 @@ CONNECTIONS = 16
 
 _HERE = ("file://", "local://")
 _FINAL = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, ImportError, ValueError)
+
+_SECRET = re.compile(r"^sig$|signature|token|credential|password|secret", re.IGNORECASE)
+"""Parameters of an address that let in whoever knows them."""
 
 Result = TypeVar("Result")
 
@@ -61,6 +64,11 @@ def check_address(address: str) -> None:
         raise UsageError(
             f"{shown}: a password in an address would be written into the run; leave it to fsspec's settings"
         )
+    if secret := next((key for key, _ in parse_qsl(urlsplit(address).query) if _SECRET.search(key)), None):
+        shown = address.partition("?")[0]
+        raise UsageError(
+            f"{shown}?…: {secret} is a secret that would be written into the run; leave it to fsspec's settings"
+        )
 
 
 def name_in(address: str) -> str:
@@ -75,7 +83,7 @@ def beside(address: str, entry: str) -> str:
     """What `entry`, a relative path in the list at `address`, names: seen from the list's folder."""
     scheme, _, rest = address.partition("://")
     if _is_web(address):
-        rest = rest.partition("?")[0]
+        rest, entry = rest.partition("?")[0], quote(entry)
     return f"{scheme}://{posixpath.normpath(posixpath.join(posixpath.dirname(rest), entry))}"
 
 

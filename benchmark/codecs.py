@@ -38,7 +38,7 @@ class Codec(Protocol):
     It may also have `estimate_bits(image, quality) -> float`, the bits that its entropy model predicts, and
     `header_bytes: int`, the bytes of a stream that the estimate leaves out: a run records them beside the real rate,
     and an audit holds one against the other.
-    `taught_by: tuple[str, ...]` are the metrics that its training made small: they flatter it, and tables say so.
+    `taught_by: tuple[str, ...]` are the metrics that its training made small: they flatter it, and `decoders` says so.
     """
 
     qualities: tuple[float, ...]
@@ -143,7 +143,7 @@ CODECS.add(
 )
 CODECS.add("command", "baselines.command:command", 'any program; enc="prog {in} {out} {q}", dec="prog {in} {out}"')
 CODECS.add("mse", "baselines.mse:mse", "the first stage of HFD alone: an autoencoder trained for rate and MSE")
-CODECS.add("hfd", "benchmark.hfd.codec:hfd", "HFD: the bits of mse, decoded by a score-based model")
+CODECS.add("hfd", "benchmark.hfd.codec:hfd", "HFD: the bits of mse, decoded by a generative model; decoder=one-step")
 CODECS.add("hific", "baselines.hific.codec:hific", "HiFiC, the paper's own model; needs its weights: weights=FILE")
 CODECS.add("hific-small", "baselines.hific_small.codec:hific_small", "the bits of mse, decoded by a generator of a GAN")
 CODECS.add("bpp", "baselines.target:at_bpp", "bpp:SPEC, another codec whose quality is the bits per pixel to come near")
@@ -179,7 +179,7 @@ class _CodecOfFile:
         self._codec, self._sha256 = codec, sha256
         self.qualities, self.stochastic = tuple(codec.qualities), codec.stochastic
         self.encode, self.decode = codec.encode, codec.decode
-        for optional in ("scale", "estimate_bits", "header_bytes", "cpus", "gpus"):
+        for optional in ("scale", "estimate_bits", "header_bytes", "cpus", "gpus", "taught_by"):
             if hasattr(codec, optional):
                 setattr(self, optional, getattr(codec, optional))
 

@@ -187,6 +187,8 @@ def _of_files(name: str, files: Sequence[Location]) -> Dataset:
     while all(len(own) > common + 1 and own[common] == parts[0][common] for own in parts):
         common += 1
     relative = ["/".join(own[common:]) for own in parts]
+    if twice := next((text for text, count in Counter(relative).items() if count > 1), None):
+        raise UsageError(f"{name}: two pictures would be called {twice}; their addresses differ in what is no path")
     names = unique_names(relative)
     return Dataset(name, tuple(_hashed([names[key] for key in relative], files)))
 

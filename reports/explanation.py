@@ -133,5 +133,8 @@ def _made_by(manifest: Manifest) -> Iterator[str]:
     state = manifest.git_commit or "a folder without version control"
     changed = " with changes that were not committed" if manifest.git_dirty else ""
     yield f"Commit {state}{changed}; {manifest.started}, device {manifest.device}; status {manifest.status}."
+    for later in manifest.resumptions:
+        changed = " with changes that were not committed" if later.git_dirty else ""
+        yield f"Gone on with at {later.time}, commit {later.git_commit or 'unknown'}{changed}."
     yield ", ".join(f"{name} {version}" for name, version in manifest.packages.items()) + "."
     yield ", ".join(f"{name} {value}" for name, value in manifest.machine.items()) + "."

@@ -79,7 +79,7 @@ def metric_name(metric: str) -> str:
 
 
 def codec_styles(labels: Iterable[str]) -> dict[str, Style]:
-    """A style for each label, a codec spec or one with its run: "hfd", "hfd:steps=50", "hfd (run 2)".
+    """A style for each label, a codec spec or one with its run: "hfd", "hfd:decoder=flow", "hfd (run 2)".
 
     A codec in STYLES has its entry. With settings or a run it keeps the colour and is hollow, and marker and line
     follow from a hash of the label. Any other codec follows from hashes altogether. Only where two would have one

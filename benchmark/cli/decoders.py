@@ -12,7 +12,7 @@ def decoders(
         list[str] | None,
         typer.Option(
             help="Codec spec; may be repeated. Default: jpeg, mse, hific-small, hfd:decoder=flow, "
-            "hfd:decoder=diffusion and a control, x̂ with noise.",
+            "hfd:decoder=diffusion, hfd:decoder=one-step and a control, x̂ with noise.",
             metavar="SPEC",
         ),
     ] = None,

@@ -21,7 +21,7 @@ def run(
         list[str] | None,
         typer.Option(help="Codec spec, such as hfd:decoder=flow; may be repeated. Default: hfd.", metavar="SPEC"),
     ] = None,
-    only: Annotated[bool, typer.Option("--only", help="No mse and jpeg beside a single codec.")] = False,
+    only: Annotated[bool, typer.Option("--only", help="No mse, hific-small and jpeg beside a single codec.")] = False,
     dataset: Annotated[
         str | None,
         typer.Option(
@@ -96,7 +96,8 @@ def run(
 ) -> None:
     """Code pictures to bytes, decode these, measure, and draw rate-distortion and rate-perception curves.
 
-    Started again with the same arguments and --output, a run goes on where it was.
+    Started again with the same arguments and --output, a run goes on where it was. Codecs and decoder seeds may be
+    added then, beside those that it has.
     """
     import contextlib
 

@@ -135,11 +135,12 @@ def score(
     seed: Seed = 0,
     threads: Threads = 0,
     batch: Annotated[int, typer.Option(min=1, help="crops a batch, of each process")] = 16,
-    crop: Annotated[int, typer.Option(min=8, help="side of a crop; a multiple of 8")] = 64,
+    crop: Annotated[int, typer.Option(min=8, help="side of a crop; a multiple of 8, for one-step at least 32")] = 64,
     kappa: Annotated[float, typer.Option(min=0.01, help="flow: deviation of the start's noise over x̂'s error")] = 1.0,
     shift: Annotated[float, typer.Option(min=0.01, help="diffusion: of the schedule; below 1 is less noise")] = 1.0,
     sampling_steps: Annotated[
-        int, typer.Option(min=1, help="number of sampling steps that the weights file names as default")
+        int,
+        typer.Option(min=1, help="flow, diffusion: number of sampling steps that the weights file takes as default"),
     ] = 4,
     start: Start = None,
 ) -> None:
@@ -198,7 +199,7 @@ def plot(
 def export(
     trained: Annotated[Path, typer.Argument(help="averaged.safetensors or best.safetensors", show_default=False)],
     output: Annotated[Path, typer.Argument(help="weights file to write", show_default=False)],
-    sampling_steps: Annotated[int, typer.Option(min=1, help="a decoder's default number of steps")] = 4,
+    sampling_steps: Annotated[int, typer.Option(min=1, help="default number of steps of a flow or a diffusion")] = 4,
 ) -> None:
     """Writes the weights file of a training that has not reached its end."""
     from benchmark.hfd.training.engine import read_training

@@ -272,7 +272,8 @@ def _diffusion_sampler(settings: dict[str, str], configuration: dict[str, Any]) 
 def _one_step_sampler(settings: dict[str, str], configuration: dict[str, Any]) -> Sampler:
     for key in ("steps", "sampler", "noise", "shift"):
         if key in settings:
-            raise UsageError(f"hfd: the one-step decoder has no {key}; decoder=diffusion and decoder=flow have")
+            others = "decoder=diffusion has" if key == "shift" else "decoder=diffusion and decoder=flow have"
+            raise UsageError(f"hfd: the one-step decoder has no {key}; {others}")
     return OneStepSettings(realism=_number("hfd", settings, "realism", float(configuration["realism"]), 0, 1))
 
 

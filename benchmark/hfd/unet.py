@@ -1,4 +1,4 @@
-"""The network of both score-based decoders: a convolutional U-Net in pixel space, conditioned on x̂, time and quality.
+"""The network of the score-based decoders: a convolutional U-Net in pixel space, conditioned on x̂, time and quality.
 
 No attention and no statistics over the picture (normalisation is per pixel, over channels), so any size of picture or
 tile goes through and gives the same values.

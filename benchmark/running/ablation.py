@@ -139,7 +139,9 @@ def trained_studies(files: Sequence[Path]) -> dict[str, TrainedStudy]:
     for path in files:
         kind = kind_of(path)
         if kind not in TRAINED:
-            raise BenchmarkError(f"{path} holds {kind or 'unnamed'!r} weights, not a score-based decoder's")
+            raise BenchmarkError(
+                f"{path} holds {kind or 'unnamed'!r} weights, not a score-based decoder's with kappa or shift"
+            )
         _, configuration, _ = read_weights(path, kind)
         value = float(configuration[TRAINED[kind][0]])
         found.setdefault(kind, {})[f"hfd:decoder={kind},weights={path}"] = value

@@ -102,6 +102,7 @@ def differences(there: Manifest, asked: Manifest) -> list[str]:
         _lacking("decoder seeds", there.decoder_seeds, asked.decoder_seeds),
         _differ("device", there.device, asked.device),
         _differ("timing", there.timing, asked.timing),
+        _parts_differ("machine", there.machine, asked.machine) if asked.timing else (),
         _differ("reconstructions", *("kept" if m.keep_reconstructions else "not kept" for m in (there, asked))),
         _parts_differ("package", there.packages, asked.packages),
     )
@@ -136,7 +137,7 @@ def _differ(what: str, there: object, asked: object) -> Iterator[str]:
 
 def _lacking(what: str, there: Collection[Any], asked: Collection[Any]) -> Iterator[str]:
     if not set(there) <= set(asked):
-        yield from _differ(what, _list(there), _list(asked))
+        yield f"{what}: {_list(there)} there, {_list(asked)} asked (others may be added, none left out)"
 
 
 def _both(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:

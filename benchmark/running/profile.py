@@ -125,7 +125,9 @@ def profile(request: Request) -> Profile:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmark.running.profile", description=__doc__)
     parser.add_argument("--limit", type=int, default=2, help="photographs (2)")
-    parser.add_argument("--codec", action="append", help="codec spec; may be repeated (hfd, with mse and jpeg)")
+    parser.add_argument(
+        "--codec", action="append", help="codec spec; may be repeated (hfd, with mse, hific-small and jpeg)"
+    )
     parser.add_argument("--metric", action="append", help="metric; may be repeated (the default ones)")
     parser.add_argument("--only", action="store_true", help="the codec alone")
     parser.add_argument("--dataset", help="data set (photos)")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark.codecs import parse_spec
 from benchmark.errors import BenchmarkError, UsageError
@@ -334,11 +334,13 @@ def _create_or_resume(path: Path, manifest: Manifest, notes: list[str]) -> tuple
         git_dirty=manifest.git_dirty,
         workers=manifest.workers,
     )
-    update = {
+    update: dict[str, Any] = {
         "codecs": manifest.codecs,
         "decoder_seeds": manifest.decoder_seeds,
         "resumptions": [*there.resumptions, resumption],
     }
+    if added:
+        update |= {"status": "interrupted", "finished": None}
     folder.write_manifest(there.model_copy(update=update))
     return folder, done
 

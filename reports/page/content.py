@@ -292,14 +292,16 @@ def _ends(sources: Sequence[Source], codec: str, quality: float) -> dict[str, An
 
 def _run(source: Source) -> dict[str, Any]:
     manifest = source.folder.manifest
+    # the last start names what earlier ones did not
+    command = manifest.resumptions[-1].command if manifest.resumptions else manifest.command
     folder = f"runs/{source.number}"
     return {
         "number": source.number,
         "name": source.folder.path.resolve().name,
-        "command": shlex.join(manifest.command),
+        "command": shlex.join(command),
         "started": manifest.started,
         "kept": manifest.keep_reconstructions,
-        "again": shlex.join([*_without_output(manifest.command), "--keep-reconstructions"]),
+        "again": shlex.join([*_without_output(command), "--keep-reconstructions"]),
         "sections": [{"heading": heading, "sentences": sentences} for heading, sentences in explain(manifest)],
         "hashes": [{"name": picture.name, "sha256": picture.sha256} for picture in manifest.dataset.pictures],
         "downloads": [f"{folder}/{name}" for name in ("summary.csv", "trials.jsonl", "run.json")],

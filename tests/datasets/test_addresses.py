@@ -62,6 +62,33 @@ def test_the_same_wherever_it_lies(entry: str, folder: Path) -> None:
         assert told(open_dataset(f"{address}/mine{slash}{entry}")) == here
 
 
+def test_names_that_an_address_must_quote(folder: Path, tmp_path: Path) -> None:
+    """A list's entries are paths, on a web server too."""
+    odd = ["a#1.png", "a?b.png", "a%41.png"]
+    site = tmp_path / "site"
+    site.mkdir()
+    for number, name in enumerate(odd):
+        Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(site / name)
+    (site / "list.txt").write_text("".join(f"{name}\n" for name in odd))
+    here = told(open_dataset(str(site / "list.txt")))
+    with served(tmp_path) as address:
+        assert told(open_dataset(f"{address}/site/list.txt")) == here
+
+
+def test_two_pictures_of_one_name_are_refused(folder: Path, tmp_path: Path) -> None:
+    with served(folder.parent) as address:
+        (tmp_path / "list.txt").write_text(f"{address}/mine/b.png?id=1\n{address}/mine/b.png?id=2\n")
+        with pytest.raises(UsageError, match="two pictures would be called"):
+            open_dataset(str(tmp_path / "list.txt"))
+
+
+@pytest.mark.parametrize("query", ["sv=1&sig=abc", "X-Amz-Signature=abc", "token=abc"])
+def test_secrets_in_an_address_are_refused_and_not_shown(query: str) -> None:
+    with pytest.raises(UsageError, match="is a secret") as refused:
+        addresses.check_address(f"https://host/list.txt?{query}")
+    assert "abc" not in str(refused.value)
+
+
 def test_a_picture_is_known_by_its_address(folder: Path) -> None:
     pictures = open_dataset("memory://here/mine").pictures
     assert [picture.name for picture in pictures] == ["a b", "b", "c.jpg", "c.png"]

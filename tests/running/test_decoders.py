@@ -111,5 +111,5 @@ def test_what_cannot_be_compared_is_named(tmp_path: Path) -> None:
 
 
 def test_who_learned_by_a_metric_is_named_beside_it() -> None:
-    codecs = check_codecs(["mse", "hfd:decoder=diffusion", "hific-small"], "cpu")
-    assert [note.partition(" was")[0] for note in notes_on(codecs)] == ["hific-small"]
+    codecs = check_codecs(["mse", "hfd", "hfd:decoder=diffusion", "hific-small", "bpp:hfd"], "cpu")
+    assert [note.partition(" was")[0] for note in notes_on(codecs)] == ["hfd", "hific-small", "bpp:hfd"]

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from support.pictures import write_pictures
 
 from benchmark.results import RunFolder
 from benchmark.running.execution import threads_per_process
+from benchmark.running.run import Request, open_run
 
 RUN = ("run", "--codec", "slow", "--codec", "noisy", "--decoder-seeds", "0,1", "--metric", "psnr")
 TRIALS = 3 * 2 * (1 + 2)
@@ -77,6 +79,17 @@ def test_a_codec_and_a_seed_are_added_and_what_is_there_is_not_done_again(
     assert records(tmp_path / "run") == records(uninterrupted)
     assert list(RunFolder.open(tmp_path / "run").manifest.codecs) == ["slow", "noisy"]
     assert "codecs: slow,noisy there, slow asked" in finish(start(*one, *rest, folder=tmp_path), 2)
+
+
+def test_what_was_added_and_not_done_makes_a_run_incomplete(pictures: Path, tmp_path: Path) -> None:
+    asked = Request(["jpeg"], True, str(pictures), ["50"], ["psnr"], output=tmp_path / "run", workers=1)
+    with open_run(asked) as run:
+        assert len(list(run.execute())) == 3
+    assert RunFolder.open(tmp_path / "run").manifest.status == "complete"
+    with open_run(replace(asked, codecs=["jpeg", "webp"])) as run:
+        assert len(run.trials) == 3
+    manifest = RunFolder.open(tmp_path / "run").manifest
+    assert (manifest.status, manifest.finished) == ("interrupted", None)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from benchmark.errors import UsageError
 from benchmark.hfd.autoencoder import QUALITY_STEPS
 from benchmark.hfd.bases import AutoencoderBase, Base
 from benchmark.hfd.first_stage import load_first_stage
@@ -64,6 +65,7 @@ class DecoderTask(ABC):
     kind: str
     check_steps: tuple[int, ...] = (1, 4, 16)
     judged_steps: int = 4
+    smallest_crop: int = 8
     network: ScoreNetwork
 
     def __init__(
@@ -76,6 +78,8 @@ class DecoderTask(ABC):
         console: Console,
         device: torch.device,
     ) -> None:
+        if recipe.crop < self.smallest_crop:
+            raise UsageError(f"crops for the {self.kind} decoder have sides of at least {self.smallest_crop} pixels")
         self.recipe = recipe
         self.base = AutoencoderBase(*load_first_stage(base, device)) if isinstance(base, Path) else base
         training, held_out = split(open_pictures(folder, cache))

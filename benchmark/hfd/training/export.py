@@ -9,7 +9,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig
 from benchmark.hfd.bases import base_record
 from benchmark.hfd.elic import Elic, ElicConfig
-from benchmark.hfd.sampling import DiffusionSettings, OneStepSettings
+from benchmark.hfd.sampling import DiffusionSettings
 from benchmark.hfd.score import FlowNetwork, ScoreNetwork
 from benchmark.hfd.training.engine import read_training
 from benchmark.hfd.unet import UNetConfig
@@ -35,24 +35,24 @@ def export_first_stage(trained: Path, output: Path) -> None:
 
 
 def export_decoder(trained: Path, output: Path, steps: int) -> None:
-    """Writes the score-based decoder in `trained` as a weights file whose default is `steps` sampling steps."""
+    """Writes the decoder in `trained` as a weights file; steps: default number of a flow's or a diffusion's."""
     averaged, recipe = read_training(trained)
     kind, unet = recipe["decoder"], UNetConfig(**from_json(recipe["unet"]))
     configuration = {
         "unet": unet.as_json(),
         "levels": recipe["levels"],
-        "steps": steps,
         **base_record(recipe),
     }
     if kind == "flow":
         network: ScoreNetwork = FlowNetwork(unet, recipe["levels"], recipe["kappa"])
-        configuration |= {"kappa": recipe["kappa"]}
+        configuration |= {"steps": steps, "kappa": recipe["kappa"]}
     elif kind == "one-step":
         network = ScoreNetwork(unet, recipe["levels"])
-        configuration |= {"steps": 1, "realism": OneStepSettings().realism}
+        configuration |= {"realism": 0.8}
     else:
         network = ScoreNetwork(unet, recipe["levels"])
-        configuration |= {"noise": DiffusionSettings().noise, "realism": 0.7, "shift": recipe["shift"]}
+        noise = DiffusionSettings().noise
+        configuration |= {"steps": steps, "noise": noise, "realism": 0.7, "shift": recipe["shift"]}
     fill_averaged(network, averaged, trained)
     network.residual_deviation = torch.tensor(recipe["residual_deviation"])
     write_weights(output, network, kind, configuration, recipe)

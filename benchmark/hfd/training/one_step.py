@@ -35,6 +35,7 @@ class OneStepTask(DecoderTask):
     kind = "one-step"
     check_steps = (1,)
     judged_steps = 1
+    smallest_crop = 32  # AlexNet, under LPIPS, takes none below 31
     perceptual: PerceptualFeatures | None = None
 
     def make_network(self, unet: UNetConfig, levels: int) -> ScoreNetwork:
