@@ -18,7 +18,7 @@ def draw_study(name: str, question: str, table: pd.DataFrame, metrics: Sequence[
     """Draws `table` (`ablation.table_of`) into `output`/NAME.png and .svg, a panel a metric; returns the paths.
 
     A dotted line is x̂, from which every variant starts; bars are 95 % intervals over images. The realism dial has a
-    panel more: the first metric over PSNR.
+    panel more: fd-effnet over PSNR, or without it the first other metric.
     """
     dataset = one_dataset([table])
     dial = name == "realism" and "psnr" in metrics and len(metrics) > 1
@@ -36,7 +36,8 @@ def draw_study(name: str, question: str, table: pd.DataFrame, metrics: Sequence[
             axes.set_xscale("log", base=2)
             axes.xaxis.set_major_formatter("{x:g}")
     if dial:
-        other = next(metric for metric in metrics if metric != "psnr")
+        others = [metric for metric in metrics if metric != "psnr"]
+        other = next((metric for metric in others if metric.startswith("fd-effnet")), others[0])
         _draw_dial(panels[-1], table, other)
     quality, images = table["quality"].dropna().iloc[0], int(table["n_images"].max())
     bpp = float(table.loc[table["metric"] == "bpp", "value"].iloc[0])
@@ -54,12 +55,20 @@ def _headline(table: pd.DataFrame, metric: str) -> str:
     return str(table.loc[table["metric"] == metric, "aggregation"].iloc[0])
 
 
+def _looks(rows: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each line, in their order in the table: the same in every panel."""
+    lines = [str(line) for line in rows["line"].unique() if line != "x̂"]
+    return {line: (color, marker) for line, color, marker in zip(lines, COLORS, MARKERS, strict=False)}
+
+
 def _draw(axes: Axes, rows: pd.DataFrame) -> None:
     start = rows[rows["line"] == "x̂"]
     if not start.empty:
         axes.axhline(float(start["value"].iloc[0]), color="0.4", linestyle=":", linewidth=1, label="x̂")
     others = rows[rows["line"] != "x̂"]
-    for (line, points), color, marker in zip(others.groupby("line", sort=False), COLORS, MARKERS, strict=False):
+    looks = _looks(rows)
+    for line, points in others.groupby("line", sort=False):
+        color, marker = looks[str(line)]
         points = points.sort_values("setting")
         low, high = points["value"] - points["ci_low"], points["ci_high"] - points["value"]
         axes.errorbar(
@@ -82,7 +91,7 @@ def _draw_dial(axes: Axes, table: pd.DataFrame, metric: str) -> None:
         return rows.pivot_table(index=["line", "setting"], values="value", dropna=True)["value"].unstack(0)
 
     x, y = values("psnr"), values(metric)
-    for line, color, marker in zip(x.columns, COLORS, MARKERS, strict=False):
+    for line, (color, marker) in _looks(table).items():
         axes.plot(x[line], y[line], color=color, marker=marker, markersize=4, linewidth=1.2)
     axes.set(xlabel="PSNR (dB) ↑", ylabel=f"{METRIC_NAMES.get(metric.partition('@')[0], metric)} ↓")
     axes.grid(color="0.9", linewidth=0.6)

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from benchmark.errors import NotComparable
-from reports.ablations import draw_study
+from reports.ablations import _draw, _draw_dial, draw_study
 
 
 def rows(line: str, setting: float | None, metric: str, value: float, protocol: str = "p") -> dict[str, object]:
@@ -46,3 +47,17 @@ def test_draws_a_panel_a_metric_and_names_the_lines(tmp_path: Path, name: str) -
 def test_two_protocols_are_not_drawn_in_one_panel(tmp_path: Path) -> None:
     with pytest.raises(NotComparable, match="lpips"):
         draw_study("noise", "?", table(protocol="q"), ["psnr", "lpips"], tmp_path)
+
+
+def test_a_line_looks_the_same_in_every_panel() -> None:
+    """Also where its name comes first in the alphabet and second in the table."""
+    frame = table()
+    frame.loc[frame["line"] == "flow", ["value", "ci_low", "ci_high"]] += 1.0
+    panel, dial = Figure().subplots(1, 2)
+    _draw(panel, frame[frame["metric"] == "lpips"])
+    _draw_dial(dial, frame, "lpips")
+    colors = {str(bars.get_label()): bars[0].get_color() for bars in panel.containers}
+    for line in dial.lines:
+        name = "flow" if max(line.get_ydata()) > 1 else "diffusion"
+        assert line.get_color() == colors[name]
+    assert len(dial.lines) == len(colors) == 2
