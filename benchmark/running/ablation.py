@@ -86,7 +86,11 @@ STUDIES = {
         "realism",
         "What does the dial from the mean to a full sample trade?",
         (0, 0.2, 0.4, 0.6, 0.8, 1),
-        {"flow": "decoder=flow", "diffusion": "decoder=diffusion", "one-step: deviation of its noise": "decoder=one-step"},
+        {
+            "flow": "decoder=flow",
+            "diffusion": "decoder=diffusion",
+            "one-step: deviation of its noise": "decoder=one-step",
+        },
         (0, 0.25, 0.5, 0.75, 1),
     ),
 }
