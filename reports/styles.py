@@ -6,8 +6,9 @@ are made for colour-blind readers. Marker and line differ too, so that a plot su
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Dashes = tuple[float, ...]
 
@@ -57,6 +58,8 @@ _OTHER_COLORS = ("#332288", "#117733", "#882255", "#44AA99", "#AA4499", "#999933
 _OTHER_MARKERS = ("p", "<", "d", "h", ">", "*", "8")  # none of STYLES'
 _HOLLOW_MARKERS = ("s", "^", "d", "p", "v", "o", "<", "P", "h", ">", "D")
 _OTHER_DASHES = (_SOLID, _DASHED, _DASH_DOT, _LONG, _DASH_DOT_DOT)
+_SHADES = (0.0, -0.45, 0.45, -0.7)
+"""Of a codec's colour, for its variants: the share of black, below 0, or of white that is mixed in."""
 
 METRIC_NAMES = {
     "bpp": "Rate",
@@ -81,17 +84,32 @@ def metric_name(metric: str) -> str:
 def codec_styles(labels: Iterable[str]) -> dict[str, Style]:
     """A style for each label, a codec spec or one with its run: "hfd", "hfd:decoder=flow", "hfd (run 2)".
 
-    A codec in STYLES has its entry. With settings or a run it keeps the colour and is hollow, and marker and line
+    A codec in STYLES has its entry. With settings or a run it keeps the hue and is hollow, and shade, marker and line
     follow from a hash of the label. Any other codec follows from hashes altogether. Only where two would have one
-    marker, alike in grey, does it depend on what else is drawn: the labels are served in alphabetical order.
+    marker, alike in grey, or one colour, does it depend on what else is drawn: the labels are served in alphabetical
+    order.
     """
     chosen: dict[str, Style] = {}
+    colors: Counter[str] = Counter()
     for label in sorted(set(labels), key=lambda label: (label not in STYLES, label)):
         candidates = list(_candidates(label))
         free = [style for style in candidates if not any(_alike(style, other) for other in chosen.values())]
         unlike = [style for style in candidates if style not in chosen.values()]
-        chosen[label] = (free or unlike or candidates)[0]
+        style = (free or unlike or candidates)[0]
+        if not style.filled:
+            shades = [mixed(style.color, share) for share in _SHADES]
+            first = _hash(label + "shade") % len(shades)
+            style = replace(style, color=min(shades[first:] + shades[:first], key=lambda color: colors[color]))
+        colors[style.color] += 1
+        chosen[label] = style
     return chosen
+
+
+def mixed(color: str, share: float) -> str:
+    """`color` with that share of white in it, or below 0 of black."""
+    target = 255 if share > 0 else 0
+    channels = (int(color[place : place + 2], 16) for place in (1, 3, 5))
+    return "#" + "".join(f"{round(value + abs(share) * (target - value)):02X}" for value in channels)
 
 
 def _candidates(label: str) -> Iterator[Style]:

@@ -1,5 +1,9 @@
+import colorsys
+
+import pytest
+
 from reports.anchors import KINDS
-from reports.styles import PUBLISHED_STYLES, STYLES, codec_styles, metric_name
+from reports.styles import PUBLISHED_STYLES, STYLES, codec_styles, metric_name, mixed
 
 
 def test_a_codec_looks_the_same_whatever_is_drawn_beside_it() -> None:
@@ -8,12 +12,27 @@ def test_a_codec_looks_the_same_whatever_is_drawn_beside_it() -> None:
     assert codec_styles(["unheard-of"])["unheard-of"] == codec_styles(["unheard-of", "jpeg", "mse"])["unheard-of"]
 
 
-def test_settings_keep_the_colour_and_hollow_the_marker() -> None:
+def hue(color: str) -> float:
+    return colorsys.rgb_to_hsv(*(int(color[place : place + 2], 16) for place in (1, 3, 5)))[0]
+
+
+def test_settings_keep_the_hue_and_hollow_the_marker() -> None:
     for label in ("hfd:decoder=diffusion,steps=50", "hfd (run 2)"):
         style = codec_styles([label, "hfd"])[label]
-        assert style.color == STYLES["hfd"].color
+        assert hue(style.color) == pytest.approx(hue(STYLES["hfd"].color), abs=0.01)
         assert style.marker != STYLES["hfd"].marker
         assert not style.filled
+
+
+def test_variants_of_a_codec_differ_in_shade() -> None:
+    styles = codec_styles(["hfd", *(f"hfd:decoder={kind}" for kind in ("flow", "diffusion", "one-step"))])
+    assert len({style.color for style in styles.values()}) == 4
+
+
+def test_mixing() -> None:
+    assert mixed("#D55E00", 0) == "#D55E00"
+    assert mixed("#D55E00", 1) == "#FFFFFF"
+    assert mixed("#80FF00", -0.5) == "#408000"
 
 
 def test_no_two_codecs_share_a_marker_in_grey() -> None:
