@@ -44,9 +44,6 @@ train = typer.Typer(
 
 Pictures = Annotated[Path, typer.Argument(help="folder of training pictures", show_default=False)]
 Output = Annotated[Path, typer.Option(help="folder of the training: log, checks, checkpoints, weights")]
-Steps = Annotated[int, typer.Option(min=1, help="steps in all")]
-Decay = Annotated[int, typer.Option(min=0, help="steps of the falling learning rate at the end")]
-Rate = Annotated[float, typer.Option(min=0, help="highest learning rate")]
 Seed = Annotated[int, typer.Option(min=0, help="of crops, qualities and noise")]
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: as torch chooses")]
 Start = Annotated[
@@ -127,15 +124,31 @@ def score(
     ] = None,
     decoder: Annotated[Decoder, typer.Option(help="which decoder")] = Decoder.flow,
     base: Annotated[str, typer.Option(help="what it decodes: autoencoder, jpeg, avif", metavar="BASE")] = "autoencoder",
-    first_stage: Annotated[Path | None, typer.Option(help="weights of the autoencoder; default: the shipped")] = None,
-    steps: Steps = 12_000,
-    decay: Decay = 3_000,
-    learning_rate: Rate = 8e-4,
-    optimiser: Annotated[Optimiser, typer.Option(help="what moves the weights")] = Optimiser.muon,
+    model: Annotated[Model, typer.Option(help="the shipped U-Net's size, or the full size")] = Model.small,
+    first_stage: Annotated[
+        Path | None, typer.Option(help="weights of the autoencoder; default: the shipped, for paper none")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="steps in all; default 12000, paper 1000000")] = None,
+    decay: Annotated[
+        int | None,
+        typer.Option(min=0, help="steps of the falling learning rate at the end; default 3000, paper 100000"),
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=0, help="highest learning rate; default 0.0008, paper 0.0001")
+    ] = None,
+    optimiser: Annotated[Optimiser | None, typer.Option(help="default muon, paper adam")] = None,
+    precision: Annotated[Precision, typer.Option(help="of the U-Net while it is trained")] = Precision.bf16,
+    accumulate: Annotated[int, typer.Option(min=1, help="batches of each process for one step")] = 1,
     seed: Seed = 0,
     threads: Threads = 0,
     batch: Annotated[int, typer.Option(min=1, help="crops a batch, of each process")] = 16,
-    crop: Annotated[int, typer.Option(min=8, help="side of a crop; a multiple of 8, for one-step at least 32")] = 64,
+    crop: Annotated[
+        int | None,
+        typer.Option(
+            min=8,
+            help="side of a crop; a multiple of 8, paper of 16, for one-step at least 32; default 64, paper 256",
+        ),
+    ] = None,
     kappa: Annotated[float, typer.Option(min=0.01, help="flow: deviation of the start's noise over x̂'s error")] = 1.0,
     shift: Annotated[float, typer.Option(min=0.01, help="diffusion: of the schedule; below 1 is less noise")] = 1.0,
     sampling_steps: Annotated[
@@ -144,7 +157,10 @@ def score(
     ] = 4,
     start: Start = None,
 ) -> None:
-    """A score-based decoder on a base's output. Writes OUTPUT/DECODER.safetensors."""
+    """A score-based decoder on a base's output. Writes OUTPUT/DECODER.safetensors.
+
+    On a GPU if there is one; on several with `accelerate launch --multi_gpu -m benchmark train score …`.
+    """
     use_threads(threads)
     from rich.console import Console
 
@@ -152,17 +168,40 @@ def score(
     from benchmark.fetching import cache_folder
     from benchmark.hfd.bases import open_classical
     from benchmark.hfd.codec import FIRST_STAGE_FILE
-    from benchmark.hfd.training.decoder import ScoreRecipe
+    from benchmark.hfd.training.decoder import PAPER_SCORE_RECIPE, ScoreRecipe
     from benchmark.hfd.training.export import export_decoder
     from benchmark.hfd.training.processes import open_processes
     from benchmark.hfd.training.score import train_score
+    from benchmark.hfd.unet import PAPER, SMALL
     from benchmark.hfd.weights import SHIPPED
 
-    processes = open_processes()
+    said: dict[str, Any] = {
+        "steps": steps,
+        "decay": decay,
+        "learning_rate": learning_rate,
+        "optimiser": optimiser.value if optimiser else None,
+        "crop": crop,
+    }
+    paper = model is Model.paper
+    recipe = replace(
+        PAPER_SCORE_RECIPE if paper else ScoreRecipe(),
+        batch=batch,
+        kappa=kappa,
+        shift=shift,
+        precision=precision.value,
+        accumulate=accumulate,
+        **{key: value for key, value in said.items() if value is not None},
+    )
+    processes = open_processes(recipe.precision)
     console = Console(quiet=not processes.first)
     classical = None if base == "autoencoder" else open_classical(base)
     if classical and first_stage:
         raise UsageError(f"--first-stage belongs to the autoencoder; --base {base} has none")
+    if paper and not classical and first_stage is None:
+        raise UsageError(
+            "--model paper: no first stage of full size is shipped; make one with `python -m benchmark train "
+            "autoencoder FOLDER --model paper`, then name it with --first-stage FILE"
+        )
     output = output or Path("trainings") / (f"{decoder.value}-{classical.name}" if classical else decoder.value)
     averaged = train_score(
         decoder.value,
@@ -170,11 +209,12 @@ def score(
         pictures,
         output,
         cache_folder() / "training",
-        ScoreRecipe(steps, decay, learning_rate, batch, crop, kappa, shift=shift, optimiser=optimiser.value),
+        recipe,
         console,
         seed,
-        start=start,
-        processes=processes,
+        PAPER if paper else SMALL,
+        start,
+        processes,
     )
     weights = output / f"{decoder.value}.safetensors"
     if processes.first:

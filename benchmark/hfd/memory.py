@@ -1,7 +1,8 @@
 """How much memory a picture takes, and a refusal before it is taken."""
 
+import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmark.errors import BenchmarkError
@@ -32,6 +33,18 @@ SAMPLING = Room(90, 90)
 """Of a score decoder beyond x̂, U-Net `small`. Measured with small tiles, bytes per pixel: 65 (flow, Euler), 76
 (diffusion, ancestral), 88 (Heun, DDIM, or a `realism` between 0 and 1); of the network in a tile of 4 megapixels about
 65, and tiles of a larger picture see up to 1.3 times as many pixels."""
+
+SMALL_CHANNELS = 32
+"""Of the U-Net `small` at half the resolution, where most of the memory is."""
+
+
+def sampling_room(channels: int) -> Room:
+    """Of a score decoder whose U-Net has so many channels at half the resolution: `SAMPLING`, in proportion for more.
+
+    With the U-Net `paper` (128) 387 bytes per pixel were measured at one megapixel; this says 450.
+    """
+    share = max(channels, SMALL_CHANNELS) / SMALL_CHANNELS
+    return replace(SAMPLING, tile_bytes_per_pixel=math.ceil(SAMPLING.tile_bytes_per_pixel * share))
 
 
 def available_bytes(root: Path = Path("/")) -> int:

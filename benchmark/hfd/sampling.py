@@ -10,7 +10,7 @@ from benchmark.hfd import diffusion, flow
 from benchmark.hfd.autoencoder import QUALITY_STEPS
 from benchmark.hfd.deterministic import on_one_thread
 from benchmark.hfd.inference import StepNetwork
-from benchmark.hfd.memory import SAMPLING, require_memory
+from benchmark.hfd.memory import require_memory, sampling_room
 from benchmark.hfd.noise import gaussian_noise
 from benchmark.hfd.score import INPUT_SCALE, LocalDeviation, ScoreNetwork, from_luma_chroma
 from benchmark.hfd.transforms import STRIDE, TILE, pad_to_stride, tiles
@@ -153,7 +153,7 @@ class ScoreDecoder:
         Raises BenchmarkError if that takes more memory than there is.
         """
         height, width = x_hat.shape[-2:]
-        require_memory(height, width, SAMPLING)
+        require_memory(height, width, sampling_room(self.network.unet.config.channels[0]))
         x_hat = pad_to_stride(x_hat.to(self.device), self.unit)
         quality = torch.tensor([1 + quality_steps / QUALITY_STEPS], device=self.device)
 

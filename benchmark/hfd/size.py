@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from benchmark.hfd.autoencoder import SMALL, Autoencoder
 from benchmark.hfd.elic import PAPER, Elic, ElicConfig
 from benchmark.hfd.score import ScoreNetwork
+from benchmark.hfd.unet import PAPER as PAPER_UNET
 from benchmark.hfd.unet import SMALL as SMALL_UNET
+from benchmark.hfd.unet import UNetConfig
 
 SIDE = 64
 """Of the small picture; a multiple of every network's stride, so that nothing is padded."""
@@ -74,18 +76,17 @@ def first_stage_sizes(model: Autoencoder | Elic) -> list[tuple[str, int, float]]
 def all_sizes() -> list[Size]:
     """Every part of `mse` and `hfd`, small and paper; random weights, nothing is read."""
     sizes = []
-    unet = _unet_size()
-    for name, config in (("small", SMALL), ("paper", PAPER)):
+    for name, config, unet in (("small", SMALL, SMALL_UNET), ("paper", PAPER, PAPER_UNET)):
         model = Elic(config) if isinstance(config, ElicConfig) else Autoencoder(config)
         parts = first_stage_sizes(model)
         parts.append(("in all", _parameters([model]), sum(kmac for _, _, kmac in parts)))
         sizes += [Size(codec, name, *part) for codec in ("mse", "hfd") for part in parts]
-        sizes.append(Size("hfd", name, "score U-Net, a step", *unet))
+        sizes.append(Size("hfd", name, "score U-Net, a step", *_unet_size(unet)))
     return sorted(sizes, key=lambda size: size.codec != "mse")
 
 
-def _unet_size() -> tuple[int, float]:
-    network = ScoreNetwork(SMALL_UNET, SMALL.levels).eval()
+def _unet_size(config: UNetConfig) -> tuple[int, float]:
+    network = ScoreNetwork(config, SMALL.levels).eval()
     x, one = torch.zeros(1, 3, SIDE, SIDE), torch.ones(1)
     macs = count_macs([network.unet], lambda: network(x, x, one, one))
     return _parameters([network.unet]), macs / SIDE**2 / 1000

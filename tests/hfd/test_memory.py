@@ -4,7 +4,7 @@ import pytest
 
 from benchmark.errors import BenchmarkError
 from benchmark.hfd import memory
-from benchmark.hfd.memory import FIRST_STAGE, SAMPLING, available_bytes, require_memory
+from benchmark.hfd.memory import FIRST_STAGE, SAMPLING, available_bytes, require_memory, sampling_room
 
 
 def machine(root: Path, free_kib: int, membership: str, files: dict[str, str]) -> Path:
@@ -52,6 +52,11 @@ def test_refusal_says_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_large_picture_fits_into_6_gib() -> None:
     """6000×4000, with x̂ and the rounded picture, and half a gigabyte for Python, torch and the weights."""
     assert SAMPLING.of(4000, 6000) + 15 * 4000 * 6000 + 2**29 < 6 * 2**30
+
+
+def test_a_wider_u_net_takes_more_in_a_tile() -> None:
+    assert sampling_room(32) == sampling_room(8) == SAMPLING
+    assert sampling_room(128).of(1024, 1024) == (90 + 4 * 90) * 2**20
 
 
 def test_beyond_a_tile_only_the_picture_counts() -> None:

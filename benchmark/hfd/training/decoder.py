@@ -17,7 +17,7 @@ from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.sampling import Sampler, ScoreDecoder
 from benchmark.hfd.score import ScoreNetwork, tensor_to_picture
 from benchmark.hfd.training.crops import PictureStore, centre_crops, open_pictures, split
-from benchmark.hfd.training.engine import MUON
+from benchmark.hfd.training.engine import ADAM, MUON
 from benchmark.hfd.training.pairs import (
     coded_quality,
     make_pairs,
@@ -41,6 +41,8 @@ class ScoreRecipe:
     Diffusion. shift: of the schedule that t, uniform, is drawn on.
     One step. spread: see `energy`, at the lowest and the highest quality; patches: sides of those whose energy scores
     are averaged; bands, perceptual: weights of the scores of Haar bands and of LPIPS's maps against theirs.
+    passes: of the pictures, each coded anew. precision: of the U-Net, "bf16" (autocast) or "float32". accumulate:
+    batches of each process for one step.
     """
 
     steps: int = 12_000
@@ -57,6 +59,12 @@ class ScoreRecipe:
     perceptual: float = 1.0
     optimiser: str = MUON
     passes: int = 2
+    precision: str = "bf16"
+    accumulate: int = 1
+
+
+PAPER_SCORE_RECIPE = ScoreRecipe(steps=1_000_000, decay=100_000, learning_rate=1e-4, crop=256, optimiser=ADAM)
+"""Optimiser, learning rate and crops as is usual for networks of this size; nothing of it has been tried here."""
 
 
 class DecoderTask(ABC):
@@ -120,6 +128,10 @@ class DecoderTask(ABC):
         """x, x̂ and quality of each crop."""
         return random_pair_crops(self.pairs, generator, self.recipe.batch, self.recipe.crop)
 
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """The U-Net's precision, inside the `with`."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16")
+
     def check(self) -> dict[str, float]:
         """LPIPS and PSNR of x̂ (0 steps) and of samples; score: LPIPS with `judged_steps`."""
         figures = {}
@@ -147,6 +159,8 @@ class DecoderTask(ABC):
             "pairs": len(self.pairs.qualities),
             "crop": self.recipe.crop,
             "batch": self.recipe.batch,
+            # as it was described before there was another, so that earlier trainings go on
+            **({} if self.recipe.precision == "bf16" else {"unet_precision": self.recipe.precision}),
             **self.describe_kind(),
         }
 

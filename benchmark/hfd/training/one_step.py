@@ -66,7 +66,7 @@ class OneStepTask(DecoderTask):
         residual = to_luma_chroma(x - x_hat)
         surprise = gaussian_surprise(residual, deviation).mean()
         deviation = deviation.detach()
-        with torch.autocast(x.device.type, torch.bfloat16):
+        with self.autocast(x.device):
             twice = [torch.cat([part] * SAMPLES) for part in (x_hat, quality)]
             z = torch.randn_like(twice[0])
             v: Tensor = self.network(z, twice[0], torch.ones_like(twice[1]), twice[1])

@@ -44,7 +44,7 @@ class ScoreTask(DecoderTask):
         r = residual / deviation.detach()
 
         def predict(z: Tensor, t: Tensor) -> Tensor:
-            with torch.autocast(z.device.type, torch.bfloat16):
+            with self.autocast(z.device):
                 out: Tensor = self.network(z, x_hat, t, quality)
             return out
 
@@ -129,12 +129,20 @@ def train_score(
     one-step decoder with either's.
     Returns the path of the averaged weights.
     """
-    processes = processes or open_processes()
+    processes = processes or open_processes(recipe.precision)
     with processes.first_alone():
         torch.manual_seed(seed)
         task = TASKS[kind](base, folder, cache, unet, recipe, console, processes.device)
         if start is not None and kind in ("diffusion", "one-step"):
             start = begin_diffusion(start, output)
     schedule = Schedule(recipe.steps, recipe.learning_rate, decay=recipe.decay)
-    options = Options(output, seed, ema_decay=0.999, clip=1.0, checkpoint_seconds=180, optimiser=recipe.optimiser)
+    options = Options(
+        output,
+        seed,
+        ema_decay=0.999,
+        clip=1.0,
+        checkpoint_seconds=180,
+        optimiser=recipe.optimiser,
+        accumulate=recipe.accumulate,
+    )
     return train(task, schedule, options, parameter_groups, console, start, processes)

@@ -1,6 +1,7 @@
 """A training that was stopped goes on as if it had not been, and what it makes is a codec."""
 
 import csv
+import json
 import signal
 import subprocess
 import sys
@@ -81,7 +82,8 @@ def test_schedule() -> None:
 @pytest.mark.parametrize("kind", ["flow", "diffusion", "one-step"])
 def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path, kind: str) -> None:
     export_first_stage(train_tiny(pictures, tmp_path / "first"), tmp_path / "first.safetensors")
-    recipe = ScoreRecipe(steps=4, decay=2, batch=2, crop=32, passes=1)
+    precision = "float32" if kind == "flow" else "bf16"
+    recipe = ScoreRecipe(steps=4, decay=2, batch=1, crop=32, passes=1, precision=precision, accumulate=2)
     unet = UNetConfig(channels=(8, 12), blocks_down=(1, 1), blocks_up=(1,), embedding=16)
     first, weights = str(tmp_path / "first.safetensors"), str(tmp_path / "decoder.safetensors")
     trained = train_score(kind, Path(first), pictures, tmp_path / kind, tmp_path / "cache", recipe, QUIET, unet=unet)
@@ -96,6 +98,9 @@ def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path, kind: str) -> N
         row = next(csv.DictReader(file))
     steps = 1 if kind == "one-step" else 4
     assert {"lpips_0", f"lpips_{steps}", "psnr_0", f"psnr_{steps}"} <= row.keys()
+    described = json.loads((tmp_path / kind / "recipe.json").read_text())
+    assert described["parts"] == 2
+    assert described.get("unet_precision") == ("float32" if kind == "flow" else None)
 
 
 def test_refusals(pictures: Path, tmp_path: Path) -> None:
