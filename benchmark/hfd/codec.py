@@ -30,8 +30,6 @@ DECODER_FILES = {
     "diffusion": "diffusion-small.safetensors",
     "flow": "flow-small.safetensors",
 }
-DEFAULT_DECODERS = {"autoencoder": "one-step", "jpeg": "diffusion", "avif": "diffusion"}
-"""Base -> the decoder on it that is taken where none is named."""
 
 
 def open_device(name: str) -> torch.device:
@@ -176,15 +174,15 @@ def _open_base(settings: dict[str, str], device: torch.device) -> Base:
     return base
 
 
-def _decoder_kind(settings: dict[str, str], base: Base) -> str:
-    """The decoder that is named; without a name that of the named weights, without either the base's default."""
+def _decoder_kind(settings: dict[str, str]) -> str:
+    """The decoder that is named; without a name that of the named weights, without either the one-step one."""
     if "decoder" not in settings and "weights" in settings:
         kind = kind_of(Path(settings["weights"]))
         if kind not in DECODER_FILES:
             held = kind or "unnamed"
             raise BenchmarkError(f"{settings['weights']} holds {held!r} weights, not a score-based decoder's")
         return kind
-    return _choose("hfd", {"decoder": DEFAULT_DECODERS[base.name], **settings}, "decoder", tuple(DECODER_FILES))
+    return _choose("hfd", settings, "decoder", tuple(DECODER_FILES))
 
 
 def _decoder_file(settings: dict[str, str], kind: str, base: Base) -> Path:
@@ -195,7 +193,7 @@ def _decoder_file(settings: dict[str, str], kind: str, base: Base) -> Path:
         if settings.get("model") == "paper":
             raise UsageError(
                 "hfd:model=paper has no shipped decoder: train one with `python -m benchmark train score FOLDER "
-                "--first-stage FILE`, then name it with the setting weights=FILE"
+                "--model paper --first-stage FILE`, then name it with the setting weights=FILE"
             )
         return SHIPPED / DECODER_FILES[kind]
     path = SHIPPED / f"{kind}-{base.name}-small.safetensors"
@@ -232,11 +230,11 @@ def mse(device: str, **settings: str) -> MseCodec:
 
 
 def hfd(device: str, **settings: str) -> HfdCodec:
-    """`hfd`: settings as in HFD_SETTINGS; the default decoder is the one-step one, on JPEG and AVIF the diffusion."""
+    """`hfd`: settings as in HFD_SETTINGS; the default decoder is the one-step one."""
     reject_unknown("hfd", settings, HFD_SETTINGS)
     where = open_device(device)
     base = _open_base(settings, where)
-    kind = _decoder_kind(settings, base)
+    kind = _decoder_kind(settings)
     path = _decoder_file(settings, kind, base)
     network, configuration, identity = load_score_network(path, kind)
     check_trained_on(base, configuration, path)

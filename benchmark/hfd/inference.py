@@ -4,7 +4,11 @@
   the convolution before it: scale·conv(x; W, b) + shift = conv(x; scale·W, scale·b + shift).
 - Channels lie last in memory, as oneDNN's convolutions want them where channels are few.
 - A block goes through the picture in strips of rows and writes where it reads. So it takes little memory beside its
-  input, and nothing is computed twice: a strip begins with the last two rows of the one above.
+  input, and nothing is computed twice: a strip begins with the last two rows of the one above. Activations are written
+  to where the next convolution reads them.
+- In bfloat16, all that is handed on is bfloat16 too, from the first layer to the last: half of the memory to go
+  through. Norms and the activations after them are computed in float32.
+- The 2×2 pixels that become channels, and back, are moved two at a time.
 
 `python -m benchmark.hfd.network_speed` measures each of these beside what it replaces. What depends on x̂ alone, its
 share of the first convolution, is computed again in each step: with `small` it is 0.34 of 25.4 GMAC at 768×512, and
@@ -21,7 +25,7 @@ from torch import Tensor, nn
 from benchmark.hfd.unet import RMS_FLOOR, Block, UNet
 
 STRIP_BYTES = 2**22
-"""Of one strip of a block's float32 input. Shorter strips cost calls, longer ones memory that is mapped anew each time.
+"""Of one strip of a block's input. Shorter strips cost calls, longer ones memory that is mapped anew each time.
 Strips depend on the picture's size alone, never on the machine, so that the floats are those of every other run."""
 
 
@@ -36,40 +40,75 @@ class _StepBlock:
     bias2: Tensor
 
     def run(self, x: Tensor) -> Tensor:
-        """x (1, C, H, W) float32, channels last: changed in place, and returned."""
-        dtype, (_, channels, height, width) = self.weight1.dtype, x.shape
-        zeros = x.new_zeros(1, 1, width, channels).permute(0, 3, 1, 2).to(dtype)
-        # The rows next to be read of the activations before the first and the second convolution; above the picture 0.
-        before1 = before2 = zeros
+        """x (1, C, H, W), channels last: changed in place, and returned."""
+        height = x.shape[2]
+        strips = list(_strips(x))
+        longest = max(end - top for top, end in strips) + 3
+        before1, before2 = _Rows(x, longest), _Rows(x, longest)
         known = 0  # rows of x whose activations are computed
-        for top, end in _strips(height, width * channels):
+        for top, end in strips:
             seen = min(height, end + 2)
-            below = [zeros] if end == height else []
-            before1 = torch.cat([before1, _activate(x[:, :, known:seen], self.gain, dtype), *below], 2)
-            between = F.silu(F.conv2d(before1, self.weight1, self.bias1, padding=(0, 1)), inplace=True)
-            before2 = torch.cat([before2, between, *below], 2)
-            x[:, :, top:end].add_(F.conv2d(before2, self.weight2, self.bias2, padding=(0, 1)))
-            before1, before2, known = before1[:, :, -2:], before2[:, :, -2:], seen
+            _activate(x[:, :, known:seen], self.gain, before1.more(seen - known))
+            between = before1.convolved(self.weight1, self.bias1, is_last=end == height)
+            before2.more(between.shape[2]).copy_(F.silu(between, inplace=True))
+            x[:, :, top:end].add_(before2.convolved(self.weight2, self.bias2, is_last=end == height))
+            known = seen
         return x
 
 
-def _strips(height: int, values: int) -> Iterator[tuple[int, int]]:
-    """First row and end of each strip, of about `STRIP_BYTES`; `values` in a row. The last one has two rows or more."""
-    rows, top = max(1, STRIP_BYTES // (4 * values)), 0
+class _Rows:
+    """The input of a block's convolution in one strip, kept for the next one: above and below the picture are zeros."""
+
+    def __init__(self, x: Tensor, rows: int) -> None:
+        """For strips of x (1, C, H, W), channels last; rows: the most that a strip needs."""
+        _, channels, _, width = x.shape
+        self.values = x.new_empty(1, rows, width, channels).permute(0, 3, 1, 2)
+        self.count = 0
+        self.more(1).zero_()
+
+    def more(self, rows: int) -> Tensor:
+        """The place for the next rows, (1, C, rows, W)."""
+        self.count += rows
+        return self.values[:, :, self.count - rows : self.count]
+
+    def convolved(self, weight: Tensor, bias: Tensor, is_last: bool) -> Tensor:
+        """The 3×3 convolution at all rows that have one above and one below. The last two stay, for the next strip."""
+        if is_last:
+            self.more(1).zero_()
+        out = F.conv2d(self.values[:, :, : self.count], weight, bias, padding=(0, 1))
+        self.values[:, :, :2] = self.values[:, :, self.count - 2 : self.count].clone()
+        self.count = 2
+        return out
+
+
+def _strips(x: Tensor) -> Iterator[tuple[int, int]]:
+    """First row and end of each strip of (1, C, H, W), of about `STRIP_BYTES`. The last one has two rows or more."""
+    _, channels, height, width = x.shape
+    rows, top = max(1, STRIP_BYTES // (x.element_size() * width * channels)), 0
     while top < height:
         end = top + rows if top + rows + 2 <= height else height
         yield top, end
         top = end
 
 
-def _activate(x: Tensor, gain: Tensor, dtype: torch.dtype) -> Tensor:
-    """SiLU(gain·x / RMS(x)) of x (1, C, H, W), channels last, in `dtype`; see `unet.ChannelRmsNorm`."""
-    _, channels, height, width = x.shape
-    pixels = x.permute(0, 2, 3, 1).reshape(-1, channels)
-    # the mean over channels as a product with a vector is twice as fast as `mean`
-    mean_square = pixels.square() @ pixels.new_full((channels, 1), 1 / channels)
-    normalised = (pixels * mean_square.add_(RMS_FLOOR).rsqrt_()).mul_(gain)
-    return F.silu(normalised, inplace=True).to(dtype).view(1, height, width, channels).permute(0, 3, 1, 2)
+def _activate(x: Tensor, gain: Tensor, out: Tensor) -> Tensor:
+    """SiLU(gain·x / RMS(x)) of x (1, C, H, W), into `out`, computed in float32; see `unet.ChannelRmsNorm`.
+
+    Both channels last and of one dtype. Returns `out`.
+    """
+    channels = x.shape[1]
+    pixels, activated = (values.permute(0, 2, 3, 1).view(-1, channels) for values in (x, out))
+    if x.dtype == torch.float32:
+        # the mean over channels as a product with a vector is twice as fast as `mean`
+        mean_square = pixels.square() @ pixels.new_full((channels, 1), 1 / channels)
+        torch.mul(pixels, mean_square.add_(RMS_FLOOR).rsqrt_(), out=activated)
+        F.silu(activated.mul_(gain), inplace=True)
+    else:
+        values = pixels.float()
+        norm = torch.linalg.vector_norm(values, dim=1, keepdim=True)
+        values.mul_(torch.addcmul(norm.new_tensor(RMS_FLOOR), norm, norm, value=1 / channels).rsqrt_()).mul_(gain)
+        activated.copy_(F.silu(values, inplace=True))
+    return out
 
 
 class StepNetwork:
@@ -78,8 +117,8 @@ class StepNetwork:
     def __init__(self, unet: UNet, t: Tensor, quality: Tensor, precision: str = "float32") -> None:
         """t and quality (1,) in [0, 1], as `UNet.forward` has them.
 
-        precision: float32, or bfloat16 for the convolutions of the blocks, nine tenths of all operations. What is
-        handed on from block to block, and the layers between resolutions, the first and the last stay in float32.
+        precision: float32, or bfloat16 for all convolutions and what is handed on between them. The values returned
+        are float32 in either case.
         """
         dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
         embedding = unet.embedding(t, quality)
@@ -87,17 +126,18 @@ class StepNetwork:
         def at_step(blocks: nn.Module) -> list[_StepBlock]:
             return [_at_step(block, embedding, dtype) for block in blocks]  # type: ignore[attr-defined]
 
-        self.enter = _channels_last(unet.enter)
+        self.dtype = dtype
+        self.enter = _channels_last(unet.enter, dtype)
         self.down = [at_step(blocks) for blocks in unet.down]
-        self.shrink = [_channels_last(layer) for layer in unet.shrink]  # type: ignore[arg-type]
-        self.grow = [_grow(layer[0]) for layer in unet.grow]  # type: ignore[index]
+        self.shrink = [_channels_last(layer, dtype) for layer in unet.shrink]  # type: ignore[arg-type]
+        self.grow = [_grow(layer[0], dtype) for layer in unet.grow]  # type: ignore[index]
         self.up = [at_step(blocks) for blocks in unet.up]
         self.gain = unet.norm.gain.view(-1)
-        self.exit = _channels_last(unet.exit)
+        self.exit = _channels_last(unet.exit, dtype)
 
     def __call__(self, z: Tensor, x_hat: Tensor) -> Tensor:
         """z, x_hat (1, 3, H, W), about unit deviation. Returns (1, 3, H, W); see `UNet.forward`."""
-        h = self.enter(_unshuffle(z, x_hat))
+        h = self.enter(_unshuffle(z, x_hat, self.dtype))
         kept = []
         for level, blocks in enumerate(self.down):
             for block in blocks:
@@ -113,12 +153,13 @@ class StepNetwork:
 
     def _leave(self, h: Tensor) -> Tensor:
         """The last convolution and the way back to pixels, in strips."""
-        _, channels, height, width = h.shape
-        out = h.new_empty(1, 3, 2 * height, 2 * width)
-        for top, end in _strips(height, width * channels):
+        _, _, height, width = h.shape
+        out = h.new_empty(1, 3, 2 * height, 2 * width, dtype=torch.float32)
+        for top, end in _strips(h):
             first, last = max(0, top - 1), min(height, end + 1)
-            part = self.exit(_activate(h[:, :, first:last], self.gain, h.dtype))[:, :, top - first :][:, :, : end - top]
-            out[:, :, 2 * top : 2 * end] = F.pixel_shuffle(part, 2)
+            before = torch.empty_like(h[:, :, first:last])
+            part = self.exit(_activate(h[:, :, first:last], self.gain, before))[:, :, top - first :][:, :, : end - top]
+            _shuffle(part.float(), out[:, :, 2 * top : 2 * end])
         return out
 
 
@@ -145,12 +186,13 @@ def _bias(layer: nn.Conv2d) -> Tensor:
     return layer.bias
 
 
-def _channels_last(layer: nn.Conv2d) -> Callable[[Tensor], Tensor]:
-    weight = _weight(layer.weight, torch.float32)
-    return lambda x: F.conv2d(x, weight, layer.bias, layer.stride, layer.padding)
+def _channels_last(layer: nn.Conv2d, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    """The layer, for (1, C, H, W) in `dtype`, channels last."""
+    weight, bias = _weight(layer.weight, dtype), _bias(layer).to(dtype)
+    return lambda x: F.conv2d(x, weight, bias, layer.stride, layer.padding)
 
 
-def _grow(layer: nn.Conv2d) -> Callable[[Tensor, Tensor], Tensor]:
+def _grow(layer: nn.Conv2d, dtype: torch.dtype) -> Callable[[Tensor, Tensor], Tensor]:
     """The 1×1 convolution and the pixel-shuffle of (1, C, H, W), added in place to (1, C/…, 2H, 2W); channels last."""
     channels = layer.out_channels // 4
 
@@ -158,7 +200,7 @@ def _grow(layer: nn.Conv2d) -> Callable[[Tensor, Tensor], Tensor]:
         """Of (4·c, …), ordered c, row, column: ordered row, column, c."""
         return values.view(channels, 2, 2, -1).permute(1, 2, 0, 3).reshape(4 * channels, -1)
 
-    weight, bias = to_last(layer.weight).T.contiguous(), to_last(_bias(layer)).flatten()
+    weight, bias = to_last(layer.weight).T.contiguous().to(dtype), to_last(_bias(layer)).flatten().to(dtype)
 
     def grow(x: Tensor, kept: Tensor) -> Tensor:
         _, width_in, height, width = x.shape
@@ -170,11 +212,30 @@ def _grow(layer: nn.Conv2d) -> Callable[[Tensor, Tensor], Tensor]:
     return grow
 
 
-def _unshuffle(z: Tensor, x_hat: Tensor) -> Tensor:
-    """`pixel_unshuffle` of both by 2, one after the other: (1, 24, H/2, W/2), channels last."""
+def _unshuffle(z: Tensor, x_hat: Tensor, dtype: torch.dtype) -> Tensor:
+    """`pixel_unshuffle` of both by 2, one after the other: (1, 24, H/2, W/2) in `dtype`, channels last."""
     _, _, height, width = z.shape
-    cells = z.new_empty(1, height // 2, width // 2, 24)
-    for x, place in ((z, cells[..., :12]), (x_hat, cells[..., 12:])):
-        parts = x.reshape(3, height // 2, 2, width // 2, 2).permute(1, 3, 0, 2, 4)
-        place.unflatten(-1, (3, 2, 2))[0].copy_(parts)
+    cells = z.new_empty(1, height // 2, width // 2, 24, dtype=dtype)
+    pairs = _pairs(cells)[0].unflatten(-1, (2, 3, 2))
+    for number, x in enumerate((z, x_hat)):
+        rows = _pairs(x.to(dtype, memory_format=torch.contiguous_format, copy=True))[0]
+        for channel in range(3):
+            for row in range(2):
+                pairs[:, :, number, channel, row] = rows[channel, row::2]
     return cells.permute(0, 3, 1, 2)
+
+
+def _shuffle(x: Tensor, out: Tensor) -> None:
+    """`pixel_shuffle` by 2 of x (1, 12, H, W), channels last, into `out` (1, 3, 2·H, 2·W), both float32."""
+    pairs, rows = _pairs(x.permute(0, 2, 3, 1))[0].unflatten(-1, (3, 2)), _pairs(out)[0]
+    for channel in range(3):
+        for row in range(2):
+            rows[channel, row::2] = pairs[:, :, channel, row]
+
+
+def _pairs(x: Tensor) -> Tensor:
+    """x (…, 2·n) as (…, n) integers of twice its size, in the same memory.
+
+    Two neighbours in a row are neighbours as channels too, so that both are moved at once.
+    """
+    return x.view({torch.float32: torch.int64, torch.bfloat16: torch.int32}[x.dtype])

@@ -1,7 +1,8 @@
 """How fast the U-Net runs beside its bare convolutions, and where the rest of the time goes.
 
-`python -m benchmark.hfd.network_speed [--height 512] [--width 768] [--rounds 5]` prints a line for each way to run it
-and then the shares of torch's operators. One thread, processor time, the ways in turn, the least of the rounds.
+`python -m benchmark.hfd.network_speed [--height 512] [--width 768] [--rounds 5]` prints a line for each way to run it;
+then, for the decoders' way, its rate over that of its convolutions alone and the shares of torch's operators.
+One thread, processor time, the ways in turn, the least of the rounds.
 """
 
 import argparse
@@ -138,11 +139,16 @@ def main() -> None:
     given = inputs(arguments.height, arguments.width)
     ways, operations = ways_to_run(unet, given), multiplications(unet, given)
     print(f"{'':50}       ms  GMAC/s")
-    for name, seconds in least_seconds(ways, arguments.rounds).items():
-        rate = "" if name.startswith("folding") else f"{operations / seconds / 1e9:8.1f}"
-        print(f"{name:50} {1e3 * seconds:8.1f}{rate}")
-    for name in ("FiLM folded, channels last, in strips", "FiLM folded, channels last, in strips, bfloat16"):
-        print(f"\n{name}:")
+    seconds = least_seconds(ways, arguments.rounds)
+    for name, value in seconds.items():
+        rate = "" if name.startswith("folding") else f"{operations / value / 1e9:8.1f}"
+        print(f"{name:50} {1e3 * value:8.1f}{rate}")
+    for precision in ("", ", bfloat16"):
+        alone, name = (
+            f"convolutions alone, channels last{precision}",
+            f"FiLM folded, channels last, in strips{precision}",
+        )
+        print(f"\n{name}: {seconds[alone] / seconds[name]:.2f} of the rate of its convolutions")
         for operator, share in shares(ways[name])[:10]:
             print(f"  {operator:48} {100 * share:7.1f} %")
 

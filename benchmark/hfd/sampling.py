@@ -133,8 +133,9 @@ class ScoreDecoder:
         device: str | torch.device = "cpu",
         tile: int = TILE,
     ) -> None:
-        """network: on `device`, in evaluation mode. precision: float32 or bfloat16, of the U-Net's convolutions.
+        """network: on `device`, in evaluation mode.
 
+        precision: float32 or bfloat16, of the U-Net's convolutions and of what they hand on.
         tile: its largest side, in units of `unit` pixels.
         """
         self.network = network

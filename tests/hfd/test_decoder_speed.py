@@ -57,7 +57,7 @@ def test_the_network_against_its_convolutions(benchmark: BenchmarkFixture, codec
         rate_over_convolutions=ratio, gmac_per_s=multiplications(unet, given) / of_network / 1e9
     )
     benchmark.pedantic(network, given[:2], rounds=1)
-    assert ratio > {"float32": 0.5, "bfloat16": 0.35}[precision]
+    assert ratio > {"float32": 0.6, "bfloat16": 0.5}[precision]
 
 
 @torch.inference_mode()

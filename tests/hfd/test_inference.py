@@ -51,13 +51,19 @@ def test_values_of_the_unet(unet: UNet, rows: int, columns: int, t: float, quali
     assert float((out - expected).abs().max()) < 1e-4 * float(expected.std())
 
 
+@pytest.mark.parametrize("strip_bytes", [1, 3000, 2**20])
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (8, 40), (64, 80)])
 @torch.inference_mode()
-def test_bfloat16_is_another_precision_of_the_same() -> None:
+def test_bfloat16_is_another_precision_of_the_same(
+    height: int, width: int, strip_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     unet, told = NETWORKS[0], (torch.tensor([0.3]), torch.tensor([0.6]))
-    z, x_hat = torch.randn(2, 1, 3, 64, 80, generator=torch.Generator().manual_seed(0))
+    z, x_hat = torch.randn(2, 1, 3, height, width, generator=torch.Generator().manual_seed(0))
     expected = unet(z, x_hat, *told)
-    error = float((StepNetwork(unet, *told, precision="bfloat16")(z, x_hat) - expected).std() / expected.std())
-    assert 1e-4 < error < 0.02
+    monkeypatch.setattr(inference, "STRIP_BYTES", strip_bytes)
+    out = StepNetwork(unet, *told, precision="bfloat16")(z, x_hat)
+    assert out.dtype == torch.float32
+    assert 1e-4 < float((out - expected).std() / expected.std()) < 0.02
 
 
 @torch.inference_mode()
