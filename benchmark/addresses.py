@@ -171,11 +171,18 @@ def _asked(address: str, question: Callable[[Any, str], Result]) -> Result:
         except Exception as error:  # the file systems' packages raise what they like
             if isinstance(error, ImportError):
                 raise BenchmarkError(f"{address}: a package is missing: {_line(error)}") from None
-            if attempt == ATTEMPTS or isinstance(error, _FINAL):
+            if attempt == ATTEMPTS or _is_final(error):
                 raise BenchmarkError(f"{address}: cannot be read: {_line(error)}") from None
             time.sleep(pause)
             pause *= 2
     raise AssertionError
+
+
+def _is_final(error: BaseException) -> bool:
+    """Whether asking again is no use: a server that says no (401, 403, …), but for "too slow" and "too often"."""
+    status = getattr(error, "status", None)  # of aiohttp's ClientResponseError
+    refused = isinstance(status, int) and 400 <= status < 500 and status not in (408, 425, 429)
+    return refused or isinstance(error, _FINAL)
 
 
 def _line(error: BaseException) -> str:

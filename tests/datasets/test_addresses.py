@@ -8,10 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import aiohttp
 import fsspec
 import numpy as np
 import pytest
+import yarl
 from fsspec.implementations.memory import MemoryFileSystem
+from multidict import CIMultiDict, CIMultiDictProxy
 from PIL import Image
 from support.pictures import write_pictures
 from support.web_server import served
@@ -218,6 +221,11 @@ class Failing(MemoryFileSystem):
         return b"data"
 
 
+def answered(status: int, message: str) -> aiohttp.ClientResponseError:
+    asked = aiohttp.RequestInfo(yarl.URL("http://x"), "GET", CIMultiDictProxy(CIMultiDict()))
+    return aiohttp.ClientResponseError(asked, (), status=status, message=message)
+
+
 def test_a_read_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(addresses, "FIRST_PAUSE", 0.0)
     fsspec.register_implementation("failing", Failing, True)
@@ -226,6 +234,8 @@ def test_a_read_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> No
     for errors, reason, left in (
         ([ConnectionResetError(f"reset {n}") for n in range(4)], "reset 1", 1),
         ([OSError("again"), PermissionError("not yours")], "not yours", 1),
+        ([OSError("again"), answered(403, "Forbidden")], "403, message='Forbidden'", 1),
+        ([answered(429, "Slow"), answered(503, "Busy"), TimeoutError("late")], "503, message='Busy'|429", 0),
     ):
         Failing.errors = list(errors)
         with pytest.raises(BenchmarkError, match=f"failing://x: cannot be read: {reason}"):
