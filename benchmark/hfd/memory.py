@@ -41,7 +41,7 @@ SMALL_CHANNELS = 32
 def sampling_room(channels: int) -> Room:
     """Of a score decoder whose U-Net has so many channels at half the resolution: `SAMPLING`, in proportion for more.
 
-    With the U-Net `paper` (128) 387 bytes per pixel were measured at one megapixel; this says 450.
+    With the U-Net `paper` (128) 423 bytes per pixel were measured at one megapixel; this says 450.
     """
     share = max(channels, SMALL_CHANNELS) / SMALL_CHANNELS
     return replace(SAMPLING, tile_bytes_per_pixel=math.ceil(SAMPLING.tile_bytes_per_pixel * share))
