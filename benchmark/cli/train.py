@@ -17,7 +17,7 @@ class Decoder(StrEnum):
 
 
 class Model(StrEnum):
-    """The first stages."""
+    """The sizes of first stages and of U-Nets."""
 
     small = "small"
     paper = "paper"
@@ -173,7 +173,7 @@ def score(
     from benchmark.hfd.training.processes import open_processes
     from benchmark.hfd.training.score import train_score
     from benchmark.hfd.unet import PAPER, SMALL
-    from benchmark.hfd.weights import SHIPPED
+    from benchmark.hfd.weights import SHIPPED, read_weights, take_architecture
 
     said: dict[str, Any] = {
         "steps": steps,
@@ -219,8 +219,13 @@ def score(
     weights = output / f"{decoder.value}.safetensors"
     if processes.first:
         export_decoder(averaged, weights, sampling_steps)
-    spec = f"hfd:base={base},decoder={decoder.value}" if classical else f"hfd:decoder={decoder.value}"
-    console.print(f"weights: {weights}; use them as {spec},weights=FILE", markup=False)
+    settings = [f"base={base}"] if classical else []
+    if first_stage is not None:
+        _, configuration, _ = read_weights(first_stage, "first stage")
+        full_size = take_architecture(first_stage, configuration, None) == "paper"
+        settings = [*(["model=paper"] if full_size else []), f"first_stage={first_stage}"]
+    spec = "hfd:" + ",".join([*settings, f"decoder={decoder.value}", f"weights={weights}"])
+    console.print(f"weights: {weights}; use them as {spec}", markup=False)
 
 
 @train.command()

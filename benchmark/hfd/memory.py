@@ -38,13 +38,21 @@ SMALL_CHANNELS = 32
 """Of the U-Net `small` at half the resolution, where most of the memory is."""
 
 
-def sampling_room(channels: int) -> Room:
-    """Of a score decoder whose U-Net has so many channels at half the resolution: `SAMPLING`, in proportion for more.
+SMALL_OVERLAP = 144
+"""How far beyond its own pixels a tile of the U-Net `small` sees."""
 
-    With the U-Net `paper` (128) 423 bytes per pixel were measured at one megapixel; this says 450.
+
+def sampling_room(channels: int, overlap: int) -> Room:
+    """Of a score decoder whose U-Net has so many channels at half the resolution, and tiles that see `overlap` pixels
+    beyond their own: `SAMPLING`, and more in a tile in proportion to channels and to the pixels that it sees.
+
+    With the U-Net `paper` (128, 320) 423 bytes per pixel were measured at one megapixel; this says 565, since a tile of
+    a larger picture sees more.
     """
-    share = max(channels, SMALL_CHANNELS) / SMALL_CHANNELS
-    return replace(SAMPLING, tile_bytes_per_pixel=math.ceil(SAMPLING.tile_bytes_per_pixel * share))
+    side = math.isqrt(SAMPLING.tile_pixels)
+    wider = max(channels, SMALL_CHANNELS) / SMALL_CHANNELS
+    farther = ((side + 2 * max(overlap, SMALL_OVERLAP)) / (side + 2 * SMALL_OVERLAP)) ** 2
+    return replace(SAMPLING, tile_bytes_per_pixel=math.ceil(SAMPLING.tile_bytes_per_pixel * wider * farther))
 
 
 def available_bytes(root: Path = Path("/")) -> int:

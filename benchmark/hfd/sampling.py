@@ -154,7 +154,7 @@ class ScoreDecoder:
         Raises BenchmarkError if that takes more memory than there is.
         """
         height, width = x_hat.shape[-2:]
-        require_memory(height, width, sampling_room(self.network.unet.config.channels[0]))
+        require_memory(height, width, sampling_room(self.network.unet.config.channels[0], self.overlap * self.unit))
         x_hat = pad_to_stride(x_hat.to(self.device), self.unit)
         quality = torch.tensor([1 + quality_steps / QUALITY_STEPS], device=self.device)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class UNetConfig:
-    """channels: at 1/2, 1/4 and 1/8 of the picture's resolution; blocks: residual blocks at each, down and up."""
+    """channels: at 1/2, 1/4, 1/8, … of the picture's resolution; blocks: residual blocks at each, down and up."""
 
     channels: tuple[int, ...] = (32, 64, 128)
     blocks_down: tuple[int, ...] = (2, 3, 4)
@@ -30,7 +30,7 @@ class UNetConfig:
 SMALL = UNetConfig()
 PAPER = UNetConfig(channels=(128, 256, 512, 512), blocks_down=(2, 2, 4, 4), blocks_up=(4, 2, 2), embedding=512)
 """Of full size, twice the operations of HiFiC's generator. The paper says neither channels nor blocks where it was read
-for this suite, so these are ours; trained on its patches of 256 pixels."""
+for this suite, so these are ours; meant for its patches of 256 pixels."""
 
 
 RMS_FLOOR = 1e-4

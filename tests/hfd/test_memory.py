@@ -5,6 +5,10 @@ import pytest
 from benchmark.errors import BenchmarkError
 from benchmark.hfd import memory
 from benchmark.hfd.memory import FIRST_STAGE, SAMPLING, available_bytes, require_memory, sampling_room
+from benchmark.hfd.sampling import OneStepSettings, ScoreDecoder
+from benchmark.hfd.score import ScoreNetwork
+from benchmark.hfd.transforms import tiles
+from benchmark.hfd.unet import PAPER, SMALL, UNetConfig
 
 
 def machine(root: Path, free_kib: int, membership: str, files: dict[str, str]) -> Path:
@@ -55,8 +59,24 @@ def test_a_large_picture_fits_into_6_gib() -> None:
 
 
 def test_a_wider_u_net_takes_more_in_a_tile() -> None:
-    assert sampling_room(32) == sampling_room(8) == SAMPLING
-    assert sampling_room(128).of(1024, 1024) == (90 + 4 * 90) * 2**20
+    assert sampling_room(32, 144) == sampling_room(8, 64) == SAMPLING
+    assert sampling_room(128, 144).of(1024, 1024) == (90 + 4 * 90) * 2**20
+
+
+@pytest.mark.parametrize("config", [SMALL, PAPER])
+def test_the_room_counts_what_a_tile_sees(config: UNetConfig) -> None:
+    """423 bytes per pixel were measured for the network of full size in one tile, 65 of them outside of it."""
+    decoder = ScoreDecoder(ScoreNetwork(config, 2), OneStepSettings())
+    overlap = decoder.overlap * decoder.unit
+    seen = (
+        max(
+            (rows.stop - rows.start) * (columns.stop - columns.start)
+            for _, (rows, columns) in tiles(4000 // decoder.unit, 6000 // decoder.unit, overlap=decoder.overlap)
+        )
+        * decoder.unit**2
+    )
+    in_tile = {SMALL: 65, PAPER: 423 - 65}[config]
+    assert sampling_room(config.channels[0], overlap).of(4000, 6000) > 65 * 4000 * 6000 + in_tile * seen
 
 
 def test_beyond_a_tile_only_the_picture_counts() -> None:

@@ -62,6 +62,14 @@ def test_shipped_decoders_draw_samples(spec: dict[str, str]) -> None:
         assert math.isnan(found.one_step)
 
 
+def test_noise_of_the_errors_size_passes_them_too() -> None:
+    """They are necessary, not sufficient."""
+    noise = hfd("cpu", decoder="diffusion", sampler="noise", noise="1")
+    found = check_posterior(noise, load_image(PHOTO)[160:288, 200:392], 3, samples=3)
+    assert found.spread > 0.7
+    assert 1 < psnr(found.x_hat) - psnr(found.sample) < 3.5
+
+
 def test_the_mean_over_pictures_is_of_errors() -> None:
     picture = load_image(PHOTO)
     codec = hfd("cpu", decoder="diffusion", sampler="noise", noise="0.3")
@@ -73,7 +81,14 @@ def test_the_mean_over_pictures_is_of_errors() -> None:
 
 
 def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "argv", ["posterior", "mse"])
-    with pytest.raises(SystemExit, match="2"):
-        posterior.main()
-    assert capsys.readouterr().err == "mse is no hfd codec: it draws no samples of an x̂\n"
+    for arguments, code, message in (
+        (["mse"], 2, "mse is no hfd codec: it draws no samples of an x̂"),
+        (["--quality", "3,9"], 2, "quality"),
+        (["hfd", "--picture", "nowhere.png"], 3, "nowhere.png"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["posterior", *arguments])
+        with pytest.raises(SystemExit, match=str(code)):
+            posterior.main()
+        told = capsys.readouterr()
+        assert message in told.err
+        assert not told.out

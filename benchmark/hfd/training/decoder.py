@@ -88,10 +88,13 @@ class DecoderTask(ABC):
     ) -> None:
         if recipe.crop < self.smallest_crop:
             raise UsageError(f"crops for the {self.kind} decoder have sides of at least {self.smallest_crop} pixels")
+        stride = 2 ** len(unet.channels)
+        if recipe.crop % stride:
+            raise UsageError(f"this U-Net takes crops whose side is a multiple of {stride}, not {recipe.crop}")
         self.recipe = recipe
         self.base = AutoencoderBase(*load_first_stage(base, device)) if isinstance(base, Path) else base
         training, held_out = split(open_pictures(folder, cache))
-        self.pairs = make_pairs(self.base, training, cache, recipe.passes, console)
+        self.pairs = make_pairs(self.base, training, cache, recipe.passes, console).at_least(recipe.crop)
         self.network = self.make_network(unet, self.base.levels)
         self.network.residual_deviation.copy_(residual_deviation(self.base, training))
         self._prepare_check(held_out)
@@ -159,8 +162,7 @@ class DecoderTask(ABC):
             "pairs": len(self.pairs.qualities),
             "crop": self.recipe.crop,
             "batch": self.recipe.batch,
-            # as it was described before there was another, so that earlier trainings go on
-            **({} if self.recipe.precision == "bf16" else {"unet_precision": self.recipe.precision}),
+            "unet_precision": self.recipe.precision,
             **self.describe_kind(),
         }
 

@@ -12,6 +12,7 @@ from PIL import Image as PillowImage
 from rich.console import Console
 from torch import Tensor
 
+from benchmark.errors import BenchmarkError
 from benchmark.hfd.autoencoder import QUALITY_STEPS, quality_steps
 from benchmark.hfd.bases import Base
 from benchmark.hfd.score import to_luma_chroma
@@ -35,6 +36,13 @@ class PairStore:
         start = self.pictures.offsets[index]
         x_hat = self.reconstructions[start : start + height * width * 3].reshape(height, width, 3)
         return self.pictures.picture(index), x_hat
+
+    def at_least(self, side: int) -> "PairStore":
+        """Those of which a crop of `side` pixels can be cut. Raises BenchmarkError if there are none."""
+        large = [n for n, shape in enumerate(self.pictures.shapes) if min(shape) >= side]
+        if not large:
+            raise BenchmarkError(f"no training picture has a crop of {side}x{side} pixels")
+        return PairStore(self.pictures.subset(large), self.reconstructions, tuple(self.qualities[n] for n in large))
 
 
 def coded_quality(base: Base, quality: float) -> float:
@@ -68,7 +76,10 @@ def make_pairs(
 
     From the second pass on pictures are scaled down by 0.5 to 0.95 first: more detail, fewer traces of compression.
     """
-    key = hashlib.sha256(f"{base.identity} {store.shapes} {passes} {seed}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{base.identity} {store.shapes} {passes} {seed}".encode())
+    for n in range(len(store)):  # a part of each picture tells it from others of its size
+        digest.update(store.picture(n)[store.shapes[n][0] // 2].tobytes())
+    key = digest.hexdigest()[:16]
     index = cache / f"pairs-{key}.json"
     files = [cache / f"pairs-{key}-{part}.npy" for part in ("x", "x-hat")]
     if not index.exists():

@@ -100,7 +100,7 @@ def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path, kind: str) -> N
     assert {"lpips_0", f"lpips_{steps}", "psnr_0", f"psnr_{steps}"} <= row.keys()
     described = json.loads((tmp_path / kind / "recipe.json").read_text())
     assert described["parts"] == 2
-    assert described.get("unet_precision") == ("float32" if kind == "flow" else None)
+    assert described["unet_precision"] == precision
 
 
 def test_refusals(pictures: Path, tmp_path: Path) -> None:

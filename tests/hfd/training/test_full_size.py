@@ -73,6 +73,17 @@ def test_one_training_step_of_the_full_size(pictures: Path, first_stage: Path, t
     assert float(loss().detach()) < float(before.detach())
 
 
+@pytest.mark.parametrize(("crop", "words"), [("72", "a multiple of 16, not 72"), ("320", "has a crop of 320x320")])
+def test_crops_that_do_not_fit(
+    crop: str, words: str, pictures: Path, first_stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    command = ["train", "score", str(pictures), "--model", "paper", "--first-stage", str(first_stage), "--crop", crop]
+    result = CliRunner().invoke(app, [*command, "--output", str(tmp_path / "out")])
+    assert result.exit_code != 0
+    assert words in str(result.exception) + result.output
+
+
 def test_a_first_stage_must_be_named(pictures: Path, tmp_path: Path) -> None:
     command = ["train", "score", str(pictures), "--model", "paper", "--output", str(tmp_path / "out")]
     result = CliRunner().invoke(app, command)
