@@ -60,6 +60,8 @@ _HOLLOW_MARKERS = ("s", "^", "d", "p", "v", "o", "<", "P", "h", ">", "D")
 _OTHER_DASHES = (_SOLID, _DASHED, _DASH_DOT, _LONG, _DASH_DOT_DOT)
 _SHADES = (0.0, -0.45, 0.45, -0.7)
 """Of a codec's colour, for its variants: the share of black, below 0, or of white that is mixed in."""
+_DARK, _SHADES_OF_DARK = 80, (0.0, 0.3, 0.5, 0.7)
+"""Channels all below this are dark: black mixed into them would not be seen."""
 
 METRIC_NAMES = {
     "bpp": "Rate",
@@ -97,7 +99,8 @@ def codec_styles(labels: Iterable[str]) -> dict[str, Style]:
         unlike = [style for style in candidates if style not in chosen.values()]
         style = (free or unlike or candidates)[0]
         if not style.filled:
-            shades = [mixed(style.color, share) for share in _SHADES]
+            shares = _SHADES_OF_DARK if max(_channels(style.color)) < _DARK else _SHADES
+            shades = [mixed(style.color, share) for share in shares]
             first = _hash(label + "shade") % len(shades)
             style = replace(style, color=min(shades[first:] + shades[:first], key=lambda color: colors[color]))
         colors[style.color] += 1
@@ -108,8 +111,11 @@ def codec_styles(labels: Iterable[str]) -> dict[str, Style]:
 def mixed(color: str, share: float) -> str:
     """`color` with that share of white in it, or below 0 of black."""
     target = 255 if share > 0 else 0
-    channels = (int(color[place : place + 2], 16) for place in (1, 3, 5))
-    return "#" + "".join(f"{round(value + abs(share) * (target - value)):02X}" for value in channels)
+    return "#" + "".join(f"{round(value + abs(share) * (target - value)):02X}" for value in _channels(color))
+
+
+def _channels(color: str) -> list[int]:
+    return [int(color[place : place + 2], 16) for place in (1, 3, 5)]
 
 
 def _candidates(label: str) -> Iterator[Style]:

@@ -1,4 +1,5 @@
 import colorsys
+import itertools
 
 import pytest
 
@@ -27,6 +28,9 @@ def test_settings_keep_the_hue_and_hollow_the_marker() -> None:
 def test_variants_of_a_codec_differ_in_shade() -> None:
     styles = codec_styles(["hfd", *(f"hfd:decoder={kind}" for kind in ("flow", "diffusion", "one-step"))])
     assert len({style.color for style in styles.values()}) == 4
+    variants = codec_styles([f"jpeg:subsampling={name}" for name in ("4:2:0", "4:2:2", "4:4:4")])
+    values = sorted(int(style.color[1:3], 16) for style in variants.values())
+    assert min(b - a for a, b in itertools.pairwise(values)) > 30
 
 
 def test_mixing() -> None:

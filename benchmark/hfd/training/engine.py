@@ -558,7 +558,10 @@ def _load_state(
         metadata = json.loads(file.metadata()["training"])
         kept, asked = metadata["task"], json.loads(json.dumps(description))
         if kept | {"parts": 0} != asked | {"parts": 0}:
-            raise UsageError(f"{path.parent} holds a training of something else; choose another output")
+            missing = object()
+            differing = [key for key in (kept | asked) if kept.get(key, missing) != asked.get(key, missing)]
+            names = ", ".join(key for key in differing if key != "parts")
+            raise UsageError(f"{path.parent} holds a training of something else ({names}); choose another output")
         if kept.get("parts", 1) != asked.get("parts", 1):
             raise UsageError(
                 f"{path.parent} holds a training whose steps have {kept.get('parts', 1)} batches, here they have "
