@@ -191,25 +191,34 @@ Trace = Callable[[Matrix, Matrix], float]
 
 
 def _frechet_without_by_products(originals: Set, reconstructions: Set) -> Matrix:
-    """From rows and columns of X Yᵀ, centred anew. Costs n³ an image, whatever the dimension."""
+    """From rows and columns of X Yᵀ, centred anew. Costs n³ an image, whatever the dimension.
+
+    As in `_traces_without`, squares are taken: of the products, whose singular values are found in two thirds of the
+    time as roots of eigenvalues.
+    """
     x, y = _stack(originals), _stack(reconstructions)
     owner_x, owner_y = _owners(originals), _owners(reconstructions)
     shift = x.mean(0)  # nearer to 0, less is lost when the mean is subtracted
     x -= shift
     y -= shift
     products = x @ y.T
+    sides = [(side, side.sum(0), float(np.einsum("ij,ij", side, side))) for side in (x, y)]
 
     def without(image: int) -> float:
         keep_x, keep_y = owner_x != image, owner_y != image
-        left_x, left_y = x[keep_x], y[keep_y]
-        _check(len(left_x), len(left_y))
+        _check(int(keep_x.sum()), int(keep_y.sum()))
         kept = products[np.ix_(keep_x, keep_y)]
         kept -= kept.mean(0)
         kept -= kept.mean(1, keepdims=True)
         scale = np.sqrt((kept.shape[0] - 1) * (kept.shape[1] - 1))
-        trace = float(np.linalg.svd(kept, compute_uv=False).sum() / scale)
-        squares_x, squares_y = (float(left.var(0, ddof=1).sum()) for left in (left_x, left_y))
-        return _frechet(left_x.mean(0) - left_y.mean(0), squares_x, squares_y, trace)
+        square = kept @ kept.T if kept.shape[0] <= kept.shape[1] else kept.T @ kept
+        trace = float(np.sqrt(np.maximum(np.linalg.eigvalsh(square), 0)).sum() / scale)
+        means, squares = [], []
+        for (side, total, of_all), keep in zip(sides, (keep_x, keep_y), strict=True):
+            gone, left = side[~keep], int(keep.sum())
+            means.append((total - gone.sum(0)) / left)
+            squares.append((of_all - np.einsum("ij,ij", gone, gone) - left * means[-1] @ means[-1]) / (left - 1))
+        return _frechet(means[0] - means[1], squares[0], squares[1], trace)
 
     pairs = enumerate(zip(originals, reconstructions, strict=True))
     return np.array([without(image) if len(own_x) or len(own_y) else np.nan for image, (own_x, own_y) in pairs])

@@ -10,10 +10,10 @@ that crashes, say) ends. A trial is in the folder once: its record comes from th
 """
 
 import contextlib
+import importlib
 import importlib.util
 import math
 import os
-import socket
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +24,7 @@ from benchmark.addresses import absolute
 from benchmark.codecs import Codec
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.results import Manifest, RunFolder, Trial, TrialKey
+from benchmark.running.connection import first_line
 from benchmark.running.execution import Setup, limit_threads, open_workbench
 from benchmark.running.interruption import Stop
 from benchmark.running.plan import PlannedTrial
@@ -34,11 +35,6 @@ IN_HAND = 2
 ATTEMPTS = 3
 SECONDS_BETWEEN_LOOKS = 0.5
 """After which a Ctrl-C is seen though no record has come."""
-
-CLIENT_PORT = 10001
-"""Of ray:// addresses without one, as Ray has it."""
-SECONDS_TO_ANSWER = 10.0
-TOKEN_HINT = "; if it wants a token, set RAY_AUTH_MODE=token"
 
 UNTIMED = "not measured alone: on a cluster"
 
@@ -115,48 +111,29 @@ def reservations(codecs: Mapping[str, Codec], device: str, asked: Mapping[str, f
     return found
 
 
-@contextlib.contextmanager
-def connected(executor: str, cpus: int) -> Iterator[None]:
-    """Ray, inside the `with`: the cluster that `executor` names, or one of `cpus` CPUs on this machine, which ends
-    with it. Raises BenchmarkError if no cluster answers."""
-    import ray
+class EarlyActors:
+    """Actors that begin to import while this process opens its own codecs; of the reservation that codecs have if they
+    ask for nothing themselves. None where `begin` was not called."""
 
-    address = os.environ.get("RAY_ADDRESS") if executor == "ray" else executor
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a benchmark tells nobody that it runs
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address is None:
-        options |= {"address": "local", "num_cpus": cpus, "include_dashboard": False}
-    else:
-        options |= {"address": address}
-    if ray.is_initialized():  # the caller's own, which stays
-        yield
-        return
-    if address is not None:
-        _check_answers(executor, address)
-    try:
-        ray.init(**options)
-    except Exception as error:  # gRPC's, Ray's and the operating system's, a version that does not fit
-        where = "on this machine" if address is None else f"at {address}"
-        # `ray start` asks for one where ~/.ray/auth_token exists, clients do not send it unless told to.
-        token = "" if address is None or os.environ.get("RAY_AUTH_MODE") else TOKEN_HINT
-        raise BenchmarkError(f"--executor {executor}: no Ray cluster {where}: {_line(error)}{token}") from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    def __init__(self, asked: Mapping[str, float], count: int, modules: Sequence[str]) -> None:
+        self.reservation = Reservation(asked.get("cpus", 1.0), 0.0)
+        self._count, self._modules = count, list(modules)
+        self._actors: list[Any] = []
 
+    def begin(self) -> None:
+        """Once there is a cluster; anew if there is another one."""
+        self._actors = [_make_actor(self.reservation) for _ in range(self._count)]
+        for actor in self._actors:
+            actor.load.remote(self._modules)
 
-def _check_answers(executor: str, address: str) -> None:
-    """Raises BenchmarkError if nobody listens there: Ray itself would try for minutes. "auto" has no address."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon and not address.startswith("ray://"):
-        return
-    if not colon:
-        host, port = port, str(CLIENT_PORT)
-    try:
-        socket.create_connection((host, int(port)), timeout=SECONDS_TO_ANSWER).close()
-    except (OSError, ValueError) as error:
-        raise BenchmarkError(f"--executor {executor}: no Ray cluster at {address}: {_line(error)}") from None
+    def take(self, reservation: Reservation) -> Any | None:
+        """One that holds this, if one is left."""
+        return self._actors.pop() if self._actors and reservation == self.reservation else None
+
+    def end(self) -> None:
+        """Those that nobody took make room."""
+        while self._actors:
+            _kill(self._actors.pop())
 
 
 def room(reservation: Reservation) -> int:
@@ -184,7 +161,7 @@ def no_room(reservation: Reservation) -> str:
 
 
 def execute_on_cluster(
-    trials: Sequence[PlannedTrial], shares: Sequence[Share], folder: RunFolder, stop: Stop
+    trials: Sequence[PlannedTrial], shares: Sequence[Share], folder: RunFolder, stop: Stop, early: EarlyActors
 ) -> Generator[Trial, None, None]:
     """The records of `trials`, as they end; the files of each are in `folder` before it is handed on.
 
@@ -193,7 +170,7 @@ def execute_on_cluster(
     """
     import ray
 
-    dispatch = _Dispatch(trials, shares, folder, stop)
+    dispatch = _Dispatch(trials, shares, folder, stop, early)
     try:
         dispatch.begin()
         while references := dispatch.references():
@@ -222,21 +199,22 @@ class Parcel(RunFolder):
         self.files.append((path.relative_to(self.path).as_posix(), whole))
 
 
-@dataclass
 class Bench:
     """An actor's life: `open` once, then `measure` a trial at a time. What a user must hear is returned, not raised."""
 
-    setup: Setup
-    manifest: str
-    working_folder: str
+    def load(self, modules: Sequence[str]) -> None:
+        """Imports. What cannot be imported is reported by `open`."""
+        for module in modules:
+            with contextlib.suppress(Exception):
+                importlib.import_module(module)
 
-    def open(self) -> BenchmarkError | None:
-        if Path(self.working_folder).is_dir():  # relative paths in codec specs then mean what they mean to the user
-            os.chdir(self.working_folder)
-        limit_threads(self.setup.threads)
-        self.parcel = Parcel(self.setup.run, Manifest.model_validate_json(self.manifest))
+    def open(self, setup: Setup, manifest: str, working_folder: str) -> BenchmarkError | None:
+        if Path(working_folder).is_dir():  # relative paths in codec specs then mean what they mean to the user
+            os.chdir(working_folder)
+        limit_threads(setup.threads)
+        self.parcel = Parcel(setup.run, Manifest.model_validate_json(manifest))
         try:
-            self.workbench = open_workbench(self.setup, self.parcel)
+            self.workbench = open_workbench(setup, self.parcel)
         except BenchmarkError as error:
             return error
         return None
@@ -263,8 +241,15 @@ class _Actor:
 class _Dispatch:
     """Who does what: actors that open, trials that were sent, and what is left in each share's schedule."""
 
-    def __init__(self, trials: Sequence[PlannedTrial], shares: Sequence[Share], folder: RunFolder, stop: Stop) -> None:
-        self._shares, self._folder, self._stop = shares, folder, stop
+    def __init__(
+        self,
+        trials: Sequence[PlannedTrial],
+        shares: Sequence[Share],
+        folder: RunFolder,
+        stop: Stop,
+        early: EarlyActors,
+    ) -> None:
+        self._shares, self._folder, self._stop, self._early = shares, folder, stop, early
         self._schedules = [Schedule(t for t in trials if t.codec in share.setup.codecs) for share in shares]
         self._left = [sum(t.codec in share.setup.codecs for t in trials) for share in shares]
         self._opening: dict[Any, _Actor] = {}
@@ -280,6 +265,7 @@ class _Dispatch:
         for share, left in enumerate(self._left):
             for number in range(min(self._shares[share].setup.workers, left)):
                 self._start(share, number)
+        self._early.end()
 
     def references(self) -> list[Any]:
         """What is waited for."""
@@ -308,20 +294,17 @@ class _Dispatch:
         """Actors that are still opening are not waited for."""
         if self._stop.asked:
             for actor in self._opening.values():
-                _kill(actor)
+                _kill(actor.handle)
             self._opening.clear()
 
     def end(self) -> None:
         for actor in {id(a): a for a in (*self._opening.values(), *(a for a, _ in self._sent.values()))}.values():
-            _kill(actor)
+            _kill(actor.handle)
 
     def _start(self, share: int, number: int) -> None:
-        import ray
-
         wanted, setup = self._shares[share].reservation, self._shares[share].setup
-        make = ray.remote(Bench).options(num_cpus=wanted.cpus, num_gpus=wanted.gpus, max_restarts=0)
-        actor = _Actor(number, share, make.remote(setup, self._manifest, str(Path.cwd())))
-        self._opening[actor.handle.open.remote()] = actor
+        actor = _Actor(number, share, self._early.take(wanted) or _make_actor(wanted))
+        self._opening[actor.handle.open.remote(setup, self._manifest, str(Path.cwd()))] = actor
 
     def _take_opening(self, actor: _Actor, outcome: Any) -> None:
         if isinstance(outcome, BenchmarkError):
@@ -348,13 +331,13 @@ class _Dispatch:
             actor.sent.append(planned)
         if not actor.sent and not actor.gone:
             actor.gone = True
-            _kill(actor)
+            _kill(actor.handle)
 
     def _lose(self, actor: _Actor, planned: PlannedTrial, loss: "_Loss") -> Iterator[Trial]:
         """The trial goes to another actor, unless it was the one in hand `ATTEMPTS` times."""
         if not actor.gone:  # the first that comes back: the others of this actor were not begun
             actor.gone = True
-            _kill(actor)
+            _kill(actor.handle)
             self._schedules[actor.share].put_back(actor.number)
             self._losses[planned.key] += 1
         if self._losses[planned.key] >= ATTEMPTS:
@@ -390,27 +373,28 @@ def _outcome(reference: Any) -> Any:
         return ray.get(reference)
     except RayTaskError as error:
         if isinstance(error.cause, ObjectStoreFullError | OutOfDiskError):
-            return _Loss(_line(error.cause))
+            return _Loss(first_line(error.cause))
         raise RuntimeError(f"in a worker on the cluster:\n{error}") from None
     except RayError as error:
-        return _Loss(_line(error))
+        return _Loss(first_line(error))
 
 
-def _kill(actor: _Actor) -> None:
+def _make_actor(reservation: Reservation) -> Any:
+    import ray
+
+    make = ray.remote(Bench).options(num_cpus=reservation.cpus, num_gpus=reservation.gpus, max_restarts=0)
+    return make.remote()
+
+
+def _kill(handle: Any) -> None:
     import ray
 
     with contextlib.suppress(Exception):  # it may be gone, and the cluster with it
-        ray.kill(actor.handle)
+        ray.kill(handle)
 
 
 def _absolute(planned: PlannedTrial) -> PlannedTrial:
     return replace(planned, path=absolute(planned.path))
-
-
-def _line(error: BaseException) -> str:
-    """The first sentence of Ray's explanations, which fill a screen."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def shares_of(reserved: Mapping[str, Reservation], setup: Setup, workers: int | None) -> tuple[list[Share], list[str]]:

@@ -84,15 +84,20 @@ def prepare_processes(codecs: Iterable[CodecSpec], metrics: Iterable[str], threa
     So all of them together import it once, while this process opens its own codecs. That process computes nothing and
     starts no threads, so a fork of it is sound. What cannot be imported is reported by who opens it.
     """
+    _CONTEXT.set_forkserver_preload(modules_of_workers(codecs, metrics))
+    with _inherited(threads):
+        forkserver.ensure_running()
+
+
+def modules_of_workers(codecs: Iterable[CodecSpec], metrics: Iterable[str]) -> list[str]:
+    """What a worker that does trials of these codecs and metrics imports."""
     modules = ["benchmark.running.execution"]
     modules += [CODECS.module(codec.name) for codec in codecs if codec.name in CODECS]
     for name in metrics:
         modules.append(METRICS.module(parse_metric(name)[0]))
         if metric_info(name).kind == "set":
             modules.append("benchmark.metrics.extractors")
-    _CONTEXT.set_forkserver_preload(list(dict.fromkeys(modules)))
-    with _inherited(threads):
-        forkserver.ensure_running()
+    return list(dict.fromkeys(modules))
 
 
 def limit_threads(threads: int) -> None:

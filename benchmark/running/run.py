@@ -13,6 +13,7 @@ from benchmark.errors import BenchmarkError, UsageError
 from benchmark.metrics import DEFAULT_METRICS, metric_info
 from benchmark.results import LOCK, PARTIAL, Manifest, Resumption, RunFolder, Trial, TrialKey, locked
 from benchmark.running import cluster, execution, plan
+from benchmark.running.connection import connecting
 from benchmark.running.interruption import Stop
 from benchmark.running.manifest import codec_record, differences, metric_records, new_manifest, now
 from benchmark.running.measurement import Workbench, load_networks, open_codecs, open_instruments
@@ -59,8 +60,8 @@ class Run:
     """A run that is ready: its folder holds the manifest.
 
     trials: what is to do. done: how many trials an earlier start left. notes: lines for the user. workbench: opened
-    codecs and metrics of this process; None if worker processes do the trials. shares: what actors on a cluster do;
-    None if no cluster is in play.
+    codecs and metrics of this process; None if worker processes do the trials. shares, early: what actors on a cluster
+    do, and those that are there already; None if no cluster is in play.
     """
 
     folder: RunFolder
@@ -70,6 +71,7 @@ class Run:
     setup: execution.Setup
     workbench: Workbench | None
     shares: Sequence[cluster.Share] | None = None
+    early: cluster.EarlyActors | None = None
 
     def execute(self, stop: Stop | None = None) -> Generator[Trial, None, None]:
         """Does the trials and yields each record once it is on the disk; the manifest's status follows.
@@ -83,8 +85,8 @@ class Run:
             return
         stop = stop or Stop()
         _set_status(self.folder, status="running", finished=None)
-        if self.shares is not None:
-            records = cluster.execute_on_cluster(self.trials, self.shares, self.folder, stop)
+        if self.shares is not None and self.early is not None:
+            records = cluster.execute_on_cluster(self.trials, self.shares, self.folder, stop, self.early)
         elif self.workbench is None:
             records = execution.execute_in_processes(self.trials, self.setup, stop)
         else:
@@ -139,26 +141,32 @@ def open_run(request: Request) -> Iterator[Run]:
     dataset = _open_limited(request, notes)
     if where is None and workers > 1:
         execution.prepare_processes(specs.values(), names, execution.threads_per_process(workers))
-    device = "cpu" if where is not None else request.device  # the cluster's devices need not be here
-    execution.check_device(device)
-    codecs = open_codecs(specs, device)
-    instruments = open_instruments(names, device)
-    qualities = {text: asked.get(text, tuple(codec.qualities)) for text, codec in codecs.items()}
-    if target is not None:
-        qualities, found = choose_qualities(target, codecs, asked, dataset)
-        notes.extend(found)
-    for text in (text for text in qualities if not qualities[text]):
-        raise UsageError(f"{text} names no qualities of its own; --quality gives some")
-    records = metric_records(instruments)
-    planned = plan.plan_trials(
-        [(picture.name, picture.path) for picture in dataset.pictures],
-        qualities,
-        {text: seeds if codec.stochastic else (None,) for text, codec in codecs.items()},
-        dataset.preparation,
-    )
-    path = _dated() if request.output is None else request.output
-    _check_place(path)
     with contextlib.ExitStack() as held:
+        connection = early = None
+        if where is not None:
+            count = (request.workers or execution.cores()) if request.device == "cpu" else 0
+            early = cluster.EarlyActors(reserve, count, execution.modules_of_workers(specs.values(), names))
+            cpus = cluster.local_cpus(execution.cores(), [early.reservation], request.workers)
+            connection = held.enter_context(connecting(where, cpus, early.begin))
+        device = "cpu" if where is not None else request.device  # the cluster's devices need not be here
+        execution.check_device(device)
+        codecs = open_codecs(specs, device)
+        instruments = open_instruments(names, device)
+        qualities = {text: asked.get(text, tuple(codec.qualities)) for text, codec in codecs.items()}
+        if target is not None:
+            qualities, found = choose_qualities(target, codecs, asked, dataset)
+            notes.extend(found)
+        for text in (text for text in qualities if not qualities[text]):
+            raise UsageError(f"{text} names no qualities of its own; --quality gives some")
+        records = metric_records(instruments)
+        planned = plan.plan_trials(
+            [(picture.name, picture.path) for picture in dataset.pictures],
+            qualities,
+            {text: seeds if codec.stochastic else (None,) for text, codec in codecs.items()},
+            dataset.preparation,
+        )
+        path = _dated() if request.output is None else request.output
+        _check_place(path)
         setup = execution.Setup(
             run=path,
             codecs=tuple(specs),
@@ -170,10 +178,9 @@ def open_run(request: Request) -> Iterator[Run]:
             timing=request.timing,
         )
         shares = None
-        if where is not None:
+        if connection is not None:
             reserved = cluster.reservations(codecs, request.device, reserve)
-            cores = cluster.local_cpus(execution.cores(), reserved.values(), request.workers)
-            held.enter_context(cluster.connected(where, cores))
+            connection.wait(cluster.local_cpus(execution.cores(), reserved.values(), request.workers))
             shares, found = cluster.shares_of(reserved, setup, request.workers)
             notes.extend(found)
             setup = shares[0].setup
@@ -201,7 +208,7 @@ def open_run(request: Request) -> Iterator[Run]:
         del codecs, instruments  # worker processes open their own
         trials = plan.remaining(planned, done)
         try:
-            yield Run(folder, trials, len(done), notes, setup, workbench, shares)
+            yield Run(folder, trials, len(done), notes, setup, workbench, shares, early)
         finally:
             folder.close()
 

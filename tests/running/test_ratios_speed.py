@@ -87,7 +87,9 @@ def test_ray_against_processes(kodak: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(cores() < 2, reason="needs two cores")
-def test_two_workers_against_one(kodak: Path, tmp_path: Path) -> None:
+def test_two_workers_against_one(kodak: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thread a worker: a single worker would have two, and use both cores where networks run."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     options = ("--quality", QUALITIES)
     one, two = ours(tmp_path, kodak, *options, workers=1), ours(tmp_path, kodak, *options)
     assert say("one worker / two, jpeg with the default metrics", one, two) >= 1.8
