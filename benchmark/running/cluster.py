@@ -128,7 +128,7 @@ class EarlyActors:
 
     def take(self, reservation: Reservation) -> Any | None:
         """One that holds this, if one is left."""
-        return self._actors.pop() if self._actors and reservation == self.reservation else None
+        return self._actors.pop(0) if self._actors and reservation == self.reservation else None
 
     def end(self) -> None:
         """Those that nobody took make room."""

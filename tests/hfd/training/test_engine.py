@@ -33,16 +33,6 @@ RECIPE = AutoencoderRecipe(steps=6, entropy_steps=2, decay=2, batch=2, crop=64)
 QUIET = Console(quiet=True)
 
 
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
-    generator = np.random.default_rng(0)
-    for n in range(3):
-        coarse = generator.integers(0, 256, (20, 24, 3), dtype=np.uint8)
-        Image.fromarray(coarse).resize((288, 272), Image.Resampling.BICUBIC).save(folder / f"{n}.png")
-    return folder
-
-
 def train_tiny(pictures: Path, output: Path, recipe: AutoencoderRecipe = RECIPE) -> Path:
     return train_autoencoder(pictures, output, output.parent / "cache", recipe, QUIET, config=TINY)
 

@@ -22,16 +22,6 @@ from benchmark.hfd.weights import write_weights
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
-    generator = np.random.default_rng(1)
-    for n in range(3):
-        coarse = generator.integers(0, 256, (20, 24, 3), dtype=np.uint8)
-        Image.fromarray(coarse).resize((288, 272), Image.Resampling.BICUBIC).save(folder / f"{n}.png")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def first_stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of the full size's architecture, with few channels, and random."""
     torch.manual_seed(0)

@@ -41,16 +41,6 @@ ROOT = Path(__file__).parents[3]
 QUIET = Console(quiet=True)
 
 
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
-    generator = np.random.default_rng(1)
-    for n in range(3):
-        coarse = generator.integers(0, 256, (20, 24, 3), dtype=np.uint8)
-        Image.fromarray(coarse).resize((288, 272), Image.Resampling.BICUBIC).save(folder / f"{n}.png")
-    return folder
-
-
 def rows(path: Path) -> list[dict[str, str]]:
     """The lines of a table, without the time."""
     with path.open(newline="") as file:
