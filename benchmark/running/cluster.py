@@ -191,12 +191,14 @@ class Parcel(RunFolder):
         self.original_is_known = False
 
     def holds(self, path: Path) -> bool:
-        """Asked for an original's features only."""
-        return self.original_is_known
+        """Asked for an original's features only: two metrics may share them."""
+        return self.original_is_known or self._name(path) in (name for name, _ in self.files)
 
     def _write(self, path: Path, data: bytes | Iterable[bytes]) -> None:
-        whole = data if isinstance(data, bytes) else b"".join(data)
-        self.files.append((path.relative_to(self.path).as_posix(), whole))
+        self.files.append((self._name(path), data if isinstance(data, bytes) else b"".join(data)))
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.path).as_posix()
 
 
 class Bench:

@@ -31,6 +31,9 @@ FEWEST_REPEATS = 3
 _CONTEXT = multiprocessing.get_context("forkserver")
 """A fork of this process would copy torch's thread pools in an unknown state."""
 
+LOADED_WITH_NETWORK = {"lpips": ("lpips",), "lpips-vgg": ("lpips",)}
+"""Packages of a second and more that a metric's module imports not before its network is loaded."""
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -97,6 +100,7 @@ def modules_of_workers(codecs: Iterable[CodecSpec], metrics: Iterable[str]) -> l
         modules.append(METRICS.module(parse_metric(name)[0]))
         if metric_info(name).kind == "set":
             modules.append("benchmark.metrics.extractors")
+        modules += LOADED_WITH_NETWORK.get(parse_metric(name)[0], ())
     return list(dict.fromkeys(modules))
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import importlib
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     import pandas
 
 DEFAULT_DATASET = "photos"
+_SUMMARY = ("benchmark.running.summary", "pandas", "reports.curves")
+"""What `summarise` imports: a second, of pandas and matplotlib."""
 QUICK_LOOK = 8
 """Pictures of the default data set that a run takes if neither --dataset nor --limit is given."""
 
@@ -85,6 +88,9 @@ class Run:
             return
         stop = stop or Stop()
         _set_status(self.folder, status="running", finished=None)
+        if self.workbench is None:  # while workers import what they need; else nothing is won by doing it now
+            for module in _SUMMARY:
+                importlib.import_module(module)
         if self.shares is not None and self.early is not None:
             records = cluster.execute_on_cluster(self.trials, self.shares, self.folder, stop, self.early)
         elif self.workbench is None:

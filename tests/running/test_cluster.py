@@ -24,7 +24,7 @@ from support.web_server import served
 from benchmark.codecs import open_codec
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.results import RunFolder, Trial
-from benchmark.running.cluster import IN_HAND, Reservation, parse_executor, parse_reservation, reservations
+from benchmark.running.cluster import IN_HAND, Bench, Reservation, parse_executor, parse_reservation, reservations
 from benchmark.running.run import Request, open_run, summarise
 
 ray = pytest.importorskip("ray")
@@ -85,6 +85,21 @@ def records(folder: Path) -> dict[Any, dict[str, Any]]:
 def files(folder: Path) -> dict[str, bytes]:
     places = [path for part in ("features", "reconstructions") for path in (folder / part).rglob("*")]
     return {str(path.relative_to(folder)): path.read_bytes() for path in places if path.is_file()}
+
+
+def test_an_actor_computes_features_once(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of an original are one file, whatever the number of metrics that use them."""
+    monkeypatch.setattr("benchmark.running.cluster.limit_threads", lambda threads: None)  # this process stays as it is
+    asked = request(pictures, tmp_path / "run", "local", metrics=["fd-effnet@whole", "kd-effnet@whole"])
+    with open_run(asked) as ready:
+        bench = Bench()
+        assert bench.open(ready.setup, ready.folder.manifest.model_dump_json(), str(tmp_path / "none")) is None
+        sent = []
+        for planned in ready.trials[:2]:  # of one picture
+            measured = bench.measure(planned, original_is_known=False)
+            assert not isinstance(measured, BenchmarkError)
+            sent += [name for name, _ in measured[1]]
+    assert len(sent) == len(set(sent)) == 3
 
 
 @pytest.mark.slow
