@@ -17,7 +17,7 @@ from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.sampling import Sampler, ScoreDecoder
 from benchmark.hfd.score import ScoreNetwork, tensor_to_picture
 from benchmark.hfd.training.crops import PictureStore, centre_crops, open_pictures, split
-from benchmark.hfd.training.engine import ADAM, MUON
+from benchmark.hfd.training.engine import ADAM, MUON, fitting_weights
 from benchmark.hfd.training.pairs import (
     coded_quality,
     make_pairs,
@@ -85,7 +85,9 @@ class DecoderTask(ABC):
         recipe: ScoreRecipe,
         console: Console,
         device: torch.device,
+        start: Path | None = None,
     ) -> None:
+        """start: weights that the training will begin with; refused here, before pictures are coded, if they misfit."""
         if recipe.crop < self.smallest_crop:
             raise UsageError(f"crops for the {self.kind} decoder have sides of at least {self.smallest_crop} pixels")
         stride = 2 ** len(unet.channels)
@@ -93,9 +95,11 @@ class DecoderTask(ABC):
             raise UsageError(f"this U-Net takes crops whose side is a multiple of {stride}, not {recipe.crop}")
         self.recipe = recipe
         self.base = AutoencoderBase(*load_first_stage(base, device)) if isinstance(base, Path) else base
+        self.network = self.make_network(unet, self.base.levels)
+        if start is not None:
+            fitting_weights(start, self.network)
         training, held_out = split(open_pictures(folder, cache))
         self.pairs = make_pairs(self.base, training, cache, recipe.passes, console).at_least(recipe.crop)
-        self.network = self.make_network(unet, self.base.levels)
         self.network.residual_deviation.copy_(residual_deviation(self.base, training))
         self._prepare_check(held_out)
 

@@ -178,9 +178,9 @@ def train(
     processes = processes or open_processes(options.precision)
     options.output.mkdir(parents=True, exist_ok=True)
     network = task.network.to(processes.device)
-    names = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    names = _moving(network)
     if start is not None:
-        _begin_with(start, network, names, console)
+        _begin_with(start, network, console)
     optimiser = _open_optimiser(options.optimiser, groups(network), schedule.learning_rate)
     rival = None if opponent is None else _open_rival(opponent, processes.device)
     players = [_Player(names, optimiser), *([] if rival is None else [rival])]
@@ -531,15 +531,28 @@ def replay(task: Task, path: Path) -> Iterator[ReplayedPart]:
         yield ReplayedPart(noise, batch, figures, math.hypot(*norms.values()), ordered)
 
 
-def _begin_with(path: Path, network: nn.Module, names: dict[str, nn.Parameter], console: Console) -> None:
-    """Copies the weights in `path`, of a training or a weights file; a weights file's buffers are left out."""
+def _moving(network: nn.Module) -> dict[str, nn.Parameter]:
+    return {name: p for name, p in network.named_parameters() if p.requires_grad}
+
+
+def fitting_weights(path: Path, network: nn.Module) -> dict[str, Tensor]:
+    """The weights in `path`, of a training or a weights file, by their names in `network`; what does not move is left out.
+
+    Raises BenchmarkError if they are of another architecture.
+    """
     tensors, _ = read_training(path)
+    names = _moving(network)
     buffers = network.state_dict().keys() - names.keys()
     tensors = {name: tensor for name, tensor in tensors.items() if name not in buffers}
     misfits = [name for name, p in names.items() if name in tensors and tensors[name].shape != p.shape]
     misfits += sorted(tensors.keys() - names.keys())
     if misfits:
         raise BenchmarkError(f"{path} is of another architecture: {misfits[0]} does not fit")
+    return tensors
+
+
+def _begin_with(path: Path, network: nn.Module, console: Console) -> None:
+    tensors, names = fitting_weights(path, network), _moving(network)
     if new := sorted(names.keys() - tensors.keys()):
         console.print(f"{path.name} has no {new[0]} ({len(new)} such): they begin untrained", markup=False)
     with torch.no_grad():

@@ -132,7 +132,7 @@ def train_score(
     processes = processes or open_processes(recipe.precision)
     with processes.first_alone():
         torch.manual_seed(seed)
-        task = TASKS[kind](base, folder, cache, unet, recipe, console, processes.device)
+        task = TASKS[kind](base, folder, cache, unet, recipe, console, processes.device, start)
         if start is not None and kind in ("diffusion", "one-step"):
             start = begin_diffusion(start, output)
     schedule = Schedule(recipe.steps, recipe.learning_rate, decay=recipe.decay)

@@ -1,11 +1,17 @@
 """Pairs of originals and reconstructions that decoders are trained on."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from benchmark.cli.main import app
 from benchmark.errors import BenchmarkError
+from benchmark.hfd.codec import FIRST_STAGE_FILE
 from benchmark.hfd.training.crops import PictureStore
 from benchmark.hfd.training.pairs import PairStore, random_pair_crops
+from benchmark.hfd.weights import SHIPPED
 
 
 def test_crops_come_from_pictures_that_are_large_enough() -> None:
@@ -21,3 +27,21 @@ def test_crops_come_from_pictures_that_are_large_enough() -> None:
     assert float((x_hat - 0.2).abs().max()) < 1e-3
     with pytest.raises(BenchmarkError, match="no training picture has a crop of 80x80 pixels"):
         pairs.at_least(80)
+
+
+def test_weights_that_do_not_fit_are_refused_before_pictures_are_coded(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    command = [
+        "train",
+        "score",
+        str(pictures),
+        "--from",
+        str(SHIPPED / FIRST_STAGE_FILE),
+        "--output",
+        str(tmp_path / "out"),
+    ]
+    result = CliRunner().invoke(app, command)
+    assert "another architecture" in str(result.exception)
+    assert not list(tmp_path.rglob("pairs-*"))
