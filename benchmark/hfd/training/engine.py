@@ -536,9 +536,9 @@ def _moving(network: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def fitting_weights(path: Path, network: nn.Module) -> dict[str, Tensor]:
-    """The weights in `path`, of a training or a weights file, by their names in `network`; what does not move is left out.
+    """The weights in `path`, of a training or a weights file, by their names in `network`.
 
-    Raises BenchmarkError if they are of another architecture.
+    What does not move in trainings is left out. Raises BenchmarkError if they are of another architecture.
     """
     tensors, _ = read_training(path)
     names = _moving(network)
