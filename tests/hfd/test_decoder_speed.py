@@ -28,6 +28,11 @@ def codec() -> HfdCodec:
     return hfd("cpu", decoder="flow", steps="4")
 
 
+CPUINFO = Path("/proc/cpuinfo")
+HAS_AMX = CPUINFO.exists() and "amx_bf16" in CPUINFO.read_text()
+"""Matrix units, on which bfloat16's convolutions are so fast that what goes on between them takes most of the time."""
+
+
 @pytest.fixture(scope="module")
 def stream(codec: HfdCodec) -> bytes:
     photo = load_image(Path(__file__).parents[2] / "datasets" / "photos" / "ukui-bridgecity.png")
@@ -57,7 +62,7 @@ def test_the_network_against_its_convolutions(benchmark: BenchmarkFixture, codec
         rate_over_convolutions=ratio, gmac_per_s=multiplications(unet, given) / of_network / 1e9
     )
     benchmark.pedantic(network, given[:2], rounds=1)
-    assert ratio > {"float32": 0.6, "bfloat16": 0.5}[precision]
+    assert ratio > {"float32": 0.6, "bfloat16": 0.25 if HAS_AMX else 0.5}[precision]
 
 
 @torch.inference_mode()

@@ -72,7 +72,7 @@ def test_threads_do_not_move_a_distance(photos: dict[str, Image]) -> None:
     assert np.abs(one - two).max() < 5e-6 * np.abs(one).max()
     frechet, kernel = ([metric.distance(*pair) for pair in sets] for metric in metrics)
     assert frechet[0] == pytest.approx(frechet[1], rel=1e-6)
-    assert kernel[0] == pytest.approx(kernel[1], abs=1e-7)  # near 0, where a relative tolerance says nothing
+    assert kernel[0] == pytest.approx(kernel[1], abs=1e-6)  # often near 0, where a relative tolerance says nothing
 
 
 def test_features_of_a_picture_are_those_of_its_patches(photo: Image) -> None:

@@ -113,19 +113,19 @@ def without(curve: ImageCurve) -> JackknifeCurve:
 
 
 def test_intervals_cover_the_truth_in_about_95_of_100_sets() -> None:
-    """500 sets of 12 images; the truth is that of 50,000. 92 % to 98 % is three binomial deviations about 95 %."""
+    """250 sets of 12 images; the truth is that of 50,000. 91 % to 99 % is three binomial deviations about 95 %."""
     random = np.random.default_rng(2001)
     many = [Curve(side.rate.mean(axis=1), side.value.mean(axis=1)) for side in made(random, 50_000)]
     truth = bd_rate(*many, True).estimate.value
     covered = {"bootstrap": 0, "jackknife": 0}
-    for seed in range(500):
+    for seed in range(250):
         anchor, test = made(random, 12)
         for name, found in (
             ("bootstrap", bootstrap_bd_rate(anchor, test, True, resamples=25, seed=seed)),
             ("jackknife", jackknife_bd_rate(without(anchor), without(test), True)),
         ):
             covered[name] += found.estimate.ci_low <= truth <= found.estimate.ci_high
-    assert all(460 <= count <= 490 for count in covered.values()), covered
+    assert all(227 <= count <= 247 for count in covered.values()), covered
 
 
 def test_bootstrap_and_jackknife_agree_and_the_seed_fixes_the_bootstrap() -> None:
