@@ -92,7 +92,7 @@ def test_what_was_added_and_not_done_makes_a_run_incomplete(pictures: Path, tmp_
     assert (manifest.status, manifest.finished) == ("interrupted", None)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_killed_and_carried_on_equals_uninterrupted(
     workers: int, pictures: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:

@@ -230,7 +230,7 @@ def test_the_second_of_two_runs_is_refused(folder: Path) -> None:
     first.communicate()
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_ctrl_c_finishes_the_trial_in_hand(workers: int, folder: Path) -> None:
     codec = f"waits:folder={folder},seconds=1"
     command = ("run", "--codec", codec, "--only", "--metric", "bpp", "--dataset", "pictures", "--output", "run")
