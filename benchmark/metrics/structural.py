@@ -20,8 +20,8 @@ WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 MINIMUM_SIDE = (WINDOW - 1) * 2 ** (len(WEIGHTS) - 1) + 1
 """161: the window must fit into the picture that was halved four times."""
-STRIP = 1 << 17
-"""Samples of a strip, about: what is at work on it then fits into the second-level cache of most cores."""
+STRIP = 1 << 16
+"""Samples of a strip, about: what is at work on it then fits into a second-level cache of 2 MB."""
 
 
 @dataclass(frozen=True)

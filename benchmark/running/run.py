@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import importlib
+import threading
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     import pandas
 
 DEFAULT_DATASET = "photos"
-_SUMMARY = ("benchmark.running.summary", "pandas", "reports.curves")
-"""What `summarise` imports: a second, of pandas and matplotlib."""
 QUICK_LOOK = 8
 """Pictures of the default data set that a run takes if neither --dataset nor --limit is given."""
 
@@ -88,9 +87,8 @@ class Run:
             return
         stop = stop or Stop()
         _set_status(self.folder, status="running", finished=None)
-        if self.workbench is None:  # while workers import what they need; else nothing is won by doing it now
-            for module in _SUMMARY:
-                importlib.import_module(module)
+        if self.workbench is None:  # this process only waits then
+            threading.Thread(target=_import_for_the_summary, name="imports", daemon=True).start()
         if self.shares is not None and self.early is not None:
             records = cluster.execute_on_cluster(self.trials, self.shares, self.folder, stop, self.early)
         elif self.workbench is None:
@@ -265,6 +263,13 @@ def draw_runs(
         if not metrics:
             raise UsageError("the runs have no metric in common; --metric names one")
     return draw_curves(summaries, metrics, output or runs[0] / "plots", names)
+
+
+def _import_for_the_summary() -> None:
+    """What `summarise` imports, a second of pandas and matplotlib; what cannot be imported it reports itself."""
+    for module in ("benchmark.running.summary", "reports.curves"):
+        with contextlib.suppress(Exception):
+            importlib.import_module(module)
 
 
 def _choose_metrics(asked: Sequence[str]) -> tuple[list[str], list[str]]:
