@@ -25,6 +25,7 @@ from benchmark.errors import BenchmarkError, UsageError
 from benchmark.hfd.score import from_luma_chroma, picture_to_tensor, tensor_to_picture, to_luma_chroma
 from benchmark.images import load_image
 from benchmark.metrics import SetMetric, open_metric
+from benchmark.metrics.fidelity import mean_squared_error, psnr_from_mse
 from datasets import limit, open_dataset
 
 FINE = 2.0
@@ -92,18 +93,13 @@ def distances(
     found = {}
     for name, variant in VARIANTS.items():
         varied = [vary(own, original, variant) for own, original in zip(pictures, originals, strict=True)]
-        psnr = [_psnr(one, original) for one, original in zip(varied, originals, strict=True)]
+        psnr = [psnr_from_mse(mean_squared_error(*pair)) for pair in zip(originals, varied, strict=True)]
         found[name] = metric.distance(features, [metric.features(image) for image in varied]), float(np.mean(psnr))
     return found
 
 
 def _only_luma(planes: Planes) -> Planes:
     return np.concatenate([planes[:1], np.zeros_like(planes[1:])])
-
-
-def _psnr(one: Image, other: Image) -> float:
-    error = np.square(one.astype(np.float64) - other).mean()
-    return float(10 * np.log10(255**2 / error)) if error else float("inf")
 
 
 def main() -> None:
