@@ -151,6 +151,12 @@ def score(
     ] = None,
     kappa: Annotated[float, typer.Option(min=0.01, help="flow: deviation of the start's noise over x̂'s error")] = 1.0,
     shift: Annotated[float, typer.Option(min=0.01, help="diffusion: of the schedule; below 1 is less noise")] = 1.0,
+    adversarial: Annotated[
+        float, typer.Option(min=0, help="one-step: the GAN's gradient over that of the energy scores; 0 trains without")
+    ] = 0.0,
+    band_levels: Annotated[int, typer.Option(min=1, help="one-step: sizes of Haar bands that are scored")] = 3,
+    passes: Annotated[int, typer.Option(min=1, help="of the pictures, each coded at another quality")] = 2,
+    low: Annotated[float, typer.Option(min=0.1, help="above 1 more of these are of low rates")] = 1.0,
     sampling_steps: Annotated[
         int,
         typer.Option(min=1, help="flow, diffusion: number of sampling steps that the weights file takes as default"),
@@ -188,6 +194,10 @@ def score(
         batch=batch,
         kappa=kappa,
         shift=shift,
+        adversarial=adversarial,
+        band_levels=band_levels,
+        passes=passes,
+        low=low,
         precision=precision.value,
         accumulate=accumulate,
         **{key: value for key, value in said.items() if value is not None},

@@ -17,7 +17,7 @@ from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.sampling import Sampler, ScoreDecoder
 from benchmark.hfd.score import ScoreNetwork, tensor_to_picture
 from benchmark.hfd.training.crops import PictureStore, centre_crops, open_pictures, split
-from benchmark.hfd.training.engine import ADAM, MUON, fitting_weights
+from benchmark.hfd.training.engine import ADAM, MUON, Opponent, fitting_weights
 from benchmark.hfd.training.pairs import (
     coded_quality,
     make_pairs,
@@ -40,9 +40,11 @@ class ScoreRecipe:
     sampler with K Euler steps never looks beyond t = 1 − 1/K, so few steps want a value below 1.
     Diffusion. shift: of the schedule that t, uniform, is drawn on.
     One step. spread: see `energy`, at the lowest and the highest quality; patches: sides of those whose energy scores
-    are averaged; bands, perceptual: weights of the scores of Haar bands and of LPIPS's maps against theirs.
-    passes: of the pictures, each coded anew. precision: of the U-Net, "bf16" (autocast) or "float32". accumulate:
-    batches of each process for one step.
+    are averaged; bands, perceptual: weights of the scores of Haar bands, of `band_levels` sizes, and of LPIPS's maps
+    against theirs; adversarial: how long the gradient of the GAN is over that of the scores, see `critic.balanced`; 0
+    trains without.
+    passes: of the pictures, each coded anew; low: above 1 more of them at low rates, see `make_pairs`. precision: of
+    the U-Net, "bf16" (autocast) or "float32". accumulate: batches of each process for one step.
     """
 
     steps: int = 12_000
@@ -56,9 +58,12 @@ class ScoreRecipe:
     patches: tuple[int, ...] = (1, 4)
     spread: tuple[float, float] = (0.6, 1.0)
     bands: float = 6.0
+    band_levels: int = 3
     perceptual: float = 1.0
+    adversarial: float = 0.0
     optimiser: str = MUON
     passes: int = 2
+    low: float = 1.0
     precision: str = "bf16"
     accumulate: int = 1
 
@@ -99,7 +104,8 @@ class DecoderTask(ABC):
         if start is not None:
             fitting_weights(start, self.network)
         training, held_out = split(open_pictures(folder, cache))
-        self.pairs = make_pairs(self.base, training, cache, recipe.passes, console).at_least(recipe.crop)
+        self.pairs = make_pairs(self.base, training, cache, recipe.passes, console, low=recipe.low)
+        self.pairs = self.pairs.at_least(recipe.crop)
         self.network.residual_deviation.copy_(residual_deviation(self.base, training))
         self._prepare_check(held_out)
 
@@ -130,6 +136,10 @@ class DecoderTask(ABC):
             for original in x
             for quality in qualities
         ]
+
+    def opponent(self) -> Opponent | None:
+        """The network that learns against the decoder, if any: asked once, before the training."""
+        return None
 
     def batch(self, generator: np.random.Generator) -> tuple[Tensor, ...]:
         """x, x̂ and quality of each crop."""

@@ -2,16 +2,20 @@
 
 A diffusion with squared error can say no more than E[r | z_t] at each step, so it needs many. Trained with a proper
 scoring rule the same network gives a sample at its first evaluation: z is then what tells one sample from another.
+
+The score asks how likely each small patch is by itself; what is larger a second network judges, where the recipe wants
+it, see `critic`.
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from benchmark.hfd.sampling import OneStepSettings, Sampler
 from benchmark.hfd.score import ScoreNetwork, from_luma_chroma, to_luma_chroma
+from benchmark.hfd.training.critic import Condition, Critic, Evidence, balanced, critic_loss, frozen, generator_loss
 from benchmark.hfd.training.decoder import AXIS_WEIGHTS, DecoderTask, gaussian_surprise
 from benchmark.hfd.training.energy import (
     PerceptualFeatures,
@@ -20,13 +24,27 @@ from benchmark.hfd.training.energy import (
     patch_distance,
     perceptual_distance,
 )
+from benchmark.hfd.training.engine import Opponent, Schedule
 from benchmark.hfd.unet import UNetConfig
 from benchmark.metrics.perceptual import load_network
 
 SAMPLES = 2
 """Of each crop in a step: the least from which the score can be estimated."""
-BAND_LEVELS, BAND_PATCH = 3, 2
-"""Of the Haar bands, each of which is scored by itself: levels, and side of the patches that are scored as one."""
+BAND_PATCH = 2
+"""Side of the patches of a Haar band that are scored as one."""
+CRITIC_RATE, CRITIC_ALONE = 1e-3, 100
+"""The critic's learning rate, and its first steps, in which the decoder does not listen to it."""
+
+
+class _Drawn(NamedTuple):
+    """Samples of a batch and what they are compared with; r in units of σ_r."""
+
+    v: Tensor
+    r: list[Tensor]
+    residual: Tensor
+    deviation: Tensor
+    maps: tuple[Tensor, ...]
+    sampled_maps: tuple[Tensor, ...]
 
 
 class OneStepTask(DecoderTask):
@@ -37,6 +55,8 @@ class OneStepTask(DecoderTask):
     judged_steps = 1
     smallest_crop = 32  # AlexNet, under LPIPS, takes none below 31
     perceptual: PerceptualFeatures | None = None
+    critic: Critic | None = None
+    judged: tuple[Evidence, Evidence, Condition] | None = None
 
     def make_network(self, unet: UNetConfig, levels: int) -> ScoreNetwork:
         """The untrained network."""
@@ -53,47 +73,90 @@ class OneStepTask(DecoderTask):
             "spread": list(self.recipe.spread),
             "patches": list(self.recipe.patches),
             "bands": self.recipe.bands,
+            "band_levels": self.recipe.band_levels,
             "perceptual": self.recipe.perceptual,
+            "adversarial": self.recipe.adversarial,
         }
 
+    def opponent(self) -> Opponent | None:
+        """The critic, where the recipe gives it a weight."""
+        if not self.recipe.adversarial:
+            return None
+        self.critic = Critic()
+        schedule = Schedule(self.recipe.steps, CRITIC_RATE, warm_up=20)
+        return Opponent(self.critic, self.critic_loss, schedule, betas=(0.0, 0.99))
+
     def loss(self, step: int, *batch: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """Energy scores of SAMPLES samples of each crop, and the loss of the local deviation."""
+        """Energy scores of SAMPLES samples of each crop, what the critic says, the loss of the local deviation."""
         x, x_hat, quality = batch
-        recipe = self.recipe
-        if self.perceptual is None:
-            self.perceptual = PerceptualFeatures(load_network(str(x.device)))
         deviation = self.network.deviation(x_hat, quality)
         residual = to_luma_chroma(x - x_hat)
         surprise = gaussian_surprise(residual, deviation).mean()
         deviation = deviation.detach()
+        drawn = self._draw(x, x_hat, quality, residual / deviation, deviation)
+        loss, figures = self._scores(drawn, quality)
+        figures |= {"loss": float((loss + surprise).detach()), "surprise": float(surprise.detach())}
+        if self.critic is not None:
+            adversarial = self._judge(self.critic, drawn, x_hat, quality)
+            figures["adversarial"] = float(adversarial.detach())
+            if step >= CRITIC_ALONE:
+                loss = balanced(drawn.v, loss, adversarial, self.recipe.adversarial)
+        return loss + surprise, figures
+
+    def _draw(self, x: Tensor, x_hat: Tensor, quality: Tensor, residual: Tensor, deviation: Tensor) -> _Drawn:
+        if self.perceptual is None:
+            self.perceptual = PerceptualFeatures(load_network(str(x.device)))
         with self.autocast(x.device):
             twice = [torch.cat([part] * SAMPLES) for part in (x_hat, quality)]
             z = torch.randn_like(twice[0])
             v: Tensor = self.network(z, twice[0], torch.ones_like(twice[1]), twice[1])
         r = list((-v).chunk(SAMPLES))
-        score = partial(energy_score, spread=self.spread(quality))
-        axes = torch.tensor(AXIS_WEIGHTS, device=x.device).sqrt()[:, None, None]
-        truth, scaled = axes * residual / deviation, [axes * one for one in r]
-        pixels = torch.stack(
-            [score(scaled, truth, partial(patch_distance, side=side)) for side in recipe.patches]
-        ).mean(0)
-        bands = score(scaled, truth, partial(band_distance, levels=BAND_LEVELS, side=BAND_PATCH))
         pictures = torch.cat([x_hat + from_luma_chroma(deviation * one) for one in r])
         with torch.autocast(x.device.type, enabled=False):
             with torch.no_grad():
-                features = self.perceptual(x)
-            maps = self.perceptual(pictures)
-        parts = list(zip(*(one.chunk(SAMPLES) for one in maps), strict=True))
-        seen = score(parts, features, perceptual_distance)
+                maps = self.perceptual.unit_maps(x)
+            sampled = self.perceptual.unit_maps(pictures)
+        return _Drawn(v, r, residual, deviation, maps, sampled)
+
+    def _scores(self, drawn: _Drawn, quality: Tensor) -> tuple[Tensor, dict[str, float]]:
+        assert self.perceptual is not None
+        recipe = self.recipe
+        score = partial(energy_score, spread=self.spread(quality))
+        axes = torch.tensor(AXIS_WEIGHTS, device=quality.device).sqrt()[:, None, None]
+        truth, scaled = axes * drawn.residual, [axes * one for one in drawn.r]
+        pixels = torch.stack(
+            [score(scaled, truth, partial(patch_distance, side=side)) for side in recipe.patches]
+        ).mean(0)
+        bands = score(scaled, truth, partial(band_distance, levels=recipe.band_levels, side=BAND_PATCH))
+        weighted = self.perceptual.weighted(drawn.sampled_maps)
+        parts = list(zip(*(one.chunk(SAMPLES) for one in weighted), strict=True))
+        seen = score(parts, self.perceptual.weighted(drawn.maps), perceptual_distance)
         # The perceptual distance falls with x̂'s error, as that of pixels in units of σ_r does not.
         seen = seen * (self.middle / self.network.mean_deviation(quality)[:, 0, 0, 0])
-        loss = (pixels + recipe.bands * bands + recipe.perceptual * seen).mean() + surprise
-        return loss, {
+        return (pixels + recipe.bands * bands + recipe.perceptual * seen).mean(), {
             "pixels": float(pixels.detach().mean()),
             "bands": float(bands.detach().mean()),
             "perceptual": float(seen.detach().mean()),
-            "surprise": float(surprise.detach()),
         }
+
+    def _judge(self, critic: Critic, drawn: _Drawn, x_hat: Tensor, quality: Tensor) -> Tensor:
+        """What the decoder loses by the critic; the first sample of each crop is judged."""
+        assert self.perceptual is not None
+        with torch.no_grad(), torch.autocast(x_hat.device.type, enabled=False):
+            given = self.perceptual.unit_maps(x_hat)
+        relative = (drawn.deviation / self.network.mean_deviation(quality))[:, :1].detach()
+        condition = Condition(x_hat, given, relative.log(), self.network.relative(quality))
+        made = Evidence(drawn.r[0], [one.chunk(SAMPLES)[0] for one in drawn.sampled_maps])
+        self.judged = Evidence(drawn.residual, drawn.maps), made.detached(), condition
+        with frozen(critic), self.autocast(x_hat.device):
+            return generator_loss(critic(made, condition)).mean()
+
+    def critic_loss(self, step: int, *batch: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """The critic's own loss on the batch that `loss` has seen; `engine.Opponent.loss`."""
+        assert self.critic is not None
+        assert self.judged is not None
+        with self.autocast(batch[0].device):
+            return critic_loss(self.critic, *self.judged)
 
     def spread(self, quality: Tensor) -> Tensor:
         """Of the energy scores at `quality` (N,): (N,)."""

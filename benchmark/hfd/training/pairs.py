@@ -71,17 +71,20 @@ def make_pairs(
     passes: int,
     console: Console,
     seed: int = 0,
+    low: float = 1.0,
 ) -> PairStore:
     """All pictures of `store`, `passes` times, each time at another quality; made once, kept in `cache`.
 
     From the second pass on pictures are scaled down by 0.5 to 0.95 first: more detail, fewer traces of compression.
+    low: the share of pairs in the lowest part p of the qualities is p^(1/low), so above 1 there are more of low rates.
     """
-    digest = hashlib.sha256(f"{base.identity} {store.shapes} {passes} {seed}".encode())
+    key = f"{base.identity} {store.shapes} {passes} {seed}" + ("" if low == 1 else f" {low}")
+    digest = hashlib.sha256(key.encode())
     for n in range(len(store)):  # a part of each picture tells it from others of its size
         digest.update(store.picture(n)[store.shapes[n][0] // 2].tobytes())
-    key = digest.hexdigest()[:16]
-    index = cache / f"pairs-{key}.json"
-    files = [cache / f"pairs-{key}-{part}.npy" for part in ("x", "x-hat")]
+    name = f"pairs-{digest.hexdigest()[:16]}"
+    index = cache / f"{name}.json"
+    files = [cache / f"{name}-{part}.npy" for part in ("x", "x-hat")]
     if not index.exists():
         originals, reconstructions, shapes, qualities = [], [], [], []
         for turn in range(passes):
@@ -93,7 +96,8 @@ def make_pairs(
                     size = (int(picture.shape[1] * min(scale, 1)), int(picture.shape[0] * min(scale, 1)))
                     resized = PillowImage.fromarray(picture).resize(size, PillowImage.Resampling.LANCZOS)
                     picture = np.asarray(resized)
-                quality = coded_quality(base, float(generator.uniform(1, base.levels)))
+                place = float(generator.uniform()) ** low
+                quality = coded_quality(base, 1 + place * (base.levels - 1))
                 x_hat = reconstruct(base, to_tensor(picture[None]), quality)[0].permute(1, 2, 0)
                 originals.append(picture.reshape(-1))
                 reconstructions.append(x_hat.half().numpy().reshape(-1))

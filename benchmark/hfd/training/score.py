@@ -145,4 +145,4 @@ def train_score(
         optimiser=recipe.optimiser,
         accumulate=recipe.accumulate,
     )
-    return train(task, schedule, options, parameter_groups, console, start, processes)
+    return train(task, schedule, options, parameter_groups, console, start, processes, task.opponent())
