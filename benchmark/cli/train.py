@@ -23,6 +23,14 @@ class Model(StrEnum):
     paper = "paper"
 
 
+class ScoreUNet(StrEnum):
+    """The sizes of U-Nets."""
+
+    small = "small"
+    medium = "medium"
+    paper = "paper"
+
+
 class Optimiser(StrEnum):
     """What moves the weights."""
 
@@ -125,6 +133,7 @@ def score(
     decoder: Annotated[Decoder, typer.Option(help="which decoder")] = Decoder.flow,
     base: Annotated[str, typer.Option(help="what it decodes: autoencoder, jpeg, avif", metavar="BASE")] = "autoencoder",
     model: Annotated[Model, typer.Option(help="the shipped U-Net's size, or the full size")] = Model.small,
+    unet: Annotated[ScoreUNet | None, typer.Option(help="the U-Net's size, if another than the model's")] = None,
     first_stage: Annotated[
         Path | None, typer.Option(help="weights of the autoencoder; default: the shipped, for paper none")
     ] = None,
@@ -146,7 +155,7 @@ def score(
         int | None,
         typer.Option(
             min=8,
-            help="side of a crop; a multiple of 8, paper of 16, for one-step at least 32; default 64, paper 256",
+            help="side of a crop; a multiple of 8, medium, paper: 16; for one-step at least 32; default 64, paper 256",
         ),
     ] = None,
     kappa: Annotated[float, typer.Option(min=0.01, help="flow: deviation of the start's noise over x̂'s error")] = 1.0,
@@ -154,6 +163,7 @@ def score(
     adversarial: Annotated[
         float, typer.Option(min=0, help="one-step: the GAN's gradient over that of the energy scores; 0 trains without")
     ] = 0.0,
+    enlarged: Annotated[bool, typer.Option(help="one-step: show windows to LPIPS at twice the size besides")] = False,
     band_levels: Annotated[int, typer.Option(min=1, help="one-step: sizes of Haar bands that are scored")] = 3,
     passes: Annotated[int, typer.Option(min=1, help="of the pictures, each coded at another quality")] = 2,
     low: Annotated[float, typer.Option(min=0.1, help="above 1 more of these are of low rates")] = 1.0,
@@ -178,7 +188,7 @@ def score(
     from benchmark.hfd.training.export import export_decoder
     from benchmark.hfd.training.processes import open_processes
     from benchmark.hfd.training.score import train_score
-    from benchmark.hfd.unet import PAPER, SMALL
+    from benchmark.hfd.unet import MEDIUM, PAPER, SMALL
     from benchmark.hfd.weights import SHIPPED, read_weights, take_architecture
 
     said: dict[str, Any] = {
@@ -196,6 +206,7 @@ def score(
         shift=shift,
         adversarial=adversarial,
         band_levels=band_levels,
+        perceptual_scales=(1, 2) if enlarged else (1,),
         passes=passes,
         low=low,
         precision=precision.value,
@@ -222,7 +233,7 @@ def score(
         recipe,
         console,
         seed,
-        PAPER if paper else SMALL,
+        {"small": SMALL, "medium": MEDIUM, "paper": PAPER}[(unet or model).value],
         start,
         processes,
     )

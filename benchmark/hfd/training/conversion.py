@@ -1,4 +1,6 @@
-"""The weights of a flow as the beginning of a diffusion: both networks say the same thing in other units.
+"""Weights as the beginning of another network: of one with more levels, or of a diffusion where they are a flow's.
+
+A flow and a diffusion say the same thing in other units.
 
 With κ = 1 a flow's z_t = (1 − t)·n + t·r, divided by its deviation, is the diffusion's α·r + σ·n with σ/α = (1 − t)/t,
 and what `flow.precondition` asks of the network is −v, v = α·n − σ·r. So the output changes its sign, and the time
@@ -7,6 +9,7 @@ deviation of z_t, between 0.7 and 1, is left to the training.)
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from torch import Tensor
 
 from benchmark.errors import UsageError
 from benchmark.hfd.training.engine import read_training
+from benchmark.hfd.unet import UNet, UNetConfig
 
 TIME_FREQUENCIES = 8
 """Of `UNet.embed`'s inputs the first 16 are sin and cos of the time at half a turn, 1, 2, 4 … turns."""
@@ -33,6 +37,27 @@ def flow_as_diffusion(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name in ("unet.exit.weight", "unet.exit.bias"):
         converted[name] = -tensors[name]
     return converted
+
+
+def begin_larger(start: Path, unet: UNetConfig, output: Path) -> Path:
+    """`start` itself, or where its U-Net has fewer levels than `unet`, OUTPUT/larger.safetensors with more.
+
+    What comes from the new levels is 0 at first, so the larger network computes what the smaller one did.
+    """
+    tensors, recipe = read_training(start)
+    more = len(unet.channels) - 1 - len({name.split(".")[2] for name in tensors if name.startswith("unet.grow.")})
+    if more <= 0:
+        return start
+    larger = {}
+    for name, tensor in tensors.items():
+        part = re.match(r"unet\.(?:grow|up)\.(\d+)", name)  # counted from the deepest
+        larger[name if part is None else f"{name[: part.start(1)]}{int(part[1]) + more}{name[part.end() :]}"] = tensor
+    for n, grow in enumerate(UNet(unet).grow[:more]):
+        larger |= {f"unet.grow.{n}.{name}": torch.zeros_like(p) for name, p in grow.state_dict().items()}
+    output.mkdir(parents=True, exist_ok=True)
+    contiguous = {name: tensor.contiguous() for name, tensor in larger.items()}
+    save_file(contiguous, output / "larger.safetensors", metadata={"training": json.dumps(recipe)})
+    return output / "larger.safetensors"
 
 
 def begin_diffusion(start: Path, output: Path) -> Path:

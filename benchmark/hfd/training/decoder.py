@@ -41,8 +41,8 @@ class ScoreRecipe:
     Diffusion. shift: of the schedule that t, uniform, is drawn on.
     One step. spread: see `energy`, at the lowest and the highest quality; patches: sides of those whose energy scores
     are averaged; bands, perceptual: weights of the scores of Haar bands, of `band_levels` sizes, and of LPIPS's maps
-    against theirs; adversarial: how long the gradient of the GAN is over that of the scores, see `critic.balanced`; 0
-    trains without.
+    against theirs; perceptual_scales: how far windows of the crops are enlarged for the latter; adversarial: how long
+    the gradient of the GAN is over that of the scores, see `critic.balanced`; 0 trains without.
     passes: of the pictures, each coded anew; low: above 1 more of them at low rates, see `make_pairs`. precision: of
     the U-Net, "bf16" (autocast) or "float32". accumulate: batches of each process for one step.
     """
@@ -60,6 +60,7 @@ class ScoreRecipe:
     bands: float = 6.0
     band_levels: int = 3
     perceptual: float = 1.0
+    perceptual_scales: tuple[int, ...] = (1,)
     adversarial: float = 0.0
     optimiser: str = MUON
     passes: int = 2

@@ -7,10 +7,12 @@ The score asks how likely each small patch is by itself; what is larger a second
 it, see `critic`.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from benchmark.hfd.sampling import OneStepSettings, Sampler
@@ -43,8 +45,15 @@ class _Drawn(NamedTuple):
     r: list[Tensor]
     residual: Tensor
     deviation: Tensor
+    views: list["_View"]
+
+
+class _View(NamedTuple):
+    """AlexNet's maps of a window of the crops, enlarged `scale` times: of the originals, of the samples, of x̂."""
+
     maps: tuple[Tensor, ...]
-    sampled_maps: tuple[Tensor, ...]
+    sampled: tuple[Tensor, ...]
+    given: tuple[Tensor, ...]
 
 
 class OneStepTask(DecoderTask):
@@ -75,6 +84,7 @@ class OneStepTask(DecoderTask):
             "bands": self.recipe.bands,
             "band_levels": self.recipe.band_levels,
             "perceptual": self.recipe.perceptual,
+            "perceptual_scales": list(self.recipe.perceptual_scales),
             "adversarial": self.recipe.adversarial,
         }
 
@@ -113,13 +123,27 @@ class OneStepTask(DecoderTask):
         r = list((-v).chunk(SAMPLES))
         pictures = torch.cat([x_hat + from_luma_chroma(deviation * one) for one in r])
         with torch.autocast(x.device.type, enabled=False):
-            with torch.no_grad():
-                maps = self.perceptual.unit_maps(x)
-            sampled = self.perceptual.unit_maps(pictures)
-        return _Drawn(v, r, residual, deviation, maps, sampled)
+            views = [self._view(scale, x, pictures, x_hat) for scale in self.recipe.perceptual_scales]
+        return _Drawn(v, r, residual, deviation, views)
+
+    def _view(self, scale: int, x: Tensor, pictures: Tensor, x_hat: Tensor) -> _View:
+        """One window for all crops, as large as they are once it is enlarged."""
+        assert self.perceptual is not None
+        side = x.shape[-1] // scale
+        top, left = (int(torch.randint(x.shape[-1] - side + 1, ())) for _ in range(2))
+
+        def look(whole: Tensor) -> tuple[Tensor, ...]:
+            assert self.perceptual is not None
+            window = whole[..., top : top + side, left : left + side]
+            if scale > 1:
+                window = F.interpolate(window, scale_factor=scale, mode="bilinear")
+            return self.perceptual.unit_maps(window)
+
+        with torch.no_grad():
+            maps, given = look(x), look(x_hat) if self.critic is not None else ()
+        return _View(maps, look(pictures), given)
 
     def _scores(self, drawn: _Drawn, quality: Tensor) -> tuple[Tensor, dict[str, float]]:
-        assert self.perceptual is not None
         recipe = self.recipe
         score = partial(energy_score, spread=self.spread(quality))
         axes = torch.tensor(AXIS_WEIGHTS, device=quality.device).sqrt()[:, None, None]
@@ -128,9 +152,7 @@ class OneStepTask(DecoderTask):
             [score(scaled, truth, partial(patch_distance, side=side)) for side in recipe.patches]
         ).mean(0)
         bands = score(scaled, truth, partial(band_distance, levels=recipe.band_levels, side=BAND_PATCH))
-        weighted = self.perceptual.weighted(drawn.sampled_maps)
-        parts = list(zip(*(one.chunk(SAMPLES) for one in weighted), strict=True))
-        seen = score(parts, self.perceptual.weighted(drawn.maps), perceptual_distance)
+        seen = torch.stack([self._seen(view, score) for view in drawn.views]).mean(0)
         # The perceptual distance falls with x̂'s error, as that of pixels in units of σ_r does not.
         seen = seen * (self.middle / self.network.mean_deviation(quality)[:, 0, 0, 0])
         return (pixels + recipe.bands * bands + recipe.perceptual * seen).mean(), {
@@ -139,15 +161,18 @@ class OneStepTask(DecoderTask):
             "perceptual": float(seen.detach().mean()),
         }
 
-    def _judge(self, critic: Critic, drawn: _Drawn, x_hat: Tensor, quality: Tensor) -> Tensor:
-        """What the decoder loses by the critic; the first sample of each crop is judged."""
+    def _seen(self, view: _View, score: Callable[..., Tensor]) -> Tensor:
         assert self.perceptual is not None
-        with torch.no_grad(), torch.autocast(x_hat.device.type, enabled=False):
-            given = self.perceptual.unit_maps(x_hat)
+        parts = list(zip(*(one.chunk(SAMPLES) for one in self.perceptual.weighted(view.sampled)), strict=True))
+        return score(parts, self.perceptual.weighted(view.maps), perceptual_distance)
+
+    def _judge(self, critic: Critic, drawn: _Drawn, x_hat: Tensor, quality: Tensor) -> Tensor:
+        """What the decoder loses by the critic; the first sample of each crop is judged, its maps at the last scale."""
+        view = drawn.views[-1]
         relative = (drawn.deviation / self.network.mean_deviation(quality))[:, :1].detach()
-        condition = Condition(x_hat, given, relative.log(), self.network.relative(quality))
-        made = Evidence(drawn.r[0], [one.chunk(SAMPLES)[0] for one in drawn.sampled_maps])
-        self.judged = Evidence(drawn.residual, drawn.maps), made.detached(), condition
+        condition = Condition(x_hat, view.given, relative.log(), self.network.relative(quality))
+        made = Evidence(drawn.r[0], [one.chunk(SAMPLES)[0] for one in view.sampled])
+        self.judged = Evidence(drawn.residual, view.maps), made.detached(), condition
         with frozen(critic), self.autocast(x_hat.device):
             return generator_loss(critic(made, condition)).mean()
 

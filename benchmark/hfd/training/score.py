@@ -13,7 +13,7 @@ from benchmark.hfd import diffusion, flow
 from benchmark.hfd.bases import Base
 from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, Predict, Sampler
 from benchmark.hfd.score import FlowNetwork, ScoreNetwork, to_luma_chroma
-from benchmark.hfd.training.conversion import begin_diffusion
+from benchmark.hfd.training.conversion import begin_diffusion, begin_larger
 from benchmark.hfd.training.decoder import AXIS_WEIGHTS, DecoderTask, ScoreRecipe, gaussian_surprise
 from benchmark.hfd.training.engine import Options, Schedule, train
 from benchmark.hfd.training.one_step import OneStepTask
@@ -132,6 +132,7 @@ def train_score(
     processes = processes or open_processes(recipe.precision)
     with processes.first_alone():
         torch.manual_seed(seed)
+        start = begin_larger(start, unet, output) if start else None
         task = TASKS[kind](base, folder, cache, unet, recipe, console, processes.device, start)
         if start is not None and kind in ("diffusion", "one-step"):
             start = begin_diffusion(start, output)

@@ -1,4 +1,4 @@
-"""A flow's weights as a diffusion's: the same function in other units."""
+"""Weights for another network: a flow's as a diffusion's, a U-Net's for one of more levels; the same function."""
 
 import math
 from pathlib import Path
@@ -8,8 +8,9 @@ import torch
 
 from benchmark.errors import UsageError
 from benchmark.hfd.score import ScoreNetwork, load_score_network
-from benchmark.hfd.training.conversion import begin_diffusion, flow_as_diffusion
-from benchmark.hfd.training.engine import read_training
+from benchmark.hfd.training.conversion import begin_diffusion, begin_larger, flow_as_diffusion
+from benchmark.hfd.training.engine import fitting_weights, read_training
+from benchmark.hfd.unet import SMALL, UNetConfig
 from benchmark.hfd.weights import SHIPPED, write_weights
 
 FLOW = SHIPPED / "flow-small.safetensors"
@@ -55,3 +56,21 @@ def test_begins_with_a_flow_of_kappa_1_alone(tmp_path: Path) -> None:
         begin_diffusion(other, tmp_path / "new")
     write_weights(other, network, "diffusion", configuration, {"decoder": "diffusion"})
     assert begin_diffusion(other, tmp_path / "new") == other
+
+
+def test_a_larger_network_computes_the_same_at_first(tmp_path: Path) -> None:
+    """Two levels more, and more blocks, of which the weights say nothing."""
+    small, _, _ = load_score_network(FLOW, "flow")
+    config = UNetConfig((*SMALL.channels, 24, 16), (3, 3, 5, 1, 1), (2, 3, 1, 1))
+    start = begin_larger(FLOW, config, tmp_path / "new")
+    torch.manual_seed(0)
+    large = ScoreNetwork(config, small.levels)
+    own = large.state_dict()
+    large.load_state_dict(own | fitting_weights(start, large), strict=True)
+    generator = torch.Generator().manual_seed(0)
+    z, x_hat = torch.randn(2, 1, 3, 64, 64, generator=generator)
+    quality = torch.tensor([0.3])
+    with torch.no_grad():
+        said = [one.unet(z, x_hat, quality, quality) for one in (small, large)]
+    torch.testing.assert_close(said[1], said[0])
+    assert begin_larger(FLOW, SMALL, tmp_path / "new") == FLOW
