@@ -160,9 +160,6 @@ def score(
     ] = None,
     kappa: Annotated[float, typer.Option(min=0.01, help="flow: deviation of the start's noise over x̂'s error")] = 1.0,
     shift: Annotated[float, typer.Option(min=0.01, help="diffusion: of the schedule; below 1 is less noise")] = 1.0,
-    adversarial: Annotated[
-        float, typer.Option(min=0, help="one-step: the GAN's gradient over that of the energy scores; 0 trains without")
-    ] = 0.0,
     enlarged: Annotated[bool, typer.Option(help="one-step: show windows to LPIPS at twice the size besides")] = False,
     band_levels: Annotated[int, typer.Option(min=1, help="one-step: sizes of Haar bands that are scored")] = 3,
     passes: Annotated[int, typer.Option(min=1, help="of the pictures, each coded at another quality")] = 2,
@@ -204,7 +201,6 @@ def score(
         batch=batch,
         kappa=kappa,
         shift=shift,
-        adversarial=adversarial,
         band_levels=band_levels,
         perceptual_scales=(1, 2) if enlarged else (1,),
         passes=passes,

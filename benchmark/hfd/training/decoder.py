@@ -17,7 +17,7 @@ from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.sampling import Sampler, ScoreDecoder
 from benchmark.hfd.score import ScoreNetwork, tensor_to_picture
 from benchmark.hfd.training.crops import PictureStore, centre_crops, open_pictures, split
-from benchmark.hfd.training.engine import ADAM, MUON, Opponent, fitting_weights
+from benchmark.hfd.training.engine import ADAM, MUON, fitting_weights
 from benchmark.hfd.training.pairs import (
     coded_quality,
     make_pairs,
@@ -41,8 +41,7 @@ class ScoreRecipe:
     Diffusion. shift: of the schedule that t, uniform, is drawn on.
     One step. spread: see `energy`, at the lowest and the highest quality; patches: sides of those whose energy scores
     are averaged; bands, perceptual: weights of the scores of Haar bands, of `band_levels` sizes, and of LPIPS's maps
-    against theirs; perceptual_scales: how far windows of the crops are enlarged for the latter; adversarial: how long
-    the gradient of the GAN is over that of the scores, see `critic.balanced`; 0 trains without.
+    against theirs; perceptual_scales: how far windows of the crops are enlarged for the latter.
     passes: of the pictures, each coded anew; low: above 1 more of them at low rates, see `make_pairs`. precision: of
     the U-Net, "bf16" (autocast) or "float32". accumulate: batches of each process for one step.
     """
@@ -61,7 +60,6 @@ class ScoreRecipe:
     band_levels: int = 3
     perceptual: float = 1.0
     perceptual_scales: tuple[int, ...] = (1,)
-    adversarial: float = 0.0
     optimiser: str = MUON
     passes: int = 2
     low: float = 1.0
@@ -137,10 +135,6 @@ class DecoderTask(ABC):
             for original in x
             for quality in qualities
         ]
-
-    def opponent(self) -> Opponent | None:
-        """The network that learns against the decoder, if any: asked once, before the training."""
-        return None
 
     def batch(self, generator: np.random.Generator) -> tuple[Tensor, ...]:
         """x, x̂ and quality of each crop."""

@@ -76,18 +76,11 @@ class PerceptualFeatures(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """RGB (N, 3, H, W) in [-0.5, 0.5] -> five maps, each (N, C, h, w)."""
-        return self.weighted(self.unit_maps(x))
-
-    def unit_maps(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The same before LPIPS weights channels: AlexNet's activations, at each place of length 1."""
         from lpips import normalize_tensor
 
-        return tuple(normalize_tensor(features) for features in self.network.net(self.network.scaling_layer(2 * x)))
-
-    def weighted(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """`unit_maps` scaled as LPIPS weights them."""
+        maps = self.network.net(self.network.scaling_layer(2 * x))
         roots = [linear.model[-1].weight.clamp(min=0).sqrt() for linear in self.network.lins]
-        return tuple(features * root for features, root in zip(maps, roots, strict=True))
+        return tuple(normalize_tensor(features) * root for features, root in zip(maps, roots, strict=True))
 
 
 def perceptual_distance(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:

@@ -146,4 +146,4 @@ def train_score(
         optimiser=recipe.optimiser,
         accumulate=recipe.accumulate,
     )
-    return train(task, schedule, options, parameter_groups, console, start, processes, task.opponent())
+    return train(task, schedule, options, parameter_groups, console, start, processes)

@@ -69,14 +69,14 @@ def test_schedule() -> None:
     assert rates[100] == pytest.approx(0.05)
 
 
-@pytest.mark.parametrize(("kind", "adversarial"), [("flow", 0), ("diffusion", 0), ("one-step", 0), ("one-step", 0.5)])
-def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path, kind: str, adversarial: float) -> None:
+@pytest.mark.parametrize(
+    ("kind", "scales"), [("flow", (1,)), ("diffusion", (1,)), ("one-step", (1,)), ("one-step", (1, 2))]
+)
+def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path, kind: str, scales: tuple[int, ...]) -> None:
     export_first_stage(train_tiny(pictures, tmp_path / "first"), tmp_path / "first.safetensors")
     precision = "float32" if kind == "flow" else "bf16"
-    recipe = ScoreRecipe(
-        steps=4, decay=2, batch=1, crop=64 if adversarial else 32, passes=1, precision=precision, accumulate=2
-    )
-    recipe = replace(recipe, adversarial=adversarial, perceptual_scales=(1, 2) if adversarial else (1,))
+    recipe = ScoreRecipe(steps=4, decay=2, batch=1, crop=32 * scales[-1], passes=1, precision=precision, accumulate=2)
+    recipe = replace(recipe, perceptual_scales=scales)
     unet = UNetConfig(channels=(8, 12), blocks_down=(1, 1), blocks_up=(1,), embedding=16)
     first, weights = str(tmp_path / "first.safetensors"), str(tmp_path / "decoder.safetensors")
     trained = train_score(kind, Path(first), pictures, tmp_path / kind, tmp_path / "cache", recipe, QUIET, unet=unet)
