@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from benchmark.hfd.autoencoder import SMALL, Autoencoder
 from benchmark.hfd.elic import PAPER, Elic, ElicConfig
 from benchmark.hfd.score import ScoreNetwork
+from benchmark.hfd.unet import MEDIUM, UNetConfig
 from benchmark.hfd.unet import PAPER as PAPER_UNET
 from benchmark.hfd.unet import SMALL as SMALL_UNET
-from benchmark.hfd.unet import UNetConfig
 
 SIDE = 64
 """Of the small picture; a multiple of every network's stride, so that nothing is padded."""
@@ -82,6 +82,8 @@ def all_sizes() -> list[Size]:
         parts.append(("in all", _parameters([model]), sum(kmac for _, _, kmac in parts)))
         sizes += [Size(codec, name, *part) for codec in ("mse", "hfd") for part in parts]
         sizes.append(Size("hfd", name, "score U-Net, a step", *_unet_size(unet)))
+        if unet is SMALL_UNET:
+            sizes.append(Size("hfd", name, "one-step U-Net", *_unet_size(MEDIUM)))
     return sorted(sizes, key=lambda size: size.codec != "mse")
 
 
