@@ -273,6 +273,16 @@ def test_pairs_are_what_the_classical_codec_decodes(name: str, pictures: Path, t
     assert len(list(tmp_path.glob("pairs-*.json"))) == 2
 
 
+def test_more_pairs_of_low_rates(pictures: Path, tmp_path: Path) -> None:
+    """Places p among the qualities become p², in a store of their own."""
+    base, store = open_classical("jpeg"), open_pictures(pictures, tmp_path)
+    plain, low = (make_pairs(base, store, tmp_path, 2, QUIET, low=low) for low in (1.0, 2.0))
+    assert len(list(tmp_path.glob("pairs-*.json"))) == 2
+    for before, after in zip(plain.qualities, low.qualities, strict=True):
+        expected = 1 + ((before - 1) / (base.levels - 1)) ** 2 * (base.levels - 1)
+        assert after == pytest.approx(expected, abs=0.25)  # each is rounded to a quality of JPEG
+
+
 def test_error_falls_with_the_level(pictures: Path, tmp_path: Path) -> None:
     deviation = residual_deviation(open_classical("jpeg"), open_pictures(pictures, tmp_path))
     assert deviation.shape == (8, 3)
