@@ -38,7 +38,11 @@ def energy_score(
 
 def patch_distance(a: Tensor, b: Tensor, side: int) -> Tensor:
     """Root mean square of the difference of (N, C, H, W) over channels and side×side pixels, mean over places: (N,)."""
-    squared = (a - b).square().mean(1, keepdim=True)
+    return _patch_norm(a - b, side)
+
+
+def _patch_norm(difference: Tensor, side: int) -> Tensor:
+    squared = difference.square().mean(1, keepdim=True)
     return (F.avg_pool2d(squared, side, 1) + FLOOR).sqrt().mean((1, 2, 3))
 
 
@@ -62,8 +66,7 @@ def band_distance(a: Tensor, b: Tensor, levels: int, side: int) -> Tensor:
     A norm's slope does not fall with its size, so the faintest band is seen as well as the strongest. A distance of
     pixels hardly notices a chequerboard of little contrast, which the eye does.
     """
-    both = zip(haar_bands(a, levels), haar_bands(b, levels), strict=True)
-    return torch.stack([patch_distance(x, y, side) for x, y in both]).mean(0)
+    return torch.stack([_patch_norm(band, side) for band in haar_bands(a - b, levels)]).mean(0)
 
 
 class PerceptualFeatures(nn.Module):
