@@ -162,18 +162,13 @@ def score(
     shift: Annotated[float, typer.Option(min=0.01, help="diffusion: of the schedule; below 1 is less noise")] = 1.0,
     enlarged: Annotated[
         list[int] | None,
-        typer.Option(min=2, help="one-step: show windows to LPIPS at so many times the size besides; repeatable"),
+        typer.Option(
+            min=2, max=8, help="one-step: show windows to LPIPS at so many times the size besides; repeatable"
+        ),
     ] = None,
-    told_spread: Annotated[
-        bool, typer.Option(help="one-step: learn all spreads, which the network is told; `realism` is then the spread")
-    ] = False,
     band_levels: Annotated[int, typer.Option(min=1, help="one-step: sizes of Haar bands that are scored")] = 3,
     passes: Annotated[int, typer.Option(min=1, help="of the pictures, each coded at another quality")] = 2,
     low: Annotated[float, typer.Option(min=0.1, help="above 1 more of these are of low rates")] = 1.0,
-    check_every: Annotated[int, typer.Option(min=1, help="steps between checks on held-out pictures")] = 1000,
-    compiled: Annotated[
-        bool, typer.Option("--compile", help="the U-Net by torch.compile: faster on a GPU, after a minute's work")
-    ] = False,
     sampling_steps: Annotated[
         int,
         typer.Option(min=1, help="flow, diffusion: number of sampling steps that the weights file takes as default"),
@@ -213,13 +208,10 @@ def score(
         shift=shift,
         band_levels=band_levels,
         perceptual_scales=(1, *(enlarged or ())),
-        told_spread=told_spread,
         passes=passes,
         low=low,
         precision=precision.value,
         accumulate=accumulate,
-        check_every=check_every,
-        compile=compiled,
         **{key: value for key, value in said.items() if value is not None},
     )
     processes = open_processes(recipe.precision)

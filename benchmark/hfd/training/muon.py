@@ -77,7 +77,7 @@ class Muon(torch.optim.Optimizer):
                     if not is_matrix(parameter):
                         state["exp_avg_sq"] = torch.zeros_like(parameter)
                 state["step"] += 1
-            # Those of one shape, or of one age, at once: on a GPU the many small steps would take as long as the rest.
+            # Those of one shape, or of one age, are moved at once.
             for alike in _alike(p for p in moving if is_matrix(p)):
                 _muon(alike, [self.state[p] for p in alike], group)
             for alike in _alike((p for p in moving if not is_matrix(p)), lambda p: float(self.state[p]["step"])):

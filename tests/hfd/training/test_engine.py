@@ -70,7 +70,7 @@ def test_schedule() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "scales"), [("flow", (1,)), ("diffusion", (1,)), ("one-step", (1,)), ("one-step", (1, 2))]
+    ("kind", "scales"), [("flow", (1,)), ("diffusion", (1,)), ("one-step", (1,)), ("one-step", (1, 2, 3))]
 )
 def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path, kind: str, scales: tuple[int, ...]) -> None:
     export_first_stage(train_tiny(pictures, tmp_path / "first"), tmp_path / "first.safetensors")
