@@ -166,10 +166,6 @@ def score(
             min=2, max=8, help="one-step: show windows to LPIPS at so many times the size besides; repeatable"
         ),
     ] = None,
-    frechet: Annotated[
-        float,
-        typer.Option(min=0, help="one-step: weight of the Fréchet distance of AlexNet's features to photographs'"),
-    ] = 0.0,
     band_levels: Annotated[int, typer.Option(min=1, help="one-step: sizes of Haar bands that are scored")] = 3,
     passes: Annotated[int, typer.Option(min=1, help="of the pictures, each coded at another quality")] = 2,
     low: Annotated[float, typer.Option(min=0.1, help="above 1 more of these are of low rates")] = 1.0,
@@ -212,7 +208,6 @@ def score(
         shift=shift,
         band_levels=band_levels,
         perceptual_scales=(1, *(enlarged or ())),
-        frechet=frechet,
         passes=passes,
         low=low,
         precision=precision.value,

@@ -41,8 +41,7 @@ class ScoreRecipe:
     Diffusion. shift: of the schedule that t, uniform, is drawn on.
     One step. spread: see `energy`, at the lowest and the highest quality; patches: sides of those whose energy scores
     are averaged; bands, perceptual: weights of the scores of Haar bands, of `band_levels` sizes, and of LPIPS's maps
-    against theirs; perceptual_scales: how far windows of the crops are enlarged for the latter; frechet: weight of the
-    Fréchet distance of AlexNet's features, see `moments`.
+    against theirs; perceptual_scales: how far windows of the crops are enlarged for the latter.
     passes: of the pictures, each coded anew; low: above 1 more of them at low rates, see `make_pairs`. precision: of
     the U-Net, "bf16" (autocast) or "float32". accumulate: batches of each process for one step.
     """
@@ -61,7 +60,6 @@ class ScoreRecipe:
     band_levels: int = 3
     perceptual: float = 1.0
     perceptual_scales: tuple[int, ...] = (1,)
-    frechet: float = 0.0
     optimiser: str = MUON
     passes: int = 2
     low: float = 1.0
@@ -100,7 +98,6 @@ class DecoderTask(ABC):
         if recipe.crop % stride:
             raise UsageError(f"this U-Net takes crops whose side is a multiple of {stride}, not {recipe.crop}")
         self.recipe = recipe
-        self.device = device
         self.base = AutoencoderBase(*load_first_stage(base, device)) if isinstance(base, Path) else base
         self.network = self.make_network(unet, self.base.levels)
         if start is not None:
@@ -147,10 +144,6 @@ class DecoderTask(ABC):
     def autocast(self, device: torch.device) -> torch.autocast:
         """The U-Net's precision, inside the `with`."""
         return torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16")
-
-    def state(self) -> dict[str, Tensor]:
-        """Tensors beside the network that change as it learns, by name."""
-        return {}
 
     def check(self) -> dict[str, float]:
         """LPIPS and PSNR of x̂ (0 steps) and of samples; score: LPIPS with `judged_steps`."""

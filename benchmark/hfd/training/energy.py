@@ -79,16 +79,9 @@ class PerceptualFeatures(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """RGB (N, 3, H, W) in [-0.5, 0.5] -> five maps, each (N, C, h, w)."""
-        return self.weigh(self.maps(x))
-
-    def maps(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The trunk's five maps, as they are, of RGB (N, 3, H, W) in [-0.5, 0.5]."""
-        return tuple(self.network.net(self.network.scaling_layer(2 * x)))
-
-    def weigh(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Those with unit vectors along their channels, scaled."""
         from lpips import normalize_tensor
 
+        maps = self.network.net(self.network.scaling_layer(2 * x))
         roots = [linear.model[-1].weight.clamp(min=0).sqrt() for linear in self.network.lins]
         return tuple(normalize_tensor(features) * root for features, root in zip(maps, roots, strict=True))
 
@@ -97,16 +90,3 @@ def perceptual_distance(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
     """Norm over channels of the difference of the maps of `PerceptualFeatures`, mean over places, sum: (N,)."""
     norms = [((x - y).square().sum(1) + FLOOR).sqrt().mean((1, 2)) for x, y in zip(a, b, strict=True)]
     return torch.stack(norms).sum(0)
-
-
-def enlarged_window(x: Tensor, scale: int, top: int, left: int) -> Tensor:
-    """The square of 1/scale of the side of x (N, C, S, S) that begins at (top, left), enlarged to S×S."""
-    size = x.shape[-1]
-    side = round(size / scale)
-    window = x[..., top : top + side, left : left + side]
-    return window if scale == 1 else F.interpolate(window, size=(size, size), mode="bilinear")
-
-
-def pool(maps: Sequence[Tensor]) -> Tensor:
-    """Means of maps (N, C, h, w) over their places, one map's after the other's: (N, all C)."""
-    return torch.cat([features.mean((2, 3)) for features in maps], 1)

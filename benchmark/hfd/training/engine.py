@@ -20,7 +20,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -166,14 +166,12 @@ def train(
     start: Path | None = None,
     processes: Processes | None = None,
     opponent: Opponent | None = None,
-    state_of_task: Mapping[str, Tensor] | None = None,
 ) -> Path:
     """Trains to `schedule.steps` and returns the path of the averaged weights, `averaged.safetensors`.
 
     groups: parameter groups of the optimiser; "scale" multiplies a group's learning rate. start: weights of an earlier
     training to begin with. processes: None for this one alone; of several the first writes. opponent: learns beside the
-    network and stays in `last.safetensors`. state_of_task: tensors that the task changes in place, part of every
-    checkpoint. Goes on from
+    network and stays in `last.safetensors`. Goes on from
     `last.safetensors` if the folder has one, which every process must see. Ctrl-C ends it cleanly after the step in
     hand. Raises BenchmarkError when a gradient is not finite.
     """
@@ -185,7 +183,7 @@ def train(
         _begin_with(start, network, console)
     optimiser = _open_optimiser(options.optimiser, groups(network), schedule.learning_rate)
     rival = None if opponent is None else _open_rival(opponent, processes.device)
-    players = [_Player(names, optimiser, dict(state_of_task or {})), *([] if rival is None else [rival])]
+    players = [_Player(names, optimiser), *([] if rival is None else [rival])]
     processes.copy_first_([t for player in players for t in player.tensors()] + [*network.buffers()])
     average = {name: p.detach().clone() for name, p in names.items()}
     parts = processes.count * options.accumulate

@@ -9,7 +9,6 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from benchmark.errors import UsageError
 from benchmark.hfd import diffusion, flow
 from benchmark.hfd.bases import Base
 from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, Predict, Sampler
@@ -131,8 +130,6 @@ def train_score(
     Returns the path of the averaged weights.
     """
     processes = processes or open_processes(recipe.precision)
-    if recipe.frechet and processes.count > 1:
-        raise UsageError("--frechet: such a training runs in one process, whose crops alone make its moments")
     with processes.first_alone():
         torch.manual_seed(seed)
         start = begin_larger(start, unet, output) if start else None
@@ -149,4 +146,4 @@ def train_score(
         optimiser=recipe.optimiser,
         accumulate=recipe.accumulate,
     )
-    return train(task, schedule, options, parameter_groups, console, start, processes, state_of_task=task.state())
+    return train(task, schedule, options, parameter_groups, console, start, processes)

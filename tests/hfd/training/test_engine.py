@@ -96,29 +96,6 @@ def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path, kind: str, scal
     assert described["unet_precision"] == precision
 
 
-def test_a_frechet_distance_goes_on_as_if_uninterrupted(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("benchmark.hfd.training.one_step.KEPT", 2)
-    monkeypatch.setattr("benchmark.hfd.training.one_step.PHOTOGRAPHS", 40)
-    monkeypatch.setattr("benchmark.hfd.training.one_step.GROUP_ENDS", ())
-    export_first_stage(train_tiny(pictures, tmp_path / "first"), tmp_path / "first.safetensors")
-    unet = UNetConfig(channels=(8, 12), blocks_down=(1, 1), blocks_up=(1,), embedding=16)
-    recipe = ScoreRecipe(steps=5, decay=2, batch=2, crop=32, passes=1, perceptual_scales=(1, 2), frechet=1.0)
-
-    def trained(name: str, recipe: ScoreRecipe) -> dict[str, torch.Tensor]:
-        first, output = tmp_path / "first.safetensors", tmp_path / name
-        return load_file(train_score("one-step", first, pictures, output, tmp_path, recipe, QUIET, unet=unet))
-
-    whole = trained("whole", recipe)
-    trained("parts", replace(recipe, steps=3, decay=0))
-    parts = trained("parts", recipe)
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
-    without = trained("without", replace(recipe, frechet=0.0))
-    assert not all(torch.equal(whole[name], without[name]) for name in whole)
-    assert load_file(tmp_path / "whole" / "last.safetensors")["buffer/moments.2.seen"].tolist() == [20]
-
-
 def test_refusals(pictures: Path, tmp_path: Path) -> None:
     train_tiny(pictures, tmp_path / "a", replace(RECIPE, steps=1))
     with pytest.raises(UsageError, match="something else"):
