@@ -107,7 +107,6 @@ class DecoderTask(ABC):
         self.pairs = self.pairs.at_least(recipe.crop)
         self.network.residual_deviation.copy_(residual_deviation(self.base, training))
         self._prepare_check(held_out)
-        self.network.unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @abstractmethod
     def make_network(self, unet: UNetConfig, levels: int) -> ScoreNetwork:
