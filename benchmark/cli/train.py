@@ -28,6 +28,7 @@ class ScoreUNet(StrEnum):
 
     small = "small"
     medium = "medium"
+    large = "large"
     paper = "paper"
 
 
@@ -155,7 +156,7 @@ def score(
         int | None,
         typer.Option(
             min=8,
-            help="side of a crop; a multiple of 8, medium, paper: 16; for one-step at least 32; default 64, paper 256",
+            help="side of a crop; a multiple of 8, from medium on 16; for one-step at least 32; default 64, paper 256",
         ),
     ] = None,
     kappa: Annotated[float, typer.Option(min=0.01, help="flow: deviation of the start's noise over x̂'s error")] = 1.0,
@@ -166,9 +167,16 @@ def score(
             min=2, max=8, help="one-step: show windows to LPIPS at so many times the size besides; repeatable"
         ),
     ] = None,
+    told_spread: Annotated[
+        bool, typer.Option(help="one-step: learn all spreads, which the network is told; `realism` is then the spread")
+    ] = False,
     band_levels: Annotated[int, typer.Option(min=1, help="one-step: sizes of Haar bands that are scored")] = 3,
     passes: Annotated[int, typer.Option(min=1, help="of the pictures, each coded at another quality")] = 2,
     low: Annotated[float, typer.Option(min=0.1, help="above 1 more of these are of low rates")] = 1.0,
+    check_every: Annotated[int, typer.Option(min=1, help="steps between checks on held-out pictures")] = 1000,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="the U-Net by torch.compile: faster on a GPU, after a minute's work")
+    ] = False,
     sampling_steps: Annotated[
         int,
         typer.Option(min=1, help="flow, diffusion: number of sampling steps that the weights file takes as default"),
@@ -190,7 +198,7 @@ def score(
     from benchmark.hfd.training.export import export_decoder
     from benchmark.hfd.training.processes import open_processes
     from benchmark.hfd.training.score import train_score
-    from benchmark.hfd.unet import MEDIUM, PAPER, SMALL
+    from benchmark.hfd.unet import LARGE, MEDIUM, PAPER, SMALL
     from benchmark.hfd.weights import SHIPPED, read_weights, take_architecture
 
     said: dict[str, Any] = {
@@ -208,10 +216,13 @@ def score(
         shift=shift,
         band_levels=band_levels,
         perceptual_scales=(1, *(enlarged or ())),
+        told_spread=told_spread,
         passes=passes,
         low=low,
         precision=precision.value,
         accumulate=accumulate,
+        check_every=check_every,
+        compile=compiled,
         **{key: value for key, value in said.items() if value is not None},
     )
     processes = open_processes(recipe.precision)
@@ -234,7 +245,7 @@ def score(
         recipe,
         console,
         seed,
-        {"small": SMALL, "medium": MEDIUM, "paper": PAPER}[(unet or model).value],
+        {"small": SMALL, "medium": MEDIUM, "large": LARGE, "paper": PAPER}[(unet or model).value],
         start,
         processes,
     )

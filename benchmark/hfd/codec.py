@@ -20,7 +20,14 @@ from benchmark.hfd.bases import AutoencoderBase, Base, check_trained_on, open_cl
 from benchmark.hfd.container import MAX_SEED, TYPICAL_BYTES, spec_of
 from benchmark.hfd.embedding import Stamp
 from benchmark.hfd.first_stage import AnyFirstStage, load_first_stage
-from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, OneStepSettings, Sampler, ScoreDecoder
+from benchmark.hfd.sampling import (
+    DiffusionSettings,
+    FlowSettings,
+    OneStepSettings,
+    Sampler,
+    ScoreDecoder,
+    ToldOneStepSettings,
+)
 from benchmark.hfd.score import load_score_network, tensor_to_picture
 from benchmark.hfd.weights import ARCHITECTURES, SHIPPED, kind_of
 
@@ -272,7 +279,8 @@ def _one_step_sampler(settings: dict[str, str], configuration: dict[str, Any]) -
         if key in settings:
             others = "decoder=diffusion has" if key == "shift" else "decoder=diffusion and decoder=flow have"
             raise UsageError(f"hfd: the one-step decoder has no {key}; {others}")
-    return OneStepSettings(realism=_number("hfd", settings, "realism", float(configuration["realism"]), 0, 1))
+    realism = _number("hfd", settings, "realism", float(configuration["realism"]), 0, 1)
+    return ToldOneStepSettings(realism) if configuration.get("told_spread") else OneStepSettings(realism)
 
 
 _SAMPLERS: dict[str, Callable[[dict[str, str], dict[str, Any]], Sampler]] = {

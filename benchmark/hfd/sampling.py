@@ -115,6 +115,21 @@ class OneStepSettings:
         return -predict(z, torch.ones(len(z), device=z.device))  # at t = 1 v is −r
 
 
+@dataclass(frozen=True)
+class ToldOneStepSettings:
+    """How a one-step decoder is sampled that learned with many spreads.
+
+    realism: the spread that it is told, see `training.energy`: 1 is the distribution, 0 what is nearest to it.
+    """
+
+    realism: float = 0.8
+
+    def __call__(self, predict: Predict, noise: Noise) -> Tensor:
+        """A sample of r from one evaluation."""
+        z = noise(0)
+        return -predict(z, torch.full((len(z),), self.realism, device=z.device))
+
+
 class ScoreDecoder:
     """Samples a picture from x̂. Same x̂, quality, seed and sampler: the same picture, on any number of threads.
 

@@ -1,6 +1,7 @@
 """What the trainings of all decoders on a frozen base's reconstructions share: recipe, data, check."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from benchmark.hfd.score import ScoreNetwork, tensor_to_picture
 from benchmark.hfd.training.crops import PictureStore, centre_crops, open_pictures, split
 from benchmark.hfd.training.engine import ADAM, MUON, fitting_weights
 from benchmark.hfd.training.pairs import (
+    DevicePairs,
     coded_quality,
     make_pairs,
     random_pair_crops,
@@ -27,6 +29,8 @@ from benchmark.hfd.training.pairs import (
 )
 from benchmark.hfd.unet import UNetConfig
 
+GPU_WORKERS = 8
+"""Threads that code pictures for pairs where a GPU waits for them: the entropy coder works on the CPU."""
 AXIS_WEIGHTS = (2.0, 0.5, 0.5)
 """Of luma and chroma in the loss: in units of σ_r they are alike, to the eye they are not."""
 
@@ -41,9 +45,11 @@ class ScoreRecipe:
     Diffusion. shift: of the schedule that t, uniform, is drawn on.
     One step. spread: see `energy`, at the lowest and the highest quality; patches: sides of those whose energy scores
     are averaged; bands, perceptual: weights of the scores of Haar bands, of `band_levels` sizes, and of LPIPS's maps
-    against theirs; perceptual_scales: how far windows of the crops are enlarged for the latter.
+    against theirs; perceptual_scales: how far windows of the crops are enlarged for the latter. told_spread: spread is
+    drawn for each crop, between 0 and 1 with density 2·spread, and told to the network as its time.
     passes: of the pictures, each coded anew; low: above 1 more of them at low rates, see `make_pairs`. precision: of
-    the U-Net, "bf16" (autocast) or "float32". accumulate: batches of each process for one step.
+    the U-Net, "bf16" (autocast) or "float32". accumulate: batches of each process for one step. check_every: so many
+    steps the held-out pictures are looked at. compile: the U-Net by `torch.compile`.
     """
 
     steps: int = 12_000
@@ -60,11 +66,14 @@ class ScoreRecipe:
     band_levels: int = 3
     perceptual: float = 1.0
     perceptual_scales: tuple[int, ...] = (1,)
+    told_spread: bool = False
     optimiser: str = MUON
     passes: int = 2
     low: float = 1.0
     precision: str = "bf16"
     accumulate: int = 1
+    check_every: int = 1000
+    compile: bool = False
 
 
 PAPER_SCORE_RECIPE = ScoreRecipe(steps=1_000_000, decay=100_000, learning_rate=1e-4, crop=256, optimiser=ADAM)
@@ -103,10 +112,15 @@ class DecoderTask(ABC):
         if start is not None:
             fitting_weights(start, self.network)
         training, held_out = split(open_pictures(folder, cache))
-        self.pairs = make_pairs(self.base, training, cache, recipe.passes, console, low=recipe.low)
+        workers = GPU_WORKERS if device.type == "cuda" else 1
+        self.pairs = make_pairs(self.base, training, cache, recipe.passes, console, low=recipe.low, workers=workers)
         self.pairs = self.pairs.at_least(recipe.crop)
+        self.on_device = DevicePairs(self.pairs, device) if DevicePairs.fit(self.pairs, device) else None
         self.network.residual_deviation.copy_(residual_deviation(self.base, training))
         self._prepare_check(held_out)
+        if device.type == "cuda":
+            self.network.unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.evaluate: Callable[..., Tensor] = torch.compile(self.network) if recipe.compile else self.network
 
     @abstractmethod
     def make_network(self, unet: UNetConfig, levels: int) -> ScoreNetwork:
@@ -138,6 +152,8 @@ class DecoderTask(ABC):
 
     def batch(self, generator: np.random.Generator) -> tuple[Tensor, ...]:
         """x, x̂ and quality of each crop."""
+        if self.on_device is not None:
+            return self.on_device.random_crops(generator, self.recipe.batch, self.recipe.crop)
         return random_pair_crops(self.pairs, generator, self.recipe.batch, self.recipe.crop)
 
     def autocast(self, device: torch.device) -> torch.autocast:

@@ -22,26 +22,26 @@ THINNEST = 16
 
 
 def orthogonalise(matrix: Tensor) -> Tensor:
-    """The matrix with its singular values brought near 1, (m, n) float32.
+    """Matrices (…, m, n) with their singular values brought near 1.
 
     X ← aX + b(XXᵀ)X + c(XXᵀ)²X keeps the singular vectors, so five iterations are one polynomial of the Gram matrix
     G = XXᵀ, and G itself can be iterated: G ← P²G with P = a + bG + cG².
     """
-    transposed = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if transposed else matrix
-    x = x / (x.norm() + 1e-7)
+    transposed = matrix.shape[-2] > matrix.shape[-1]
+    x = matrix.mT if transposed else matrix
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     a, b, c = NEWTON_SCHULZ
-    gram = x @ x.T
+    gram = x @ x.mT
     product = None
     for turn in range(ITERATIONS):
-        polynomial = torch.addmm(gram, gram, gram, beta=b, alpha=c)
-        polynomial.diagonal().add_(a)
+        polynomial = (gram @ gram).mul_(c).add_(gram, alpha=b)
+        polynomial.diagonal(dim1=-2, dim2=-1).add_(a)
         product = polynomial if product is None else polynomial @ product
         if turn + 1 < ITERATIONS:
             gram = polynomial @ gram @ polynomial
     assert product is not None
     x = product @ x
-    return x.T if transposed else x
+    return x.mT if transposed else x
 
 
 def is_matrix(parameter: nn.Parameter) -> bool:
@@ -68,9 +68,8 @@ class Muon(torch.optim.Optimizer):
         if closure is not None:
             raise ValueError("Muon takes no closure")
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
+            moving = [parameter for parameter in group["params"] if parameter.grad is not None]
+            for parameter in moving:
                 state = self.state[parameter]
                 if not state:
                     state["step"] = torch.tensor(0.0)
@@ -78,23 +77,43 @@ class Muon(torch.optim.Optimizer):
                     if not is_matrix(parameter):
                         state["exp_avg_sq"] = torch.zeros_like(parameter)
                 state["step"] += 1
-                move = _muon if is_matrix(parameter) else _adam
-                move(parameter, state, group)
+            # Those of one shape, or of one age, at once: on a GPU the many small steps would take as long as the rest.
+            for alike in _alike(p for p in moving if is_matrix(p)):
+                _muon(alike, [self.state[p] for p in alike], group)
+            for alike in _alike((p for p in moving if not is_matrix(p)), lambda p: float(self.state[p]["step"])):
+                _adam(alike, [self.state[p] for p in alike], group)
 
 
-def _muon(parameter: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> None:
-    assert parameter.grad is not None
-    average = state["exp_avg"].lerp_(parameter.grad, 1 - group["momentum"])
-    ahead = parameter.grad.lerp(average, group["momentum"])  # Nesterov's
-    update = orthogonalise(ahead.flatten(1).float())
-    scale = 0.2 * max(update.shape) ** 0.5  # the root mean square of Adam's updates
-    parameter.add_(update.view_as(parameter), alpha=-group["lr"] * scale)
+def _alike(
+    parameters: Iterable[Tensor], key: Callable[[Tensor], Any] = lambda p: (len(p), p.numel())
+) -> list[list[Tensor]]:
+    found: dict[Any, list[Tensor]] = {}
+    for parameter in parameters:
+        found.setdefault(key(parameter), []).append(parameter)
+    return list(found.values())
 
 
-def _adam(parameter: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> None:
-    assert parameter.grad is not None
-    (beta1, beta2), count = group["betas"], float(state["step"])
-    average = state["exp_avg"].lerp_(parameter.grad, 1 - beta1)
-    square = state["exp_avg_sq"].lerp_(parameter.grad.square(), 1 - beta2)
-    denominator = (square / (1 - beta2**count)).sqrt().add_(group["eps"])
-    parameter.addcdiv_(average, denominator, value=-group["lr"] / (1 - beta1**count))
+def _gradients(parameters: list[Tensor]) -> list[Tensor]:
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
+
+
+def _muon(parameters: list[Tensor], states: list[dict[str, Tensor]], group: dict[str, Any]) -> None:
+    gradients, averages = _gradients(parameters), [state["exp_avg"] for state in states]
+    torch._foreach_lerp_(averages, gradients, 1 - group["momentum"])
+    ahead = torch._foreach_lerp(gradients, averages, group["momentum"])  # Nesterov's
+    updates = orthogonalise(torch.stack([one.flatten(1).float() for one in ahead]))
+    scale = 0.2 * max(updates[0].shape) ** 0.5  # the root mean square of Adam's updates
+    moves = [update.view_as(parameter) for parameter, update in zip(parameters, updates, strict=True)]
+    torch._foreach_add_(parameters, moves, alpha=-group["lr"] * scale)
+
+
+def _adam(parameters: list[Tensor], states: list[dict[str, Tensor]], group: dict[str, Any]) -> None:
+    (beta1, beta2), count = group["betas"], float(states[0]["step"])
+    gradients = _gradients(parameters)
+    averages, squares = ([state[key] for state in states] for key in ("exp_avg", "exp_avg_sq"))
+    torch._foreach_lerp_(averages, gradients, 1 - beta1)
+    torch._foreach_lerp_(squares, torch._foreach_mul(gradients, gradients), 1 - beta2)
+    denominators = torch._foreach_div(squares, 1 - beta2**count)
+    torch._foreach_sqrt_(denominators)
+    torch._foreach_add_(denominators, group["eps"])
+    torch._foreach_addcdiv_(parameters, averages, denominators, value=-group["lr"] / (1 - beta1**count))

@@ -5,14 +5,14 @@ scoring rule the same network gives a sample at its first evaluation: z is then 
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.hfd.sampling import OneStepSettings, Sampler
+from benchmark.hfd.sampling import OneStepSettings, Sampler, ToldOneStepSettings
 from benchmark.hfd.score import ScoreNetwork, from_luma_chroma, to_luma_chroma
 from benchmark.hfd.training.decoder import AXIS_WEIGHTS, DecoderTask, gaussian_surprise
 from benchmark.hfd.training.energy import (
@@ -46,19 +46,24 @@ class OneStepTask(DecoderTask):
 
     def sampler(self, steps: int) -> Sampler:
         """One evaluation."""
-        return OneStepSettings()
+        return ToldOneStepSettings() if self.recipe.told_spread else OneStepSettings()
 
     def describe_kind(self) -> dict[str, Any]:
         """The distances and their weights."""
         return {
             "samples": SAMPLES,
-            "spread": list(self.recipe.spread),
+            **({"told_spread": True} if self.recipe.told_spread else {"spread": list(self.recipe.spread)}),
             "patches": list(self.recipe.patches),
             "bands": self.recipe.bands,
             "band_levels": self.recipe.band_levels,
             "perceptual": self.recipe.perceptual,
             "perceptual_scales": list(self.recipe.perceptual_scales),
         }
+
+    @cached_property
+    def band_distance(self) -> Callable[..., Tensor]:
+        """`band_distance`, compiled where the network is."""
+        return torch.compile(band_distance) if self.recipe.compile else band_distance
 
     def loss(self, step: int, *batch: Tensor) -> tuple[Tensor, dict[str, float]]:
         """Energy scores of SAMPLES samples of each crop, and the loss of the local deviation."""
@@ -70,18 +75,19 @@ class OneStepTask(DecoderTask):
         residual = to_luma_chroma(x - x_hat)
         surprise = gaussian_surprise(residual, deviation).mean()
         deviation = deviation.detach()
+        spread = torch.rand_like(quality).sqrt() if recipe.told_spread else self.spread(quality)
+        t = spread if recipe.told_spread else torch.ones_like(quality)
         with self.autocast(x.device):
-            twice = [torch.cat([part] * SAMPLES) for part in (x_hat, quality)]
-            z = torch.randn_like(twice[0])
-            v: Tensor = self.network(z, twice[0], torch.ones_like(twice[1]), twice[1])
+            twice = [torch.cat([part] * SAMPLES) for part in (x_hat, t, quality)]
+            v = self.evaluate(torch.randn_like(twice[0]), *twice)
         r = list((-v).chunk(SAMPLES))
-        score = partial(energy_score, spread=self.spread(quality))
+        score = partial(energy_score, spread=spread)
         axes = torch.tensor(AXIS_WEIGHTS, device=x.device).sqrt()[:, None, None]
         truth, scaled = axes * residual / deviation, [axes * one for one in r]
         pixels = torch.stack(
             [score(scaled, truth, partial(patch_distance, side=side)) for side in recipe.patches]
         ).mean(0)
-        bands = score(scaled, truth, partial(band_distance, levels=recipe.band_levels, side=BAND_PATCH))
+        bands = score(scaled, truth, partial(self.band_distance, levels=recipe.band_levels, side=BAND_PATCH))
         pictures = torch.cat([x_hat + from_luma_chroma(deviation * one) for one in r])
         seen = torch.stack([self._seen(scale, x, pictures, score) for scale in recipe.perceptual_scales]).mean(0)
         # The perceptual distance falls with x̂'s error, as that of pixels in units of σ_r does not.

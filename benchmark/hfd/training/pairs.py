@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -72,11 +75,13 @@ def make_pairs(
     console: Console,
     seed: int = 0,
     low: float = 1.0,
+    workers: int = 1,
 ) -> PairStore:
     """All pictures of `store`, `passes` times, each time at another quality; made once, kept in `cache`.
 
     From the second pass on pictures are scaled down by 0.5 to 0.95 first: more detail, fewer traces of compression.
     low: the share of pairs in the lowest part p of the qualities is p^(1/low), so above 1 there are more of low rates.
+    workers: threads that code pictures.
     """
     key = f"{base.identity} {store.shapes} {passes} {seed}" + ("" if low == 1 else f" {low}")
     digest = hashlib.sha256(key.encode())
@@ -86,23 +91,30 @@ def make_pairs(
     index = cache / f"{name}.json"
     files = [cache / f"{name}-{part}.npy" for part in ("x", "x-hat")]
     if not index.exists():
-        originals, reconstructions, shapes, qualities = [], [], [], []
-        for turn in range(passes):
-            for n in range(len(store)):
-                generator = np.random.default_rng([seed, turn, n])
-                picture = store.picture(n)[:LARGEST_SIDE, :LARGEST_SIDE]
-                if turn:
-                    scale = max(generator.uniform(0.5, 0.95), 129 / min(picture.shape[:2]))
-                    size = (int(picture.shape[1] * min(scale, 1)), int(picture.shape[0] * min(scale, 1)))
-                    resized = PillowImage.fromarray(picture).resize(size, PillowImage.Resampling.LANCZOS)
-                    picture = np.asarray(resized)
-                place = float(generator.uniform()) ** low
-                quality = coded_quality(base, 1 + place * (base.levels - 1))
-                x_hat = reconstruct(base, to_tensor(picture[None]), quality)[0].permute(1, 2, 0)
-                originals.append(picture.reshape(-1))
-                reconstructions.append(x_hat.half().numpy().reshape(-1))
-                shapes.append(picture.shape[:2])
-                qualities.append(quality)
+
+        def make(turn: int, n: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float16], float]:
+            generator = np.random.default_rng([seed, turn, n])
+            picture = store.picture(n)[:LARGEST_SIDE, :LARGEST_SIDE]
+            if turn:
+                scale = max(generator.uniform(0.5, 0.95), 129 / min(picture.shape[:2]))
+                size = (int(picture.shape[1] * min(scale, 1)), int(picture.shape[0] * min(scale, 1)))
+                resized = PillowImage.fromarray(picture).resize(size, PillowImage.Resampling.LANCZOS)
+                picture = np.asarray(resized)
+            place = float(generator.uniform()) ** low
+            quality = coded_quality(base, 1 + place * (base.levels - 1))
+            x_hat = reconstruct(base, to_tensor(picture[None]), quality)[0].permute(1, 2, 0)
+            return picture, x_hat.half().numpy(), quality
+
+        originals: list[npt.NDArray[Any]] = []
+        reconstructions: list[npt.NDArray[Any]] = []
+        shapes, qualities = [], []
+        turns, numbers = (list(part) for part in zip(*product(range(passes), range(len(store))), strict=True))
+        with ThreadPoolExecutor(workers) as pool:
+            for turn, n, made in zip(turns, numbers, pool.map(make, turns, numbers), strict=True):
+                originals.append(made[0].reshape(-1))
+                reconstructions.append(made[1].reshape(-1))
+                shapes.append(made[0].shape[:2])
+                qualities.append(made[2])
                 if n % 50 == 49:
                     console.print(f"pairs: pass {turn + 1} of {passes}, {n + 1} of {len(store)} pictures")
         cache.mkdir(parents=True, exist_ok=True)
@@ -112,28 +124,83 @@ def make_pairs(
     loaded_shapes, loaded_qualities = json.loads(index.read_text())
     sizes = [h * w * 3 for h, w in loaded_shapes]
     offsets = tuple(int(o) for o in np.concatenate([[0], np.cumsum(sizes)[:-1]]))
-    pictures = PictureStore(np.load(files[0], mmap_mode="r"), offsets, tuple((h, w) for h, w in loaded_shapes))
-    return PairStore(pictures, np.load(files[1], mmap_mode="r"), tuple(loaded_qualities))
+    originals_read, reconstructions_read = (np.load(file, mmap_mode="c") for file in files)  # torch wants writable ones
+    pictures = PictureStore(originals_read, offsets, tuple((h, w) for h, w in loaded_shapes))
+    return PairStore(pictures, reconstructions_read, tuple(loaded_qualities))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a crop lies in which pair, and whether it is flipped and turned."""
+
+    index: int
+    top: int
+    left: int
+    flipped: bool
+    turned: bool
+
+
+def _random_places(pairs: PairStore, generator: np.random.Generator, count: int, size: int) -> list[_Place]:
+    shapes = pairs.pictures.shapes
+    areas = np.array([h * w for h, w in shapes], dtype=np.float64)
+    places = []
+    for n in generator.choice(len(shapes), size=count, p=areas / areas.sum()).tolist():
+        top, left = (int(generator.integers(0, side - size + 1)) for side in shapes[n])
+        places.append(_Place(n, top, left, generator.random() < 0.5, generator.random() < 0.5))
+    return places
 
 
 def random_pair_crops(
     pairs: PairStore, generator: np.random.Generator, count: int, size: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """x and x̂, float32 (count, 3, size, size) in [-0.5, 0.5], and quality (count,); by area, flipped, turned."""
-    areas = np.array([h * w for h, w in pairs.pictures.shapes], dtype=np.float64)
-    chosen = generator.choice(len(pairs.pictures), size=count, p=areas / areas.sum())
     crops: list[npt.NDArray[np.float32]] = []
-    for n in chosen.tolist():
-        x, x_hat = pairs.pair(n)
-        top = int(generator.integers(0, x.shape[0] - size + 1))
-        left = int(generator.integers(0, x.shape[1] - size + 1))
-        place = np.s_[top : top + size, left : left + size]
-        both = np.concatenate([x[place].astype(np.float32) / 255 - 0.5, x_hat[place].astype(np.float32)], 2)
-        if generator.random() < 0.5:
-            both = both[:, ::-1]
-        if generator.random() < 0.5:
-            both = both.transpose(1, 0, 2)
-        crops.append(both)
+    places = _random_places(pairs, generator, count, size)
+    for place in places:
+        x, x_hat = pairs.pair(place.index)
+        cut = np.s_[place.top : place.top + size, place.left : place.left + size]
+        both = np.concatenate([x[cut].astype(np.float32) / 255 - 0.5, x_hat[cut].astype(np.float32)], 2)
+        both = both[:, ::-1] if place.flipped else both
+        crops.append(both.transpose(1, 0, 2) if place.turned else both)
     batch = torch.from_numpy(np.ascontiguousarray(np.stack(crops).transpose(0, 3, 1, 2)))
-    quality = torch.tensor([pairs.qualities[n] for n in chosen.tolist()])
+    quality = torch.tensor([pairs.qualities[place.index] for place in places])
     return batch[:, :3], batch[:, 3:], quality
+
+
+class DevicePairs:
+    """Pairs that lie in a GPU's memory, where the same crops are cut: a processor would not keep up with it."""
+
+    SHARE = 0.5
+    """Of the GPU's free memory they may take so much."""
+
+    def __init__(self, pairs: PairStore, device: torch.device) -> None:
+        self.pairs = pairs
+        self.device = device
+        self.pixels = torch.from_numpy(np.asarray(pairs.pictures.pixels)).to(device)
+        self.reconstructions = torch.from_numpy(np.asarray(pairs.reconstructions)).to(device)
+
+    @classmethod
+    def fit(cls, pairs: PairStore, device: torch.device) -> bool:
+        """Whether `device` is a GPU with room for `pairs`."""
+        if device.type != "cuda":
+            return False
+        size = pairs.pictures.pixels.nbytes + pairs.reconstructions.nbytes
+        return size < cls.SHARE * torch.cuda.mem_get_info(device)[0]
+
+    def random_crops(self, generator: np.random.Generator, count: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
+        """What `random_pair_crops` gives, on the device."""
+        crops, store = [], self.pairs.pictures
+        places = _random_places(self.pairs, generator, count, size)
+        for place in places:
+            (height, width), start = store.shapes[place.index], store.offsets[place.index]
+            cut = np.s_[place.top : place.top + size, place.left : place.left + size]
+            x, x_hat = (
+                values[start : start + height * width * 3].view(height, width, 3)[cut].float()
+                for values in (self.pixels, self.reconstructions)
+            )
+            both = torch.cat([x / 255 - 0.5, x_hat], 2)
+            both = both.flip(1) if place.flipped else both
+            crops.append(both.transpose(0, 1) if place.turned else both)
+        batch = torch.stack(crops).permute(0, 3, 1, 2).contiguous()
+        quality = torch.tensor([self.pairs.qualities[place.index] for place in places], device=self.device)
+        return batch[:, :3], batch[:, 3:], quality

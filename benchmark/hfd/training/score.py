@@ -45,8 +45,7 @@ class ScoreTask(DecoderTask):
 
         def predict(z: Tensor, t: Tensor) -> Tensor:
             with self.autocast(z.device):
-                out: Tensor = self.network(z, x_hat, t, quality)
-            return out
+                return self.evaluate(z, x_hat, t, quality)
 
         axes = torch.tensor(AXIS_WEIGHTS, device=r.device)[:, None, None]
         losses = self.objective(predict, r, places, axes)
@@ -142,6 +141,7 @@ def train_score(
         seed,
         ema_decay=0.999,
         clip=1.0,
+        check_every=recipe.check_every,
         checkpoint_seconds=180,
         optimiser=recipe.optimiser,
         accumulate=recipe.accumulate,
