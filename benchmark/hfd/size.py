@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from benchmark.hfd.autoencoder import SMALL, Autoencoder
 from benchmark.hfd.elic import PAPER, Elic, ElicConfig
 from benchmark.hfd.score import ScoreNetwork
-from benchmark.hfd.unet import MEDIUM, UNetConfig
+from benchmark.hfd.unet import LARGE, UNetConfig
 from benchmark.hfd.unet import PAPER as PAPER_UNET
 from benchmark.hfd.unet import SMALL as SMALL_UNET
 
@@ -83,7 +83,7 @@ def all_sizes() -> list[Size]:
         sizes += [Size(codec, name, *part) for codec in ("mse", "hfd") for part in parts]
         sizes.append(Size("hfd", name, "score U-Net, a step", *_unet_size(unet)))
         if unet is SMALL_UNET:
-            sizes.append(Size("hfd", name, "one-step U-Net", *_unet_size(MEDIUM)))
+            sizes.append(Size("hfd", name, "one-step U-Net", *_unet_size(LARGE)))
     return sorted(sizes, key=lambda size: size.codec != "mse")
 
 

@@ -48,7 +48,8 @@ def export_decoder(trained: Path, output: Path, steps: int) -> None:
         configuration |= {"steps": steps, "kappa": recipe["kappa"]}
     elif kind == "one-step":
         network = ScoreNetwork(unet, recipe["levels"])
-        configuration |= {"realism": 0.8} | ({"told_spread": True} if recipe.get("told_spread") else {})
+        told = recipe.get("told_spread", False)
+        configuration |= {"realism": 0.3, "told_spread": True} if told else {"realism": 0.8}
     else:
         network = ScoreNetwork(unet, recipe["levels"])
         noise = DiffusionSettings().noise
