@@ -173,10 +173,8 @@ def score(
     band_levels: Annotated[int, typer.Option(min=1, help="one-step: sizes of Haar bands that are scored")] = 3,
     passes: Annotated[int, typer.Option(min=1, help="of the pictures, each coded at another quality")] = 2,
     low: Annotated[float, typer.Option(min=0.1, help="above 1 more of these are of low rates")] = 1.0,
+    workers: Annotated[int, typer.Option(min=1, help="processes that code the pictures before the training")] = 1,
     check_every: Annotated[int, typer.Option(min=1, help="steps between checks on held-out pictures")] = 1000,
-    compiled: Annotated[
-        bool, typer.Option("--compile", help="the U-Net by torch.compile: faster on a GPU, after a minute's work")
-    ] = False,
     sampling_steps: Annotated[
         int,
         typer.Option(min=1, help="flow, diffusion: number of sampling steps that the weights file takes as default"),
@@ -222,7 +220,7 @@ def score(
         precision=precision.value,
         accumulate=accumulate,
         check_every=check_every,
-        compile=compiled,
+        workers=workers,
         **{key: value for key, value in said.items() if value is not None},
     )
     processes = open_processes(recipe.precision)

@@ -31,7 +31,7 @@ SMALL = UNetConfig()
 MEDIUM = UNetConfig(channels=(32, 64, 128, 192), blocks_down=(2, 3, 4, 4), blocks_up=(2, 2, 3))
 """`SMALL` with three blocks more at 1/8 on the way up, and four below, at 1/16."""
 LARGE = UNetConfig(channels=(32, 64, 128, 192), blocks_down=(3, 4, 4, 4), blocks_up=(5, 5, 3))
-"""`MEDIUM` with blocks more at 1/2 and 1/4, where the finest detail is made: one on the way down, three on the way up."""
+"""`MEDIUM` with more blocks at 1/2 and 1/4, where the finest detail is made: one each on the way down, three up."""
 PAPER = UNetConfig(channels=(128, 256, 512, 512), blocks_down=(2, 2, 4, 4), blocks_up=(4, 2, 2), embedding=512)
 """Of full size, twice the operations of HiFiC's generator. The paper says neither channels nor blocks where it was read
 for this suite, so these are ours; meant for its patches of 256 pixels."""

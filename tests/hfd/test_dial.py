@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from benchmark.hfd.diffusion import alpha_sigma
-from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, OneStepSettings, Sampler
+from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, OneStepSettings, Sampler, ToldOneStepSettings
 
 MEAN, DEVIATION = 0.7, 0.5
 
@@ -66,3 +66,14 @@ def test_dial_of_one_step_scales_the_noise() -> None:
     for realism in (0.0, 0.5, 1.0):
         torch.testing.assert_close(OneStepSettings(realism)(network, noise), MEAN + realism * DEVIATION * noise(0))
     assert asked == [1.0] * 12  # four pictures, thrice: one evaluation each, at the end of pure noise
+
+
+def test_dial_of_one_step_with_all_spreads_is_the_spread_that_it_is_told() -> None:
+    """A network that has learned to spread by t·DEVIATION about the mean: the noise itself stays whole."""
+
+    def network(z: Tensor, t: Tensor) -> Tensor:
+        return -(MEAN + t[:, None, None, None] * DEVIATION * z)
+
+    for realism in (0.0, 0.5, 1.0):
+        r = ToldOneStepSettings(realism)(network, noise)
+        torch.testing.assert_close(r, MEAN + realism * DEVIATION * noise(0), rtol=1e-6, atol=1e-6)

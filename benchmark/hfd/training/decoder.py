@@ -1,7 +1,6 @@
 """What the trainings of all decoders on a frozen base's reconstructions share: recipe, data, check."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +28,6 @@ from benchmark.hfd.training.pairs import (
 )
 from benchmark.hfd.unet import UNetConfig
 
-GPU_WORKERS = 8
-"""Threads that code pictures for pairs where a GPU waits for them: the entropy coder works on the CPU."""
 AXIS_WEIGHTS = (2.0, 0.5, 0.5)
 """Of luma and chroma in the loss: in units of σ_r they are alike, to the eye they are not."""
 
@@ -48,8 +45,8 @@ class ScoreRecipe:
     against theirs; perceptual_scales: how far windows of the crops are enlarged for the latter. told_spread: spread is
     drawn for each crop, between 0 and 1 with density 2·spread, and told to the network as its time.
     passes: of the pictures, each coded anew; low: above 1 more of them at low rates, see `make_pairs`. precision: of
-    the U-Net, "bf16" (autocast) or "float32". accumulate: batches of each process for one step. check_every: so many
-    steps the held-out pictures are looked at. compile: the U-Net by `torch.compile`.
+    the U-Net, "bf16" (autocast) or "float32". accumulate: batches of each process for one step. check_every: steps
+    between checks on held-out pictures. workers: processes that code pictures for the pairs.
     """
 
     steps: int = 12_000
@@ -73,7 +70,7 @@ class ScoreRecipe:
     precision: str = "bf16"
     accumulate: int = 1
     check_every: int = 1000
-    compile: bool = False
+    workers: int = 1
 
 
 PAPER_SCORE_RECIPE = ScoreRecipe(steps=1_000_000, decay=100_000, learning_rate=1e-4, crop=256, optimiser=ADAM)
@@ -107,20 +104,23 @@ class DecoderTask(ABC):
         if recipe.crop % stride:
             raise UsageError(f"this U-Net takes crops whose side is a multiple of {stride}, not {recipe.crop}")
         self.recipe = recipe
-        self.base = AutoencoderBase(*load_first_stage(base, device)) if isinstance(base, Path) else base
+        if isinstance(base, Path):
+            coding = device if recipe.workers == 1 else torch.device("cpu")
+            base = AutoencoderBase(*load_first_stage(base, coding))
+        self.base = base
         self.network = self.make_network(unet, self.base.levels)
         if start is not None:
             fitting_weights(start, self.network)
         training, held_out = split(open_pictures(folder, cache))
-        workers = GPU_WORKERS if device.type == "cuda" else 1
-        self.pairs = make_pairs(self.base, training, cache, recipe.passes, console, low=recipe.low, workers=workers)
+        self.pairs = make_pairs(
+            self.base, training, cache, recipe.passes, console, low=recipe.low, workers=recipe.workers
+        )
         self.pairs = self.pairs.at_least(recipe.crop)
         self.on_device = DevicePairs(self.pairs, device) if DevicePairs.fit(self.pairs, device) else None
         self.network.residual_deviation.copy_(residual_deviation(self.base, training))
         self._prepare_check(held_out)
         if device.type == "cuda":
             self.network.unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.evaluate: Callable[..., Tensor] = torch.compile(self.network) if recipe.compile else self.network
 
     @abstractmethod
     def make_network(self, unet: UNetConfig, levels: int) -> ScoreNetwork:

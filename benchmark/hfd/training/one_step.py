@@ -5,7 +5,7 @@ scoring rule the same network gives a sample at its first evaluation: z is then 
 """
 
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import torch
@@ -60,11 +60,6 @@ class OneStepTask(DecoderTask):
             "perceptual_scales": list(self.recipe.perceptual_scales),
         }
 
-    @cached_property
-    def band_distance(self) -> Callable[..., Tensor]:
-        """`band_distance`, compiled where the network is."""
-        return torch.compile(band_distance) if self.recipe.compile else band_distance
-
     def loss(self, step: int, *batch: Tensor) -> tuple[Tensor, dict[str, float]]:
         """Energy scores of SAMPLES samples of each crop, and the loss of the local deviation."""
         x, x_hat, quality = batch
@@ -79,7 +74,7 @@ class OneStepTask(DecoderTask):
         t = spread if recipe.told_spread else torch.ones_like(quality)
         with self.autocast(x.device):
             twice = [torch.cat([part] * SAMPLES) for part in (x_hat, t, quality)]
-            v = self.evaluate(torch.randn_like(twice[0]), *twice)
+            v: Tensor = self.network(torch.randn_like(twice[0]), *twice)
         r = list((-v).chunk(SAMPLES))
         score = partial(energy_score, spread=spread)
         axes = torch.tensor(AXIS_WEIGHTS, device=x.device).sqrt()[:, None, None]
@@ -87,7 +82,7 @@ class OneStepTask(DecoderTask):
         pixels = torch.stack(
             [score(scaled, truth, partial(patch_distance, side=side)) for side in recipe.patches]
         ).mean(0)
-        bands = score(scaled, truth, partial(self.band_distance, levels=recipe.band_levels, side=BAND_PATCH))
+        bands = score(scaled, truth, partial(band_distance, levels=recipe.band_levels, side=BAND_PATCH))
         pictures = torch.cat([x_hat + from_luma_chroma(deviation * one) for one in r])
         seen = torch.stack([self._seen(scale, x, pictures, score) for scale in recipe.perceptual_scales]).mean(0)
         # The perceptual distance falls with x̂'s error, as that of pixels in units of σ_r does not.

@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from concurrent.futures import ThreadPoolExecutor
+import multiprocessing
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +67,55 @@ def residual_deviation(base: Base, store: PictureStore, count: int = 32) -> Tens
     return torch.stack([to_luma_chroma(error).square().mean((0, 2, 3)).sqrt() for error in errors])
 
 
+Job = tuple[int, int, npt.NDArray[np.uint8]]
+"""Pass, number of a picture, and the picture."""
+Pair = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float16], float]
+"""x, x̂ and the quality."""
+
+
+@dataclass(frozen=True)
+class _PairMaker:
+    """Codes one picture in one pass; see `make_pairs`."""
+
+    base: Base
+    seed: int
+    low: float
+
+    def __call__(self, job: Job) -> Pair:
+        turn, n, picture = job
+        generator = np.random.default_rng([self.seed, turn, n])
+        if turn:
+            scale = max(generator.uniform(0.5, 0.95), 129 / min(picture.shape[:2]))
+            size = (int(picture.shape[1] * min(scale, 1)), int(picture.shape[0] * min(scale, 1)))
+            picture = np.asarray(PillowImage.fromarray(picture).resize(size, PillowImage.Resampling.LANCZOS))
+        place = float(generator.uniform()) ** self.low
+        quality = coded_quality(self.base, 1 + place * (self.base.levels - 1))
+        x_hat = reconstruct(self.base, to_tensor(picture[None]), quality)[0].permute(1, 2, 0)
+        return picture, x_hat.half().numpy(), quality
+
+
+_makers: list[_PairMaker] = []
+"""In a process that `_mapped` started: what it makes pairs with."""
+
+
+def _take(make: _PairMaker) -> None:
+    _makers[:] = [make]
+
+
+def _make(job: Job) -> Pair:
+    return _makers[0](job)
+
+
+def _mapped(make: _PairMaker, jobs: Iterable[Job], workers: int) -> Iterator[Pair]:
+    """`make` of each of `jobs`, in their order, by so many processes; one worker is this process."""
+    if workers == 1:
+        yield from map(make, jobs)
+        return
+    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    with context.Pool(workers, _take, (make,)) as pool:
+        yield from pool.imap(_make, jobs)
+
+
 def make_pairs(
     base: Base,
     store: PictureStore,
@@ -81,7 +130,7 @@ def make_pairs(
 
     From the second pass on pictures are scaled down by 0.5 to 0.95 first: more detail, fewer traces of compression.
     low: the share of pairs in the lowest part p of the qualities is p^(1/low), so above 1 there are more of low rates.
-    workers: threads that code pictures.
+    workers: processes that code pictures; of several the base must be on the CPU. The pairs are the same.
     """
     key = f"{base.identity} {store.shapes} {passes} {seed}" + ("" if low == 1 else f" {low}")
     digest = hashlib.sha256(key.encode())
@@ -91,35 +140,22 @@ def make_pairs(
     index = cache / f"{name}.json"
     files = [cache / f"{name}-{part}.npy" for part in ("x", "x-hat")]
     if not index.exists():
-
-        def make(turn: int, n: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float16], float]:
-            generator = np.random.default_rng([seed, turn, n])
-            picture = store.picture(n)[:LARGEST_SIDE, :LARGEST_SIDE]
-            if turn:
-                scale = max(generator.uniform(0.5, 0.95), 129 / min(picture.shape[:2]))
-                size = (int(picture.shape[1] * min(scale, 1)), int(picture.shape[0] * min(scale, 1)))
-                resized = PillowImage.fromarray(picture).resize(size, PillowImage.Resampling.LANCZOS)
-                picture = np.asarray(resized)
-            place = float(generator.uniform()) ** low
-            quality = coded_quality(base, 1 + place * (base.levels - 1))
-            x_hat = reconstruct(base, to_tensor(picture[None]), quality)[0].permute(1, 2, 0)
-            return picture, x_hat.half().numpy(), quality
-
-        originals: list[npt.NDArray[Any]] = []
-        reconstructions: list[npt.NDArray[Any]] = []
+        make = _PairMaker(base, seed, low)
+        places = list(product(range(passes), range(len(store))))
+        jobs = ((turn, n, np.asarray(store.picture(n)[:LARGEST_SIDE, :LARGEST_SIDE])) for turn, n in places)
+        originals: list[npt.NDArray[np.uint8]] = []
+        reconstructions: list[npt.NDArray[np.float16]] = []
         shapes, qualities = [], []
-        turns, numbers = (list(part) for part in zip(*product(range(passes), range(len(store))), strict=True))
-        with ThreadPoolExecutor(workers) as pool:
-            for turn, n, made in zip(turns, numbers, pool.map(make, turns, numbers), strict=True):
-                originals.append(made[0].reshape(-1))
-                reconstructions.append(made[1].reshape(-1))
-                shapes.append(made[0].shape[:2])
-                qualities.append(made[2])
-                if n % 50 == 49:
-                    console.print(f"pairs: pass {turn + 1} of {passes}, {n + 1} of {len(store)} pictures")
+        for (turn, n), (picture, x_hat, quality) in zip(places, _mapped(make, jobs, workers), strict=True):
+            originals.append(picture.reshape(-1))
+            reconstructions.append(x_hat.reshape(-1))
+            shapes.append(picture.shape[:2])
+            qualities.append(quality)
+            if n % 50 == 49:
+                console.print(f"pairs: pass {turn + 1} of {passes}, {n + 1} of {len(store)} pictures")
         cache.mkdir(parents=True, exist_ok=True)
-        for file, parts in zip(files, (originals, reconstructions), strict=True):
-            np.save(file, np.concatenate(parts))
+        np.save(files[0], np.concatenate(originals))
+        np.save(files[1], np.concatenate(reconstructions))
         index.write_text(json.dumps([shapes, qualities]))
     loaded_shapes, loaded_qualities = json.loads(index.read_text())
     sizes = [h * w * 3 for h, w in loaded_shapes]

@@ -45,7 +45,8 @@ class ScoreTask(DecoderTask):
 
         def predict(z: Tensor, t: Tensor) -> Tensor:
             with self.autocast(z.device):
-                return self.evaluate(z, x_hat, t, quality)
+                out: Tensor = self.network(z, x_hat, t, quality)
+            return out
 
         axes = torch.tensor(AXIS_WEIGHTS, device=r.device)[:, None, None]
         losses = self.objective(predict, r, places, axes)

@@ -65,3 +65,20 @@ def test_only_kernels_that_are_not_thin_are_matrices() -> None:
     assert not is_matrix(nn.Conv2d(16, 15, 3).weight)
     assert not is_matrix(nn.Conv2d(3, 64, 1).weight)
     assert not is_matrix(nn.Parameter(torch.zeros(64, 64)))
+
+
+def test_parameters_of_one_shape_move_as_each_by_itself() -> None:
+    generator = torch.Generator().manual_seed(4)
+    shapes = [(32, 16, 3, 3), (32, 16, 3, 3), (32, 144, 1, 1), (16,), (7,)]
+    starts = [torch.randn(shape, generator=generator) for shape in shapes]
+    gradients = [[torch.randn(shape, generator=generator) for shape in shapes] for _ in range(3)]
+    together = [nn.Parameter(start.clone()) for start in starts]
+    alone = [nn.Parameter(start.clone()) for start in starts]
+    optimisers = [Muon([{"params": together}], lr=0.01), *(Muon([{"params": [p]}], lr=0.01) for p in alone)]
+    for of_step in gradients:
+        for a, b, gradient in zip(together, alone, of_step, strict=True):
+            a.grad, b.grad = gradient.clone(), gradient.clone()
+        for optimiser in optimisers:
+            optimiser.step()
+    for a, b in zip(together, alone, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)

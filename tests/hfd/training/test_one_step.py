@@ -1,12 +1,18 @@
-"""What of the crops LPIPS's network is shown."""
+"""What LPIPS's network is shown of the crops, and what the decoder is told of the spread."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 
+from benchmark.hfd.score import ScoreNetwork
+from benchmark.hfd.training import one_step
+from benchmark.hfd.training.decoder import ScoreRecipe
+from benchmark.hfd.training.energy import energy_score
 from benchmark.hfd.training.one_step import OneStepTask
+from benchmark.hfd.unet import UNetConfig
 
 
 class Watching(torch.nn.Module):
@@ -44,3 +50,37 @@ def test_windows_are_the_same_in_all_and_as_large_as_the_crop(scale: int) -> Non
         values = of_x[0, axis].amin().item(), of_x[0, axis].amax().item()
         assert values[1] - values[0] == side - 1
         assert 0 <= values[0] <= size - side
+
+
+def test_network_is_told_the_spread_of_its_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both samples of a crop have the same, every score takes it, and it is drawn with density 2·spread."""
+    told: list[Tensor] = []
+    scored: list[Tensor] = []
+
+    class Told(ScoreNetwork):
+        def forward(self, z: Tensor, x_hat: Tensor, t: Tensor, quality: Tensor) -> Tensor:
+            told.append(t)
+            return super().forward(z, x_hat, t, quality)
+
+    def scoring(*arguments: object, spread: Tensor) -> Tensor:
+        scored.append(spread)
+        return energy_score(*arguments, spread=spread)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(one_step, "energy_score", scoring)
+    torch.manual_seed(0)
+    task = OneStepTask.__new__(OneStepTask)  # without its pictures
+    task.recipe = ScoreRecipe(told_spread=True, precision="float32", band_levels=1)
+    task.base = SimpleNamespace(levels=7)  # type: ignore[assignment]
+    task.network = Told(UNetConfig((8,), (1,), ()), 7)
+    task.perceptual = Watching()  # type: ignore[assignment]
+    count = 2000
+    x, x_hat = torch.rand(2, count, 3, 8, 8) - 0.5
+    loss, _ = task.loss(0, x, x_hat, torch.full((count,), 2.0))
+    loss.backward()
+    first, second = told[0].chunk(2)
+    assert torch.equal(first, second)
+    assert len(scored) == 4  # pixels, patches, bands, LPIPS's maps
+    assert all(torch.equal(spread, first) for spread in scored)
+    assert 0 <= float(first.amin()) < float(first.amax()) <= 1
+    assert float(first.mean()) == pytest.approx(2 / 3, abs=0.02)
+    assert float((first < 0.5).float().mean()) == pytest.approx(1 / 4, abs=0.03)

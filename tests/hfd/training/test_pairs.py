@@ -4,13 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from rich.console import Console
 from typer.testing import CliRunner
 
 from benchmark.cli.main import app
 from benchmark.errors import BenchmarkError
+from benchmark.hfd.bases import AutoencoderBase
 from benchmark.hfd.codec import FIRST_STAGE_FILE
-from benchmark.hfd.training.crops import PictureStore
-from benchmark.hfd.training.pairs import PairStore, random_pair_crops
+from benchmark.hfd.first_stage import load_first_stage
+from benchmark.hfd.training.crops import PictureStore, open_pictures
+from benchmark.hfd.training.pairs import DevicePairs, PairStore, make_pairs, random_pair_crops
 from benchmark.hfd.weights import SHIPPED
 
 
@@ -27,6 +31,32 @@ def test_crops_come_from_pictures_that_are_large_enough() -> None:
     assert float((x_hat - 0.2).abs().max()) < 1e-3
     with pytest.raises(BenchmarkError, match="no training picture has a crop of 80x80 pixels"):
         pairs.at_least(80)
+
+
+def test_crops_in_a_gpus_memory_are_the_same() -> None:
+    shapes = ((70, 90), (64, 48))
+    sizes = [h * w * 3 for h, w in shapes]
+    generator = np.random.default_rng(1)
+    pixels = generator.integers(0, 256, sum(sizes), dtype=np.uint8)
+    x_hat = generator.uniform(-0.5, 0.5, sum(sizes)).astype(np.float16)
+    pairs = PairStore(PictureStore(pixels, (0, sizes[0]), shapes), x_hat, (1.0, 2.0))
+    cpu = torch.device("cpu")
+    assert not DevicePairs.fit(pairs, cpu)
+    expected = random_pair_crops(pairs, np.random.default_rng(5), 9, 40)
+    for got, wanted in zip(
+        DevicePairs(pairs, cpu).random_crops(np.random.default_rng(5), 9, 40), expected, strict=True
+    ):
+        torch.testing.assert_close(got, wanted)
+
+
+@pytest.mark.slow
+def test_several_processes_make_the_same_pairs(pictures: Path, tmp_path: Path) -> None:
+    base = AutoencoderBase(*load_first_stage(SHIPPED / FIRST_STAGE_FILE, torch.device("cpu")))
+    store = open_pictures(pictures, tmp_path)
+    one, two = (make_pairs(base, store, tmp_path / str(n), 2, Console(quiet=True), workers=n) for n in (1, 2))
+    assert np.array_equal(one.pictures.pixels, two.pictures.pixels)
+    assert np.array_equal(one.reconstructions, two.reconstructions)
+    assert one.qualities == two.qualities
 
 
 def test_weights_that_do_not_fit_are_refused_before_pictures_are_coded(
