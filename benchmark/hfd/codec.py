@@ -224,7 +224,7 @@ HFD_SETTINGS = {
     "noise": "flow: deviation of the start's noise over that of the error, 0 to 2; "
     "diffusion: where the ancestral deviation lies between its bounds, 0 to 1, or the control's deviation",
     "shift": "diffusion: of the schedule, 0.01 to 10; below 1 is less noise",
-    "realism": "0 (the mean; one-step: no noise) to 1 (a full sample)",
+    "realism": "0 (the mean; one-step: nearest to it) to 1 (a full sample)",
     "seed": f"0 to {MAX_SEED}",
     "precision": "float32, bfloat16",
 }

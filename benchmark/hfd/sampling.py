@@ -122,7 +122,7 @@ class ToldOneStepSettings:
     realism: the spread that it is told, see `training.energy`: 1 is the distribution, 0 what is nearest to it.
     """
 
-    realism: float = 0.8
+    realism: float = 0.3
 
     def __call__(self, predict: Predict, noise: Noise) -> Tensor:
         """A sample of r from one evaluation."""

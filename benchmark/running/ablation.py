@@ -89,7 +89,7 @@ STUDIES = {
         {
             "flow": "decoder=flow",
             "diffusion": "decoder=diffusion",
-            "one-step: deviation of its noise": "decoder=one-step",
+            "one-step: its spread": "decoder=one-step",
         },
         (0, 0.25, 0.5, 0.75, 1),
     ),
