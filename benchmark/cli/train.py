@@ -167,9 +167,6 @@ def score(
             min=2, max=8, help="one-step: show windows to LPIPS at so many times the size besides; repeatable"
         ),
     ] = None,
-    told_spread: Annotated[
-        bool, typer.Option(help="one-step: learn all spreads, which the network is told; `realism` is then the spread")
-    ] = False,
     band_levels: Annotated[int, typer.Option(min=1, help="one-step: sizes of Haar bands that are scored")] = 3,
     passes: Annotated[int, typer.Option(min=1, help="of the pictures, each coded at another quality")] = 2,
     low: Annotated[float, typer.Option(min=0.1, help="above 1 more of these are of low rates")] = 1.0,
@@ -214,7 +211,6 @@ def score(
         shift=shift,
         band_levels=band_levels,
         perceptual_scales=(1, *(enlarged or ())),
-        told_spread=told_spread,
         passes=passes,
         low=low,
         precision=precision.value,

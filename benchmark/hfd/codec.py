@@ -26,7 +26,6 @@ from benchmark.hfd.sampling import (
     OneStepSettings,
     Sampler,
     ScoreDecoder,
-    ToldOneStepSettings,
 )
 from benchmark.hfd.score import load_score_network, tensor_to_picture
 from benchmark.hfd.weights import ARCHITECTURES, SHIPPED, kind_of
@@ -280,7 +279,7 @@ def _one_step_sampler(settings: dict[str, str], configuration: dict[str, Any]) -
             others = "decoder=diffusion has" if key == "shift" else "decoder=diffusion and decoder=flow have"
             raise UsageError(f"hfd: the one-step decoder has no {key}; {others}")
     realism = _number("hfd", settings, "realism", float(configuration["realism"]), 0, 1)
-    return ToldOneStepSettings(realism) if configuration.get("told_spread") else OneStepSettings(realism)
+    return OneStepSettings(realism)
 
 
 _SAMPLERS: dict[str, Callable[[dict[str, str], dict[str, Any]], Sampler]] = {

@@ -105,19 +105,7 @@ class DiffusionSettings:
 
 @dataclass(frozen=True)
 class OneStepSettings:
-    """How the one-step decoder is sampled. realism: deviation of the noise that it is given; 1 is what it learned."""
-
-    realism: float = 1.0
-
-    def __call__(self, predict: Predict, noise: Noise) -> Tensor:
-        """A sample of r from one evaluation; for realism 0 what the network gives without noise."""
-        z = self.realism * noise(0)
-        return -predict(z, torch.ones(len(z), device=z.device))  # at t = 1 v is −r
-
-
-@dataclass(frozen=True)
-class ToldOneStepSettings:
-    """How a one-step decoder is sampled that learned with many spreads.
+    """How the one-step decoder is sampled.
 
     realism: the spread that it is told, see `training.energy`: 1 is the distribution, 0 what is nearest to it.
     """
@@ -127,7 +115,7 @@ class ToldOneStepSettings:
     def __call__(self, predict: Predict, noise: Noise) -> Tensor:
         """A sample of r from one evaluation."""
         z = noise(0)
-        return -predict(z, torch.full((len(z),), self.realism, device=z.device))
+        return -predict(z, torch.full((len(z),), self.realism, device=z.device))  # at pure noise v is −r
 
 
 class ScoreDecoder:

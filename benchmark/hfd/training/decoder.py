@@ -40,10 +40,9 @@ class ScoreRecipe:
     (1 − t)^(1/late − 1); 1 is uniform, larger values train the end of the path more, smaller ones its beginning. A
     sampler with K Euler steps never looks beyond t = 1 − 1/K, so few steps want a value below 1.
     Diffusion. shift: of the schedule that t, uniform, is drawn on.
-    One step. spread: see `energy`, at the lowest and the highest quality; patches: sides of those whose energy scores
-    are averaged; bands, perceptual: weights of the scores of Haar bands, of `band_levels` sizes, and of LPIPS's maps
-    against theirs; perceptual_scales: how far windows of the crops are enlarged for the latter. told_spread: spread is
-    drawn for each crop, between 0 and 1 with density 2·spread, and told to the network as its time.
+    One step. patches: sides of those whose energy scores are averaged; bands, perceptual: weights of the scores of Haar
+    bands, of `band_levels` sizes, and of LPIPS's maps against theirs; perceptual_scales: how far windows of the crops
+    are enlarged for the latter.
     passes: of the pictures, each coded anew; low: above 1 more of them at low rates, see `make_pairs`. precision: of
     the U-Net, "bf16" (autocast) or "float32". accumulate: batches of each process for one step. check_every: steps
     between checks on held-out pictures. workers: processes that code pictures for the pairs.
@@ -58,12 +57,10 @@ class ScoreRecipe:
     late: float = 0.8
     shift: float = 1.0
     patches: tuple[int, ...] = (1, 4)
-    spread: tuple[float, float] = (0.6, 1.0)
     bands: float = 6.0
     band_levels: int = 3
     perceptual: float = 1.0
     perceptual_scales: tuple[int, ...] = (1,)
-    told_spread: bool = False
     optimiser: str = MUON
     passes: int = 2
     low: float = 1.0

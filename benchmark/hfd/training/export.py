@@ -9,7 +9,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig
 from benchmark.hfd.bases import base_record
 from benchmark.hfd.elic import Elic, ElicConfig
-from benchmark.hfd.sampling import DiffusionSettings
+from benchmark.hfd.sampling import DiffusionSettings, OneStepSettings
 from benchmark.hfd.score import FlowNetwork, ScoreNetwork
 from benchmark.hfd.training.engine import read_training
 from benchmark.hfd.unet import UNetConfig
@@ -48,8 +48,7 @@ def export_decoder(trained: Path, output: Path, steps: int) -> None:
         configuration |= {"steps": steps, "kappa": recipe["kappa"]}
     elif kind == "one-step":
         network = ScoreNetwork(unet, recipe["levels"])
-        told = recipe.get("told_spread", False)
-        configuration |= {"realism": 0.3, "told_spread": True} if told else {"realism": 0.8}
+        configuration |= {"realism": OneStepSettings().realism}
     else:
         network = ScoreNetwork(unet, recipe["levels"])
         noise = DiffusionSettings().noise

@@ -2,6 +2,9 @@
 
 A diffusion with squared error can say no more than E[r | z_t] at each step, so it needs many. Trained with a proper
 scoring rule the same network gives a sample at its first evaluation: z is then what tells one sample from another.
+
+Each crop has a spread of its own, drawn between 0 and 1 with density 2·spread, for all its scores. The network is told
+it where a diffusion is told the time: the dial from what is nearest to the original to a full sample.
 """
 
 from collections.abc import Callable
@@ -12,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.hfd.sampling import OneStepSettings, Sampler, ToldOneStepSettings
+from benchmark.hfd.sampling import OneStepSettings, Sampler
 from benchmark.hfd.score import ScoreNetwork, from_luma_chroma, to_luma_chroma
 from benchmark.hfd.training.decoder import AXIS_WEIGHTS, DecoderTask, gaussian_surprise
 from benchmark.hfd.training.energy import (
@@ -46,13 +49,12 @@ class OneStepTask(DecoderTask):
 
     def sampler(self, steps: int) -> Sampler:
         """One evaluation."""
-        return ToldOneStepSettings() if self.recipe.told_spread else OneStepSettings()
+        return OneStepSettings()
 
     def describe_kind(self) -> dict[str, Any]:
         """The distances and their weights."""
         return {
             "samples": SAMPLES,
-            **({"told_spread": True} if self.recipe.told_spread else {"spread": list(self.recipe.spread)}),
             "patches": list(self.recipe.patches),
             "bands": self.recipe.bands,
             "band_levels": self.recipe.band_levels,
@@ -70,10 +72,9 @@ class OneStepTask(DecoderTask):
         residual = to_luma_chroma(x - x_hat)
         surprise = gaussian_surprise(residual, deviation).mean()
         deviation = deviation.detach()
-        spread = torch.rand_like(quality).sqrt() if recipe.told_spread else self.spread(quality)
-        t = spread if recipe.told_spread else torch.ones_like(quality)
+        spread = torch.rand_like(quality).sqrt()
         with self.autocast(x.device):
-            twice = [torch.cat([part] * SAMPLES) for part in (x_hat, t, quality)]
+            twice = [torch.cat([part] * SAMPLES) for part in (x_hat, spread, quality)]
             v: Tensor = self.network(torch.randn_like(twice[0]), *twice)
         r = list((-v).chunk(SAMPLES))
         score = partial(energy_score, spread=spread)
@@ -117,11 +118,6 @@ class OneStepTask(DecoderTask):
                 features = look(x)
             parts = list(zip(*(one.chunk(SAMPLES) for one in look(pictures)), strict=True))
         return score(parts, features, perceptual_distance)
-
-    def spread(self, quality: Tensor) -> Tensor:
-        """Of the energy scores at `quality` (N,): (N,)."""
-        lowest, highest = self.recipe.spread
-        return lowest + (highest - lowest) * self.network.relative(quality)
 
     @property
     def middle(self) -> Tensor:

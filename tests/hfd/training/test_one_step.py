@@ -69,7 +69,7 @@ def test_network_is_told_the_spread_of_its_scores(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(one_step, "energy_score", scoring)
     torch.manual_seed(0)
     task = OneStepTask.__new__(OneStepTask)  # without its pictures
-    task.recipe = ScoreRecipe(told_spread=True, precision="float32", band_levels=1)
+    task.recipe = ScoreRecipe(precision="float32", band_levels=1)
     task.base = SimpleNamespace(levels=7)  # type: ignore[assignment]
     task.network = Told(UNetConfig((8,), (1,), ()), 7)
     task.perceptual = Watching()  # type: ignore[assignment]
