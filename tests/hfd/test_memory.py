@@ -8,7 +8,7 @@ from benchmark.hfd.memory import FIRST_STAGE, SAMPLING, available_bytes, require
 from benchmark.hfd.sampling import OneStepSettings, ScoreDecoder
 from benchmark.hfd.score import ScoreNetwork
 from benchmark.hfd.transforms import tiles
-from benchmark.hfd.unet import PAPER, SMALL, UNetConfig
+from benchmark.hfd.unet import LARGE, PAPER, SMALL, UNetConfig
 
 
 def machine(root: Path, free_kib: int, membership: str, files: dict[str, str]) -> Path:
@@ -63,7 +63,7 @@ def test_a_wider_u_net_takes_more_in_a_tile() -> None:
     assert sampling_room(128, 144).of(1024, 1024) == (90 + 4 * 90) * 2**20
 
 
-@pytest.mark.parametrize("config", [SMALL, PAPER])
+@pytest.mark.parametrize("config", [SMALL, LARGE, PAPER])
 def test_the_room_counts_what_a_tile_sees(config: UNetConfig) -> None:
     """423 bytes per pixel were measured for the network of full size in one tile, 65 of them outside of it."""
     decoder = ScoreDecoder(ScoreNetwork(config, 2), OneStepSettings())
@@ -75,7 +75,7 @@ def test_the_room_counts_what_a_tile_sees(config: UNetConfig) -> None:
         )
         * decoder.unit**2
     )
-    in_tile = {SMALL: 65, PAPER: 423 - 65}[config]
+    in_tile = {SMALL: 65, LARGE: 65, PAPER: 423 - 65}[config]
     assert sampling_room(config.channels[0], overlap).of(4000, 6000) > 65 * 4000 * 6000 + in_tile * seen
 
 
