@@ -20,13 +20,7 @@ from benchmark.hfd.bases import AutoencoderBase, Base, check_trained_on, open_cl
 from benchmark.hfd.container import MAX_SEED, TYPICAL_BYTES, spec_of
 from benchmark.hfd.embedding import Stamp
 from benchmark.hfd.first_stage import AnyFirstStage, load_first_stage
-from benchmark.hfd.sampling import (
-    DiffusionSettings,
-    FlowSettings,
-    OneStepSettings,
-    Sampler,
-    ScoreDecoder,
-)
+from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, OneStepSettings, Sampler, ScoreDecoder
 from benchmark.hfd.score import load_score_network, tensor_to_picture
 from benchmark.hfd.weights import ARCHITECTURES, SHIPPED, kind_of
 
@@ -223,7 +217,7 @@ HFD_SETTINGS = {
     "noise": "flow: deviation of the start's noise over that of the error, 0 to 2; "
     "diffusion: where the ancestral deviation lies between its bounds, 0 to 1, or the control's deviation",
     "shift": "diffusion: of the schedule, 0.01 to 10; below 1 is less noise",
-    "realism": "0 (the mean; one-step: nearest to it) to 1 (a full sample)",
+    "realism": "0 (the mean; one-step: nearest to the original) to 1 (a full sample)",
     "seed": f"0 to {MAX_SEED}",
     "precision": "float32, bfloat16",
 }
@@ -278,8 +272,7 @@ def _one_step_sampler(settings: dict[str, str], configuration: dict[str, Any]) -
         if key in settings:
             others = "decoder=diffusion has" if key == "shift" else "decoder=diffusion and decoder=flow have"
             raise UsageError(f"hfd: the one-step decoder has no {key}; {others}")
-    realism = _number("hfd", settings, "realism", float(configuration["realism"]), 0, 1)
-    return OneStepSettings(realism)
+    return OneStepSettings(realism=_number("hfd", settings, "realism", float(configuration["realism"]), 0, 1))
 
 
 _SAMPLERS: dict[str, Callable[[dict[str, str], dict[str, Any]], Sampler]] = {
