@@ -11,7 +11,6 @@ from torch import Tensor
 
 from baselines.hific.losses import LossSettings
 from baselines.hific_small.adversarial import LatentJudge
-from baselines.hific_small.latents import decode_latents, make_latents, random_latent_crops
 from baselines.hific_small.network import KIND, SMALL, Generator, GeneratorConfig
 from benchmark.errors import UsageError
 from benchmark.hfd.autoencoder import QUALITY_STEPS
@@ -22,6 +21,7 @@ from benchmark.hfd.size import count_macs
 from benchmark.hfd.training.crops import PictureStore, centre_crops, open_pictures, split
 from benchmark.hfd.training.engine import MUON, Opponent, Options, Schedule, read_training, train
 from benchmark.hfd.training.export import fill_averaged
+from benchmark.hfd.training.latents import decode_latents, make_latents, random_latent_crops
 from benchmark.hfd.training.pairs import coded_quality, make_pairs
 from benchmark.hfd.training.processes import Processes, open_processes
 from benchmark.hfd.training.score import parameter_groups

@@ -126,6 +126,64 @@ def autoencoder(
 
 
 @train.command()
+def synthesis(
+    pictures: Pictures,
+    output: Output = Path("trainings/synthesis"),
+    first_stage: Annotated[
+        Path | None, typer.Option(help="weights of the first stage to go on from; default: the shipped")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="steps in all")] = 4_000,
+    decay: Annotated[int, typer.Option(min=0, help="steps of the falling learning rate at the end")] = 2_400,
+    learning_rate: Annotated[float, typer.Option(min=0, help="highest learning rate")] = 6e-4,
+    batch: Annotated[int, typer.Option(min=1, help="crops a batch, of each process")] = 6,
+    crop: Annotated[int, typer.Option(min=16, help="side of a crop, a multiple of 16")] = 160,
+    optimiser: Annotated[Optimiser, typer.Option(help="what moves the weights")] = Optimiser.muon,
+    passes: Annotated[int, typer.Option(min=1, help="of the pictures, each coded at another quality")] = 3,
+    low: Annotated[float, typer.Option(min=0.1, help="above 1 more of these are of low rates")] = 1.0,
+    workers: Annotated[int, typer.Option(min=1, help="processes that code the pictures before the training")] = 1,
+    check_every: Annotated[int, typer.Option(min=1, help="steps between checks on held-out pictures")] = 500,
+    seed: Seed = 0,
+    threads: Threads = 0,
+) -> None:
+    """The synthesis transform of a first stage alone, on latents of real streams: the bits stay as they are.
+
+    Writes OUTPUT/first-stage.safetensors. Decoders that were trained on the first stage before belong to that one.
+    """
+    use_threads(threads)
+    from rich.console import Console
+
+    from benchmark.fetching import cache_folder
+    from benchmark.hfd.codec import FIRST_STAGE_FILE
+    from benchmark.hfd.training.export import export_synthesis
+    from benchmark.hfd.training.processes import open_processes
+    from benchmark.hfd.training.synthesis import SynthesisRecipe, train_synthesis
+    from benchmark.hfd.weights import SHIPPED
+
+    recipe = SynthesisRecipe(
+        steps=steps,
+        decay=decay,
+        learning_rate=learning_rate,
+        batch=batch,
+        crop=crop,
+        optimiser=optimiser.value,
+        passes=passes,
+        low=low,
+        workers=workers,
+        check_every=check_every,
+    )
+    first_stage = first_stage or SHIPPED / FIRST_STAGE_FILE
+    processes = open_processes("float32")
+    console = Console(quiet=not processes.first)
+    averaged = train_synthesis(
+        first_stage, pictures, output, cache_folder() / "training", recipe, console, seed, processes
+    )
+    weights = output / "first-stage.safetensors"
+    if processes.first:
+        export_synthesis(averaged, first_stage, weights)
+    console.print(f"weights: {weights}; use them as mse:first_stage=FILE", markup=False)
+
+
+@train.command()
 def score(
     pictures: Pictures,
     output: Annotated[
@@ -272,13 +330,20 @@ def export(
     trained: Annotated[Path, typer.Argument(help="averaged.safetensors or best.safetensors", show_default=False)],
     output: Annotated[Path, typer.Argument(help="weights file to write", show_default=False)],
     sampling_steps: Annotated[int, typer.Option(min=1, help="default number of steps of a flow or a diffusion")] = 4,
+    first_stage: Annotated[
+        Path | None, typer.Option(help="of a synthesis transform: weights that it began with; default: the shipped")
+    ] = None,
 ) -> None:
     """Writes the weights file of a training that has not reached its end."""
+    from benchmark.hfd.codec import FIRST_STAGE_FILE
     from benchmark.hfd.training.engine import read_training
-    from benchmark.hfd.training.export import export_decoder, export_first_stage
+    from benchmark.hfd.training.export import export_decoder, export_first_stage, export_synthesis
+    from benchmark.hfd.weights import SHIPPED
 
     _, recipe = read_training(trained)
-    if "autoencoder" in recipe:
+    if "synthesis_of" in recipe:
+        export_synthesis(trained, first_stage or SHIPPED / FIRST_STAGE_FILE, output)
+    elif "autoencoder" in recipe:
         export_first_stage(trained, output)
     elif "generator" in recipe:
         from baselines.hific_small.training import export_generator

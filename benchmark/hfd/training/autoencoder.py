@@ -198,7 +198,7 @@ def replay_autoencoder(path: Path, folder: Path, cache: Path) -> tuple[Autoencod
     Raises BenchmarkError if the file is of another kind of training, or the pictures are others.
     """
     _, evidence = read_training(path)
-    if "autoencoder" not in evidence or "norm" not in evidence:
+    if "autoencoder" not in evidence or "norm" not in evidence or "synthesis_of" in evidence:
         raise BenchmarkError(f"{path} is no step that a training of the first stage left out")
     configuration = dict(evidence["autoencoder"])
     kind = ElicConfig if take_architecture(path, configuration, None) == "paper" else AutoencoderConfig

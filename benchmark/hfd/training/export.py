@@ -13,7 +13,7 @@ from benchmark.hfd.sampling import DiffusionSettings, OneStepSettings
 from benchmark.hfd.score import FlowNetwork, ScoreNetwork
 from benchmark.hfd.training.engine import read_training
 from benchmark.hfd.unet import UNetConfig
-from benchmark.hfd.weights import from_json, take_architecture, write_weights
+from benchmark.hfd.weights import from_json, load_autoencoder, take_architecture, write_weights
 
 
 def export_first_stage(trained: Path, output: Path) -> None:
@@ -32,6 +32,23 @@ def export_first_stage(trained: Path, output: Path) -> None:
         model.entropy.update()
     named = {"architecture": architecture, **model.config.as_json()}
     write_weights(output, model, "first stage", named, recipe)
+
+
+def export_synthesis(trained: Path, first_stage: Path, output: Path) -> None:
+    """Writes `first_stage`, the weights file that a training of the synthesis transform began with, with its results.
+
+    All else, and so each stream but for the name of its weights, stays as it is. Raises BenchmarkError if `first_stage`
+    is not the one that was trained.
+    """
+    averaged, recipe = read_training(trained)
+    model, identity = load_autoencoder(first_stage)
+    if recipe["synthesis_of"] != identity:
+        raise BenchmarkError(f"{trained} began with another first stage than {first_stage}")
+    own = {f"synthesis.{name}" for name, _ in model.synthesis.named_parameters()}
+    if own != averaged.keys():
+        raise BenchmarkError(f"{trained} is of another architecture: {sorted(own ^ averaged.keys())[0]} does not fit")
+    model.load_state_dict(averaged, strict=False)
+    write_weights(output, model, "first stage", {"architecture": "small", **model.config.as_json()}, recipe)
 
 
 def export_decoder(trained: Path, output: Path, steps: int) -> None:

@@ -12,7 +12,6 @@ from safetensors.torch import load_file
 
 from baselines.hific_small.adversarial import LatentJudge
 from baselines.hific_small.codec import hific_small
-from baselines.hific_small.latents import decode_latents, make_latents, random_latent_crops
 from baselines.hific_small.network import GeneratorConfig
 from baselines.hific_small.training import HificSmallRecipe, HificSmallTask, export_generator, train_hific_small
 from benchmark.errors import UsageError
@@ -21,6 +20,7 @@ from benchmark.hfd.bases import AutoencoderBase
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.training.crops import open_pictures
 from benchmark.hfd.training.engine import read_training
+from benchmark.hfd.training.latents import decode_latents, make_latents, random_latent_crops
 from benchmark.hfd.training.pairs import make_pairs
 
 QUIET = Console(quiet=True)

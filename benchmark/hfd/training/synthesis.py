@@ -1,0 +1,142 @@
+"""Training of the first stage's synthesis transform alone, on the latents of real streams.
+
+The training of the whole learns on latents to which noise was added; an encoder rounds them, and rounds to zero what is
+not worth its bits (`entropy`). Here analysis, entropy model and so the bits stay as they are, and what decodes them
+learns from just what a decoder is given: x̂ comes nearer to the posterior mean, the best that squared error knows.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+from benchmark.errors import UsageError
+from benchmark.hfd.autoencoder import Autoencoder
+from benchmark.hfd.bases import AutoencoderBase
+from benchmark.hfd.first_stage import load_first_stage
+from benchmark.hfd.training.autoencoder import BALANCE_LAMBDA, BALANCE_POWER
+from benchmark.hfd.training.crops import PictureStore, centre_crops, open_pictures, split
+from benchmark.hfd.training.engine import MUON, Options, Schedule, train
+from benchmark.hfd.training.latents import decode_latents, make_latents, random_latent_crops
+from benchmark.hfd.training.pairs import coded_quality, make_pairs
+from benchmark.hfd.training.processes import Processes, open_processes
+from benchmark.hfd.transforms import STRIDE
+
+
+@dataclass(frozen=True)
+class SynthesisRecipe:
+    """How the synthesis transform is trained. passes, low: of the pictures, see `make_pairs`."""
+
+    steps: int = 4_000
+    decay: int = 2_400
+    learning_rate: float = 6e-4
+    batch: int = 6
+    crop: int = 160
+    optimiser: str = MUON
+    passes: int = 3
+    low: float = 1.0
+    workers: int = 1
+    check_every: int = 500
+
+
+class SynthesisTask:
+    """`Task` of the synthesis transform: λ·255²·MSE, all qualities alike."""
+
+    network: Autoencoder
+
+    def __init__(self, first_stage: Path, folder: Path, cache: Path, recipe: SynthesisRecipe, console: Console) -> None:
+        """first_stage: the weights file that the training goes on from. UsageError if it is of the full size."""
+        if recipe.crop % STRIDE:
+            raise UsageError(f"the side of a crop is a multiple of {STRIDE}, not {recipe.crop}")
+        self.recipe = recipe
+        self.base = AutoencoderBase(*load_first_stage(first_stage, torch.device("cpu"), "small"))
+        training, held_out = split(open_pictures(folder, cache))
+        pairs = make_pairs(
+            self.base, training, cache, recipe.passes, console, low=recipe.low, workers=recipe.workers
+        ).at_least(recipe.crop)
+        self.store = make_latents(self.base, pairs, cache, console)
+        self._prepare_check(held_out)
+        self.network = self.base.first_stage.model
+        self.network.synthesis.requires_grad_(True)
+
+    def _prepare_check(self, held_out: PictureStore) -> None:
+        """ŷ and x of centre crops at each level, coded once: the bits do not change."""
+        side = 256
+        x = centre_crops(held_out, 10, side)
+        self.check_set = {
+            level: torch.cat([decode_latents(self.base, one, coded_quality(self.base, level)) for one in x.split(1)])
+            for level in range(1, self.base.levels + 1)
+        }
+        self.check_originals = x
+
+    def batch(self, generator: np.random.Generator) -> tuple[Tensor, ...]:
+        """x, quality and ŷ of crops."""
+        x, _, quality, y_hat = random_latent_crops(self.store, generator, self.recipe.batch, self.recipe.crop)
+        return x, quality, y_hat
+
+    def _synthesise(self, y_hat: Tensor, quality: Tensor) -> Tensor:
+        synthesis = self.network.synthesis
+        x_hat: Tensor = synthesis(y_hat, self.network.interpolate(synthesis.level_table, quality))
+        return x_hat
+
+    def _balanced(self, mse: Tensor, quality: Tensor) -> Tensor:
+        """The distortion's part of the whole first stage's loss, with the same weight for each quality: (N,)."""
+        lam = torch.tensor([self.network.lam(q) for q in quality.tolist()], device=mse.device)
+        return lam * 255**2 * mse / (lam / BALANCE_LAMBDA) ** BALANCE_POWER
+
+    def loss(self, step: int, *batch: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """Balanced squared error."""
+        x, quality, y_hat = batch
+        mse = (self._synthesise(y_hat, quality) - x).square().mean((1, 2, 3))
+        return self._balanced(mse, quality).mean(), {"psnr": float(-10 * mse.detach().log10().mean())}
+
+    def check(self) -> dict[str, float]:
+        """PSNR on held-out pictures at each level; score: the balanced squared error."""
+        device = self.network.log_gain.device
+        x, figures, scores = self.check_originals.to(device), {}, []
+        for level, y_hat in self.check_set.items():
+            quality = torch.full((len(x),), float(level), device=device)
+            x_hat = self._synthesise(y_hat.to(device), quality).clamp(-0.5, 0.5)
+            mse = (x_hat - x).square().mean((1, 2, 3))
+            scores.append(float(self._balanced(mse, quality).mean()))
+            figures[f"psnr_{level}"] = float(-10 * mse.log10().mean())
+        return {"score": float(np.mean(scores)), **figures}
+
+    def describe(self) -> dict[str, Any]:
+        """First stage, whose bits stay as they are, and data."""
+        return {
+            "synthesis_of": self.base.record()["first_stage"],
+            "autoencoder": self.network.config.as_json(),
+            "pairs": len(self.store.pairs.qualities),
+            "batch": self.recipe.batch,
+            "crop": self.recipe.crop,
+        }
+
+
+def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
+    """One group: all that moves alike."""
+    return [{"params": [p for p in network.parameters() if p.requires_grad], "scale": 1.0}]
+
+
+def train_synthesis(
+    first_stage: Path,
+    folder: Path,
+    output: Path,
+    cache: Path,
+    recipe: SynthesisRecipe,
+    console: Console,
+    seed: int = 0,
+    processes: Processes | None = None,
+) -> Path:
+    """Goes on with the synthesis transform of `first_stage`, a weights file; the path of the averaged weights."""
+    processes = processes or open_processes("float32")
+    with processes.first_alone():
+        torch.manual_seed(seed)
+        task = SynthesisTask(first_stage, folder, cache, recipe, console)
+    schedule = Schedule(recipe.steps, recipe.learning_rate, decay=recipe.decay)
+    options = Options(output, seed, optimiser=recipe.optimiser, check_every=recipe.check_every)
+    return train(task, schedule, options, parameter_groups, console, processes=processes)
