@@ -46,7 +46,7 @@ def sampling_room(channels: int, overlap: int) -> Room:
     """Of a score decoder whose U-Net has so many channels at half the resolution, and tiles that see `overlap` pixels
     beyond their own: `SAMPLING`, and more in a tile in proportion to channels and to the pixels that it sees.
 
-    With the U-Net `paper` (128, 320) 423 bytes per pixel were measured at one megapixel; this says 565, since a tile of
+    With the U-Net `paper` (128, 304) 423 bytes per pixel were measured at one megapixel; this says 556, since a tile of
     a larger picture sees more.
     """
     side = math.isqrt(SAMPLING.tile_pixels)

@@ -6,7 +6,8 @@ prints a line a codec and quality. PSNRs are of the squared error over all pictu
 
 - x̂, sample: against the original. A draw from the posterior has twice the squared error of the posterior's mean (Blau
   & Michaeli, 2019): 3.01 dB less than an ideal first stage. Where x̂ is such a mean, a loss above 3.5 dB is a fault, and
-  one below 0.3 dB says that the mean came back. JPEG's picture is none, and can be left behind.
+  one below 0.3 dB says that the mean came back, or that
+  `realism` is low. JPEG's picture is none, and can be left behind.
 - mean of K: of independent samples. It climbs back, MSE_K = MMSE·(1 + 1/K).
 - spread: deviation of samples over the root of the squared error of the mean of infinitely many, both found from the
   two errors before: 1 for a draw from the posterior, 0 where all samples are one picture. What was taught to spread

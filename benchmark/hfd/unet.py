@@ -119,7 +119,7 @@ class UNet(nn.Module):
         deepest = len(self.config.channels) - 1
         pixels = 2  # from the output inwards; enter and exit are 3×3 at half the resolution
         for level in range(deepest):
-            pixels += 2 ** (level + 1) * 2 * self.config.blocks_up[deepest - 1 - level]  # two 3×3 convolutions a block
+            pixels += 2 ** (level + 1) * 2 * self.config.blocks_up[level]  # two 3×3 convolutions a block
             cell = 2 ** (level + 2)
             pixels = -(-pixels // cell) * cell  # a cell of the next grid is seen as a whole
         for level in reversed(range(deepest + 1)):

@@ -20,7 +20,7 @@ def networks() -> dict[str, Callable[[int], Callable[[], Tensor]]]:
     """Name -> a function of the batch size that makes the network's call."""
     from compressai.models import MeanScaleHyperprior
 
-    codec = open_codec("hfd")
+    codec = open_codec("hfd:decoder=diffusion")
     assert isinstance(codec, HfdCodec)
     unet, stage = codec.decoder.network.unet, codec.base.first_stage  # type: ignore[union-attr]
     hyperprior = MeanScaleHyperprior(128, 192).eval()

@@ -19,7 +19,7 @@ from benchmark.hfd.score import (
     tensor_to_picture,
 )
 from benchmark.hfd.seams import border_gradient, without_overlap
-from benchmark.hfd.unet import SMALL, UNet, UNetConfig
+from benchmark.hfd.unet import LARGE, MEDIUM, SMALL, UNet, UNetConfig
 from benchmark.hfd.weights import SHIPPED, load_autoencoder
 from benchmark.images import load_image
 
@@ -36,7 +36,15 @@ def network_of(kind: str) -> ScoreNetwork:
     return network.eval().requires_grad_(False)
 
 
-@pytest.mark.parametrize("config", [SMALL, UNetConfig((8, 12), (1, 2), (3,), 16), UNetConfig((8,), (2,), (), 16)])
+@pytest.mark.parametrize(
+    "config",
+    [
+        SMALL,
+        UNetConfig((8, 12), (1, 2), (3,), 16),
+        UNetConfig((8,), (2,), (), 16),
+        *(UNetConfig((8,) * 4, config.blocks_down, config.blocks_up, 16) for config in (MEDIUM, LARGE)),
+    ],
+)
 def test_reach_bounds_what_a_pixel_depends_on(config: UNetConfig) -> None:
     torch.manual_seed(0)
     unet = UNet(config)
