@@ -140,6 +140,7 @@ def synthesis(
     optimiser: Annotated[Optimiser, typer.Option(help="what moves the weights")] = Optimiser.muon,
     passes: Annotated[int, typer.Option(min=1, help="of the pictures, each coded at another quality")] = 3,
     low: Annotated[float, typer.Option(min=0.1, help="above 1 more of these are of low rates")] = 1.0,
+    even: Annotated[float, typer.Option(min=0, max=1, help="how far the loss makes up for --low")] = 0.5,
     workers: Annotated[int, typer.Option(min=1, help="processes that code the pictures before the training")] = 1,
     check_every: Annotated[int, typer.Option(min=1, help="steps between checks on held-out pictures")] = 500,
     seed: Seed = 0,
@@ -168,6 +169,7 @@ def synthesis(
         optimiser=optimiser.value,
         passes=passes,
         low=low,
+        even=even,
         workers=workers,
         check_every=check_every,
     )
@@ -333,6 +335,9 @@ def export(
     first_stage: Annotated[
         Path | None, typer.Option(help="of a synthesis transform: weights that it began with; default: the shipped")
     ] = None,
+    share: Annotated[
+        float, typer.Option(min=0, max=1, help="of a synthesis transform: of its new weights against those before")
+    ] = 1.0,
 ) -> None:
     """Writes the weights file of a training that has not reached its end."""
     from benchmark.hfd.codec import FIRST_STAGE_FILE
@@ -342,7 +347,7 @@ def export(
 
     _, recipe = read_training(trained)
     if "synthesis_of" in recipe:
-        export_synthesis(trained, first_stage or SHIPPED / FIRST_STAGE_FILE, output)
+        export_synthesis(trained, first_stage or SHIPPED / FIRST_STAGE_FILE, output, share)
     elif "autoencoder" in recipe:
         export_first_stage(trained, output)
     elif "generator" in recipe:

@@ -34,11 +34,12 @@ def export_first_stage(trained: Path, output: Path) -> None:
     write_weights(output, model, "first stage", named, recipe)
 
 
-def export_synthesis(trained: Path, first_stage: Path, output: Path) -> None:
+def export_synthesis(trained: Path, first_stage: Path, output: Path, share: float = 1.0) -> None:
     """Writes `first_stage`, the weights file that a training of the synthesis transform began with, with its results.
 
-    All else, and so each stream but for the name of its weights, stays as it is. Raises BenchmarkError if `first_stage`
-    is not the one that was trained.
+    share: of the trained weights; the rest of each are those that it began with (Wortsman et al., "Robust fine-tuning
+    of zero-shot models", 2022). All else, and so each stream but for the name of its weights, stays as it is. Raises
+    BenchmarkError if `first_stage` is not the one that was trained.
     """
     averaged, recipe = read_training(trained)
     model, identity = load_autoencoder(first_stage)
@@ -47,8 +48,11 @@ def export_synthesis(trained: Path, first_stage: Path, output: Path) -> None:
     own = {f"synthesis.{name}" for name, _ in model.synthesis.named_parameters()}
     if own != averaged.keys():
         raise BenchmarkError(f"{trained} is of another architecture: {sorted(own ^ averaged.keys())[0]} does not fit")
-    model.load_state_dict(averaged, strict=False)
-    write_weights(output, model, "first stage", {"architecture": "small", **model.config.as_json()}, recipe)
+    begun = model.state_dict()
+    blended = {name: torch.lerp(begun[name], tensor, share) for name, tensor in averaged.items()}
+    model.load_state_dict(blended, strict=False)
+    named = {"architecture": "small", **model.config.as_json()}
+    write_weights(output, model, "first stage", named, recipe | {"share": share})
 
 
 def export_decoder(trained: Path, output: Path, steps: int) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from benchmark.errors import UsageError
-from benchmark.hfd.autoencoder import Autoencoder
+from benchmark.hfd.autoencoder import QUALITY_STEPS, Autoencoder
 from benchmark.hfd.bases import AutoencoderBase
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.training.autoencoder import BALANCE_LAMBDA, BALANCE_POWER
@@ -29,7 +29,11 @@ from benchmark.hfd.transforms import STRIDE
 
 @dataclass(frozen=True)
 class SynthesisRecipe:
-    """How the synthesis transform is trained. passes, low: of the pictures, see `make_pairs`."""
+    """How the synthesis transform is trained.
+
+    passes, low: of the pictures, see `make_pairs`. even: with low above 1, how far the loss makes up for it: 0 not at
+    all, 1 until all qualities count as with uniform ones.
+    """
 
     steps: int = 4_000
     decay: int = 2_400
@@ -39,6 +43,7 @@ class SynthesisRecipe:
     optimiser: str = MUON
     passes: int = 3
     low: float = 1.0
+    even: float = 0.5
     workers: int = 1
     check_every: int = 500
 
@@ -83,6 +88,12 @@ class SynthesisTask:
         x_hat: Tensor = synthesis(y_hat, self.network.interpolate(synthesis.level_table, quality))
         return x_hat
 
+    def _weight(self, quality: Tensor) -> Tensor:
+        """One over the density of the pairs at `quality`, to the power `even`: (N,), of quality (N,)."""
+        place = (quality - 1 + 0.5 / QUALITY_STEPS) / (self.base.levels - 1)
+        low = self.recipe.low
+        return (low * place ** (1 - 1 / low)) ** self.recipe.even
+
     def _balanced(self, mse: Tensor, quality: Tensor) -> Tensor:
         """The distortion's part of the whole first stage's loss, with the same weight for each quality: (N,)."""
         lam = torch.tensor([self.network.lam(q) for q in quality.tolist()], device=mse.device)
@@ -92,7 +103,8 @@ class SynthesisTask:
         """Balanced squared error."""
         x, quality, y_hat = batch
         mse = (self._synthesise(y_hat, quality) - x).square().mean((1, 2, 3))
-        return self._balanced(mse, quality).mean(), {"psnr": float(-10 * mse.detach().log10().mean())}
+        loss = (self._weight(quality) * self._balanced(mse, quality)).mean()
+        return loss, {"psnr": float(-10 * mse.detach().log10().mean())}
 
     def check(self) -> dict[str, float]:
         """PSNR on held-out pictures at each level; score: the balanced squared error."""
@@ -113,6 +125,8 @@ class SynthesisTask:
             "autoencoder": self.network.config.as_json(),
             "pairs": len(self.store.pairs.qualities),
             "batch": self.recipe.batch,
+            "low": self.recipe.low,
+            "even": self.recipe.even,
             "crop": self.recipe.crop,
         }
 

@@ -94,5 +94,13 @@ def test_the_export_command_takes_the_first_stage(
     averaged = train_synthesis(first_stage, pictures, tmp_path / "a", cache, RECIPE, QUIET)
     export_synthesis(averaged, first_stage, tmp_path / "expected.safetensors")
     export(averaged, tmp_path / "got.safetensors", first_stage=first_stage)
+    export(averaged, tmp_path / "none.safetensors", first_stage=first_stage, share=0.0)
+    export(averaged, tmp_path / "half.safetensors", first_stage=first_stage, share=0.5)
     (_, expected), (_, got) = (load_first_stage(tmp_path / f"{name}.safetensors") for name in ("expected", "got"))
     assert got == expected
+    old, new, none, half = (
+        load_file(path)["synthesis.enter.1.weight"].float()
+        for path in (first_stage, *(tmp_path / f"{name}.safetensors" for name in ("got", "none", "half")))
+    )
+    assert torch.equal(none, old)
+    torch.testing.assert_close(half, (old + new) / 2, rtol=2e-3, atol=1e-6)
