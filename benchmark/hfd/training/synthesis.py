@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmark.errors import UsageError
 from benchmark.hfd.autoencoder import QUALITY_STEPS, Autoencoder
@@ -24,6 +24,7 @@ from benchmark.hfd.training.engine import MUON, Options, Schedule, train
 from benchmark.hfd.training.latents import decode_latents, make_latents, random_latent_crops
 from benchmark.hfd.training.pairs import coded_quality, make_pairs
 from benchmark.hfd.training.processes import Processes, open_processes
+from benchmark.hfd.training.score import parameter_groups
 from benchmark.hfd.transforms import STRIDE
 
 
@@ -49,7 +50,7 @@ class SynthesisRecipe:
 
 
 class SynthesisTask:
-    """`Task` of the synthesis transform: λ·255²·MSE, all qualities alike."""
+    """`Task` of the synthesis transform: λ·255²·MSE, balanced over the qualities as in the training of the whole."""
 
     network: Autoencoder
 
@@ -129,11 +130,6 @@ class SynthesisTask:
             "even": self.recipe.even,
             "crop": self.recipe.crop,
         }
-
-
-def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
-    """One group: all that moves alike."""
-    return [{"params": [p for p in network.parameters() if p.requires_grad], "scale": 1.0}]
 
 
 def train_synthesis(
