@@ -228,8 +228,14 @@ def score(
         ),
     ] = None,
     band_levels: Annotated[int, typer.Option(min=1, help="one-step: sizes of Haar bands that are scored")] = 3,
+    spread_exponent: Annotated[
+        float, typer.Option(min=0.01, help="one-step: of a uniform number, gives spreads; above 0.5 more small ones")
+    ] = 0.5,
     passes: Annotated[int, typer.Option(min=1, help="of the pictures, each coded at another quality")] = 2,
     low: Annotated[float, typer.Option(min=0.1, help="above 1 more of these are of low rates")] = 1.0,
+    varied: Annotated[
+        bool, typer.Option("--varied", help="from the second pass on pictures are turned, stretched and toned")
+    ] = False,
     workers: Annotated[int, typer.Option(min=1, help="processes that code the pictures before the training")] = 1,
     check_every: Annotated[int, typer.Option(min=1, help="steps between checks on held-out pictures")] = 1000,
     sampling_steps: Annotated[
@@ -273,6 +279,8 @@ def score(
         perceptual_scales=(1, *(enlarged or ())),
         passes=passes,
         low=low,
+        varied=varied,
+        spread_exponent=spread_exponent,
         precision=precision.value,
         accumulate=accumulate,
         check_every=check_every,

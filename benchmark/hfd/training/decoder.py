@@ -43,9 +43,11 @@ class ScoreRecipe:
     One step. patches: sides of those whose energy scores are averaged; bands, perceptual: weights of the scores of Haar
     bands, of `band_levels` sizes, and of LPIPS's maps against theirs; perceptual_scales: how far windows of the crops
     are enlarged for the latter.
-    passes: of the pictures, each coded anew; low: above 1 more of them at low rates, see `make_pairs`. precision: of
-    the U-Net, "bf16" (autocast) or "float32". accumulate: batches of each process for one step. check_every: steps
-    between checks on held-out pictures. workers: processes that code pictures for the pairs.
+    spread_exponent: spreads are u^spread_exponent with u uniform.
+    passes: of the pictures, each coded anew; low: above 1 more of them at low rates; varied: pictures turned, stretched
+    and toned; see `make_pairs`. precision: of the U-Net, "bf16" (autocast) or "float32". accumulate: batches of each
+    process for one step. check_every: steps between checks on held-out pictures. workers: processes that code pictures
+    for the pairs.
     """
 
     steps: int = 12_000
@@ -61,9 +63,11 @@ class ScoreRecipe:
     band_levels: int = 3
     perceptual: float = 1.0
     perceptual_scales: tuple[int, ...] = (1,)
+    spread_exponent: float = 0.5
     optimiser: str = MUON
     passes: int = 2
     low: float = 1.0
+    varied: bool = False
     precision: str = "bf16"
     accumulate: int = 1
     check_every: int = 1000
@@ -110,7 +114,14 @@ class DecoderTask(ABC):
             fitting_weights(start, self.network)
         training, held_out = split(open_pictures(folder, cache))
         self.pairs = make_pairs(
-            self.base, training, cache, recipe.passes, console, low=recipe.low, workers=recipe.workers
+            self.base,
+            training,
+            cache,
+            recipe.passes,
+            console,
+            low=recipe.low,
+            varied=recipe.varied,
+            workers=recipe.workers,
         )
         self.pairs = self.pairs.at_least(recipe.crop)
         self.on_device = DevicePairs(self.pairs, device) if DevicePairs.fit(self.pairs, device) else None

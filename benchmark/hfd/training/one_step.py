@@ -3,8 +3,8 @@
 A diffusion with squared error can say no more than E[r | z_t] at each step, so it needs many. Trained with a proper
 scoring rule the same network gives a sample at its first evaluation: z is then what tells one sample from another.
 
-Each crop has a spread of its own, drawn between 0 and 1 with density 2·spread, for all its scores. The network is told
-it where a diffusion is told the time: the dial from what is nearest to the original to a full sample.
+Each crop has a spread of its own, drawn between 0 and 1, by default with density 2·spread, for all its scores. The
+network is told it where a diffusion is told the time: the dial from what is nearest to the original to a full sample.
 """
 
 from collections.abc import Callable
@@ -60,6 +60,7 @@ class OneStepTask(DecoderTask):
             "band_levels": self.recipe.band_levels,
             "perceptual": self.recipe.perceptual,
             "perceptual_scales": list(self.recipe.perceptual_scales),
+            "spread_exponent": self.recipe.spread_exponent,
         }
 
     def loss(self, step: int, *batch: Tensor) -> tuple[Tensor, dict[str, float]]:
@@ -72,7 +73,7 @@ class OneStepTask(DecoderTask):
         residual = to_luma_chroma(x - x_hat)
         surprise = gaussian_surprise(residual, deviation).mean()
         deviation = deviation.detach()
-        spread = torch.rand_like(quality).sqrt()
+        spread = torch.rand_like(quality) ** recipe.spread_exponent
         with self.autocast(x.device):
             twice = [torch.cat([part] * SAMPLES) for part in (x_hat, spread, quality)]
             v: Tensor = self.network(torch.randn_like(twice[0]), *twice)

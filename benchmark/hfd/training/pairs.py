@@ -20,9 +20,12 @@ from benchmark.hfd.autoencoder import QUALITY_STEPS, quality_steps
 from benchmark.hfd.bases import Base
 from benchmark.hfd.score import to_luma_chroma
 from benchmark.hfd.training.crops import PictureStore, centre_crops, to_tensor
+from benchmark.hfd.training.variety import vary
 
 LARGEST_SIDE = 1024
 """Pictures are cut to this, for memory."""
+SMALLEST_SIDE = 129
+"""Pictures are not scaled down below this: crops of 128 pixels can still be cut."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,15 @@ class _PairMaker:
     base: Base
     seed: int
     low: float
+    varied: bool
 
     def __call__(self, job: Job) -> Pair:
         turn, n, picture = job
         generator = np.random.default_rng([self.seed, turn, n])
-        if turn:
-            scale = max(generator.uniform(0.5, 0.95), 129 / min(picture.shape[:2]))
+        if turn and self.varied:
+            picture = vary(picture, generator, SMALLEST_SIDE)
+        elif turn:
+            scale = max(generator.uniform(0.5, 0.95), SMALLEST_SIDE / min(picture.shape[:2]))
             size = (int(picture.shape[1] * min(scale, 1)), int(picture.shape[0] * min(scale, 1)))
             picture = np.asarray(PillowImage.fromarray(picture).resize(size, PillowImage.Resampling.LANCZOS))
         place = float(generator.uniform()) ** self.low
@@ -124,15 +130,21 @@ def make_pairs(
     console: Console,
     seed: int = 0,
     low: float = 1.0,
+    varied: bool = False,
     workers: int = 1,
 ) -> PairStore:
     """All pictures of `store`, `passes` times, each time at another quality; made once, kept in `cache`.
 
     From the second pass on pictures are scaled down by 0.5 to 0.95 first: more detail, fewer traces of compression.
+    varied: they are turned, stretched and toned besides, see `vary`.
     low: the share of pairs in the lowest part p of the qualities is p^(1/low), so above 1 there are more of low rates.
     workers: processes that code pictures; of several the base must be on the CPU. The pairs are the same.
     """
-    key = f"{base.identity} {store.shapes} {passes} {seed}" + ("" if low == 1 else f" {low}")
+    key = (
+        f"{base.identity} {store.shapes} {passes} {seed}"
+        + ("" if low == 1 else f" {low}")
+        + (" varied" if varied else "")
+    )
     digest = hashlib.sha256(key.encode())
     for n in range(len(store)):  # a part of each picture tells it from others of its size
         digest.update(store.picture(n)[store.shapes[n][0] // 2].tobytes())
@@ -140,7 +152,7 @@ def make_pairs(
     index = cache / f"{name}.json"
     files = [cache / f"{name}-{part}.npy" for part in ("x", "x-hat")]
     if not index.exists():
-        make = _PairMaker(base, seed, low)
+        make = _PairMaker(base, seed, low, varied)
         places = list(product(range(passes), range(len(store))))
         jobs = ((turn, n, np.asarray(store.picture(n)[:LARGEST_SIDE, :LARGEST_SIDE])) for turn, n in places)
         originals: list[npt.NDArray[np.uint8]] = []

@@ -52,8 +52,11 @@ def test_windows_are_the_same_in_all_and_as_large_as_the_crop(scale: int) -> Non
         assert 0 <= values[0] <= size - side
 
 
-def test_network_is_told_the_spread_of_its_scores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both samples of a crop have the same, every score takes it, and it is drawn with density 2·spread."""
+@pytest.mark.parametrize(("exponent", "mean", "below_half"), [(0.5, 2 / 3, 1 / 4), (1, 1 / 2, 1 / 2)])
+def test_network_is_told_the_spread_of_its_scores(
+    monkeypatch: pytest.MonkeyPatch, exponent: float, mean: float, below_half: float
+) -> None:
+    """Both samples of a crop have the same, every score takes it, and its density is 2·spread, or 1."""
     told: list[Tensor] = []
     scored: list[Tensor] = []
 
@@ -69,7 +72,7 @@ def test_network_is_told_the_spread_of_its_scores(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(one_step, "energy_score", scoring)
     torch.manual_seed(0)
     task = OneStepTask.__new__(OneStepTask)  # without its pictures
-    task.recipe = ScoreRecipe(precision="float32", band_levels=1)
+    task.recipe = ScoreRecipe(precision="float32", band_levels=1, spread_exponent=exponent)
     task.base = SimpleNamespace(levels=7)  # type: ignore[assignment]
     task.network = Told(UNetConfig((8,), (1,), ()), 7)
     task.perceptual = Watching()  # type: ignore[assignment]
@@ -82,5 +85,5 @@ def test_network_is_told_the_spread_of_its_scores(monkeypatch: pytest.MonkeyPatc
     assert len(scored) == 4  # pixels, patches, bands, LPIPS's maps
     assert all(torch.equal(spread, first) for spread in scored)
     assert 0 <= float(first.amin()) < float(first.amax()) <= 1
-    assert float(first.mean()) == pytest.approx(2 / 3, abs=0.02)
-    assert float((first < 0.5).float().mean()) == pytest.approx(1 / 4, abs=0.03)
+    assert float(first.mean()) == pytest.approx(mean, abs=0.02)
+    assert float((first < 0.5).float().mean()) == pytest.approx(below_half, abs=0.03)

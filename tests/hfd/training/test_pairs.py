@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from benchmark.cli.main import app
 from benchmark.errors import BenchmarkError
-from benchmark.hfd.bases import AutoencoderBase
+from benchmark.hfd.bases import AutoencoderBase, open_classical
 from benchmark.hfd.codec import FIRST_STAGE_FILE
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.training.crops import PictureStore, open_pictures
@@ -57,6 +57,18 @@ def test_several_processes_make_the_same_pairs(pictures: Path, tmp_path: Path) -
     assert np.array_equal(one.pictures.pixels, two.pictures.pixels)
     assert np.array_equal(one.reconstructions, two.reconstructions)
     assert one.qualities == two.qualities
+
+
+def test_varied_pictures_from_the_second_pass_on(pictures: Path, tmp_path: Path) -> None:
+    """The first pass is the same; the store is another."""
+    base, store, quiet = open_classical("jpeg"), open_pictures(pictures, tmp_path), Console(quiet=True)
+    plain, varied = (make_pairs(base, store, tmp_path, 2, quiet, varied=varied) for varied in (False, True))
+    assert len(list(tmp_path.glob("pairs-*.json"))) == 2
+    for n in range(len(store)):
+        assert all(np.array_equal(a, b) for a, b in zip(plain.pair(n), varied.pair(n), strict=True))
+        second = varied.pair(len(store) + n)
+        assert not np.array_equal(second[0], plain.pair(len(store) + n)[0])
+        assert np.abs(second[0] / 255 - 0.5 - second[1]).mean() < 0.1  # x̂ is of the picture that was varied
 
 
 def test_weights_that_do_not_fit_are_refused_before_pictures_are_coded(
