@@ -227,6 +227,9 @@ def score(
             min=2, max=8, help="one-step: show windows to LPIPS at so many times the size besides; repeatable"
         ),
     ] = None,
+    views: Annotated[
+        bool, typer.Option("--views", help="one-step: show windows to LPIPS mirrored, dimmed, …, each time otherwise")
+    ] = False,
     band_levels: Annotated[int, typer.Option(min=1, help="one-step: sizes of Haar bands that are scored")] = 3,
     spread_exponent: Annotated[
         float, typer.Option(min=0.01, help="one-step: of a uniform number, gives spreads; above 0.5 more small ones")
@@ -281,6 +284,7 @@ def score(
         low=low,
         varied=varied,
         spread_exponent=spread_exponent,
+        perceptual_views=views,
         precision=precision.value,
         accumulate=accumulate,
         check_every=check_every,

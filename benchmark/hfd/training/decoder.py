@@ -42,7 +42,7 @@ class ScoreRecipe:
     Diffusion. shift: of the schedule that t, uniform, is drawn on.
     One step. patches: sides of those whose energy scores are averaged; bands, perceptual: weights of the scores of Haar
     bands, of `band_levels` sizes, and of LPIPS's maps against theirs; perceptual_scales: how far windows of the crops
-    are enlarged for the latter.
+    are enlarged for the latter; perceptual_views: windows are shown each time otherwise, see `views`.
     spread_exponent: spreads are u^spread_exponent with u uniform.
     passes: of the pictures, each coded anew; low: above 1 more of them at low rates; varied: pictures turned, stretched
     and toned; see `make_pairs`. precision: of the U-Net, "bf16" (autocast) or "float32". accumulate: batches of each
@@ -63,6 +63,7 @@ class ScoreRecipe:
     band_levels: int = 3
     perceptual: float = 1.0
     perceptual_scales: tuple[int, ...] = (1,)
+    perceptual_views: bool = False
     spread_exponent: float = 0.5
     optimiser: str = MUON
     passes: int = 2

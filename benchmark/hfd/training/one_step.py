@@ -25,6 +25,7 @@ from benchmark.hfd.training.energy import (
     patch_distance,
     perceptual_distance,
 )
+from benchmark.hfd.training.views import View, plain_views, random_views
 from benchmark.hfd.unet import UNetConfig
 from benchmark.metrics.perceptual import load_network
 
@@ -60,6 +61,7 @@ class OneStepTask(DecoderTask):
             "band_levels": self.recipe.band_levels,
             "perceptual": self.recipe.perceptual,
             "perceptual_scales": list(self.recipe.perceptual_scales),
+            "perceptual_views": self.recipe.perceptual_views,
             "spread_exponent": self.recipe.spread_exponent,
         }
 
@@ -86,7 +88,10 @@ class OneStepTask(DecoderTask):
         ).mean(0)
         bands = score(scaled, truth, partial(band_distance, levels=recipe.band_levels, side=BAND_PATCH))
         pictures = torch.cat([x_hat + from_luma_chroma(deviation * one) for one in r])
-        seen = torch.stack([self._seen(scale, x, pictures, score) for scale in recipe.perceptual_scales]).mean(0)
+        views = random_views if recipe.perceptual_views else plain_views
+        seen = torch.stack([self._seen(*views(scale), x, pictures, score) for scale in recipe.perceptual_scales]).mean(
+            0
+        )
         # The perceptual distance falls with x̂'s error, as that of pixels in units of σ_r does not.
         seen = seen * (self.middle / self.network.mean_deviation(quality)[:, 0, 0, 0])
         loss = (pixels + recipe.bands * bands + recipe.perceptual * seen).mean() + surprise
@@ -97,8 +102,8 @@ class OneStepTask(DecoderTask):
             "surprise": float(surprise.detach()),
         }
 
-    def _seen(self, scale: int, x: Tensor, pictures: Tensor, score: Callable[..., Tensor]) -> Tensor:
-        """`score` (N,) of LPIPS's maps in a window of the crops, the same in all, enlarged to their size.
+    def _seen(self, scale: float, view: View, x: Tensor, pictures: Tensor, score: Callable[..., Tensor]) -> Tensor:
+        """`score` (N,) of LPIPS's maps of `view` of a window of the crops, the same in all, enlarged to their size.
 
         x: N originals; pictures: their samples, one after the other.
         """
@@ -111,7 +116,7 @@ class OneStepTask(DecoderTask):
             window = whole[..., top : top + side, left : left + side]
             if scale > 1:
                 window = F.interpolate(window, size=(size, size), mode="bilinear")
-            maps: tuple[Tensor, ...] = perceptual(window)
+            maps: tuple[Tensor, ...] = perceptual(view(window))
             return maps
 
         with torch.autocast(x.device.type, enabled=False):

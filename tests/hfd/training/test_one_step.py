@@ -39,12 +39,17 @@ def test_windows_are_the_same_in_all_and_as_large_as_the_crop(scale: int) -> Non
     x = torch.stack([steps.expand(size, size), steps[:, None].expand(size, size), torch.zeros(size, size)])[None]
     samples = torch.cat([x + 1, x + 4])
     score = task._seen(
-        scale, x, samples, lambda parts, truth, distance: torch.stack([distance(p, truth) for p in parts])
+        scale,
+        lambda window: 2 * window,
+        x,
+        samples,
+        lambda parts, truth, distance: torch.stack([distance(p, truth) for p in parts]),
     )
     of_x, of_samples = watching.shown
     assert of_x.shape == (1, 3, size, size)
-    torch.testing.assert_close(of_samples, torch.cat([of_x + 1, of_x + 4]))
-    torch.testing.assert_close(score[:, 0], torch.tensor([1.0, 4.0]) * math.sqrt(3))
+    torch.testing.assert_close(of_samples, torch.cat([of_x + 2, of_x + 8]))
+    torch.testing.assert_close(score[:, 0], torch.tensor([2.0, 8.0]) * math.sqrt(3))
+    of_x = of_x / 2
     side = round(size / scale)
     for axis in (0, 1):
         values = of_x[0, axis].amin().item(), of_x[0, axis].amax().item()
