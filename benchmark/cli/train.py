@@ -219,6 +219,9 @@ def score(
             help="side of a crop; a multiple of 8, from medium on 16; for one-step at least 32; default 64, paper 256",
         ),
     ] = None,
+    chroma: Annotated[
+        float, typer.Option(min=0, max=1.5, help="weight of each chroma axis in the loss; luma has the rest of 3")
+    ] = 0.5,
     kappa: Annotated[float, typer.Option(min=0.01, help="flow: deviation of the start's noise over x̂'s error")] = 1.0,
     shift: Annotated[float, typer.Option(min=0.01, help="diffusion: of the schedule; below 1 is less noise")] = 1.0,
     enlarged: Annotated[
@@ -276,6 +279,7 @@ def score(
     recipe = replace(
         PAPER_SCORE_RECIPE if paper else ScoreRecipe(),
         batch=batch,
+        chroma=chroma,
         kappa=kappa,
         shift=shift,
         band_levels=band_levels,

@@ -28,14 +28,17 @@ from benchmark.hfd.training.pairs import (
 )
 from benchmark.hfd.unet import UNetConfig
 
-AXIS_WEIGHTS = (2.0, 0.5, 0.5)
-"""Of luma and chroma in the loss: in units of σ_r they are alike, to the eye they are not."""
+
+def axis_weights(chroma: float) -> tuple[float, float, float]:
+    """Of luma and both chroma axes in the loss, 3 in sum: in units of σ_r they are alike, to the eye they are not."""
+    return 3 - 2 * chroma, chroma, chroma
 
 
 @dataclass(frozen=True)
 class ScoreRecipe:
     """How a score-based decoder is trained.
 
+    chroma: weight of each chroma axis, see `axis_weights`.
     Flow. kappa: deviation of the start's noise in units of σ_r. late: density of t is proportional to
     (1 − t)^(1/late − 1); 1 is uniform, larger values train the end of the path more, smaller ones its beginning. A
     sampler with K Euler steps never looks beyond t = 1 − 1/K, so few steps want a value below 1.
@@ -55,6 +58,7 @@ class ScoreRecipe:
     learning_rate: float = 8e-4
     batch: int = 16
     crop: int = 64
+    chroma: float = 0.5
     kappa: float = 1.0
     late: float = 0.8
     shift: float = 1.0
@@ -194,6 +198,7 @@ class DecoderTask(ABC):
             **self.base.record(),
             "residual_deviation": self.network.residual_deviation.tolist(),
             "pairs": len(self.pairs.qualities),
+            "chroma": self.recipe.chroma,
             "crop": self.recipe.crop,
             "batch": self.recipe.batch,
             "unet_precision": self.recipe.precision,

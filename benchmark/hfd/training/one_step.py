@@ -17,7 +17,7 @@ from torch import Tensor
 
 from benchmark.hfd.sampling import OneStepSettings, Sampler
 from benchmark.hfd.score import ScoreNetwork, from_luma_chroma, to_luma_chroma
-from benchmark.hfd.training.decoder import AXIS_WEIGHTS, DecoderTask, gaussian_surprise
+from benchmark.hfd.training.decoder import DecoderTask, axis_weights, gaussian_surprise
 from benchmark.hfd.training.energy import (
     PerceptualFeatures,
     band_distance,
@@ -81,7 +81,7 @@ class OneStepTask(DecoderTask):
             v: Tensor = self.network(torch.randn_like(twice[0]), *twice)
         r = list((-v).chunk(SAMPLES))
         score = partial(energy_score, spread=spread)
-        axes = torch.tensor(AXIS_WEIGHTS, device=x.device).sqrt()[:, None, None]
+        axes = torch.tensor(axis_weights(recipe.chroma), device=x.device).sqrt()[:, None, None]
         truth, scaled = axes * residual / deviation, [axes * one for one in r]
         pixels = torch.stack(
             [score(scaled, truth, partial(patch_distance, side=side)) for side in recipe.patches]

@@ -14,7 +14,7 @@ from benchmark.hfd.bases import Base
 from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, Predict, Sampler
 from benchmark.hfd.score import FlowNetwork, ScoreNetwork, to_luma_chroma
 from benchmark.hfd.training.conversion import begin_diffusion, begin_larger
-from benchmark.hfd.training.decoder import AXIS_WEIGHTS, DecoderTask, ScoreRecipe, gaussian_surprise
+from benchmark.hfd.training.decoder import DecoderTask, ScoreRecipe, axis_weights, gaussian_surprise
 from benchmark.hfd.training.engine import Options, Schedule, train
 from benchmark.hfd.training.one_step import OneStepTask
 from benchmark.hfd.training.processes import Processes, open_processes
@@ -48,7 +48,7 @@ class ScoreTask(DecoderTask):
                 out: Tensor = self.network(z, x_hat, t, quality)
             return out
 
-        axes = torch.tensor(AXIS_WEIGHTS, device=r.device)[:, None, None]
+        axes = torch.tensor(axis_weights(self.recipe.chroma), device=r.device)[:, None, None]
         losses = self.objective(predict, r, places, axes)
         return losses.mean() + surprise, {
             self.kind: float(losses.detach().mean()),
