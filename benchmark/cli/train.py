@@ -351,17 +351,30 @@ def export(
     first_stage: Annotated[
         Path | None, typer.Option(help="of a synthesis transform: weights that it began with; default: the shipped")
     ] = None,
+    begun: Annotated[
+        Path | None, typer.Option(help="of a decoder: weights that it began with, for --share", show_default=False)
+    ] = None,
     share: Annotated[
-        float, typer.Option(min=0, max=1, help="of a synthesis transform: of its new weights against those before")
+        float, typer.Option(min=0, max=1, help="of a synthesis transform or a decoder: of its new weights")
     ] = 1.0,
 ) -> None:
-    """Writes the weights file of a training that has not reached its end."""
+    """Writes the weights file of a training that has not reached its end, or one between it and its beginning."""
+    from benchmark.errors import UsageError
     from benchmark.hfd.codec import FIRST_STAGE_FILE
     from benchmark.hfd.training.engine import read_training
     from benchmark.hfd.training.export import export_decoder, export_first_stage, export_synthesis
     from benchmark.hfd.weights import SHIPPED
 
     _, recipe = read_training(trained)
+    if begun is not None and "decoder" not in recipe:
+        raise UsageError(f"--begun belongs to a decoder; {trained} is none")
+    if share < 1 and "synthesis_of" not in recipe and begun is None:
+        what = (
+            "--begun FILE, the weights that it began with"
+            if "decoder" in recipe
+            else "a synthesis transform or decoder"
+        )
+        raise UsageError(f"--share needs {what}")
     if "synthesis_of" in recipe:
         export_synthesis(trained, first_stage or SHIPPED / FIRST_STAGE_FILE, output, share)
     elif "autoencoder" in recipe:
@@ -375,7 +388,7 @@ def export(
 
         export_hific(trained, output, None)
     else:
-        export_decoder(trained, output, sampling_steps)
+        export_decoder(trained, output, sampling_steps, begun, share)
 
 
 @train.command("replay")

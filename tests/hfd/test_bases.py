@@ -7,8 +7,10 @@ import pytest
 import torch
 from PIL import Image as PillowImage
 from rich.console import Console
+from safetensors.torch import load_file
 
 from baselines.classical import avif, jpeg
+from benchmark.cli.train import export
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd import codec as codec_module
 from benchmark.hfd import embedding
@@ -24,7 +26,7 @@ from benchmark.hfd.training.export import export_decoder
 from benchmark.hfd.training.pairs import make_pairs, residual_deviation
 from benchmark.hfd.training.score import train_score
 from benchmark.hfd.unet import UNetConfig
-from benchmark.hfd.weights import read_weights, write_weights
+from benchmark.hfd.weights import SHIPPED, read_weights, write_weights
 from benchmark.running.single import decode_file
 
 CLASSICAL = {"jpeg": jpeg, "avif": avif}
@@ -303,6 +305,29 @@ def test_from_pictures_to_a_codec(pictures: Path, tmp_path: Path) -> None:
     other = open_classical("jpeg:subsampling=4:4:4")
     with pytest.raises(UsageError, match="something else"):
         train_score("flow", other, pictures, tmp_path / "flow", tmp_path / "cache", recipe, QUIET, unet=TINY_UNET)
+
+
+def test_a_decoder_between_its_beginning_and_its_end(pictures: Path, tmp_path: Path) -> None:
+    base, cache = open_classical("jpeg"), tmp_path / "cache"
+    recipe = ScoreRecipe(steps=3, decay=1, batch=2, crop=32, passes=1)
+    first = train_score("flow", base, pictures, tmp_path / "first", cache, recipe, QUIET, unet=TINY_UNET)
+    export_decoder(first, tmp_path / "begun.safetensors", 4)
+    begun = tmp_path / "begun.safetensors"
+    second = train_score(
+        "flow", base, pictures, tmp_path / "second", cache, recipe, QUIET, 1, unet=TINY_UNET, start=begun
+    )
+    for share in (0.0, 0.5, 1.0):
+        export(second, tmp_path / f"{share}.safetensors", begun=begun, share=share)
+    none, half, whole = (load_file(tmp_path / f"{share}.safetensors") for share in (0.0, 0.5, 1.0))
+    assert all(torch.equal(none[name], tensor) for name, tensor in load_file(begun).items())
+    moved = [name for name in whole if not torch.equal(none[name], whole[name])]
+    assert moved
+    for name in moved:
+        torch.testing.assert_close(half[name], (none[name] + whole[name]) / 2, rtol=2e-3, atol=1e-6)
+    with pytest.raises(UsageError, match="--share needs --begun FILE"):
+        export(second, tmp_path / "half.safetensors", share=0.5)
+    with pytest.raises(BenchmarkError, match="another architecture"):
+        export(second, tmp_path / "half.safetensors", begun=SHIPPED / "flow-small.safetensors", share=0.5)
 
 
 def test_reconstructions_of_the_autoencoder_are_the_first_stages(first_stage_file: Path, picture: np.ndarray) -> None:

@@ -55,9 +55,19 @@ def export_synthesis(trained: Path, first_stage: Path, output: Path, share: floa
     write_weights(output, model, "first stage", named, recipe | {"share": share})
 
 
-def export_decoder(trained: Path, output: Path, steps: int) -> None:
-    """Writes the decoder in `trained` as a weights file; steps: default number of a flow's or a diffusion's."""
+def export_decoder(trained: Path, output: Path, steps: int, begun: Path | None = None, share: float = 1.0) -> None:
+    """Writes the decoder in `trained` as a weights file; steps: default number of a flow's or a diffusion's.
+
+    share: of the trained weights; the rest of each are those in `begun`, the weights or the training that it began
+    with, as in `export_synthesis`. Raises BenchmarkError if `begun` is of another architecture.
+    """
     averaged, recipe = read_training(trained)
+    if begun is not None:
+        before, _ = read_training(begun)
+        if misfit := [n for n in averaged if n not in before or before[n].shape != averaged[n].shape]:
+            raise BenchmarkError(f"{begun} is of another architecture: {misfit[0]} does not fit")
+        averaged = {name: torch.lerp(before[name].float(), tensor, share) for name, tensor in averaged.items()}
+        recipe |= {"share": share}
     kind, unet = recipe["decoder"], UNetConfig(**from_json(recipe["unet"]))
     configuration = {
         "unet": unet.as_json(),
