@@ -328,6 +328,8 @@ def test_a_decoder_between_its_beginning_and_its_end(pictures: Path, tmp_path: P
         export(second, tmp_path / "half.safetensors", share=0.5)
     with pytest.raises(BenchmarkError, match="another architecture"):
         export(second, tmp_path / "half.safetensors", begun=SHIPPED / "flow-small.safetensors", share=0.5)
+    with pytest.raises(BenchmarkError, match="holds no flow decoder"):
+        export(second, tmp_path / "half.safetensors", begun=SHIPPED / "diffusion-small.safetensors", share=0.5)
 
 
 def test_reconstructions_of_the_autoencoder_are_the_first_stages(first_stage_file: Path, picture: np.ndarray) -> None:

@@ -59,11 +59,13 @@ def export_decoder(trained: Path, output: Path, steps: int, begun: Path | None =
     """Writes the decoder in `trained` as a weights file; steps: default number of a flow's or a diffusion's.
 
     share: of the trained weights; the rest of each are those in `begun`, the weights or the training that it began
-    with, as in `export_synthesis`. Raises BenchmarkError if `begun` is of another architecture.
+    with, as in `export_synthesis`. Raises BenchmarkError if `begun` is of another kind or architecture.
     """
     averaged, recipe = read_training(trained)
     if begun is not None:
-        before, _ = read_training(begun)
+        before, earlier = read_training(begun)
+        if earlier.get("decoder") != recipe["decoder"]:
+            raise BenchmarkError(f"{begun} holds no {recipe['decoder']} decoder; there is nothing between the two")
         if misfit := [n for n in averaged if n not in before or before[n].shape != averaged[n].shape]:
             raise BenchmarkError(f"{begun} is of another architecture: {misfit[0]} does not fit")
         averaged = {name: torch.lerp(before[name].float(), tensor, share) for name, tensor in averaged.items()}

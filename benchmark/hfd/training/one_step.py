@@ -89,9 +89,8 @@ class OneStepTask(DecoderTask):
         bands = score(scaled, truth, partial(band_distance, levels=recipe.band_levels, side=BAND_PATCH))
         pictures = torch.cat([x_hat + from_luma_chroma(deviation * one) for one in r])
         views = random_views if recipe.perceptual_views else plain_views
-        seen = torch.stack([self._seen(*views(scale), x, pictures, score) for scale in recipe.perceptual_scales]).mean(
-            0
-        )
+        looks = [views(scale) for scale in recipe.perceptual_scales]
+        seen = torch.stack([self._seen(scale, view, x, pictures, score) for scale, view in looks]).mean(0)
         # The perceptual distance falls with x̂'s error, as that of pixels in units of σ_r does not.
         seen = seen * (self.middle / self.network.mean_deviation(quality)[:, 0, 0, 0])
         loss = (pixels + recipe.bands * bands + recipe.perceptual * seen).mean() + surprise

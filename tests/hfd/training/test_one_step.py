@@ -92,3 +92,37 @@ def test_network_is_told_the_spread_of_its_scores(
     assert 0 <= float(first.amin()) < float(first.amax()) <= 1
     assert float(first.mean()) == pytest.approx(mean, abs=0.02)
     assert float((first < 0.5).float().mean()) == pytest.approx(below_half, abs=0.03)
+
+
+def silent_task(recipe: ScoreRecipe, watching: Watching) -> OneStepTask:
+    """A task without pictures whose network says 0, for errors of deviation 1."""
+    task = OneStepTask.__new__(OneStepTask)
+    task.recipe = recipe
+    task.base = SimpleNamespace(levels=7)  # type: ignore[assignment]
+    task.network = ScoreNetwork(UNetConfig((8,), (1,), ()), 7)
+    task.perceptual = watching  # type: ignore[assignment]
+    return task
+
+
+@pytest.mark.parametrize(("chroma", "expected"), [(0.0, math.sqrt(3)), (0.5, math.sqrt(2)), (1.5, 0.0)])
+def test_a_grey_error_counts_as_much_as_luma_does(chroma: float, expected: float) -> None:
+    """0.1 in R, G and B is 0.1·√3 in luma: weighed, squared, divided by three axes and rooted, 0.1·√weight."""
+    recipe = ScoreRecipe(precision="float32", band_levels=1, patches=(1,), chroma=chroma)
+    task = silent_task(recipe, Watching())
+    x_hat = torch.zeros(2, 3, 8, 8)
+    _, figures = task.loss(0, x_hat + 0.1, x_hat, torch.full((2,), 2.0))
+    assert figures["pixels"] == pytest.approx(0.1 * expected, abs=2e-4)
+
+
+def test_views_change_what_the_perceptual_network_is_shown() -> None:
+    """Without them it is shown the crops themselves, with them the same places and channels in another order."""
+    x = torch.rand(2, 3, 8, 8) - 0.5
+    for views in (False, True):
+        torch.manual_seed(1)
+        watching = Watching()
+        task = silent_task(ScoreRecipe(precision="float32", band_levels=1, perceptual_views=views), watching)
+        task.loss(0, x, x, torch.full((2,), 2.0))
+        of_x, of_samples = watching.shown
+        assert torch.equal(of_x, x) is not views
+        torch.testing.assert_close(of_samples, torch.cat([of_x, of_x]))  # silent samples of x̂ = x are x
+        assert task.describe_kind()["perceptual_views"] is views
