@@ -166,7 +166,7 @@ class FirstStage:
 
     def _encode(self, x: Tensor, steps: int) -> Coded:
         y, z = self.analyse(x, steps)
-        return self.coder.encode(y, z, self.scales(steps), self.error_weight(steps))
+        return self.coder.encode(y, z, self.scales(steps))
 
     def error_weight(self, steps: int) -> Tensor:
         """What a squared error of one quantisation step costs in the loss, in bits: (1, M, 1, 1), float64.

@@ -45,9 +45,6 @@ LOG2_SCALE_MIN, LOG2_SCALE_MAX, STEPS_PER_OCTAVE = -3.25, 7.0, 8
 GRIDS = ((0, 0), (1, 1), (0, 1), (1, 0))
 """Row and column of each interleaved grid within a cell of 2×2 latents, in the order of coding."""
 
-RATE_WEIGHT = 0.5
-"""How much of the saved rate counts when a symbol is rounded towards zero; see `choose_symbols`."""
-
 CDF_BITS = 16
 """Precision of rANS probabilities."""
 
@@ -287,7 +284,6 @@ class ExactEntropyModel:
         self.scale_of_log2 = exact_pseudo_exp2(log2)
         self.row_of_log2 = ((log2 - _LOG2_LOW + step // 2) // step).to(torch.int32)
         self.gaussian = _tables(model.gaussian_cdf, model.gaussian_length, model.gaussian_offset)
-        self.saved_bits = saved_bits(self.gaussian).float()
         bottleneck = model.bottleneck
         self.factorised = CdfTables(
             [
@@ -338,23 +334,19 @@ class ExactEntropyModel:
                 context[:, wide + first : wide + end] = exact_pseudo_log2(values, dtype)
         return y_hat
 
-    def encode(self, y: Tensor, z: Tensor, log2_scale: Tensor, error_weight: Tensor) -> Coded:
-        """y (1, M, h, w) in quantisation steps, float; z (1, C, h', w') integers; `scale_of_level`.
-
-        error_weight (1, M, 1, 1): what a squared error of one step costs, in bits; see `choose_symbols`.
-        """
+    def encode(self, y: Tensor, z: Tensor, log2_scale: Tensor) -> Coded:
+        """y (1, M, h, w) in quantisation steps, float, is rounded; z (1, C, h', w') integers; `scale_of_level`."""
         coder = BufferedRansEncoder()
         z = z.clamp(-_SYMBOL_LIMIT, _SYMBOL_LIMIT)
         channel = torch.arange(self.hyper_channels)[None, :, None, None].expand(z.shape)
         _put(coder, z, channel, self.factorised)
         symbols_in_order: list[Tensor] = []
         rows_in_order: list[Tensor] = []
-        weight = error_weight.float()
 
         def code(place: Place, mean: Tensor, row: Tensor) -> Tensor:
             error = y[:, *place] - mean / LATENT_ONE
             coded = row > 0  # the narrowest Gaussian is certain enough: its symbol is 0 and costs nothing
-            symbols = choose_symbols(error, row, weight[:, place[0]], self.saved_bits).mul_(coded)
+            symbols = torch.round(error).clamp_(-_SYMBOL_LIMIT, _SYMBOL_LIMIT).to(torch.int32).mul_(coded)
             symbols_in_order.append(symbols[coded])
             rows_in_order.append(row[coded])
             return symbols
@@ -408,39 +400,7 @@ Place = tuple[slice, slice, slice]
 CodePart = Callable[[Place, Tensor, Tensor], Tensor]
 """(place, mean, row of the Gaussian table) -> symbols, all int32 (1, C, h, w)."""
 
-_LARGEST_CHOICE = 40  # for larger symbols the next smaller one saves next to nothing
-
-
-def saved_bits(tables: CdfTables) -> Tensor:
-    """What the symbol k − 1 needs less than k, in bits: float64 (rows of the tables, 41); column 0 is 0.
-
-    Symbols beyond a table are escapes; there nothing counts as saved.
-    """
-    saved = np.zeros((len(tables.cdfs), _LARGEST_CHOICE + 1))
-    for row, (cdf, length, offset) in enumerate(zip(tables.cdfs, tables.lengths, tables.offsets, strict=True)):
-        frequency = np.diff(np.asarray(cdf[:length], dtype=np.float64))[:-1]  # the last one is the escape
-        cost = -np.log2(frequency[-offset:])[: _LARGEST_CHOICE + 1]
-        saved[row, 1 : len(cost)] = np.diff(cost)
-    return torch.from_numpy(saved)
-
-
-def choose_symbols(error: Tensor, row: Tensor, error_weight: Tensor, saved: Tensor) -> Tensor:
-    """Rounded `error` = y − mean, or the next integer towards zero where that is better for rate and distortion.
-
-    A symbol k costs bits and leaves a squared error of (error − k)²·error_weight bits. The trade is that of the loss,
-    except that the bits count by RATE_WEIGHT only: the symbol is part of later contexts too. Nothing of this is known
-    to the decoder. error and row (1, C, h, w), error_weight (1, C, 1, 1), saved: `saved_bits`. Returns int32.
-    """
-    symbols = torch.round(error).clamp_(-_SYMBOL_LIMIT, _SYMBOL_LIMIT)
-    # most symbols are 0: the trade is worked out for the others alone
-    place = symbols.flatten().nonzero().flatten()
-    chosen = symbols.flatten()[place]
-    size = chosen.abs()
-    gain = saved.flatten()[row.flatten()[place] * saved.shape[1] + size.clamp(max=_LARGEST_CHOICE).long()]
-    loss = error_weight.expand_as(error).flatten()[place] * (2 * (error.flatten()[place].abs() - size) + 1)
-    lower = (size <= _LARGEST_CHOICE) & (RATE_WEIGHT * gain > loss)
-    symbols.view(-1)[place] = torch.where(lower, chosen - torch.sign(chosen), chosen)
-    return symbols.to(torch.int32)
+_OFTEN = 40  # the largest symbol that `_length` counts
 
 
 def code_length(symbols: Tensor, rows: Tensor, tables: CdfTables) -> float:
@@ -451,18 +411,18 @@ def code_length(symbols: Tensor, rows: Tensor, tables: CdfTables) -> float:
     coder writes them.
     """
     row, symbol = rows.reshape(-1).numpy().astype(np.int32), symbols.reshape(-1).numpy().astype(np.int32)
-    near = np.abs(symbol) <= _LARGEST_CHOICE
+    near = np.abs(symbol) <= _OFTEN
     if not near.all():
         return _length(row[near], symbol[near], tables) + _length_each(row[~near], symbol[~near], 1, tables)
     return _length(row, symbol, tables)
 
 
 def _length(row: npt.NDArray[np.int32], symbol: npt.NDArray[np.int32], tables: CdfTables) -> float:
-    """`code_length` of symbols up to _LARGEST_CHOICE: there are few, so each is looked up once and counted."""
-    width = 2 * _LARGEST_CHOICE + 1
-    counts = np.bincount(row * width + (symbol + _LARGEST_CHOICE))
+    """`code_length` of symbols up to _OFTEN: there are few, so each is looked up once and counted."""
+    width = 2 * _OFTEN + 1
+    counts = np.bincount(row * width + (symbol + _OFTEN))
     there = np.flatnonzero(counts)
-    return _length_each(there // width, there % width - _LARGEST_CHOICE, counts[there], tables)
+    return _length_each(there // width, there % width - _OFTEN, counts[there], tables)
 
 
 def _length_each(

@@ -157,7 +157,7 @@ def test_written_on_two_threads_read_on_one_without_onednn_and_in_float64(
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        coded = stage.coder.encode(y, z, stage.scales(40), stage.error_weight(40))
+        coded = stage.coder.encode(y, z, stage.scales(40))
         torch.set_num_threads(1)
         with torch.backends.mkldnn.flags(enabled=False):
             assert torch.equal(stage.coder.decode(coded.stream, rows, columns, stage.scales(40)), coded.y_hat)

@@ -52,7 +52,7 @@ def decode_latents(base: AutoencoderBase, x: Tensor, quality: float) -> Tensor:
 def make_latents(base: AutoencoderBase, pairs: PairStore, cache: Path, console: Console) -> LatentStore:
     """ŷ of all pairs, made once and kept in `cache`."""
     shapes = pairs.pictures.shapes
-    key = hashlib.sha256(f"latents {base.identity} {shapes} {pairs.qualities}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"latents rounded {base.identity} {shapes} {pairs.qualities}".encode()).hexdigest()[:16]
     index, file = cache / f"latents-{key}.json", cache / f"latents-{key}.npy"
     if not index.exists():
         parts = []

@@ -141,7 +141,7 @@ def make_pairs(
     workers: processes that code pictures; of several the base must be on the CPU. The pairs are the same.
     """
     key = (
-        f"{base.identity} {store.shapes} {passes} {seed}"
+        f"rounded {base.identity} {store.shapes} {passes} {seed}"
         + ("" if low == 1 else f" {low}")
         + (" varied" if varied else "")
     )

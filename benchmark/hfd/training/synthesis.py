@@ -1,8 +1,8 @@
 """Training of the first stage's synthesis transform alone, on the latents of real streams.
 
-The training of the whole learns on latents to which noise was added; an encoder rounds them, and rounds to zero what is
-not worth its bits (`entropy`). Here analysis, entropy model and so the bits stay as they are, and what decodes them
-learns from just what a decoder is given: x̂ comes nearer to the posterior mean, the best that squared error knows.
+The training of the whole learns on latents to which noise was added; an encoder rounds them. Here analysis, entropy
+model and so the bits stay as they are, and what decodes them learns from just what a decoder is given: x̂ comes nearer
+to the posterior mean, the best that squared error knows.
 """
 
 from dataclasses import dataclass
