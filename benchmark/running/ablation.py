@@ -59,7 +59,7 @@ STUDIES = {
             "diffusion, ancestral": "decoder=diffusion,realism=1",
             "diffusion, DDIM": "decoder=diffusion,sampler=ddim,realism=1",
         },
-        (1, 2, 4, 8, 16),
+        (1, 2, 4, 8, 16, 32, 64),
     ),
     "noise": Study(
         "noise",
