@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.errors import UsageError
-from benchmark.hfd.deterministic import on_one_thread
+from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.entropy import Coded, EntropyModel, ExactEntropyModel
 from benchmark.hfd.exact import LATENT_ONE
 from benchmark.hfd.memory import require_memory
@@ -140,7 +140,7 @@ class FirstStage:
         return torch.tensor([1 + steps / QUALITY_STEPS], device=self.device)
 
     @torch.inference_mode()
-    @on_one_thread()
+    @repeatable()
     def encode(self, x: Tensor, steps: int) -> bytes:
         """The payload of picture x (1, 3, H, W) in [-0.5, 0.5] at a quality in steps of 1/32 level.
 
@@ -149,7 +149,7 @@ class FirstStage:
         return self.encode_with_bits(x, steps)[0]
 
     @torch.inference_mode()
-    @on_one_thread()
+    @repeatable()
     def encode_with_bits(self, x: Tensor, steps: int) -> tuple[bytes, float]:
         """`encode`, and the bits that the entropy model says the payload costs: −log2 of its symbols' probabilities."""
         require_memory(*x.shape[-2:])
@@ -157,7 +157,7 @@ class FirstStage:
         return coded.stream, coded.bits
 
     @torch.inference_mode()
-    @on_one_thread()
+    @repeatable()
     def reconstruct(self, x: Tensor, steps: int) -> Tensor:
         """x̂ of x (1, 3, H, W) in [-0.5, 0.5], as a decoder has it after `encode`."""
         height, width = x.shape[-2:]
@@ -196,7 +196,7 @@ class FirstStage:
         return self.coder.scale_of_level(*divmod(steps, QUALITY_STEPS), QUALITY_STEPS)
 
     @torch.inference_mode()
-    @on_one_thread()
+    @repeatable()
     def decode_latents(self, payload: bytes, height: int, width: int, steps: int) -> Tensor:
         """ŷ in units of the picture, (1, M, ⌈H/16⌉, ⌈W/16⌉), of a payload that `encode` wrote.
 
@@ -208,7 +208,7 @@ class FirstStage:
         return self._to_picture_units(self.coder.decode(payload, rows, columns, self.scales(steps)), steps)
 
     @torch.inference_mode()
-    @on_one_thread()
+    @repeatable()
     def synthesise(self, y_hat: Tensor, height: int, width: int, steps: int) -> Tensor:
         """x̂ of ŷ, (1, 3, H, W) in [-0.5, 0.5], clamped."""
         level = self.model.interpolate(self.model.synthesis.level_table, self._quality(steps))

@@ -121,6 +121,7 @@ class HfdCodec:
             "decoder": {
                 "kind": self.kind,
                 "sha256": self.identity,
+                "stream_weights": self.weights.hex(),  # what its streams name: base and decoder
                 **asdict(self.decoder.sampler),  # type: ignore[call-overload]
                 "precision": self.decoder.precision,
                 "seed": self.seed,
@@ -258,9 +259,13 @@ def _flow_sampler(settings: dict[str, str], configuration: dict[str, Any]) -> Sa
 
 
 def _diffusion_sampler(settings: dict[str, str], configuration: dict[str, Any]) -> Sampler:
+    sampler = _choose("hfd", settings, "sampler", ("ancestral", "ddim", "noise"))
+    for key in {"ddim": ("noise",), "noise": ("steps", "shift", "realism")}.get(sampler, ()):
+        if key in settings:
+            raise UsageError(f"hfd: sampler={sampler} has no {key}")
     return DiffusionSettings(
         steps=int(_number("hfd", settings, "steps", int(configuration["steps"]), 1, 1000, whole=True)),
-        sampler=_choose("hfd", settings, "sampler", ("ancestral", "ddim", "noise")),
+        sampler=sampler,
         noise=_number("hfd", settings, "noise", float(configuration["noise"]), 0, 1),
         shift=_number("hfd", settings, "shift", float(configuration["shift"]), 0.01, 10),
         realism=_number("hfd", settings, "realism", float(configuration.get("realism", 1)), 0, 1),

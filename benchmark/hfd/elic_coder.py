@@ -7,8 +7,6 @@ four bytes that say what wrote it, and a decoder of another kind refuses.
 
 import platform
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -18,13 +16,17 @@ from torch import Tensor
 
 from benchmark.errors import BenchmarkError, CorruptStream
 from benchmark.hfd.autoencoder import QUALITY_STEPS
-from benchmark.hfd.deterministic import on_one_thread
+from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.elic import LATENT_STRIDE, STRIDE, CodePart, Elic
 from benchmark.hfd.entropy import CdfTables, code_length
-from benchmark.hfd.transforms import pad_to_stride
+from benchmark.hfd.memory import PAPER_FIRST_STAGE, require_memory
+from benchmark.hfd.transforms import in_tiles, pad_to_stride
 
 PROCESSORS = ("another device", "a GPU", "a CPU", "a CPU with AVX2", "a CPU with AVX512")
 """What the first byte of a payload can name; the last two bytes tell the rest apart."""
+
+TILE, OVERLAP = 64, 9
+"""Side of a tile of the transforms, and how far they look beyond what they say, in latents."""
 
 LARGEST_SYMBOL = 2**20
 """No picture has such a latent."""
@@ -123,13 +125,6 @@ def _channels(shape: torch.Size) -> Tensor:
     return torch.arange(shape[1])[None, :, None, None].expand(shape)
 
 
-@contextmanager
-def _repeatable() -> Iterator[None]:
-    """One CPU thread, and on a GPU the same kernels each time."""
-    with on_one_thread(), torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
-        yield
-
-
 class PaperFirstStage:
     """A trained `Elic`, ready to code; the interface is that of `autoencoder.FirstStage`."""
 
@@ -150,20 +145,20 @@ class PaperFirstStage:
         return self.model.gain(torch.tensor([1 + steps / QUALITY_STEPS], device=self.device))
 
     @torch.no_grad()
-    @_repeatable()
+    @repeatable()
     def encode(self, x: Tensor, steps: int) -> bytes:
         """The payload of picture x (1, 3, H, W) in [-0.5, 0.5] at a quality in steps of 1/32 level."""
         return self.encode_with_bits(x, steps)[0]
 
     @torch.no_grad()
-    @_repeatable()
+    @repeatable()
     def encode_with_bits(self, x: Tensor, steps: int) -> tuple[bytes, float]:
         """`encode`, and the bits that the entropy model says the payload costs: −log2 of its symbols' probabilities."""
         payload, _, bits = self._encode(x, steps)
         return payload, bits
 
     @torch.no_grad()
-    @_repeatable()
+    @repeatable()
     def reconstruct(self, x: Tensor, steps: int) -> Tensor:
         """x̂ of x (1, 3, H, W) in [-0.5, 0.5], as a decoder has it after `encode`."""
         height, width = x.shape[-2:]
@@ -172,7 +167,10 @@ class PaperFirstStage:
     def _encode(self, x: Tensor, steps: int) -> tuple[bytes, Tensor, float]:
         """Payload, ŷ in quantisation steps, and the bits that its symbols cost."""
         model = self.model
-        y = model.analysis(pad_to_stride(x.to(self.device), STRIDE)) * self._gain(steps)
+        height, width = x.shape[-2:]
+        require_memory(height, width, PAPER_FIRST_STAGE)
+        x = pad_to_stride(x.to(self.device), STRIDE)
+        y = in_tiles(model.analysis, x, LATENT_STRIDE, 1, model.config.latents, TILE, OVERLAP) * self._gain(steps)
         coder = BufferedRansEncoder()
         z = torch.round(model.network.latent_codec.hyper.h_a(y) - model.medians())
         bits = [self.factorised.put(coder, z, _channels(z.shape))]
@@ -186,13 +184,15 @@ class PaperFirstStage:
         return machine_kind(self.device).as_bytes() + coder.flush(), y_hat, sum(bits)
 
     @torch.no_grad()
-    @_repeatable()
+    @repeatable()
     def decode_latents(self, payload: bytes, height: int, width: int, steps: int) -> Tensor:
         """ŷ in the units of y, (1, M, 4·⌈H/64⌉, 4·⌈W/64⌉), of a payload that `encode` wrote on this kind of machine.
 
-        Raises CorruptStream on a payload from another kind of machine, or a damaged one.
+        Raises CorruptStream on a payload from another kind of machine, or a damaged one, and BenchmarkError, before
+        anything is allocated, if the picture takes more memory than there is.
         """
         refuse_foreign(payload, self.device)
+        require_memory(height, width, PAPER_FIRST_STAGE)
         model = self.model
         rows, columns = -(-height // STRIDE), -(-width // STRIDE)
         latents = model.config.latents * rows * columns * (STRIDE // LATENT_STRIDE) ** 2
@@ -215,7 +215,8 @@ class PaperFirstStage:
         return self.model.walk(self.model.network.latent_codec.hyper.h_s(z + self.model.medians()), code)
 
     @torch.no_grad()
-    @_repeatable()
+    @repeatable()
     def synthesise(self, y_hat: Tensor, height: int, width: int, steps: int) -> Tensor:
         """x̂ of ŷ, (1, 3, H, W) in [-0.5, 0.5], clamped. steps: not needed, the gain is removed already."""
-        return self.model.synthesis(y_hat)[..., :height, :width].clamp(-0.5, 0.5)
+        x_hat = in_tiles(self.model.synthesis, y_hat, 1, LATENT_STRIDE, 3, TILE, OVERLAP)
+        return x_hat.clamp_(-0.5, 0.5)[..., :height, :width]

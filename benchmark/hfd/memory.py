@@ -29,6 +29,9 @@ FIRST_STAGE = Room(80, 100)
 """Of the first stage `small`. Measured at quality 7, encode and decode, bytes per pixel: 98 and 149 at 4 megapixels, 91
 and 107 at 6, 85 and 62 at 24; the estimate is never below."""
 
+PAPER_FIRST_STAGE = Room(200, 1200, 2**20)
+"""Of the first stage `paper`. Measured, bytes per pixel: TODO"""
+
 SAMPLING = Room(90, 90)
 """Of a score decoder beyond x̂, U-Net `small`. Measured with small tiles, bytes per pixel: 65 (flow, Euler), 76
 (diffusion, ancestral), 88 (Heun, DDIM, or a `realism` between 0 and 1); of the network in a tile of 4 megapixels about

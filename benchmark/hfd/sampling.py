@@ -8,7 +8,7 @@ from torch import Tensor
 
 from benchmark.hfd import diffusion, flow
 from benchmark.hfd.autoencoder import QUALITY_STEPS
-from benchmark.hfd.deterministic import on_one_thread
+from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.inference import StepNetwork
 from benchmark.hfd.memory import require_memory, sampling_room
 from benchmark.hfd.noise import gaussian_noise
@@ -151,7 +151,7 @@ class ScoreDecoder:
         self.overlap = -(-network.unet.reach // self.unit)
 
     @torch.inference_mode()
-    @on_one_thread()
+    @repeatable()
     def sample(self, x_hat: Tensor, quality_steps: int, seed: int) -> Tensor:
         """x̂ (1, 3, H, W) in [-0.5, 0.5] -> a picture of the same shape, clamped to that range.
 

@@ -200,6 +200,7 @@ def test_streams_of_other_weights_are_named(base: str, codecs: dict[str, HfdCode
         other = embedding.embed(file, replace(stamp, weights=b"\x01\x23\xab\xcd"))
     with pytest.raises(CorruptStream, match=f"weights 0123abcd, these are {codec.weights.hex()}"):
         codec.decode(other)
+    assert codec.describe()["decoder"]["stream_weights"] == codec.weights.hex()  # so a run's manifest has it
 
 
 @bases

@@ -17,6 +17,7 @@ from benchmark.hfd.codec import DECODER_FILES, HfdCodec, MseCodec, hfd, mse
 from benchmark.hfd.container import pack, unpack
 from benchmark.hfd.entropy import _tables, code_length, gaussian_tables
 from benchmark.hfd.exact import LATENT_ONE
+from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, OneStepSettings, Sampler
 from benchmark.hfd.weights import SHIPPED
 
 
@@ -257,6 +258,30 @@ def test_one_step_has_no_path_to_set(key: str) -> None:
     value = {"sampler": "ddim"}.get(key, "1")
     with pytest.raises(UsageError, match=f"the one-step decoder has no {key}; decoder=diffusion"):
         hfd("cpu", **{key: value})
+
+
+@pytest.mark.parametrize(
+    ("sampler", "key"), [("ddim", "noise"), ("noise", "steps"), ("noise", "shift"), ("noise", "realism")]
+)
+def test_settings_that_would_do_nothing_are_refused(sampler: str, key: str) -> None:
+    with pytest.raises(UsageError, match=f"sampler={sampler} has no {key}"):
+        hfd("cpu", decoder="diffusion", sampler=sampler, **{key: "1"})
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({"decoder": "flow", "sampler": "heun", "steps": "3", "noise": "0.5"}, FlowSettings(3, "heun", 0.5, 1.0)),
+        ({"decoder": "diffusion", "noise": "0.2", "realism": "1"}, DiffusionSettings(4, "ancestral", 0.2, 1.0, 1.0)),
+        (
+            {"decoder": "diffusion", "sampler": "ddim", "shift": "0.5", "steps": "64", "realism": "0"},
+            DiffusionSettings(64, "ddim", 0.4, 0.5, 0.0),
+        ),
+        ({"realism": "0.8"}, OneStepSettings(0.8)),
+    ],
+)
+def test_settings_reach_the_sampler(chosen: dict[str, str], expected: Sampler) -> None:
+    assert hfd("cpu", **chosen).decoder.sampler == expected
 
 
 @pytest.mark.parametrize("base", ["autoencoder", "avif", "jpeg"])

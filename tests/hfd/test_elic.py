@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
+from benchmark.hfd import elic_coder, memory
 from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig
 from benchmark.hfd.codec import MseCodec, hfd, mse
 from benchmark.hfd.container import Container, pack, unpack
 from benchmark.hfd.elic import PAPER, Elic, ElicConfig, checkerboard
-from benchmark.hfd.elic_coder import MachineKind, PaperFirstStage, describe_kind, machine_kind, refuse_foreign
+from benchmark.hfd.elic_coder import (
+    OVERLAP,
+    MachineKind,
+    PaperFirstStage,
+    describe_kind,
+    machine_kind,
+    refuse_foreign,
+)
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.score import FlowNetwork
 from benchmark.hfd.size import count_macs, first_stage_sizes
@@ -190,6 +199,50 @@ def test_architectures_are_named(paper_file: Path, first_stage_file: Path, flow_
     write_weights(tmp_path / "new", tiny_elic(), "first stage", {"architecture": "huge"}, {})
     with pytest.raises(UsageError, match="architecture 'huge'; known are small, paper"):
         mse("cpu", model="paper", first_stage=str(tmp_path / "new"))
+
+
+@torch.no_grad()
+def test_tiles_give_the_values_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_elic()
+    for network in (model.network.g_a, model.network.g_s):
+        for parameter in network.parameters():
+            if parameter.ndim == 4:
+                torch.nn.init.kaiming_normal_(parameter)
+    model.update()
+    stage = PaperFirstStage(model)
+    x = torch.rand(1, 3, 28 * 16, 44 * 16, generator=torch.Generator().manual_seed(0)) - 0.5
+    y = torch.randn(1, TINY.latents, 28, 44, generator=torch.Generator().manual_seed(1)) / 8
+
+    def both(tile: int, overlap: int) -> tuple[torch.Tensor, torch.Tensor]:
+        monkeypatch.setattr(elic_coder, "TILE", tile)
+        monkeypatch.setattr(elic_coder, "OVERLAP", overlap)
+        seen.clear()
+        stage.encode(x, 20)
+        return seen[0], model.synthesis(y) if tile == 64 else stage.synthesise(y, 448, 704, 20)
+
+    seen: list[torch.Tensor] = []
+    plain = model.network.latent_codec.hyper.h_a.forward
+    monkeypatch.setattr(model.network.latent_codec.hyper.h_a, "forward", lambda y: (seen.append(y), plain(y))[1])
+    whole = both(64, OVERLAP)
+    whole = whole[0], whole[1].clamp(-0.5, 0.5)
+    for one, other in zip(whole, both(12, OVERLAP), strict=True):
+        assert float((one - other).abs().max() / one.std()) < 1e-4
+    for one, other in zip(whole, both(12, 4), strict=True):
+        assert float((one - other).abs().max() / one.std()) > 1e-4
+
+
+def test_a_picture_beyond_the_memory_is_refused_before_it_is_taken(
+    paper_mse: MseCodec, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = paper_mse.encode(picture, 2)
+    giant = pack(replace(unpack(stream), height=16384, width=16384))
+    monkeypatch.setattr(memory, "available_bytes", lambda: 3 * 10**9)
+    with pytest.raises(BenchmarkError, match=r"16384x16384 would take about .* GB"):
+        paper_mse.decode(giant)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 10**6)
+    for attempt in (lambda: paper_mse.encode(picture, 2), lambda: paper_mse.decode(stream)):
+        with pytest.raises(BenchmarkError, match="would take about"):
+            attempt()
 
 
 def test_a_score_based_decoder_on_it(paper_mse: MseCodec, paper_file: Path, picture: np.ndarray) -> None:

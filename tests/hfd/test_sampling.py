@@ -8,7 +8,15 @@ import torch
 from benchmark.hfd.autoencoder import FirstStage
 from benchmark.hfd.codec import DECODER_FILES, FIRST_STAGE_FILE
 from benchmark.hfd.noise import gaussian_noise
-from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, OneStepSettings, Sampler, ScoreDecoder
+from benchmark.hfd.sampling import (
+    DiffusionSettings,
+    FlowSettings,
+    Noise,
+    OneStepSettings,
+    Predict,
+    Sampler,
+    ScoreDecoder,
+)
 from benchmark.hfd.score import (
     FlowNetwork,
     LocalDeviation,
@@ -18,7 +26,8 @@ from benchmark.hfd.score import (
     picture_to_tensor,
     tensor_to_picture,
 )
-from benchmark.hfd.seams import border_gradient, without_overlap
+from benchmark.hfd.seams import border_gradient, column_gradient, without_overlap
+from benchmark.hfd.transforms import tiles
 from benchmark.hfd.unet import LARGE, MEDIUM, SMALL, UNet, UNetConfig
 from benchmark.hfd.weights import SHIPPED, load_autoencoder
 from benchmark.images import load_image
@@ -74,10 +83,25 @@ def test_tiles_give_the_whole_picture(sampler: Sampler) -> None:
     assert float((whole - x_hat).abs().mean()) > 0.01  # there is something to see
     assert float((whole - tiled).abs().max()) < 1e-5
     # across the borders of the tiles the gradient is that of everywhere else
-    borders = [128, 256, 384]
-    gradient = (tiled[..., 1:] - tiled[..., :-1]).abs().mean((0, 1, 2))
+    borders = sorted({16 * own[1].start for own, _ in tiles(10, 27, 8)} - {0})
+    assert borders == [96, 208, 320]
+    gradient = column_gradient(tiled)
     at_borders = torch.stack([gradient[b - 1] for b in borders]).mean()
     assert float(at_borders) == pytest.approx(float(gradient.mean()), rel=0.25)
+
+
+def test_reference_mode_is_full_float32_and_repeatable() -> None:
+    """On a GPU cuDNN would otherwise use TF32 and kernels that differ from call to call."""
+    cudnn, seen = torch.backends.cudnn, set()
+
+    def sampler(predict: Predict, noise: Noise) -> torch.Tensor:
+        seen.add((cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, torch.get_num_threads()))
+        return noise(0)
+
+    before = (cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, torch.get_num_threads())
+    ScoreDecoder(network_of("flow"), sampler).sample(torch.zeros(1, 3, 16, 16), 0, 0)
+    assert seen == {(cudnn.enabled, False, True, False, 1)}
+    assert before == (cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, torch.get_num_threads())
 
 
 @pytest.fixture(scope="module")
