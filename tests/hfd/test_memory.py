@@ -3,8 +3,15 @@ from pathlib import Path
 import pytest
 
 from benchmark.errors import BenchmarkError
-from benchmark.hfd import memory
-from benchmark.hfd.memory import FIRST_STAGE, SAMPLING, available_bytes, require_memory, sampling_room
+from benchmark.hfd import elic_coder, memory
+from benchmark.hfd.memory import (
+    FIRST_STAGE,
+    PAPER_FIRST_STAGE,
+    SAMPLING,
+    available_bytes,
+    require_memory,
+    sampling_room,
+)
 from benchmark.hfd.sampling import OneStepSettings, ScoreDecoder
 from benchmark.hfd.score import ScoreNetwork
 from benchmark.hfd.transforms import tiles
@@ -56,6 +63,15 @@ def test_refusal_says_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_large_picture_fits_into_6_gib() -> None:
     """6000×4000, with x̂ and the rounded picture, and half a gigabyte for Python, torch and the weights."""
     assert SAMPLING.of(4000, 6000) + 15 * 4000 * 6000 + 2**29 < 6 * 2**30
+
+
+def test_the_full_size_first_stage_has_the_room_that_was_measured() -> None:
+    for height, width, measured in ((512, 768, 844), (1024, 1024, 715), (1408, 2048, 306)):
+        assert PAPER_FIRST_STAGE.of(height, width) >= measured * height * width
+    rows = columns = elic_coder.TILE + 2 * elic_coder.OVERLAP
+    in_tile = (715 - 119) * rows * columns * 16**2
+    assert PAPER_FIRST_STAGE.of(4000, 6000) > 119 * 4000 * 6000 + in_tile
+    assert PAPER_FIRST_STAGE.of(4000, 6000) + 15 * 4000 * 6000 + 2**29 < 6 * 2**30
 
 
 def test_a_wider_u_net_takes_more_in_a_tile() -> None:
