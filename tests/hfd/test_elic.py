@@ -16,7 +16,7 @@ from benchmark.hfd import elic_coder, memory
 from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig
 from benchmark.hfd.codec import MseCodec, hfd, mse
 from benchmark.hfd.container import Container, pack, unpack
-from benchmark.hfd.elic import PAPER, Elic, ElicConfig, checkerboard
+from benchmark.hfd.elic import LATENT_STRIDE, PAPER, Elic, ElicConfig, checkerboard
 from benchmark.hfd.elic_coder import (
     OVERLAP,
     MachineKind,
@@ -28,6 +28,7 @@ from benchmark.hfd.elic_coder import (
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.score import FlowNetwork
 from benchmark.hfd.size import count_macs, first_stage_sizes
+from benchmark.hfd.transforms import in_tiles
 from benchmark.hfd.unet import UNetConfig
 from benchmark.hfd.weights import load_autoencoder, write_weights
 
@@ -202,33 +203,38 @@ def test_architectures_are_named(paper_file: Path, first_stage_file: Path, flow_
 
 
 @torch.no_grad()
-def test_tiles_give_the_values_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = tiny_elic()
-    for network in (model.network.g_a, model.network.g_s):
+def test_tiles_see_as_far_as_the_transforms() -> None:
+    """In float64, so that nothing but what a tile does not see makes a difference."""
+    model = tiny_elic().double()
+    analysis, synthesis = model.network.g_a, model.network.g_s
+    for network in (analysis, synthesis):
         for parameter in network.parameters():
             if parameter.ndim == 4:
                 torch.nn.init.kaiming_normal_(parameter)
-    model.update()
-    stage = PaperFirstStage(model)
-    x = torch.rand(1, 3, 28 * 16, 44 * 16, generator=torch.Generator().manual_seed(0)) - 0.5
-    y = torch.randn(1, TINY.latents, 28, 44, generator=torch.Generator().manual_seed(1)) / 8
+    x = torch.rand(1, 3, 28 * 16, 44 * 16, generator=torch.Generator().manual_seed(0)).double() - 0.5
+    y = torch.randn(1, TINY.latents, 28, 44, generator=torch.Generator().manual_seed(1)).double()
+    whole = analysis(x), synthesis(y)
 
-    def both(tile: int, overlap: int) -> tuple[torch.Tensor, torch.Tensor]:
-        monkeypatch.setattr(elic_coder, "TILE", tile)
-        monkeypatch.setattr(elic_coder, "OVERLAP", overlap)
-        seen.clear()
-        stage.encode(x, 20)
-        return seen[0], model.synthesis(y) if tile == 64 else stage.synthesise(y, 448, 704, 20)
+    def differences(overlap: int) -> list[float]:
+        tiled = (
+            in_tiles(analysis, x, LATENT_STRIDE, 1, TINY.latents, 12, overlap),
+            in_tiles(synthesis, y, 1, LATENT_STRIDE, 3, 12, overlap),
+        )
+        return [float((t - w).abs().max() / w.std()) for t, w in zip(tiled, whole, strict=True)]
 
-    seen: list[torch.Tensor] = []
-    plain = model.network.latent_codec.hyper.h_a.forward
-    monkeypatch.setattr(model.network.latent_codec.hyper.h_a, "forward", lambda y: (seen.append(y), plain(y))[1])
-    whole = both(64, OVERLAP)
-    whole = whole[0], whole[1].clamp(-0.5, 0.5)
-    for one, other in zip(whole, both(12, OVERLAP), strict=True):
-        assert float((one - other).abs().max() / one.std()) < 1e-4
-    for one, other in zip(whole, both(12, 4), strict=True):
-        assert float((one - other).abs().max() / one.std()) > 1e-4
+    assert max(differences(OVERLAP)) < 1e-10
+    assert min(differences(6)) > 1e-10
+
+
+def test_a_picture_in_tiles(paper_mse: MseCodec, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = paper_mse.first_stage
+    x = torch.rand(1, 3, 70, 400, generator=torch.Generator().manual_seed(0)) - 0.5
+    whole = stage.reconstruct(x, 20)
+    monkeypatch.setattr(elic_coder, "TILE", 6)
+    tiled = stage.reconstruct(x, 20)
+    assert float((whole - tiled).abs().max()) < 1e-3
+    monkeypatch.setattr(elic_coder, "OVERLAP", 0)
+    assert float((whole - stage.reconstruct(x, 20)).abs().max()) > 1e-3
 
 
 def test_a_picture_beyond_the_memory_is_refused_before_it_is_taken(
