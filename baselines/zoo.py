@@ -34,7 +34,7 @@ from torch.nn import functional as F
 
 from benchmark.codecs import Image, reject_unknown
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
-from benchmark.hfd.deterministic import on_one_thread
+from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.machine import describe_machine, machine_fingerprint
 
 with warnings.catch_warnings():
@@ -102,7 +102,7 @@ class ZooCodec:
             )
         level = int(quality)
         network, identity = self._network(level)
-        with torch.no_grad(), on_one_thread():
+        with torch.no_grad(), repeatable():
             coded = network.compress(_padded(image, network.downsampling_factor, self.device), **self._arguments(level))
         strings = [bytes(string) for (string,) in coded["strings"]]
         architecture = VERSION << 4 | ARCHITECTURES.index(self.model)
@@ -132,7 +132,7 @@ class ZooCodec:
         factor = network.downsampling_factor
         shape = torch.Size([-(-height // factor), -(-width // factor)])
         try:
-            with torch.no_grad(), on_one_thread():
+            with torch.no_grad(), repeatable():
                 decoded = network.decompress([[string] for string in strings], shape, **self._arguments(level))
         except (RuntimeError, ValueError, IndexError) as error:
             raise CorruptStream(f"compressai: the stream cannot be decoded: {_line(error)}") from error

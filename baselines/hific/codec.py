@@ -20,7 +20,7 @@ from baselines.hific.weights import ADVICE, Checkpoint, kept_file, load_hific
 from benchmark.codecs import Image, reject_unknown
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd.codec import open_device
-from benchmark.hfd.deterministic import on_one_thread
+from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.machine import describe_machine, machine_fingerprint
 
 SETTINGS = {"weights": "a checkpoint file", "variant": "low, med, high: what the file of `weights` is"}
@@ -42,14 +42,14 @@ class Variant:
         return bytes.fromhex(self.checkpoint.identity)[:4]
 
     @torch.inference_mode()
-    @on_one_thread()
+    @repeatable()
     def encode(self, picture: Tensor) -> bytes:
         """The payload of a picture (1, 3, H, W) in [0, 1]."""
         y = self.model.analyse(picture.to(self.device))
         return self.coder.encode(y, self.model.hyper_analyse(y))[0]
 
     @torch.inference_mode()
-    @on_one_thread()
+    @repeatable()
     def decode(self, payload: bytes, height: int, width: int) -> Tensor:
         """The picture (1, 3, H, W) in [0, 1]. Raises CorruptStream on a payload that no encoder wrote."""
         y_hat = self.coder.decode(payload, *latent_size(height, width))
@@ -59,7 +59,7 @@ class Variant:
         return picture
 
     @torch.inference_mode()
-    @on_one_thread()
+    @repeatable()
     def estimate_bits(self, picture: Tensor) -> float:
         """Bits of a picture (1, 3, H, W) in [0, 1] by the model's likelihoods, as the public code reports them."""
         y = self.model.analyse(picture.to(self.device))

@@ -15,7 +15,7 @@ from benchmark.hfd.autoencoder import QUALITY_STEPS, quality_steps
 from benchmark.hfd.bases import AutoencoderBase, check_trained_on
 from benchmark.hfd.codec import FIRST_STAGE_FILE, open_device
 from benchmark.hfd.container import TYPICAL_BYTES, spec_of, unpack
-from benchmark.hfd.deterministic import on_one_thread
+from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.embedding import Stamp
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.score import tensor_to_picture
@@ -42,7 +42,7 @@ class GeneratorDecoder:
         self.tile = tile
 
     @torch.inference_mode()
-    @on_one_thread()
+    @repeatable()
     def decode(self, y_hat: Tensor, x_hat: Tensor, steps: int) -> Tensor:
         """ŷ (1, M, h, w), x̂ (1, 3, 16·h, 16·w) and the quality in steps: the picture, as x̂, in [-0.5, 0.5]."""
         quality = torch.tensor([1 + steps / QUALITY_STEPS], device=self.device)
