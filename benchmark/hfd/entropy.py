@@ -400,7 +400,7 @@ Place = tuple[slice, slice, slice]
 CodePart = Callable[[Place, Tensor, Tensor], Tensor]
 """(place, mean, row of the Gaussian table) -> symbols, all int32 (1, C, h, w)."""
 
-_OFTEN = 40  # the largest symbol that `_length` counts
+_LARGEST_COUNTED = 40  # larger symbols are rare: `code_length` looks each up by itself
 
 
 def code_length(symbols: Tensor, rows: Tensor, tables: CdfTables) -> float:
@@ -411,18 +411,18 @@ def code_length(symbols: Tensor, rows: Tensor, tables: CdfTables) -> float:
     coder writes them.
     """
     row, symbol = rows.reshape(-1).numpy().astype(np.int32), symbols.reshape(-1).numpy().astype(np.int32)
-    near = np.abs(symbol) <= _OFTEN
+    near = np.abs(symbol) <= _LARGEST_COUNTED
     if not near.all():
         return _length(row[near], symbol[near], tables) + _length_each(row[~near], symbol[~near], 1, tables)
     return _length(row, symbol, tables)
 
 
 def _length(row: npt.NDArray[np.int32], symbol: npt.NDArray[np.int32], tables: CdfTables) -> float:
-    """`code_length` of symbols up to _OFTEN: there are few, so each is looked up once and counted."""
-    width = 2 * _OFTEN + 1
-    counts = np.bincount(row * width + (symbol + _OFTEN))
+    """`code_length` of symbols up to _LARGEST_COUNTED: there are few, so each is looked up once and counted."""
+    width = 2 * _LARGEST_COUNTED + 1
+    counts = np.bincount(row * width + (symbol + _LARGEST_COUNTED))
     there = np.flatnonzero(counts)
-    return _length_each(there // width, there % width - _OFTEN, counts[there], tables)
+    return _length_each(there // width, there % width - _LARGEST_COUNTED, counts[there], tables)
 
 
 def _length_each(

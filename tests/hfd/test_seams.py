@@ -3,6 +3,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from benchmark.hfd.seams import border_gradient, column_gradient, draw
 
@@ -15,8 +16,16 @@ def test_gradients_of_known_columns() -> None:
     assert border_gradient(x, 4) == pytest.approx((0.01 + 0.51 + 0.01) / 3, abs=1e-6)
 
 
-def test_the_plot_has_each_picture_above_its_gradients(tmp_path: Path) -> None:
+def test_the_plot_has_each_picture_above_its_gradients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = torch.rand(1, 3, 16, 24, generator=torch.Generator().manual_seed(0)) - 0.5
-    draw(whole, [("a", whole), ("b", whole * 0.5)], 8, tmp_path / "seams.png")
+    figures: list[Figure] = []
+    monkeypatch.setattr(plt, "close", figures.append)
+    draw(whole, [("half", whole * 0.5)], 8, tmp_path / "seams.png")
+    top, below = figures[0].axes[:2], figures[0].axes[2:]
+    assert [axis.get_title() for axis in top] == ["whole", "half"]
+    for axis, ratio in zip(below, (1, 0.5), strict=True):
+        line, *borders = axis.lines
+        assert line.get_ydata() == pytest.approx([ratio] * 23, abs=1e-5)
+        assert [border.get_xdata()[0] for border in borders] == [7, 15]
     height, width = plt.imread(tmp_path / "seams.png").shape[:2]
-    assert (width, height) == (3 * 5 * 110, 5.5 * 110)
+    assert (width, height) == (2 * 5 * 110, 5.5 * 110)
