@@ -65,7 +65,7 @@ Start = Annotated[
 
 @train.command()
 def autoencoder(
-    pictures: Pictures,
+    pictures: Annotated[list[Path], typer.Argument(help="folders of training pictures", show_default=False)],
     output: Output = Path("trainings/first-stage"),
     model: Annotated[Model, typer.Option(help="the shipped network, or the full size")] = Model.small,
     steps: Annotated[int | None, typer.Option(min=1, help="steps in all; default 20000, paper 2000000")] = None,
@@ -87,6 +87,9 @@ def autoencoder(
     seed: Seed = 0,
     threads: Threads = 0,
     start: Start = None,
+    levels_below: Annotated[
+        int, typer.Option(min=0, help="levels that are added below the lowest of --from, as far apart in log λ")
+    ] = 0,
 ) -> None:
     """The first stage: rate + λ·MSE at random qualities. Writes OUTPUT/first-stage.safetensors.
 
@@ -95,10 +98,11 @@ def autoencoder(
     use_threads(threads)
     from rich.console import Console
 
+    from benchmark.errors import UsageError
     from benchmark.fetching import cache_folder
     from benchmark.hfd.autoencoder import SMALL
     from benchmark.hfd.elic import PAPER
-    from benchmark.hfd.training.autoencoder import PAPER_RECIPE, AutoencoderRecipe, train_autoencoder
+    from benchmark.hfd.training.autoencoder import PAPER_RECIPE, AutoencoderRecipe, config_of, train_autoencoder
     from benchmark.hfd.training.export import export_first_stage
     from benchmark.hfd.training.processes import open_processes
 
@@ -117,8 +121,13 @@ def autoencoder(
     recipe = replace(default, accumulate=accumulate, **{key: value for key, value in said.items() if value is not None})
     processes = open_processes(recipe.precision)
     console = Console(quiet=not processes.first)
-    cache, config = cache_folder() / "training", PAPER if paper else SMALL
-    averaged = train_autoencoder(pictures, output, cache, recipe, console, seed, config, start, processes)
+    if levels_below and (paper or start is None):
+        raise UsageError("--levels-below adds to trained weights of the small size: name them with --from")
+    small = SMALL if paper or start is None else config_of(start).with_levels_below(levels_below)
+    cache, config = cache_folder() / "training", PAPER if paper else small
+    averaged = train_autoencoder(
+        pictures, output, cache, recipe, console, seed, config, start, processes, levels_below
+    )
     if processes.first:
         export_first_stage(averaged, output / "first-stage.safetensors")
     settings = "mse:model=paper,first_stage=FILE" if paper else "mse:first_stage=FILE"

@@ -7,7 +7,7 @@ Compression with Continuous Rate Adaptation", 2021).
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -46,6 +46,11 @@ class AutoencoderConfig:
     def as_json(self) -> dict[str, Any]:
         """JSON values."""
         return asdict(self)
+
+    def with_levels_below(self, count: int) -> "AutoencoderConfig":
+        """The same with `count` levels more below the lowest, as far apart in log λ as the others."""
+        ratio = (self.lambda_low / self.lambda_high) ** (count / (self.levels - 1))
+        return replace(self, levels=self.levels + count, lambda_low=self.lambda_low * ratio)
 
 
 SMALL = AutoencoderConfig()

@@ -1,5 +1,7 @@
 """Training of the first stage: bits + λ·MSE at random qualities; of the small one the entropy model alone first."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchmark.errors import BenchmarkError, UsageError
@@ -17,7 +20,7 @@ from benchmark.hfd.training.crops import centre_crops, open_pictures, random_cro
 from benchmark.hfd.training.engine import ADAM, MUON, Options, ReplayedPart, Schedule, read_training, replay, train
 from benchmark.hfd.training.processes import Processes, open_processes
 from benchmark.hfd.transforms import STRIDE
-from benchmark.hfd.weights import from_json, take_architecture
+from benchmark.hfd.weights import from_json, kind_of, read_weights, take_architecture
 
 BALANCE_LAMBDA, BALANCE_POWER = 0.0067, 0.45
 """The loss of each quality is divided by (λ/0.0067)^0.45, so that all qualities count alike."""
@@ -63,16 +66,24 @@ PAPER_CHECK_EVERY = 5_000
 """Steps between checks on held-out pictures: a training of the full size is a hundred times as long."""
 
 
+HELD_OUT_CROPS = 10
+"""Held-out crops that a check looks at, for each folder of pictures."""
+
+
 class AutoencoderTask:
     """`Task` of the first stage."""
 
     def __init__(
-        self, folder: Path, cache: Path, config: AutoencoderConfig | ElicConfig, recipe: AutoencoderRecipe
+        self,
+        folders: Path | Sequence[Path],
+        cache: Path,
+        config: AutoencoderConfig | ElicConfig,
+        recipe: AutoencoderRecipe,
     ) -> None:
         _check_recipe(config, recipe)
         self.recipe = recipe
-        self.training, held_out = split(open_pictures(folder, cache))
-        self.held_out = centre_crops(held_out, 10, 256)
+        self.training, held_out = split(open_pictures(folders, cache))
+        self.held_out = centre_crops(held_out, HELD_OUT_CROPS * (1 if isinstance(folders, Path) else len(folders)), 256)
         self.network: Autoencoder | Elic
         if isinstance(config, ElicConfig):
             self.network = Elic(config)
@@ -168,7 +179,7 @@ def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
 
 
 def train_autoencoder(
-    folder: Path,
+    folders: Path | Sequence[Path],
     output: Path,
     cache: Path,
     recipe: AutoencoderRecipe,
@@ -177,12 +188,21 @@ def train_autoencoder(
     config: AutoencoderConfig | ElicConfig = SMALL,
     start: Path | None = None,
     processes: Processes | None = None,
+    levels_below: int = 0,
 ) -> Path:
-    """Trains on the pictures of `folder`; returns the path of the averaged weights."""
+    """Trains on the pictures of `folders`; returns the path of the averaged weights.
+
+    levels_below: so many levels are added below the lowest of `start`; `config` has them already.
+    """
     processes = processes or open_processes(recipe.precision)
     with processes.first_alone():
         torch.manual_seed(seed)
-        task = AutoencoderTask(folder, cache, config, recipe)
+        task = AutoencoderTask(folders, cache, config, recipe)
+        if levels_below and start is not None:
+            begun = output / "begun.safetensors"
+            if processes.first:
+                add_levels_below(start, begun, levels_below)
+            start = begun
     schedule = Schedule(recipe.steps, recipe.learning_rate, decay=recipe.decay)
     options = Options(
         output, seed, precision=recipe.precision, accumulate=recipe.accumulate, optimiser=recipe.optimiser
@@ -190,6 +210,38 @@ def train_autoencoder(
     if isinstance(config, ElicConfig):
         options.largest_norm, options.check_every = PAPER_LARGEST_NORM, PAPER_CHECK_EVERY
     return train(task, schedule, options, parameter_groups, console, start, processes)
+
+
+def config_of(weights: Path) -> AutoencoderConfig:
+    """The configuration of a small first stage, a training's or a weights file's. UsageError on anything else."""
+    if kind_of(weights) == "first stage":
+        configuration = read_weights(weights, "first stage")[1]
+    else:
+        configuration = dict(read_training(weights)[1].get("autoencoder", {}))
+    if not configuration or take_architecture(weights, configuration, None) != "small":
+        raise UsageError(f"{weights} is no first stage of the small size")
+    return AutoencoderConfig(**from_json(configuration))
+
+
+def add_levels_below(weights: Path, output: Path, count: int) -> None:
+    """Writes `weights` of a small first stage to `output` with `count` levels more below the lowest.
+
+    Gains and scales go on as they go from the second level to the first, the transforms' tables as they are at the
+    first. Raises UsageError on weights of anything else.
+    """
+    tensors, recipe = read_training(weights)
+    extended = config_of(weights).with_levels_below(count)
+    for name in ("log_gain", "entropy.log2_scale"):
+        first, second = tensors[name][0].float(), tensors[name][1].float()
+        added = [first + n * (first - second) for n in range(count, 0, -1)]
+        tensors[name] = torch.cat([torch.stack(added), tensors[name].float()])
+    for name in ("analysis.level_table", "synthesis.level_table"):
+        first = tensors[name][:1].float()
+        tensors[name] = torch.cat([first.repeat(count, 1), tensors[name].float()])
+    metadata = recipe | {"autoencoder": extended.as_json()}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    plain = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    save_file(plain, output, metadata={"training": json.dumps(metadata)})
 
 
 def replay_autoencoder(path: Path, folder: Path, cache: Path) -> tuple[AutoencoderTask, int, list[ReplayedPart]]:

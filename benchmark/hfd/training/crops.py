@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,16 +16,21 @@ from benchmark.errors import BenchmarkError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm"}
 HELD_OUT_EVERY = 25
-"""Every so many pictures, in the order of their names, one is kept from training for its checks."""
+"""Every so many pictures of a folder, in the order of their names, one is kept from training for its checks."""
 
 
 @dataclass(frozen=True)
 class PictureStore:
-    """Decoded pictures, memory-mapped. pixels: all of them one after the other, uint8; shapes: (height, width) each."""
+    """Decoded pictures, memory-mapped.
+
+    pixels: all of them one after the other, uint8; shapes: (height, width) each; held_out: places of those that are
+    kept from training.
+    """
 
     pixels: npt.NDArray[np.uint8]
     offsets: tuple[int, ...]
     shapes: tuple[tuple[int, int], ...]
+    held_out: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -44,31 +50,45 @@ class PictureStore:
 
 def split(store: PictureStore) -> tuple[PictureStore, PictureStore]:
     """Training pictures and held-out pictures."""
-    held_out = list(range(0, len(store), HELD_OUT_EVERY))
-    training = [i for i in range(len(store)) if i % HELD_OUT_EVERY]
+    held_out = sorted(store.held_out)
+    training = [i for i in range(len(store)) if i not in store.held_out]
     return store.subset(training or held_out), store.subset(held_out)
 
 
-def open_pictures(folder: Path, cache: Path) -> PictureStore:
-    """The pictures of `folder` (8-bit, converted to RGB; smaller than 128 pixels left out), decoded into `cache` once.
+def open_pictures(folders: Path | Sequence[Path], cache: Path) -> PictureStore:
+    """The pictures of one folder or several (8-bit, converted to RGB; sides of 128 at least), decoded into `cache` once.
 
-    Raises BenchmarkError if the folder has none.
+    Raises BenchmarkError if a folder has none.
     """
-    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
-    if not files:
-        raise BenchmarkError(f"{folder} has no pictures to train on")
-    listing = "\n".join(f"{path.name} {path.stat().st_size}" for path in files)
+    folders = [folders] if isinstance(folders, Path) else list(folders)
+    files = [_files_of(folder) for folder in folders]
+    listing = "\n".join(f"{path.name} {path.stat().st_size}" for group in files for path in group)
     key = hashlib.sha256(listing.encode()).hexdigest()[:16]
     data, index = cache / f"pictures-{key}.npy", cache / f"pictures-{key}.json"
     if not index.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        arrays = [np.asarray(PillowImage.open(path).convert("RGB")) for path in files]
-        arrays = [array for array in arrays if min(array.shape[:2]) >= 128]
-        np.save(data, np.concatenate([array.reshape(-1) for array in arrays]))
-        index.write_text(json.dumps([array.shape[:2] for array in arrays]))
-    shapes = tuple((int(h), int(w)) for h, w in json.loads(index.read_text()))
+        groups = [[array for path in group if min((array := _decode(path)).shape[:2]) >= 128] for group in files]
+        np.save(data, np.concatenate([array.reshape(-1) for group in groups for array in group]))
+        index.write_text(json.dumps([[array.shape[:2] for array in group] for group in groups]))
+    sizes = json.loads(index.read_text())
+    starts = np.cumsum([0, *map(len, sizes)])
+    held_out = frozenset(
+        int(start) + n for start, group in zip(starts[:-1], sizes, strict=True) for n in range(0, len(group), HELD_OUT_EVERY)
+    )
+    shapes = tuple((int(h), int(w)) for group in sizes for h, w in group)
     offsets = np.concatenate([[0], np.cumsum([h * w * 3 for h, w in shapes])[:-1]])
-    return PictureStore(np.load(data, mmap_mode="r"), tuple(int(o) for o in offsets), shapes)
+    return PictureStore(np.load(data, mmap_mode="r"), tuple(int(o) for o in offsets), shapes, held_out)
+
+
+def _files_of(folder: Path) -> list[Path]:
+    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise BenchmarkError(f"{folder} has no pictures to train on")
+    return files
+
+
+def _decode(path: Path) -> npt.NDArray[np.uint8]:
+    return np.asarray(PillowImage.open(path).convert("RGB"))
 
 
 def random_crops(store: PictureStore, generator: np.random.Generator, count: int, size: int) -> Tensor:
