@@ -34,7 +34,7 @@ class Codec(Protocol):
     stochastic: whether `decode` depends on a seed. A deterministic codec ignores `seed`.
     A codec may have `scale: tuple[float, float, float]` besides: (lowest, highest, step) of the qualities that it
     takes, step 0 where any number between will do. Without it only `qualities` are known.
-    `cpus: float` and `gpus: float` are what a worker on a cluster reserves for it (`benchmark.running.cluster`).
+    `cpus: float` and `gpus: float` are what a worker on a cluster reserves for it.
     It may also have `estimate_bits(image, quality) -> float`, the bits that its entropy model predicts, and
     `header_bytes: int`, the bytes of a stream that the estimate leaves out: a run records them beside the real rate,
     and an audit holds one against the other.
@@ -133,22 +133,40 @@ AROUND_ANOTHER = ("bpp", "match")
 """Codecs that are made of another one, whose spec follows their name unchanged: `bpp:jpeg:subsampling=4:4:4`."""
 
 CODECS = _Codecs("codec")
-CODECS.add("jpeg", "baselines.classical:jpeg", "JPEG (Pillow, libjpeg-turbo); subsampling=4:2:0")
-CODECS.add("webp", "baselines.classical:webp", "WebP, lossy (Pillow, libwebp); method=4")
-CODECS.add("avif", "baselines.classical:avif", "AVIF (Pillow, libavif); speed=6, subsampling=4:2:0")
-CODECS.add("jxl", "baselines.classical:jxl", "JPEG XL, lossy (pillow-jxl-plugin, libjxl); effort=7")
-CODECS.add("jpeg2000", "baselines.classical:jpeg2000", "JPEG 2000 (Pillow, OpenJPEG); control=bpp")
+CODECS.add("jpeg", "benchmark.baselines.classical:jpeg", "JPEG (Pillow, libjpeg-turbo); subsampling=4:2:0")
+CODECS.add("webp", "benchmark.baselines.classical:webp", "WebP, lossy (Pillow, libwebp); method=4")
+CODECS.add("avif", "benchmark.baselines.classical:avif", "AVIF (Pillow, libavif); speed=6, subsampling=4:2:0")
+CODECS.add("jxl", "benchmark.baselines.classical:jxl", "JPEG XL, lossy (pillow-jxl-plugin, libjxl); effort=7")
+CODECS.add("jpeg2000", "benchmark.baselines.classical:jpeg2000", "JPEG 2000 (Pillow, OpenJPEG); control=bpp")
 CODECS.add(
-    "compressai", "baselines.zoo:compressai_zoo", "CompressAI's zoo; model=mbt2018-mean, metric=mse, weights=FILE"
+    "compressai",
+    "benchmark.baselines.zoo:compressai_zoo",
+    "CompressAI's zoo; model=mbt2018-mean, metric=mse, weights=FILE",
 )
-CODECS.add("command", "baselines.command:command", 'any program; enc="prog {in} {out} {q}", dec="prog {in} {out}"')
-CODECS.add("mse", "baselines.mse:mse", "the first stage of HFD alone: an autoencoder trained for rate and MSE")
-CODECS.add("hfd", "benchmark.hfd.codec:hfd", "HFD: the bits of mse, decoded by a generative model; decoder=one-step")
-CODECS.add("hific", "baselines.hific.codec:hific", "HiFiC, the paper's own model; needs its weights: weights=FILE")
-CODECS.add("hific-small", "baselines.hific_small.codec:hific_small", "the bits of mse, decoded by a generator of a GAN")
-CODECS.add("bpp", "baselines.target:at_bpp", "bpp:SPEC, another codec whose quality is the bits per pixel to come near")
 CODECS.add(
-    "match", "baselines.target:matching", "match:SPEC~REFERENCE, as many bits as REFERENCE spends on each picture"
+    "command", "benchmark.baselines.command:command", 'any program; enc="prog {in} {out} {q}", dec="prog {in} {out}"'
+)
+CODECS.add(
+    "mse", "benchmark.baselines.mse:mse", "the first stage of HFD alone: an autoencoder trained for rate and MSE"
+)
+CODECS.add("hfd", "benchmark.hfd.codec:hfd", "HFD: the bits of mse, decoded by a generative model; decoder=one-step")
+CODECS.add(
+    "hific", "benchmark.baselines.hific.codec:hific", "HiFiC, the paper's own model; needs its weights: weights=FILE"
+)
+CODECS.add(
+    "hific-small",
+    "benchmark.baselines.hific_small.codec:hific_small",
+    "the bits of mse, decoded by a generator of a GAN",
+)
+CODECS.add(
+    "bpp",
+    "benchmark.baselines.target:at_bpp",
+    "bpp:SPEC, another codec whose quality is the bits per pixel to come near",
+)
+CODECS.add(
+    "match",
+    "benchmark.baselines.target:matching",
+    "match:SPEC~REFERENCE, as many bits as REFERENCE spends on each picture",
 )
 CODECS.with_installed()
 

@@ -17,26 +17,34 @@ from benchmark.registry import Registry
 FETCHABLE = Registry("download")
 """What `python -m benchmark fetch` knows. Entries are functions `(source: Path | None) -> Path`: they download, or take
 from `source` (a file, or a folder of files), and return where the files now lie."""
-FETCHABLE.add("kodak", "datasets.kodak:fetch", "the 24 Kodak images, 15 MB, from r0k.us")
-FETCHABLE.add("clic2020-test", "datasets.clic2020:fetch_test", "428 pictures, 1.6 GB, from data.vision.ee.ethz.ch")
+FETCHABLE.add("kodak", "benchmark.datasets.kodak:fetch", "the 24 Kodak images, 15 MB, from r0k.us")
+FETCHABLE.add(
+    "clic2020-test", "benchmark.datasets.clic2020:fetch_test", "428 pictures, 1.6 GB, from data.vision.ee.ethz.ch"
+)
 FETCHABLE.add(
     "clic2020-professional-valid",
-    "datasets.clic2020:fetch_professional_valid",
+    "benchmark.datasets.clic2020:fetch_professional_valid",
     "41 pictures, 135 MB, from data.vision.ee.ethz.ch",
 )
 FETCHABLE.add(
     "clic2020-mobile-valid",
-    "datasets.clic2020:fetch_mobile_valid",
+    "benchmark.datasets.clic2020:fetch_mobile_valid",
     "61 pictures, 237 MB, from data.vision.ee.ethz.ch",
 )
 FETCHABLE.add(
-    "coco30k-val2014", "datasets.coco:fetch_coco30k_val2014", "30,000 pictures, 6.6 GB, from images.cocodataset.org"
+    "coco30k-val2014",
+    "benchmark.datasets.coco:fetch_coco30k_val2014",
+    "30,000 pictures, 6.6 GB, from images.cocodataset.org",
 )
-FETCHABLE.add("coco-val2017", "datasets.coco:fetch_coco_val2017", "5,000 pictures, 816 MB, from images.cocodataset.org")
+FETCHABLE.add(
+    "coco-val2017", "benchmark.datasets.coco:fetch_coco_val2017", "5,000 pictures, 816 MB, from images.cocodataset.org"
+)
 FETCHABLE.add("inception", "benchmark.fetching:fetch_inception", "Inception weights of fid and kid, 96 MB, from GitHub")
 FETCHABLE.add("vgg16", "benchmark.fetching:fetch_vgg16", "trunk of lpips-vgg, 553 MB, from download.pytorch.org")
 FETCHABLE.add(
-    "hific", "baselines.hific.weights:fetch", "weights of HiFiC: a public checkpoint that you have, --from FILE"
+    "hific",
+    "benchmark.baselines.hific.weights:fetch",
+    "weights of HiFiC: a public checkpoint that you have, --from FILE",
 )
 
 ATTEMPTS = 4

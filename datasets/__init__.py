@@ -3,10 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from benchmark.addresses import is_address, location
-from benchmark.errors import UsageError
-from benchmark.registry import Registry
-from datasets.pictures import (
+from benchmark.datasets.pictures import (
     SUFFIXES,
     Dataset,
     Picture,
@@ -17,19 +14,33 @@ from datasets.pictures import (
     list_dataset,
 )
 
+from benchmark.addresses import is_address, location
+from benchmark.errors import UsageError
+from benchmark.registry import Registry
+
 __all__ = ["DATASETS", "Dataset", "Picture", "limit", "open_dataset"]
 
 DATASETS = Registry("data set")
 """Entries are functions `() -> Dataset`."""
-DATASETS.add("photos", "datasets.shipped:photos", "24 photographs that come with the suite, 768x512")
-DATASETS.add("kodak", "datasets.kodak:kodak", "the 24 Kodak images, 768x512; python -m benchmark fetch kodak")
-DATASETS.add("clic2020-test", "datasets.clic2020:open_test", "CLIC2020 test, 178 mobile and 250 professional; 1.6 GB")
+DATASETS.add("photos", "benchmark.datasets.shipped:photos", "24 photographs that come with the suite, 768x512")
+DATASETS.add("kodak", "benchmark.datasets.kodak:kodak", "the 24 Kodak images, 768x512; python -m benchmark fetch kodak")
 DATASETS.add(
-    "clic2020-professional-valid", "datasets.clic2020:open_professional_valid", "41 pictures of CLIC2020; 135 MB"
+    "clic2020-test", "benchmark.datasets.clic2020:open_test", "CLIC2020 test, 178 mobile and 250 professional; 1.6 GB"
 )
-DATASETS.add("clic2020-mobile-valid", "datasets.clic2020:open_mobile_valid", "61 pictures of CLIC2020; 237 MB")
-DATASETS.add("coco30k-val2014", "datasets.coco:open_coco30k_val2014", "30,000 of MS-COCO val2014 at 256x256; 6.6 GB")
-DATASETS.add("coco-val2017", "datasets.coco:open_coco_val2017", "the 5,000 of MS-COCO val2017 at 256x256; 816 MB")
+DATASETS.add(
+    "clic2020-professional-valid",
+    "benchmark.datasets.clic2020:open_professional_valid",
+    "41 pictures of CLIC2020; 135 MB",
+)
+DATASETS.add(
+    "clic2020-mobile-valid", "benchmark.datasets.clic2020:open_mobile_valid", "61 pictures of CLIC2020; 237 MB"
+)
+DATASETS.add(
+    "coco30k-val2014", "benchmark.datasets.coco:open_coco30k_val2014", "30,000 of MS-COCO val2014 at 256x256; 6.6 GB"
+)
+DATASETS.add(
+    "coco-val2017", "benchmark.datasets.coco:open_coco_val2017", "the 5,000 of MS-COCO val2017 at 256x256; 816 MB"
+)
 
 
 def open_dataset(spec: str) -> Dataset:
@@ -39,8 +50,8 @@ def open_dataset(spec: str) -> Dataset:
     pictures; or the address of such a folder or list, "s3://bucket/folder". "@square256" behind it prepares the
     pictures in that way (`benchmark.images.PREPARATIONS`). A registered name wins over a folder of that name
     ("./kodak" takes the folder). Pictures of well-known data sets are recognised by their hashes: see
-    `datasets.recognition`. Another data set with a registered name has its fingerprint behind it, so that tables keep
-    the two apart.
+    `benchmark.datasets.recognition`. Another data set with a registered name has its fingerprint behind it, so that
+    tables keep the two apart.
 
     Raises UsageError if there is no such thing, or no picture in it; BenchmarkError, which says how to fetch them, if
     the files of a registered data set are not there or are not the well-known ones.
@@ -96,7 +107,7 @@ def _own(place: str) -> Dataset:
 
 def _told_apart(dataset: Dataset) -> Dataset:
     """The user's own data set, recognised; under a name that no registered one has, unless it is that one."""
-    from datasets.recognition import recognised
+    from benchmark.datasets.recognition import recognised
 
     known, note = recognised(dataset)
     if known is not None:

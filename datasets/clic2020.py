@@ -1,6 +1,6 @@
 """CLIC2020: pictures of the Challenge on Learned Image Compression, 2020. Three different sets circulate as "CLIC"."""
 
-from datasets.archives import Archive, Archived
+from benchmark.datasets.archives import Archive, Archived
 
 ADDRESS = "https://data.vision.ee.ethz.ch/cvl/clic/"
 

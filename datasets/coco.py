@@ -8,7 +8,7 @@ file names have the smallest SHA-256. A list file of other pictures makes anothe
 import hashlib
 from collections.abc import Iterable
 
-from datasets.archives import Archive, Archived
+from benchmark.datasets.archives import Archive, Archived
 
 ADDRESS = "http://images.cocodataset.org/zips/"
 SIZE = 30_000

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from benchmark.datasets.pictures import Dataset, known_dataset
+
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.fetching import Remote, cache_folder, fetch_files, take_file
-from datasets.pictures import Dataset, known_dataset
 
 ADDRESS = "https://r0k.us/graphics/kodak/kodak/"
 

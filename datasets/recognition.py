@@ -1,7 +1,7 @@
 """Well-known pictures are known by their hashes, whatever the folder is called."""
 
-from datasets import clic2020, coco, kodak
-from datasets.pictures import Dataset, Picture, unique_names
+from benchmark.datasets import clic2020, coco, kodak
+from benchmark.datasets.pictures import Dataset, Picture, unique_names
 
 
 def known_sums() -> dict[str, tuple[dict[str, str], str]]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from datasets.pictures import Dataset, known_dataset, read_sha256sums
+from benchmark.datasets.pictures import Dataset, known_dataset, read_sha256sums
 
 FOLDER = Path(__file__).parent / "photos"
 

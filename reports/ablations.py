@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from benchmark.reports.styles import METRIC_NAMES
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.comparable import one_dataset, one_protocol
-from reports.styles import METRIC_NAMES
+from benchmark.analysis.comparable import one_dataset, one_protocol
 
 COLORS = ("#D55E00", "#0072B2", "#009E73")
 MARKERS = ("o", "s", "^")

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.analysis.comparison import Comparison, Move, Row
 from benchmark.results import quality_name
-from benchmark.running.comparison import Comparison, Move, Row
 from benchmark.statistics.gate import POWER, Outcome
 
 SHOWN_FIRST = (Outcome.WORSE, Outcome.UNDECIDED, None, Outcome.BETTER, Outcome.NOT_WORSE, Outcome.SAME)

@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from benchmark.reports.anchors import PublishedCurve, choose_codecs, fitting_curves
+from benchmark.reports.placement import inside, leader, place_labels, sampled
+from benchmark.reports.styles import PUBLISHED_STYLES, Style, codec_styles, metric_name
 from matplotlib import style as matplotlib_style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -24,12 +27,9 @@ from matplotlib.lines import Line2D
 from matplotlib.textpath import TextToPath
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
+from benchmark.analysis.comparable import one_dataset, one_protocol, run_labels
+from benchmark.analysis.summary import HEADLINES
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
-from benchmark.running.summary import HEADLINES
-from reports.anchors import PublishedCurve, choose_codecs, fitting_curves
-from reports.comparable import one_dataset, one_protocol, run_labels
-from reports.placement import inside, leader, place_labels, sampled
-from reports.styles import PUBLISHED_STYLES, Style, codec_styles, metric_name
 
 _COLUMN = 3.4  # inches: one column of a two-column paper
 _PAGE = 7.0  # inches: its whole width
@@ -108,10 +108,9 @@ def draw_curves(
 ) -> list[Path]:
     """Draws each of `metrics` over bits per pixel, and all of them in one figure, into the folder `output`.
 
-    summaries: frames as `benchmark.running.summary` makes them, of one data set. A codec that several of them hold
+    summaries: frames as `benchmark.analysis.summary` makes them, of one data set. A codec that several of them hold
     with different numbers is drawn once for each, the later ones labelled "(run 2)" and so on. MS-SSIM is drawn as
-    −10·log10(1 − x) dB. published: names of published codecs (`reports.anchors`), whose figures are drawn in the panels
-    that they fit; an empty sequence for those usual for each metric, None for none. Measured curves alone set the
+    −10·log10(1 − x) dB. published: names of published codecs, whose figures are drawn in the panels that they fit; an empty sequence for those usual for each metric, None for none. Measured curves alone set the
     limits. Returns the paths: METRIC.png, METRIC.svg for each metric, then curves.png, curves.svg. Raises NotComparable
     if data sets or protocols differ or published figures were asked for and fit no panel, UsageError on a metric that
     no summary holds, and BenchmarkError on one that has no value at all.

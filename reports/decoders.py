@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benchmark.reports.styles import codec_styles, metric_name
 from matplotlib import style as matplotlib_style
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from benchmark.running.decoders import AtRate, Cell, Cost
-from reports.styles import codec_styles, metric_name
+from benchmark.studies.decoders import AtRate, Cell, Cost
 
 SETTINGS = {"font.size": 7, "svg.fonttype": "none", "svg.hashsalt": "decoders", "text.parse_math": False}
 MAGNIFIED = 2

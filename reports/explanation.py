@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from benchmark.reports.styles import metric_name
+
+from benchmark.analysis.summary import BPP, dataset_label
 from benchmark.results import CodecRecord, Manifest, MetricRecord, quality_name
-from benchmark.running.summary import BPP, dataset_label
-from reports.styles import metric_name
 
 WORDS = {
     "bpp": "bits per pixel",

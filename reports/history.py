@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from benchmark.reports.styles import codec_styles, metric_name
 from matplotlib import style as matplotlib_style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -13,9 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.analysis.history import ALPHA, Entry, Series
 from benchmark.results import quality_name
-from benchmark.running.history import ALPHA, Entry, Series
-from reports.styles import codec_styles, metric_name
 
 
 def draw_history(entries: Sequence[Entry], series: Sequence[Series], metric: str, output: Path) -> Path:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from benchmark.reports.anchors import COLUMNS as PUBLISHED_COLUMNS
 
+from benchmark.analysis.summary import BPP, COLUMNS, MEAN, SET
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
 from benchmark.metrics import metric_info
-from benchmark.running.summary import BPP, COLUMNS, MEAN, SET
-from reports.anchors import COLUMNS as PUBLISHED_COLUMNS
 
 UNKNOWN_DATASET = "unknown ?"
 _METRICS = {"psnr-rgb": "psnr", "psnr": "psnr", "ms-ssim-rgb": "ms_ssim", "ms-ssim": "ms_ssim"}

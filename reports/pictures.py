@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.analysis.baseline import Baseline, Point
 from benchmark.errors import NotComparable, UsageError
 from benchmark.results import quality_name
-from benchmark.running.baseline import Baseline, Point
 from benchmark.statistics.paired import influence, paired_difference, paired_estimate, sign_flip_p_value
 
 Vector = npt.NDArray[np.float64]

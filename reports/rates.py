@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.running.rates import RateRow
+from benchmark.analysis.rate_differences import RateRow
 
 SHOWN_IMAGES = 5
 

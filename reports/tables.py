@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from benchmark.reports.styles import metric_name
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.analysis.comparable import one_dataset, one_protocol
+from benchmark.analysis.summary import HEADLINES
 from benchmark.results import quality_name
-from benchmark.running.summary import HEADLINES
-from reports.comparable import one_dataset, one_protocol
-from reports.styles import metric_name
 
 Row = tuple[str, ...]
 

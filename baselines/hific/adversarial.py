@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from benchmark.baselines.hific.discriminator import Discriminator
+from benchmark.baselines.hific.losses import discriminator_loss, generator_loss
 from torch import Tensor, nn
-
-from baselines.hific.discriminator import Discriminator
-from baselines.hific.losses import discriminator_loss, generator_loss
 
 
 class Judge:

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from benchmark.baselines.hific.coder import LatentCoder
+from benchmark.baselines.hific.container import VARIANTS, Container, check_size, pack, unpack
+from benchmark.baselines.hific.model import Hific, latent_size
+from benchmark.baselines.hific.weights import ADVICE, Checkpoint, kept_file, load_hific
 from torch import Tensor
 
-from baselines.hific.coder import LatentCoder
-from baselines.hific.container import VARIANTS, Container, check_size, pack, unpack
-from baselines.hific.model import Hific, latent_size
-from baselines.hific.weights import ADVICE, Checkpoint, kept_file, load_hific
 from benchmark.codecs import Image, reject_unknown
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd.codec import open_device

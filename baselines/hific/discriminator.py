@@ -4,10 +4,9 @@ Patches are judged, not the picture as a whole. Names of the parameters as in th
 """
 
 import torch
+from benchmark.baselines.hific.network import STRIDE
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
-
-from baselines.hific.network import STRIDE
 
 CONTEXT_CHANNELS = 12
 WIDTHS = (64, 128, 256, 512)

@@ -4,16 +4,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
-
-from baselines.hific.density import (
+from benchmark.baselines.hific.density import (
     MIN_SCALE,
     FactorisedDensity,
     bits,
     latent_likelihood,
     lower_bound,
 )
-from baselines.hific.network import (
+from benchmark.baselines.hific.network import (
     HYPER_STRIDE,
     STRIDE,
     Encoder,
@@ -22,6 +20,7 @@ from baselines.hific.network import (
     HyperSynthesis,
     pad_by_reflection,
 )
+from torch import Tensor, nn
 
 SMALLEST_SIDE = 5 * STRIDE
 """Smaller pictures are continued to this by reflection: the hyper-analysis reflects two of its inputs, which needs

@@ -13,21 +13,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from benchmark.baselines.hific.adversarial import Judge
+from benchmark.baselines.hific.losses import LossSettings, compression_loss, learning_rate
+from benchmark.baselines.hific.model import Hific, HificConfig, quantise
+from benchmark.baselines.hific.network import HYPER_STRIDE, STRIDE
+from benchmark.baselines.hific.weights import write_hific
 from rich.console import Console
 from torch import Tensor
 
-from baselines.hific.adversarial import Judge
-from baselines.hific.losses import LossSettings, compression_loss, learning_rate
-from baselines.hific.model import Hific, HificConfig, quantise
-from baselines.hific.network import HYPER_STRIDE, STRIDE
-from baselines.hific.weights import write_hific
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.hfd.training.crops import centre_crops, open_pictures, random_crops, split
-from benchmark.hfd.training.engine import ADAM, Opponent, Options, Schedule, read_training, train
-from benchmark.hfd.training.processes import Processes, open_processes
 from benchmark.hfd.training.score import parameter_groups
 from benchmark.hfd.weights import from_json
 from benchmark.metrics.perceptual import load_network
+from benchmark.training.crops import centre_crops, open_pictures, random_crops, split
+from benchmark.training.engine import ADAM, Opponent, Options, Schedule, read_training, train
+from benchmark.training.processes import Processes, open_processes
 
 TARGETS = {"low": 0.14, "med": 0.30, "high": 0.45}
 """Bits per pixel of the paper's three models."""

@@ -1,9 +1,8 @@
 """The discriminator of `hific-small`: HiFiC's, told ŷ and the quality."""
 
 import torch
+from benchmark.baselines.hific.adversarial import Judge
 from torch import Tensor
-
-from baselines.hific.adversarial import Judge
 
 
 class LatentJudge(Judge):

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from benchmark.baselines.hific_small.network import KIND, Generator, load_generator
 from torch import Tensor
 
-from baselines.hific_small.network import KIND, Generator, load_generator
 from benchmark.codecs import Image, reject_unknown
 from benchmark.errors import CorruptStream
 from benchmark.hfd.autoencoder import QUALITY_STEPS, quality_steps

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
+from benchmark.baselines.hific_small.network import KIND, SMALL, Generator
 
-from baselines.hific_small.network import KIND, SMALL, Generator
 from benchmark.hfd.size import SIDE, Size, count_macs
 from benchmark.hfd.transforms import STRIDE
 

@@ -6,28 +6,28 @@ from typing import Any
 
 import numpy as np
 import torch
+from benchmark.baselines.hific.losses import LossSettings
+from benchmark.baselines.hific_small.adversarial import LatentJudge
+from benchmark.baselines.hific_small.network import KIND, SMALL, Generator, GeneratorConfig
 from rich.console import Console
 from torch import Tensor
 
-from baselines.hific.losses import LossSettings
-from baselines.hific_small.adversarial import LatentJudge
-from baselines.hific_small.network import KIND, SMALL, Generator, GeneratorConfig
 from benchmark.errors import UsageError
 from benchmark.hfd.autoencoder import QUALITY_STEPS
 from benchmark.hfd.bases import AutoencoderBase
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.score import tensor_to_picture
 from benchmark.hfd.size import count_macs
-from benchmark.hfd.training.crops import PictureStore, centre_crops, open_pictures, split
-from benchmark.hfd.training.engine import MUON, Opponent, Options, Schedule, read_training, train
 from benchmark.hfd.training.export import fill_averaged
 from benchmark.hfd.training.latents import decode_latents, make_latents, random_latent_crops
 from benchmark.hfd.training.pairs import coded_quality, make_pairs
-from benchmark.hfd.training.processes import Processes, open_processes
 from benchmark.hfd.training.score import parameter_groups
 from benchmark.hfd.transforms import STRIDE
 from benchmark.hfd.weights import from_json, write_weights
 from benchmark.metrics.perceptual import load_network
+from benchmark.training.crops import PictureStore, centre_crops, open_pictures, split
+from benchmark.training.engine import MUON, Opponent, Options, Schedule, read_training, train
+from benchmark.training.processes import Processes, open_processes
 
 BALANCE_POWER = 0.45
 """Squared error and LPIPS fall tenfold from the first quality to the last, the adversarial loss does not. At quality q

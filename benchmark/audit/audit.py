@@ -12,12 +12,12 @@ from benchmark.audit.pictures import odd_pictures, ordinary_pictures
 from benchmark.audit.processes import Surroundings, perform
 from benchmark.audit.report import Report, as_json, as_text, rates
 from benchmark.codecs import parse_spec
+from benchmark.datasets import limit, open_dataset
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import write_file
 from benchmark.running import provenance
-from benchmark.running.execution import threads_per_process
+from benchmark.running.backends.processes import threads_per_process
 from benchmark.running.plan import parse_qualities
-from datasets import limit, open_dataset
 
 DEFAULT_DATASET = "photos"
 REPORT, RECORD = "audit.txt", "audit.json"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.codecs import Image
+from benchmark.datasets import Dataset
 from benchmark.images import load_image
-from datasets import Dataset
 
 MAX_SIDE = 768
 """Of a data set's picture as it is audited; of larger ones the middle is taken."""

@@ -39,14 +39,14 @@ def ablate(
 
     from rich.console import Console
 
+    from benchmark.analysis.summary import write_summary
     from benchmark.cli.progress import track
     from benchmark.cli.run import tell
-    from benchmark.running.ablation import choose_studies, table_of, variants_of
-    from benchmark.running.execution import default_workers
+    from benchmark.reports.ablations import draw_study
+    from benchmark.running.backends.processes import default_workers
     from benchmark.running.interruption import finishing_trials
     from benchmark.running.run import Request, failures, open_run
-    from benchmark.running.summary import write_summary
-    from reports.ablations import draw_study
+    from benchmark.studies.ablation import choose_studies, table_of, variants_of
 
     chosen = choose_studies(studies or (), weights or ())
     metrics = metric or ["psnr", "lpips", "fd-effnet", "kd-effnet"]

@@ -19,7 +19,7 @@ def baseline(
     ] = None,
 ) -> None:
     """Write what `compare` needs of a run: values of each picture, and of metrics of sets those without each."""
-    from benchmark.running.baseline import chosen, read_numbers, write_baseline
+    from benchmark.analysis.baseline import chosen, read_numbers, write_baseline
 
     numbers = chosen(read_numbers(run), codec or (), metric or ())
     size = write_baseline(numbers, output)

@@ -25,9 +25,9 @@ def bd(
     """
     from rich.console import Console
 
-    from benchmark.running.baseline import read_numbers
-    from benchmark.running.rates import rate_differences
-    from reports.rates import print_rates
+    from benchmark.analysis.baseline import read_numbers
+    from benchmark.analysis.rate_differences import rate_differences
+    from benchmark.reports.rates import print_rates
 
     numbers = read_numbers(run)
     rows = rate_differences(numbers, anchor, metric or (), resamples=resamples, seed=seed)

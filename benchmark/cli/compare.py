@@ -32,11 +32,11 @@ def compare(
     """
     from rich.console import Console
 
-    from benchmark.running.baseline import read_numbers
-    from benchmark.running.comparison import compare as compare_numbers
-    from benchmark.running.gate import read_gate
-    from reports.comparison import markdown as as_markdown
-    from reports.comparison import print_comparison, verdict
+    from benchmark.analysis.baseline import read_numbers
+    from benchmark.analysis.comparison import compare as compare_numbers
+    from benchmark.analysis.margins import read_gate
+    from benchmark.reports.comparison import markdown as as_markdown
+    from benchmark.reports.comparison import print_comparison, verdict
 
     settings = read_gate(gate)
     comparison = compare_numbers(read_numbers(base), read_numbers(new), settings)
@@ -45,15 +45,15 @@ def compare(
     if markdown is not None:
         _write(markdown, as_markdown(comparison, strict=strict))
     if junit is not None:
-        from reports.exports.junit import junit_xml
+        from benchmark.reports.exports.junit import junit_xml
 
         _write(junit, junit_xml(comparison, strict=strict))
     if github_action_benchmark is not None:
-        from reports.exports.continuous import write_github_action_benchmark
+        from benchmark.reports.exports.continuous import write_github_action_benchmark
 
         write_github_action_benchmark(comparison.new, github_action_benchmark)
     if bencher is not None:
-        from reports.exports.continuous import write_bencher
+        from benchmark.reports.exports.continuous import write_bencher
 
         write_bencher(comparison.new, bencher)
     raise typer.Exit(comparison.exit_code(strict))

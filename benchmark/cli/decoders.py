@@ -47,10 +47,17 @@ def decoders(
 
     from rich.console import Console
 
+    from benchmark.analysis.summary import write_summary
     from benchmark.cli.progress import track
     from benchmark.cli.run import tell
     from benchmark.errors import UsageError
-    from benchmark.running.decoders import (
+    from benchmark.reports.curves import draw_curves
+    from benchmark.reports.decoders import draw_costs, draw_sheet
+    from benchmark.reports.tables import print_summary, write_markdown
+    from benchmark.running.backends.processes import default_workers
+    from benchmark.running.interruption import finishing_trials
+    from benchmark.running.run import Request, failures, open_run
+    from benchmark.studies.decoders import (
         CODECS,
         METRICS,
         at_rate,
@@ -61,13 +68,6 @@ def decoders(
         sheet_rows,
         write_costs,
     )
-    from benchmark.running.execution import default_workers
-    from benchmark.running.interruption import finishing_trials
-    from benchmark.running.run import Request, failures, open_run
-    from benchmark.running.summary import write_summary
-    from reports.curves import draw_curves
-    from reports.decoders import draw_costs, draw_sheet
-    from reports.tables import print_summary, write_markdown
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     specs = list(dict.fromkeys(codec or CODECS))

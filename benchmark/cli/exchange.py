@@ -19,8 +19,8 @@ def export_run(
     ] = None,
 ) -> None:
     """Write a run in the format of another tool."""
+    from benchmark.reports.exports.tables import FOLDERS, export
     from benchmark.results import RunFolder
-    from reports.exports.tables import FOLDERS, export
 
     place = run / "export" / form if form in FOLDERS else run / "export" / f"{form}.{_suffix(form)}"
     for path in export(RunFolder.open(run), form, output or place):
@@ -42,9 +42,9 @@ def import_results(
     ] = None,
 ) -> None:
     """Make results from elsewhere a summary, for plots beside a run; its protocol stays with it."""
+    from benchmark.analysis.summary import read_summary
     from benchmark.errors import UsageError
-    from benchmark.running.summary import read_summary
-    from reports.imports import import_summary
+    from benchmark.reports.imports import import_summary
 
     stated = {}
     for text in protocol or ():

@@ -8,8 +8,8 @@ import typer
 
 def explain(run: Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")]) -> None:
     """State in plain words how each number of a run was made."""
+    from benchmark.reports.explanation import explain as sections
     from benchmark.results import RunFolder
-    from reports.explanation import explain as sections
 
     for number, (heading, sentences) in enumerate(sections(RunFolder.open(run).manifest)):
         typer.echo(f"{chr(10) if number else ''}{heading}")

@@ -22,8 +22,8 @@ def add(
     ] = None,
 ) -> None:
     """Append the numbers of a run."""
-    from benchmark.running.baseline import read_numbers
-    from benchmark.running.history import add_entry
+    from benchmark.analysis.baseline import read_numbers
+    from benchmark.analysis.history import add_entry
 
     entry = add_entry(file, read_numbers(run), commit)
     typer.echo(f"{file}: added {entry.commit[:12]}, {entry.baseline.label}")
@@ -43,9 +43,9 @@ def show(
     """Print and plot a metric over the commits, with intervals and the points where it changed."""
     from rich.console import Console
 
+    from benchmark.analysis.history import read_entries, series_of
     from benchmark.errors import UsageError
-    from benchmark.running.history import read_entries, series_of
-    from reports.history import draw_history, print_history
+    from benchmark.reports.history import draw_history, print_history
 
     if output is not None and output.suffix not in (".png", ".svg"):
         raise UsageError(f"--output {output}: a .png or .svg file")

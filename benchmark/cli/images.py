@@ -20,8 +20,8 @@ def images(
     """
     from rich.console import Console
 
-    from benchmark.running.baseline import read_numbers
-    from reports.pictures import find_point, print_view, view_of
+    from benchmark.analysis.baseline import read_numbers
+    from benchmark.reports.pictures import find_point, print_view, view_of
 
     numbers = read_numbers(run)
     chosen = find_point(numbers, point)

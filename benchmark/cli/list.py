@@ -29,7 +29,7 @@ def list_names(
 
 
 def _details() -> None:
-    from baselines.hific_small.size import all_sizes as hific_small_sizes
+    from benchmark.baselines.hific_small.size import all_sizes as hific_small_sizes
     from benchmark.hfd.size import all_sizes
 
     sizes = all_sizes()
@@ -44,7 +44,7 @@ def _registry(what: str) -> "Registry":
 
         return CODECS
     if what == "datasets":
-        from datasets import DATASETS
+        from benchmark.datasets import DATASETS
 
         return DATASETS
     from benchmark.metrics import METRICS

@@ -38,14 +38,14 @@ def report(
     """
     from rich.console import Console
 
+    from benchmark.analysis.margins import read_gate
     from benchmark.cli.progress import shown
-    from benchmark.running.gate import read_gate
-    from reports.page.report import write_report
+    from benchmark.reports.page.report import write_report
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     elsewhere: dict[str, Location] = {}
     if dataset is not None:
-        from datasets import open_dataset
+        from benchmark.datasets import open_dataset
 
         elsewhere = {picture.sha256: picture.path for picture in open_dataset(dataset).pictures}
 

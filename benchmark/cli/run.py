@@ -153,8 +153,8 @@ def report(folder: "RunFolder", console: "Console") -> None:
     """Table on standard output; notes, failures and where everything is on standard error."""
     from rich.console import Console
 
+    from benchmark.reports.tables import print_summary
     from benchmark.running.run import failures, summarise
-    from reports.tables import print_summary
 
     frame, plots, notes = summarise(folder)
     print_summary(frame, Console(highlight=False))
@@ -166,7 +166,7 @@ def report(folder: "RunFolder", console: "Console") -> None:
     if len(failed) > SHOWN_FAILURES:
         console.print(f"failed: and {len(failed) - SHOWN_FAILURES} more, in {folder.path / 'trials.jsonl'}")
     if folder.manifest.timing:
-        from reports.speed import write_speeds
+        from benchmark.reports.speed import write_speeds
 
         path, lines = write_speeds(folder)
         for line in lines:

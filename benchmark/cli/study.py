@@ -46,7 +46,7 @@ def make(
 
     from benchmark.cli.progress import shown
     from benchmark.errors import UsageError
-    from reports.page.study import write_study
+    from benchmark.reports.page.study import write_study
 
     try:
         rates = [float(part) for part in bpp.split(",")] if bpp else []
@@ -56,7 +56,7 @@ def make(
         raise UsageError(f"--bpp {bpp}: bits per pixel with commas between, such as 0.1,0.2")
     elsewhere: dict[str, Location] = {}
     if dataset is not None:
-        from datasets import open_dataset
+        from benchmark.datasets import open_dataset
 
         elsewhere = {picture.sha256: picture.path for picture in open_dataset(dataset).pictures}
     console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -83,7 +83,7 @@ def tally(
     """Turn votes into Elo points by the model of Bradley and Terry, with 95 % intervals, beside the metrics."""
     from rich.console import Console
 
-    from reports.page.tally import print_result
-    from reports.page.tally import tally as tally_files
+    from benchmark.reports.page.tally import print_result
+    from benchmark.reports.page.tally import tally as tally_files
 
     print_result(tally_files(files, missed), Console(highlight=False))

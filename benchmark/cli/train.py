@@ -104,7 +104,7 @@ def autoencoder(
     from benchmark.hfd.elic import PAPER
     from benchmark.hfd.training.autoencoder import PAPER_RECIPE, AutoencoderRecipe, config_of, train_autoencoder
     from benchmark.hfd.training.export import export_first_stage
-    from benchmark.hfd.training.processes import open_processes
+    from benchmark.training.processes import open_processes
 
     said: dict[str, Any] = {
         "steps": steps,
@@ -125,9 +125,7 @@ def autoencoder(
         raise UsageError("--levels-below adds to trained weights of the small size: name them with --from")
     small = SMALL if paper or start is None else config_of(start).with_levels_below(levels_below)
     cache, config = cache_folder() / "training", PAPER if paper else small
-    averaged = train_autoencoder(
-        pictures, output, cache, recipe, console, seed, config, start, processes, levels_below
-    )
+    averaged = train_autoencoder(pictures, output, cache, recipe, console, seed, config, start, processes, levels_below)
     if processes.first:
         export_first_stage(averaged, output / "first-stage.safetensors")
     settings = "mse:model=paper,first_stage=FILE" if paper else "mse:first_stage=FILE"
@@ -165,9 +163,9 @@ def synthesis(
     from benchmark.fetching import cache_folder
     from benchmark.hfd.codec import FIRST_STAGE_FILE
     from benchmark.hfd.training.export import export_synthesis
-    from benchmark.hfd.training.processes import open_processes
     from benchmark.hfd.training.synthesis import SynthesisRecipe, train_synthesis
     from benchmark.hfd.weights import SHIPPED
+    from benchmark.training.processes import open_processes
 
     recipe = SynthesisRecipe(
         steps=steps,
@@ -272,10 +270,10 @@ def score(
     from benchmark.hfd.codec import FIRST_STAGE_FILE
     from benchmark.hfd.training.decoder import PAPER_SCORE_RECIPE, ScoreRecipe
     from benchmark.hfd.training.export import export_decoder
-    from benchmark.hfd.training.processes import open_processes
     from benchmark.hfd.training.score import train_score
     from benchmark.hfd.unet import LARGE, MEDIUM, PAPER, SMALL
     from benchmark.hfd.weights import SHIPPED, read_weights, take_architecture
+    from benchmark.training.processes import open_processes
 
     said: dict[str, Any] = {
         "steps": steps,
@@ -346,7 +344,7 @@ def plot(
     output: Annotated[Path | None, typer.Option(help="picture file; default: curves.png in the first folder")] = None,
 ) -> None:
     """Draws the loss curve and the checks of a training, or the checks' score of several beside each other."""
-    from reports.training import draw_training, draw_trainings
+    from benchmark.reports.training import draw_training, draw_trainings
 
     output = output or trainings[0] / "curves.png"
     print(draw_training(trainings[0], output) if len(trainings) == 1 else draw_trainings(trainings, output))
@@ -370,9 +368,9 @@ def export(
     """Writes the weights file of a training that has not reached its end, or one between it and its beginning."""
     from benchmark.errors import UsageError
     from benchmark.hfd.codec import FIRST_STAGE_FILE
-    from benchmark.hfd.training.engine import read_training
     from benchmark.hfd.training.export import export_decoder, export_first_stage, export_synthesis
     from benchmark.hfd.weights import SHIPPED
+    from benchmark.training.engine import read_training
 
     _, recipe = read_training(trained)
     if begun is not None and "decoder" not in recipe:
@@ -389,11 +387,11 @@ def export(
     elif "autoencoder" in recipe:
         export_first_stage(trained, output)
     elif "generator" in recipe:
-        from baselines.hific_small.training import export_generator
+        from benchmark.baselines.hific_small.training import export_generator
 
         export_generator(trained, output)
     elif "hific" in recipe:
-        from baselines.hific.training import export_hific
+        from benchmark.baselines.hific.training import export_hific
 
         export_hific(trained, output, None)
     else:

@@ -36,11 +36,11 @@ def hific_small(
     use_threads(threads)
     from rich.console import Console
 
-    from baselines.hific_small.training import HificSmallRecipe, export_generator, train_hific_small
+    from benchmark.baselines.hific_small.training import HificSmallRecipe, export_generator, train_hific_small
     from benchmark.fetching import cache_folder
     from benchmark.hfd.codec import FIRST_STAGE_FILE
-    from benchmark.hfd.training.processes import open_processes
     from benchmark.hfd.weights import SHIPPED
+    from benchmark.training.processes import open_processes
 
     recipe = HificSmallRecipe(
         steps=steps,
@@ -105,11 +105,11 @@ def hific(
     use_threads(threads)
     from rich.console import Console
 
-    from baselines.hific.model import HificConfig
-    from baselines.hific.training import TARGETS, HificRecipe, export_hific, scaled, train_hific
+    from benchmark.baselines.hific.model import HificConfig
+    from benchmark.baselines.hific.training import TARGETS, HificRecipe, export_hific, scaled, train_hific
     from benchmark.errors import UsageError
     from benchmark.fetching import cache_folder
-    from benchmark.hfd.training.processes import open_processes
+    from benchmark.training.processes import open_processes
 
     try:
         rate = TARGETS[target] if target in TARGETS else float(target)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
-from baselines.classical import PillowCodec, avif, jpeg
+from benchmark.baselines.classical import PillowCodec, avif, jpeg
 from benchmark.codecs import Image, parse_spec
 from benchmark.errors import CorruptStream, UsageError
 from benchmark.hfd import embedding

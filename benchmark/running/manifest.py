@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.codecs import Codec, CodecSpec
+from benchmark.datasets import Dataset
 from benchmark.metrics import ImageMetric, SetMetric
 from benchmark.results import CodecRecord, DatasetRecord, Manifest, MetricRecord, PictureRecord, quality_name
 from benchmark.running import provenance
 from benchmark.running.measurement import Instruments
-from datasets import Dataset
 
 
 def now() -> str:

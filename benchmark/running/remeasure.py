@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmark.addresses import Location, location, sha256_of_each
+from benchmark.datasets import open_dataset
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
 from benchmark.images import load_image
 from benchmark.metrics import SetMetric, metric_info
 from benchmark.results import Manifest, MetricRecord, RunFolder, Trial, locked
-from benchmark.running.execution import check_device
+from benchmark.running.backends.processes import check_device
 from benchmark.running.manifest import metric_records
 from benchmark.running.measurement import (
     NO_PATCH,
@@ -23,7 +24,6 @@ from benchmark.running.measurement import (
     open_instruments,
     prepare,
 )
-from datasets import open_dataset
 
 Result = TypeVar("Result")
 

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.codecs import parse_spec
+from benchmark.datasets import Dataset, limit, open_dataset
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.metrics import DEFAULT_METRICS, metric_info
 from benchmark.results import LOCK, PARTIAL, Manifest, Resumption, RunFolder, Trial, TrialKey, locked
-from benchmark.running import cluster, execution, plan
-from benchmark.running.connection import connecting
+from benchmark.running import plan
+from benchmark.running.backends import cluster
+from benchmark.running.backends import processes as execution
+from benchmark.running.backends.connection import connecting
 from benchmark.running.interruption import Stop
 from benchmark.running.manifest import codec_record, differences, metric_records, new_manifest, now
 from benchmark.running.measurement import Workbench, load_networks, open_codecs, open_instruments
 from benchmark.running.target import around, choose_qualities, parse_target
-from datasets import Dataset, limit, open_dataset
 
 if TYPE_CHECKING:
     import pandas
@@ -232,8 +234,8 @@ def failures(folder: RunFolder) -> list[str]:
 
 def summarise(folder: RunFolder) -> "tuple[pandas.DataFrame, list[Path], list[str]]":
     """Writes summary.csv and the plots of a run. Returns the summary, the plots' paths, and notes for the user."""
-    from benchmark.running.summary import coverage_notes, write_summary
-    from reports.curves import draw_curves
+    from benchmark.analysis.summary import coverage_notes, write_summary
+    from benchmark.reports.curves import draw_curves
 
     frame = write_summary(folder)
     valued = set(frame.loc[frame["value"].notna(), "metric"])
@@ -251,9 +253,9 @@ def draw_runs(
     "all", or an empty text for those usual for each metric. Raises UsageError if there is no metric or no such name,
     and NotComparable if no published figure fits.
     """
-    from benchmark.running.summary import read_summary
-    from reports.anchors import choose_codecs
-    from reports.curves import draw_curves
+    from benchmark.analysis.summary import read_summary
+    from benchmark.reports.anchors import choose_codecs
+    from benchmark.reports.curves import draw_curves
 
     names = None if published is None else choose_codecs(published)
     summaries = [read_summary(run) for run in runs]
@@ -267,7 +269,7 @@ def draw_runs(
 
 def _import_for_the_summary() -> None:
     """What `summarise` imports, a second of pandas and matplotlib; what cannot be imported it reports itself."""
-    for module in ("benchmark.running.summary", "reports.curves"):
+    for module in ("benchmark.analysis.summary", "benchmark.reports.curves"):
         with contextlib.suppress(Exception):
             importlib.import_module(module)
 

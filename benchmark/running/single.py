@@ -5,7 +5,7 @@ from pathlib import Path
 from benchmark.codecs import Image, open_codec
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import load_image
-from benchmark.running.execution import check_device
+from benchmark.running.backends.processes import check_device
 
 SIGNATURES = (
     (0, b"\xff\xd8\xff", "jpeg"),

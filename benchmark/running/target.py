@@ -1,19 +1,19 @@
 """Equal bits: the qualities at which codecs come closest to given bits per pixel, or to another codec's bits.
 
 Per set, each codec has one quality for all pictures, whose mean bpp comes closest. Per image, each picture has a
-quality of its own: that is what the codecs `bpp:SPEC` and `match:SPEC~REFERENCE` of `baselines.target` do.
+quality of its own: that is what the codecs `bpp:SPEC` and `match:SPEC~REFERENCE` of `benchmark.baselines.target` do.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from baselines.target import candidates, closest
+from benchmark.baselines.target import candidates, closest
 from benchmark.codecs import Codec
+from benchmark.datasets import Dataset
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import load_image
 from benchmark.results import quality_name
-from datasets import Dataset
 
 WAYS = ("set", "image")
 

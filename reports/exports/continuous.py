@@ -5,8 +5,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from benchmark.analysis.baseline import Baseline, Point
 from benchmark.results import quality_name
-from benchmark.running.baseline import Baseline, Point
 
 
 def github_action_benchmark(baseline: Baseline, *, bigger_is_better: bool) -> list[dict[str, Any]]:

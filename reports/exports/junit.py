@@ -2,9 +2,10 @@
 
 import xml.etree.ElementTree as ElementTree
 
-from benchmark.running.comparison import Comparison, Row
+from benchmark.reports.comparison import HEADERS, cells_of
+
+from benchmark.analysis.comparison import Comparison, Row
 from benchmark.statistics.gate import Outcome
-from reports.comparison import HEADERS, cells_of
 
 
 def junit_xml(comparison: Comparison, *, strict: bool = False) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.analysis.baseline import check_complete
+from benchmark.analysis.summary import BPP, HEADLINES, dataset_label, read_summary
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.results import RunFolder, quality_name
-from benchmark.running.baseline import check_complete
-from benchmark.running.summary import BPP, HEADLINES, dataset_label, read_summary
 
 COMPRESSAI_NAMES = {"psnr": "psnr-rgb", "ms_ssim": "ms-ssim-rgb"}
 CODEC_COMPARE_NAMES = {"ms_ssim": "msssim"}

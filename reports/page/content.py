@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from benchmark.reports.anchors import fitting_curves
+from benchmark.reports.comparison import HEADERS, cells_of, lines_of, ordered, verdict
+from benchmark.reports.explanation import WORDS, explain
+from benchmark.reports.styles import PUBLISHED_STYLES, Style, codec_styles, metric_name
 
+from benchmark.analysis.baseline import Baseline, Point, baseline_of_run
+from benchmark.analysis.comparable import one_dataset, one_protocol, run_labels
+from benchmark.analysis.comparison import Comparison, compare
+from benchmark.analysis.margins import Gate
+from benchmark.analysis.summary import HEADLINES, coverage_notes, read_summary
 from benchmark.errors import BenchmarkError
 from benchmark.results import RunFolder, quality_name
-from benchmark.running.baseline import Baseline, Point, baseline_of_run
-from benchmark.running.comparison import Comparison, compare
-from benchmark.running.gate import Gate
-from benchmark.running.summary import HEADLINES, coverage_notes, read_summary
 from benchmark.statistics.paired import influence, paired_difference, paired_estimate
-from reports.anchors import fitting_curves
-from reports.comparable import one_dataset, one_protocol, run_labels
-from reports.comparison import HEADERS, cells_of, lines_of, ordered, verdict
-from reports.explanation import WORDS, explain
-from reports.styles import PUBLISHED_STYLES, Style, codec_styles, metric_name
 
 # matplotlib's markers -> plotly's symbols
 _SYMBOLS = {
@@ -63,7 +63,7 @@ def _headlines(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def content(sources: Sequence[Source], gate: Gate) -> dict[str, Any]:
-    """All but the pictures, which `reports.page.report` adds: see the keys below."""
+    """All but the pictures, which `benchmark.reports.page.report` adds: see the keys below."""
     first = sources[0].numbers
     styles = codec_styles(label for source in sources for label in source.labels.values())
     codecs = [

@@ -40,7 +40,7 @@ def new_folder(path: Path) -> Path:
 def write_template(folder: Path, template: str, values: dict[str, Any]) -> None:
     """Writes `template` with `values`, each escaped, as index.html of `folder`."""
     environment = Environment(
-        loader=PackageLoader("reports.page"),
+        loader=PackageLoader("benchmark.reports.page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from benchmark.reports.page.files import link
 from PIL import Image as Pillow
 
 from benchmark.addresses import Location, is_there, location, sha256_of
 from benchmark.errors import BenchmarkError, Undefined
 from benchmark.images import load_image, write_file, write_png
 from benchmark.results import Manifest, RunFolder, Trial, path_name, quality_name
-from reports.page.files import link
 
 Item = TypeVar("Item")
 Track = Callable[[Sequence[Item], str], Iterable[Item]]

@@ -6,14 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmark.addresses import Location
-from benchmark.errors import UsageError
-from benchmark.results import path_name
-from benchmark.running.gate import Gate
-from benchmark.running.summary import dataset_label
-from reports.page.content import Source, content, decimals_of, read_sources
-from reports.page.files import copy_assets, new_folder, write_data, write_template
-from reports.page.pictures import (
+from benchmark.reports.page.content import Source, content, decimals_of, read_sources
+from benchmark.reports.page.files import copy_assets, new_folder, write_data, write_template
+from benchmark.reports.page.pictures import (
     MAP_TOP,
     Original,
     Track,
@@ -22,6 +17,12 @@ from reports.page.pictures import (
     write_maps,
     write_originals,
 )
+
+from benchmark.addresses import Location
+from benchmark.analysis.margins import Gate
+from benchmark.analysis.summary import dataset_label
+from benchmark.errors import UsageError
+from benchmark.results import path_name
 
 ASSETS = (
     "page.css",

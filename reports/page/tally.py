@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from benchmark.reports.page.study import KIND, Side, Vote, Votes
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
@@ -12,7 +13,6 @@ from rich.text import Text
 
 from benchmark.errors import BenchmarkError, NotComparable
 from benchmark.statistics.preference import ELO, agreement, bradley_terry
-from reports.page.study import KIND, Side, Vote, Votes
 
 MIDDLE = 1500
 """Elo points of the mean of all codecs."""

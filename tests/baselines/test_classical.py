@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmark.baselines.classical import SUBSAMPLINGS, PillowCodec
+from benchmark.datasets import kodak, open_dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import ImageFile
 
-from baselines.classical import SUBSAMPLINGS, PillowCodec
 from benchmark.codecs import Codec, Image, open_codec
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
-from datasets import kodak, open_dataset
 
 CODECS = ("jpeg", "webp", "avif")
 FAST = {"jpeg": "jpeg", "webp": "webp:method=0", "avif": "avif:speed=10"}

@@ -13,6 +13,8 @@ import fsspec
 import numpy as np
 import pytest
 import yarl
+from benchmark.datasets import Dataset, open_dataset
+from benchmark.reports.page.pictures import write_originals
 from fsspec.implementations.memory import MemoryFileSystem
 from multidict import CIMultiDict, CIMultiDictProxy
 from PIL import Image
@@ -24,8 +26,6 @@ from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import load_image
 from benchmark.running.remeasure import open_measuring
 from benchmark.running.run import Request, open_run
-from datasets import Dataset, open_dataset
-from reports.page.pictures import write_originals
 
 FILES = ["b.png", "a b.png", "c.jpg", "c.png"]
 

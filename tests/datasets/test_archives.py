@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmark.datasets import archives, clic2020, coco
+from benchmark.datasets.archives import Archive, Archived, unpack_pictures
 from PIL import Image
 
 from benchmark import fetching
 from benchmark.errors import BenchmarkError, UsageError
-from datasets import archives, clic2020, coco
-from datasets.archives import Archive, Archived, unpack_pictures
 
 
 def png(shade: int, side: int = 8) -> bytes:

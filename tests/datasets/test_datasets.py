@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmark.datasets import DATASETS, Dataset, Picture, limit, open_dataset
+from benchmark.datasets.pictures import known_dataset, unique_names
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from benchmark.errors import BenchmarkError, UsageError
-from datasets import DATASETS, Dataset, Picture, limit, open_dataset
-from datasets.pictures import known_dataset, unique_names
 
 
 def numbered(n: int) -> Dataset:

@@ -4,11 +4,11 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from benchmark.datasets import DATASETS, kodak
 
 from benchmark import fetching
 from benchmark.cli.main import main
 from benchmark.fetching import FETCHABLE
-from datasets import DATASETS, kodak
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from benchmark.datasets import kodak, open_dataset
 from PIL import Image
 
 from benchmark.errors import BenchmarkError, UsageError
-from datasets import kodak, open_dataset
 
 needs_kodak = pytest.mark.skipif(
     not all((kodak.folder() / file).is_file() for file in kodak.FILES),

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmark.datasets import coco, kodak, open_dataset
 from PIL import Image
 
 from benchmark import images
 from benchmark.errors import BenchmarkError, UsageError
-from datasets import coco, kodak, open_dataset
 
 
 @pytest.fixture(autouse=True)

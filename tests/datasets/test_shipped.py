@@ -3,10 +3,9 @@ import re
 from collections import Counter
 
 import pytest
+from benchmark.datasets import open_dataset
+from benchmark.datasets.shipped import FOLDER
 from PIL import Image
-
-from datasets import open_dataset
-from datasets.shipped import FOLDER
 
 
 @pytest.fixture(scope="module")

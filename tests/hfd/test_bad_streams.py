@@ -184,7 +184,7 @@ def test_more_memory_than_there_is_is_refused_before_it_is_taken(
         raise AssertionError("decoded before it was refused")
 
     monkeypatch.setattr("benchmark.hfd.sampling.gaussian_noise", not_yet)
-    monkeypatch.setattr("baselines.classical.PillowCodec.decode", not_yet)
+    monkeypatch.setattr("benchmark.baselines.classical.PillowCodec.decode", not_yet)
     monkeypatch.setattr(memory, "available_bytes", lambda: memory.SAMPLING.of(24, 40) - 1)
     with pytest.raises(BenchmarkError, match="a picture of 40x24 would take about"):
         codecs[base].decode(streams[base])

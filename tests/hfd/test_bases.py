@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmark.baselines.classical import avif, jpeg
 from PIL import Image as PillowImage
 from rich.console import Console
 from safetensors.torch import load_file
 
-from baselines.classical import avif, jpeg
 from benchmark.cli.train import export
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd import codec as codec_module
@@ -20,7 +20,6 @@ from benchmark.hfd.codec import HfdCodec, hfd
 from benchmark.hfd.container import Container, pack
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.score import FlowNetwork, picture_to_tensor, tensor_to_picture
-from benchmark.hfd.training.crops import open_pictures
 from benchmark.hfd.training.decoder import ScoreRecipe
 from benchmark.hfd.training.export import export_decoder
 from benchmark.hfd.training.pairs import make_pairs, residual_deviation
@@ -28,6 +27,7 @@ from benchmark.hfd.training.score import train_score
 from benchmark.hfd.unet import UNetConfig
 from benchmark.hfd.weights import SHIPPED, read_weights, write_weights
 from benchmark.running.single import decode_file
+from benchmark.training.crops import open_pictures
 
 CLASSICAL = {"jpeg": jpeg, "avif": avif}
 QUIET = Console(quiet=True)

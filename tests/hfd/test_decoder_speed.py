@@ -2,7 +2,7 @@
 
 Ratios within one process, processor time, the least of several runs in turn, so that a busy machine does not decide.
 Limits are generous; `pytest --benchmark-only` reports the measured values as extra information, and
-`python -m benchmark.hfd.network_speed` prints what each step of the way costs.
+`python -m benchmark.studies.network_speed` prints what each step of the way costs.
 """
 
 from collections.abc import Callable
@@ -18,9 +18,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmark.hfd.codec import HfdCodec, hfd
 from benchmark.hfd.deterministic import on_one_thread
 from benchmark.hfd.inference import StepNetwork
-from benchmark.hfd.network_speed import convolutions_alone, inputs, least_seconds, multiplications, ways_to_run
 from benchmark.hfd.score import from_luma_chroma
 from benchmark.images import load_image
+from benchmark.studies.network_speed import convolutions_alone, inputs, least_seconds, multiplications, ways_to_run
 
 
 @pytest.fixture(scope="module")

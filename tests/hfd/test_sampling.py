@@ -26,11 +26,11 @@ from benchmark.hfd.score import (
     picture_to_tensor,
     tensor_to_picture,
 )
-from benchmark.hfd.seams import border_gradient, column_gradient, without_overlap
 from benchmark.hfd.transforms import tiles
 from benchmark.hfd.unet import LARGE, MEDIUM, SMALL, UNet, UNetConfig
 from benchmark.hfd.weights import SHIPPED, load_autoencoder
 from benchmark.images import load_image
+from benchmark.studies.seams import border_gradient, column_gradient, without_overlap
 
 
 def network_of(kind: str) -> ScoreNetwork:

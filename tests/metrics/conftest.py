@@ -5,7 +5,7 @@ import PIL.Image
 import pytest
 from degradation import noisy
 
-import datasets
+from benchmark import datasets
 from benchmark.codecs import Image
 
 

@@ -4,14 +4,19 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from benchmark.reports.comparison import markdown, print_comparison, verdict
+from benchmark.reports.exports.continuous import (
+    bencher,
+    github_action_benchmark,
+    write_bencher,
+    write_github_action_benchmark,
+)
+from benchmark.reports.exports.junit import junit_xml
 from rich.console import Console
 from support.baselines import METRICS, synthetic
 
-from benchmark.running.comparison import Comparison, compare
-from benchmark.running.gate import Gate
-from reports.comparison import markdown, print_comparison, verdict
-from reports.exports.continuous import bencher, github_action_benchmark, write_bencher, write_github_action_benchmark
-from reports.exports.junit import junit_xml
+from benchmark.analysis.comparison import Comparison, compare
+from benchmark.analysis.margins import Gate
 
 
 def worse() -> Comparison:

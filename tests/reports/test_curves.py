@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from benchmark.reports import curves
+from benchmark.reports.curves import draw_curves
 from PIL import Image
 
+from benchmark.analysis.summary import COLUMNS
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
-from benchmark.running.summary import COLUMNS
-from reports import curves
-from reports.curves import draw_curves
 
 PROTOCOLS = {"bpp": "bpp/whole", "lpips": "lpips/v0.1/alex", "ms_ssim": "ms_ssim/255", "fd-effnet": "fd/patch128/lite0"}
 HIGHER = {"ms_ssim"}

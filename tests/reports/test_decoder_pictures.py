@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmark.reports.decoders import MAGNIFIED, draw_costs, draw_sheet
 from PIL import Image
 from typer.testing import CliRunner
 
 from benchmark.cli.main import app
-from benchmark.running.decoders import AtRate, Cell, Cost
-from reports.decoders import MAGNIFIED, draw_costs, draw_sheet
+from benchmark.studies.decoders import AtRate, Cell, Cost
 
 
 def test_each_pixel_of_a_crop_is_a_square_of_the_sheet(tmp_path: Path) -> None:

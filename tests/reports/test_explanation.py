@@ -1,8 +1,8 @@
+from benchmark.reports.explanation import WORDS, explain
 from support.records import manifest
 
 from benchmark.metrics import METRICS, PATCH_RULES, open_metric
 from benchmark.results import MetricRecord
-from reports.explanation import WORDS, explain
 
 
 def test_every_part_of_every_protocol_has_words() -> None:

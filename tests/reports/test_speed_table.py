@@ -2,10 +2,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmark.reports.speed import speeds, write_speeds
 from support.records import manifest, trial
 
 from benchmark.results import RunFolder
-from reports.speed import speeds, write_speeds
 
 
 def folder(path: Path, **fields: object) -> RunFolder:

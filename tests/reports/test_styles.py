@@ -2,9 +2,8 @@ import colorsys
 import itertools
 
 import pytest
-
-from reports.anchors import KINDS
-from reports.styles import PUBLISHED_STYLES, STYLES, codec_styles, metric_name, mixed
+from benchmark.reports.anchors import KINDS
+from benchmark.reports.styles import PUBLISHED_STYLES, STYLES, codec_styles, metric_name, mixed
 
 
 def test_a_codec_looks_the_same_whatever_is_drawn_beside_it() -> None:

@@ -9,9 +9,9 @@ from support import fake_codecs
 from support.baselines import synthetic
 from support.pictures import write_pictures
 
-from benchmark.running.comparison import compare
-from benchmark.running.gate import Gate
-from benchmark.running.rates import rate_differences
+from benchmark.analysis.comparison import compare
+from benchmark.analysis.margins import Gate
+from benchmark.analysis.rate_differences import rate_differences
 from benchmark.running.run import Request, open_run, summarise
 
 PICTURES = 10

@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
+from benchmark.datasets import limit, open_dataset
 from support import peers
 
 from benchmark.errors import BenchmarkError
-from benchmark.running.execution import cores
-from benchmark.running.profile import HARNESS, profile
+from benchmark.running.backends.processes import cores
 from benchmark.running.run import Request
-from datasets import limit, open_dataset
+from benchmark.studies.profile import HARNESS, profile
 
 pytestmark = pytest.mark.slow
 

@@ -18,8 +18,8 @@ from benchmark.hfd.autoencoder import AutoencoderConfig
 from benchmark.hfd.deterministic import on_one_thread
 from benchmark.hfd.elic import ElicConfig
 from benchmark.hfd.training.autoencoder import AutoencoderRecipe, AutoencoderTask, parameter_groups
-from benchmark.hfd.training.engine import Options, Schedule, train
-from benchmark.hfd.training.processes import open_processes
+from benchmark.training.engine import Options, Schedule, train
+from benchmark.training.processes import open_processes
 
 TINY = AutoencoderConfig(
     luma=40, chroma=10, widths=(8, 8, 8), hyper_channels=4, features=8, hidden=8, levels=3, slice_ends=(0.1, 1.01)

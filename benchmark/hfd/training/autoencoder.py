@@ -16,11 +16,11 @@ from benchmark.errors import BenchmarkError, UsageError
 from benchmark.hfd.autoencoder import SMALL, Autoencoder, AutoencoderConfig
 from benchmark.hfd.elic import STRIDE as ELIC_STRIDE
 from benchmark.hfd.elic import Elic, ElicConfig
-from benchmark.hfd.training.crops import centre_crops, open_pictures, random_crops, split
-from benchmark.hfd.training.engine import ADAM, MUON, Options, ReplayedPart, Schedule, read_training, replay, train
-from benchmark.hfd.training.processes import Processes, open_processes
 from benchmark.hfd.transforms import STRIDE
 from benchmark.hfd.weights import from_json, kind_of, read_weights, take_architecture
+from benchmark.training.crops import centre_crops, open_pictures, random_crops, split
+from benchmark.training.engine import ADAM, MUON, Options, ReplayedPart, Schedule, read_training, replay, train
+from benchmark.training.processes import Processes, open_processes
 
 BALANCE_LAMBDA, BALANCE_POWER = 0.0067, 0.45
 """The loss of each quality is divided by (λ/0.0067)^0.45, so that all qualities count alike."""

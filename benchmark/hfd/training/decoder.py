@@ -16,8 +16,6 @@ from benchmark.hfd.bases import AutoencoderBase, Base
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.sampling import Sampler, ScoreDecoder
 from benchmark.hfd.score import ScoreNetwork, tensor_to_picture
-from benchmark.hfd.training.crops import PictureStore, centre_crops, open_pictures, split
-from benchmark.hfd.training.engine import ADAM, MUON, fitting_weights
 from benchmark.hfd.training.pairs import (
     DevicePairs,
     coded_quality,
@@ -27,6 +25,8 @@ from benchmark.hfd.training.pairs import (
     residual_deviation,
 )
 from benchmark.hfd.unet import UNetConfig
+from benchmark.training.crops import PictureStore, centre_crops, open_pictures, split
+from benchmark.training.engine import ADAM, MUON, fitting_weights
 
 
 def axis_weights(chroma: float) -> tuple[float, float, float]:

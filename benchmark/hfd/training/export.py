@@ -11,9 +11,9 @@ from benchmark.hfd.bases import base_record
 from benchmark.hfd.elic import Elic, ElicConfig
 from benchmark.hfd.sampling import DiffusionSettings, OneStepSettings
 from benchmark.hfd.score import FlowNetwork, ScoreNetwork
-from benchmark.hfd.training.engine import read_training
 from benchmark.hfd.unet import UNetConfig
 from benchmark.hfd.weights import from_json, load_autoencoder, take_architecture, write_weights
+from benchmark.training.engine import read_training
 
 
 def export_first_stage(trained: Path, output: Path) -> None:

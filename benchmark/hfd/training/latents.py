@@ -16,9 +16,9 @@ from torch import Tensor
 
 from benchmark.hfd.autoencoder import quality_steps
 from benchmark.hfd.bases import AutoencoderBase
-from benchmark.hfd.training.crops import to_tensor
 from benchmark.hfd.training.pairs import PairStore
 from benchmark.hfd.transforms import STRIDE
+from benchmark.training.crops import to_tensor
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from benchmark.errors import BenchmarkError
 from benchmark.hfd.autoencoder import QUALITY_STEPS, quality_steps
 from benchmark.hfd.bases import Base
 from benchmark.hfd.score import to_luma_chroma
-from benchmark.hfd.training.crops import PictureStore, centre_crops, to_tensor
 from benchmark.hfd.training.variety import vary
+from benchmark.training.crops import PictureStore, centre_crops, to_tensor
 
 LARGEST_SIDE = 1024
 """Pictures are cut to this, for memory."""

@@ -15,10 +15,10 @@ from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, Predict, Sam
 from benchmark.hfd.score import FlowNetwork, ScoreNetwork, to_luma_chroma
 from benchmark.hfd.training.conversion import begin_diffusion, begin_larger
 from benchmark.hfd.training.decoder import DecoderTask, ScoreRecipe, axis_weights, gaussian_surprise
-from benchmark.hfd.training.engine import Options, Schedule, train
 from benchmark.hfd.training.one_step import OneStepTask
-from benchmark.hfd.training.processes import Processes, open_processes
 from benchmark.hfd.unet import SMALL, UNetConfig
+from benchmark.training.engine import Options, Schedule, train
+from benchmark.training.processes import Processes, open_processes
 
 
 class ScoreTask(DecoderTask):

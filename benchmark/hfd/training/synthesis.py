@@ -19,13 +19,13 @@ from benchmark.hfd.autoencoder import QUALITY_STEPS, Autoencoder
 from benchmark.hfd.bases import AutoencoderBase
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.training.autoencoder import BALANCE_LAMBDA, BALANCE_POWER
-from benchmark.hfd.training.crops import PictureStore, centre_crops, open_pictures, split
-from benchmark.hfd.training.engine import MUON, Options, Schedule, train
 from benchmark.hfd.training.latents import decode_latents, make_latents, random_latent_crops
 from benchmark.hfd.training.pairs import coded_quality, make_pairs
-from benchmark.hfd.training.processes import Processes, open_processes
 from benchmark.hfd.training.score import parameter_groups
 from benchmark.hfd.transforms import STRIDE
+from benchmark.training.crops import PictureStore, centre_crops, open_pictures, split
+from benchmark.training.engine import MUON, Options, Schedule, train
+from benchmark.training.processes import Processes, open_processes
 
 
 @dataclass(frozen=True)

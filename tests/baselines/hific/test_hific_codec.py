@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmark.baselines.hific.codec import HificCodec, hific, picture_to_tensor
+from benchmark.baselines.hific.container import OVERHEAD, Container, pack, unpack
+from benchmark.baselines.hific.weights import fetch, kept_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.hific_checkpoints import SMALL, checkpoint, example_picture
 
-from baselines.hific.codec import HificCodec, hific, picture_to_tensor
-from baselines.hific.container import OVERHEAD, Container, pack, unpack
-from baselines.hific.weights import fetch, kept_file
 from benchmark.cli.main import main
 from benchmark.codecs import Codec, open_codec
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
@@ -106,7 +106,7 @@ def test_threads_are_left_as_they_were(codec: HificCodec) -> None:
 
 def test_a_stream_of_another_kind_of_machine_is_refused(codec: HificCodec, monkeypatch: pytest.MonkeyPatch) -> None:
     data = codec.encode(example_picture(40, 40), 1)
-    monkeypatch.setattr("baselines.hific.codec.machine_fingerprint", lambda: b"\x01\x02\x03\x04")
+    monkeypatch.setattr("benchmark.baselines.hific.codec.machine_fingerprint", lambda: b"\x01\x02\x03\x04")
     with pytest.raises(BenchmarkError, match="another kind of machine") as caught:
         codec.decode(data)
     assert "01020304" in str(caught.value)

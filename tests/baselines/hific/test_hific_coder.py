@@ -7,11 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from support.hific_checkpoints import SMALL, fill_by_rule
-
-from baselines.hific.coder import (
+from benchmark.baselines.hific.coder import (
     CDF_BITS,
     MAX_SCALE,
     LatentCoder,
@@ -19,8 +15,12 @@ from baselines.hific.coder import (
     latent_tables,
     nearest_row,
 )
-from baselines.hific.density import MIN_SCALE, FactorisedDensity, latent_likelihood
-from baselines.hific.model import Hific
+from benchmark.baselines.hific.density import MIN_SCALE, FactorisedDensity, latent_likelihood
+from benchmark.baselines.hific.model import Hific
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.hific_checkpoints import SMALL, fill_by_rule
+
 from benchmark.errors import BenchmarkError, CorruptStream
 
 

@@ -3,8 +3,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-
-from baselines.hific.losses import (
+from benchmark.baselines.hific.losses import (
     CompressionLoss,
     LossSettings,
     compression_loss,
@@ -15,6 +14,7 @@ from baselines.hific.losses import (
     target_rate,
     total_generator_loss,
 )
+
 from benchmark.metrics.perceptual import load_network
 
 LOW = LossSettings()

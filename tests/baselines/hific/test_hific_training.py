@@ -7,17 +7,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmark.baselines.hific.codec import hific
+from benchmark.baselines.hific.losses import LossSettings, target_rate
+from benchmark.baselines.hific.model import Hific, HificConfig
+from benchmark.baselines.hific.training import (
+    DroppingSchedule,
+    HificRecipe,
+    HificTask,
+    export_hific,
+    scaled,
+    train_hific,
+)
+from benchmark.baselines.hific.weights import read_checkpoint
 from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file
 
-from baselines.hific.codec import hific
-from baselines.hific.losses import LossSettings, target_rate
-from baselines.hific.model import Hific, HificConfig
-from baselines.hific.training import DroppingSchedule, HificRecipe, HificTask, export_hific, scaled, train_hific
-from baselines.hific.weights import read_checkpoint
 from benchmark.errors import UsageError
-from benchmark.hfd.training.engine import read_training
+from benchmark.training.engine import read_training
 
 QUIET = Console(quiet=True)
 TINY = replace(scaled(HificConfig(), 0.01), blocks=1)

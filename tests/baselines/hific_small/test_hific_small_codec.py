@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmark.baselines.hific_small.codec import SHIPPED, HificSmallCodec, hific_small
+from benchmark.baselines.hific_small.network import KIND, Generator, load_generator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from baselines.hific_small.codec import SHIPPED, HificSmallCodec, hific_small
-from baselines.hific_small.network import KIND, Generator, load_generator
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd.codec import mse
 from benchmark.hfd.container import unpack

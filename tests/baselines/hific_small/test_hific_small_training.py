@@ -6,22 +6,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmark.baselines.hific_small.adversarial import LatentJudge
+from benchmark.baselines.hific_small.codec import hific_small
+from benchmark.baselines.hific_small.network import GeneratorConfig
+from benchmark.baselines.hific_small.training import (
+    HificSmallRecipe,
+    HificSmallTask,
+    export_generator,
+    train_hific_small,
+)
 from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file
 
-from baselines.hific_small.adversarial import LatentJudge
-from baselines.hific_small.codec import hific_small
-from baselines.hific_small.network import GeneratorConfig
-from baselines.hific_small.training import HificSmallRecipe, HificSmallTask, export_generator, train_hific_small
 from benchmark.errors import UsageError
 from benchmark.hfd.autoencoder import QUALITY_STEPS
 from benchmark.hfd.bases import AutoencoderBase
 from benchmark.hfd.first_stage import load_first_stage
-from benchmark.hfd.training.crops import open_pictures
-from benchmark.hfd.training.engine import read_training
 from benchmark.hfd.training.latents import decode_latents, make_latents, random_latent_crops
 from benchmark.hfd.training.pairs import make_pairs
+from benchmark.training.crops import open_pictures
+from benchmark.training.engine import read_training
 
 QUIET = Console(quiet=True)
 CONFIG = GeneratorConfig(latents=60, levels=3, channels=(16, 12, 8, 8), blocks=(1, 1, 1, 1), embedding=8)

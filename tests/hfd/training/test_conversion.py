@@ -9,9 +9,9 @@ import torch
 from benchmark.errors import UsageError
 from benchmark.hfd.score import ScoreNetwork, load_score_network
 from benchmark.hfd.training.conversion import begin_diffusion, begin_larger, flow_as_diffusion
-from benchmark.hfd.training.engine import fitting_weights, read_training
 from benchmark.hfd.unet import SMALL, UNetConfig
 from benchmark.hfd.weights import SHIPPED, write_weights
+from benchmark.training.engine import fitting_weights, read_training
 
 FLOW = SHIPPED / "flow-small.safetensors"
 

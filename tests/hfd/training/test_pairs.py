@@ -13,9 +13,9 @@ from benchmark.errors import BenchmarkError
 from benchmark.hfd.bases import AutoencoderBase, open_classical
 from benchmark.hfd.codec import FIRST_STAGE_FILE
 from benchmark.hfd.first_stage import load_first_stage
-from benchmark.hfd.training.crops import PictureStore, open_pictures
 from benchmark.hfd.training.pairs import DevicePairs, PairStore, make_pairs, random_pair_crops
 from benchmark.hfd.weights import SHIPPED
+from benchmark.training.crops import PictureStore, open_pictures
 
 
 def test_crops_come_from_pictures_that_are_large_enough() -> None:

@@ -14,10 +14,10 @@ from benchmark.cli.train import export
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig
 from benchmark.hfd.first_stage import AnyFirstStage, load_first_stage
-from benchmark.hfd.training.crops import to_tensor
 from benchmark.hfd.training.export import export_synthesis
 from benchmark.hfd.training.synthesis import SynthesisRecipe, train_synthesis
 from benchmark.hfd.weights import write_weights
+from benchmark.training.crops import to_tensor
 
 QUIET = Console(quiet=True)
 TINY = AutoencoderConfig(

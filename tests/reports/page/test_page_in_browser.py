@@ -257,7 +257,7 @@ def test_two_runs_are_judged_and_their_pictures_can_be_seen(page: Page, work: Pa
 
 def _make_worse(run: Path) -> None:
     """3 dB less for each picture, and the summary of it."""
-    from benchmark.running.summary import write_summary
+    from benchmark.analysis.summary import write_summary
 
     folder = RunFolder.open(run)
     changed = [

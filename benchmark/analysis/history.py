@@ -1,0 +1,164 @@
+"""Baselines over commits in one file of JSON lines, and where a number changed.
+
+A line is one baseline with the commit and the time at which it was added. Consecutive baselines of one data set and
+one protocol are compared in pairs over their images; others start a new stretch, which no line joins to the last.
+"""
+
+import datetime
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from scipy import stats
+
+from benchmark.analysis.baseline import Baseline, baseline_json
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.results import Record
+from benchmark.statistics.intervals import Estimate
+from benchmark.statistics.paired import paired_difference
+
+SCHEMA_VERSION = 1
+ALPHA = 0.05
+
+
+class Entry(Record):
+    """A line of the file."""
+
+    schema_version: int = Field(default=SCHEMA_VERSION, description="of this record")
+    commit: str = Field(description="of the code that was measured, or another name for its state")
+    added: str = Field(description="ISO 8601, UTC")
+    baseline: Baseline = Field(description="the numbers")
+
+
+@dataclass(frozen=True)
+class HistoryPoint:
+    """place: index of the entry. stretch: points of one stretch may be joined by a line.
+
+    changed: whether a change from the point before is shown. change: its size, NaN for the first of a stretch.
+    """
+
+    place: int
+    estimate: Estimate
+    stretch: int
+    changed: bool
+    change: float
+
+
+@dataclass(frozen=True)
+class Series:
+    """A codec at one quality over the entries."""
+
+    codec: str
+    quality: float
+    points: tuple[HistoryPoint, ...]
+
+
+def add_entry(file: Path, baseline: Baseline, commit: str | None) -> Entry:
+    """Appends `baseline` to `file`, which is made if need be.
+
+    commit: None for the run's own. Raises UsageError if there is none, or if the file has that commit with the same
+    data set already; BenchmarkError if the file is no history.
+    """
+    name = commit or baseline.origin.git_commit
+    if not name:
+        raise UsageError("the run knows no commit; --commit names one")
+    entries = read_entries(file) if file.exists() else []
+    if any((e.commit, e.baseline.dataset) == (name, baseline.dataset) for e in entries):
+        raise UsageError(f"{file}: has {name[:12]} on {baseline.label} already")
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    entry = Entry(commit=name, added=now, baseline=baseline)
+    line = json.dumps({**entry.model_dump(exclude={"baseline"}), "baseline": json.loads(baseline_json(baseline))})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(line + "\n")
+    return entry
+
+
+def read_entries(file: Path) -> list[Entry]:
+    """The entries in the order in which they were added. Raises BenchmarkError, which names the line."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise BenchmarkError(f"{file}: there is no history; `history add` makes one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"{file}: cannot be read: {error}") from None
+    entries = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = Entry.model_validate_json(line)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"][:4]))
+            raise BenchmarkError(f"{file}, line {number}: no entry of a history: {where} {first['msg']}") from None
+        if entry.schema_version != SCHEMA_VERSION:
+            raise BenchmarkError(f"{file}, line {number}: schema {entry.schema_version}; this version reads 1")
+        entries.append(entry)
+    if not entries:
+        raise BenchmarkError(f"{file}: the history is empty")
+    return entries
+
+
+def series_of(entries: Sequence[Entry], metric: str, codecs: Sequence[str] = ()) -> list[Series]:
+    """How `metric` went, of all codecs if none is named. Raises UsageError if nothing of that was measured.
+
+    A change is shown where the paired interval over images of the difference to the entry before leaves 0 out, ALPHA
+    over all such tests together.
+    """
+    there = dict.fromkeys(name for entry in entries for name in entry.baseline.metrics)
+    if metric not in there:
+        raise UsageError(f"no metric {metric!r} was measured; there are {', '.join(there)}")
+    keys = dict.fromkeys(
+        point.key for entry in entries for point in entry.baseline.points if not codecs or point.codec in codecs
+    )
+    if not keys:
+        raise UsageError(f"no codec {', '.join(codecs)} was measured")
+    tests = max(len(keys) * (len(entries) - 1), 1)
+    found = [Series(codec, quality, _points(entries, metric, codec, quality, tests)) for codec, quality in keys]
+    return [series for series in found if series.points]
+
+
+def _points(entries: Sequence[Entry], metric: str, codec: str, quality: float, tests: int) -> tuple[HistoryPoint, ...]:
+    points: list[HistoryPoint] = []
+    before: Baseline | None = None
+    stretch = 0
+    for place, entry in enumerate(entries):
+        baseline = entry.baseline
+        point = baseline.point(codec, quality)
+        if point is None or metric not in baseline.metrics:
+            continue
+        estimate = baseline.estimate(point, metric)
+        if estimate is None:
+            continue
+        changed, change = False, math.nan
+        if before is not None:
+            if _comparable(before, baseline, metric):
+                changed, change = _change(before, baseline, metric, codec, quality, tests)
+            else:
+                stretch += 1
+        points.append(HistoryPoint(place, estimate, stretch, changed, change))
+        before = baseline
+    return tuple(points)
+
+
+def _comparable(one: Baseline, other: Baseline, metric: str) -> bool:
+    same_pictures = one.dataset.fingerprint == other.dataset.fingerprint
+    return same_pictures and one.metrics[metric].protocol == other.metrics[metric].protocol
+
+
+def _change(one: Baseline, other: Baseline, metric: str, codec: str, quality: float, tests: int) -> tuple[bool, float]:
+    sides = [(side, side.point(codec, quality)) for side in (one, other)]
+    [(_, before), (_, after)] = sides
+    assert before is not None  # both have a value
+    assert after is not None
+    images = [i for i in one.images_with(before, metric) if i in set(other.images_with(after, metric))]
+    old, new = one.replicates(before, metric, images), other.replicates(after, metric, images)
+    if old is None or new is None:
+        return False, math.nan
+    difference = paired_difference(old, new)
+    if math.isnan(difference.total_stderr):
+        return False, difference.value
+    reach = float(stats.t.ppf(1 - ALPHA / (2 * tests), difference.n - 1)) * difference.total_stderr
+    return abs(difference.value) > reach, difference.value

@@ -1,0 +1,149 @@
+"""Bjontegaard rate differences between the codecs of a run, or between two runs of a codec, with their intervals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.analysis.baseline import Baseline, Point
+from benchmark.errors import UsageError
+from benchmark.statistics.bjontegaard import (
+    Curve,
+    ImageCurve,
+    JackknifeCurve,
+    RateDifference,
+    Scale,
+    bd_rate,
+    bd_rate_without,
+    bootstrap_bd_rate,
+    jackknife_bd_rate,
+)
+from benchmark.statistics.paired import Replicates, influence
+
+Vector = npt.NDArray[np.float64]
+
+BOOTSTRAP = "bootstrap over images"
+JACKKNIFE = "jackknife over images"
+
+
+@dataclass(frozen=True)
+class RateRow:
+    """The rate difference of `codec` against `anchor` at equal `metric`.
+
+    interval: how the interval was made. n: images that all points of both curves share. points: of the anchor and the
+    codec. images: their names; influence (n,): how many per cent each moves the difference, empty where unknown.
+    """
+
+    codec: str
+    anchor: str
+    metric: str
+    protocol: str
+    difference: RateDifference
+    interval: str
+    n: int
+    points: tuple[int, int]
+    images: tuple[str, ...] = ()
+    influence: Vector | None = None
+
+
+def decibel(similarity: Vector) -> Vector:
+    """−10·log10(1 − x): MS-SSIM as it is drawn, and as rate differences at equal MS-SSIM are computed."""
+    return np.asarray(-10 * np.log10(1 - similarity), dtype=np.float64)
+
+
+def scale_of(metric: str) -> Scale | None:
+    """What is done to the metric's values before a rate difference; None for nothing."""
+    return decibel if metric == "ms_ssim" else None
+
+
+def rate_differences(
+    baseline: Baseline, anchor: str, metrics: Sequence[str], *, resamples: int = 1000, seed: int = 0
+) -> list[RateRow]:
+    """Of every codec but `anchor`, at equal values of each of `metrics`; all metrics but bpp if none is named.
+
+    Raises UsageError on an anchor or a metric that was not measured, and where there is no other codec.
+    """
+    there = [name for name in baseline.metrics if name != "bpp"]
+    for metric in metrics:
+        if metric not in there:
+            raise UsageError(f"no metric {metric!r} was measured; there are {', '.join(there)}")
+    if anchor not in baseline.codecs:
+        raise UsageError(f"no codec {anchor!r} was measured; there are {', '.join(baseline.codecs)}")
+    others = [codec for codec in baseline.codecs if codec != anchor]
+    if not others:
+        raise UsageError(f"there is no codec beside the anchor {anchor!r}")
+    return [
+        _row(baseline, anchor, codec, metric, resamples, seed)
+        for codec in others
+        for metric in (dict.fromkeys(metrics) or there)
+    ]
+
+
+def _row(baseline: Baseline, anchor: str, codec: str, metric: str, resamples: int, seed: int) -> RateRow:
+    record = baseline.metrics[metric]
+    sides = baseline.of(anchor), baseline.of(codec)
+    images, used = common_images(baseline, sides, metric)
+    higher, scale = record.higher_is_better, scale_of(metric)
+    one, other = (jackknife_curve(baseline, points, metric, images) for points in used)
+    if not images:
+        difference = bd_rate(Curve(one.rate, one.value), Curve(other.rate, other.value), higher, scale)
+    elif record.kind == "set":
+        difference = jackknife_bd_rate(one, other, higher, scale=scale)
+    else:
+        before, after = (_image_curve(baseline, points, metric, images) for points in used)
+        difference = bootstrap_bd_rate(before, after, higher, scale=scale, resamples=resamples, seed=seed)
+    moved = None
+    if difference.defined and len(images) > 1:
+        moved = influence(difference.estimate.value, bd_rate_without(one, other, higher, scale))
+    return RateRow(
+        codec,
+        anchor,
+        metric,
+        record.protocol,
+        difference,
+        JACKKNIFE if record.kind == "set" else BOOTSTRAP,
+        len(images),
+        (len(used[0]), len(used[1])),
+        tuple(baseline.images[index] for index in images),
+        moved,
+    )
+
+
+def common_images(
+    baseline: Baseline, sides: Sequence[Sequence[Point]], metric: str
+) -> tuple[list[int], list[list[Point]]]:
+    """The images that have a rate and a value at every point of all sides, and the points that have any.
+
+    A metric of sets has a value for one set only: points over another set than the first one's are left out.
+    """
+    used = [[point for point in points if baseline.images_with(point, metric)] for points in sides]
+    everywhere = [set(baseline.images_with(point, metric)) for points in used for point in points]
+    rated = [set(baseline.images_with(point, "bpp")) for points in used for point in points]
+    if not everywhere:
+        return [], used
+    if baseline.metrics[metric].kind == "set":
+        whole = max(everywhere, key=len)
+        used = [[p for p in points if set(baseline.images_with(p, metric)) == whole] for points in used]
+        return sorted(whole), used
+    return sorted(set.intersection(*everywhere, *rated)), used
+
+
+def jackknife_curve(baseline: Baseline, points: Sequence[Point], metric: str, images: Sequence[int]) -> JackknifeCurve:
+    """The points of a curve over `images`, and without each; NaN where there is no value."""
+
+    def both(name: str) -> tuple[Vector, Vector]:
+        nothing = Replicates(np.nan, np.full(len(images), np.nan))
+        found = [baseline.replicates(point, name, images) or nothing for point in points]
+        without = np.array([one.without for one in found]).reshape(len(points), len(images))
+        return np.array([one.value for one in found]), without
+
+    rate, rate_without = both("bpp")
+    value, value_without = both(metric)
+    return JackknifeCurve(rate, value, rate_without, value_without)
+
+
+def _image_curve(baseline: Baseline, points: Sequence[Point], metric: str, images: Sequence[int]) -> ImageCurve:
+    rows = [[baseline.image_values(point, name, images) for point in points] for name in ("bpp", metric)]
+    rate, value = (np.array(row).reshape(len(points), len(images)) for row in rows)
+    return ImageCurve(rate, value)

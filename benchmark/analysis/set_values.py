@@ -1,0 +1,244 @@
+"""Metrics of sets over a run: the value, and the value without each image, from the stored features.
+
+The values without an image cost seconds each where there are many patches, and every interval and gate needs them, so
+the summary leaves them in the run folder: leave-one-out.json, which holds only for the trials.jsonl whose hash it has.
+"""
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, ValidationError
+from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,import-untyped]  # has no hints
+
+from benchmark.analysis.groups import Group, by_seed, images_with
+from benchmark.errors import NotComparable, Undefined
+from benchmark.metrics import SetMetric, open_metric
+from benchmark.metrics.distribution import Memory
+from benchmark.results import MetricRecord, Record, RunFolder
+
+Features = npt.NDArray[np.float32]
+SetKey = tuple[str, float, str]
+"""(codec spec, quality, metric)"""
+
+FILE = "leave-one-out.json"
+_MOST_THREADS = 4  # each holds some 4,096 patches of a set in float64, and a few square matrices: 0.2 GB
+_KEPT_BYTES = 32 << 20
+"""Of the features of a set that stay in memory; what is beyond is read again each time."""
+
+
+class SetValue(Record):
+    """A metric of sets of one codec at one quality, over the images that have a patch."""
+
+    codec: str = Field(description="codec spec")
+    quality: float = Field(description="on the codec's own scale")
+    metric: str = Field(description="as the user named it")
+    protocol: str = Field(description="of the metric")
+    images: list[str] = Field(description="that are in the set, in the data set's order")
+    n_patches: int = Field(description="of the originals")
+    per_seed: list[float] = Field(description="the value, one a decoder seed")
+    without: list[float] | None = Field(
+        description="without each image, mean over decoder seeds; null where the metric has no value for one fewer"
+    )
+
+    @property
+    def value(self) -> float:
+        return float(np.mean(self.per_seed))
+
+
+class _Stored(Record):
+    schema_version: int = Field(description="of this file")
+    trials_sha256: str = Field(description="of the trials.jsonl that the values belong to")
+    values: list[SetValue] = Field(description="of all codecs, qualities and metrics of sets")
+
+
+def values_of_sets(folder: RunFolder, groups: Iterable[Group]) -> dict[SetKey, SetValue]:
+    """The values of all metrics of sets; none where a metric has none. Computed side by side on this machine's cores.
+
+    Each on one thread: so the number of cores does not change the order of sums, and with it the last digits. What an
+    earlier summary of the same trials has left is taken as it is. Raises NotComparable if a metric has another protocol
+    now than the run was measured with, and BenchmarkError if features are missing.
+    """
+    metrics = {n: _opened(n, record) for n, record in folder.manifest.metrics.items() if record.kind == "set"}
+    if not metrics:
+        return {}
+    there = _read(folder)
+    originals = _Originals(folder)
+    jobs = []
+    keys = []
+    same: dict[tuple[str, ...], tuple[str, ...]] = {}  # most points are over the same images
+    for group in groups:
+        for name, metric in metrics.items():
+            key = (group.codec, group.quality, name)
+            keys.append(key)
+            if getattr(there.get(key), "protocol", None) != metric.protocol:
+                images = tuple(images_with(group, name, "set"))
+                jobs.append(_Job(*key, same.setdefault(images, images), tuple(by_seed(group))))
+        del group  # some kilobytes an image: not beside the next one
+
+    def value(job: _Job) -> SetValue | None:
+        return _value(folder, job, metrics[job.name], originals)
+
+    with threadpool_limits(1), ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), _MOST_THREADS)) as pool:
+        found = list(pool.map(value, jobs))
+    computed = {(v.codec, v.quality, v.metric): v for v in found if v is not None}
+    return {key: values[key] for key in keys for values in (computed, there) if key in values}
+
+
+def keep_values(folder: RunFolder, values: dict[SetKey, SetValue]) -> None:
+    """Writes leave-one-out.json of the run, atomically; only for who holds the folder's lock."""
+    head = _Stored(schema_version=1, trials_sha256=trials_sha256(folder.path), values=[]).model_dump_json()
+    assert head.endswith("[]}")
+
+    def pieces() -> Iterator[bytes]:  # the whole text is larger than all that it is made from
+        yield head.removesuffix("]}").encode()
+        for number, value in enumerate(values.values()):
+            yield ("," if number else "").encode() + value.model_dump_json().encode()
+        yield b"]}\n"
+
+    folder.write_bytes(folder.path / FILE, pieces())
+
+
+def trials_sha256(run: Path) -> str:
+    """The hash of the run's trials.jsonl; that of nothing where there is none."""
+    trials = run / "trials.jsonl"
+    if not trials.exists():
+        return hashlib.sha256().hexdigest()
+    with trials.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(folder: RunFolder) -> dict[SetKey, SetValue]:
+    """Nothing where there is no file, or one of other trials or of another version: it can always be made again."""
+    try:
+        stored = _Stored.model_validate_json((folder.path / FILE).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return {}
+    if stored.schema_version != 1 or stored.trials_sha256 != trials_sha256(folder.path):
+        return {}
+    return {(value.codec, value.quality, value.metric): value for value in stored.values}
+
+
+class StoredFeatures(Sequence[Features]):
+    """The features of a set, image by image, read when they are asked for. memory: of the distances from it.
+
+    place: the file of an image; a path takes some hundred bytes, so it is made when it is needed.
+    """
+
+    def __init__(self, folder: RunFolder, images: Sequence[str], place: Callable[[str], Path]) -> None:
+        self._folder = folder
+        self._images = images
+        self._place = place
+        self._kept: dict[int, Features] = {}
+        self._kept_bytes = 0
+        self.memory = Memory()
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @overload
+    def __getitem__(self, index: int) -> Features: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "StoredFeatures": ...
+
+    def __getitem__(self, index: int | slice) -> "Features | StoredFeatures":
+        """Raises BenchmarkError if a file is missing or no array."""
+        if isinstance(index, slice):
+            return StoredFeatures(self._folder, self._images[index], self._place)
+        kept = self._kept.get(index)
+        if kept is not None:
+            return kept
+        features = self._folder.read_features(self._place(self._images[index]))
+        if self._kept_bytes + features.nbytes <= _KEPT_BYTES:
+            self._kept_bytes += features.nbytes
+            self._kept[index] = features
+        return features
+
+    def __iter__(self) -> Iterator[Features]:
+        return (self[index] for index in range(len(self)))
+
+
+class _Originals:
+    """The originals' features by the images that are in the set: one object for all codecs with the same images."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._sets: dict[tuple[str, tuple[str, ...]], tuple[list[str], StoredFeatures, int]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, feature_key: str, images: tuple[str, ...]) -> tuple[list[str], StoredFeatures, int]:
+        """The images that have a patch, their features, and the number of patches."""
+        with self._lock:
+            if (feature_key, images) not in self._sets:
+                place = partial(self._folder.original_features_path, feature_key)
+                counts = [len(features) for features in StoredFeatures(self._folder, images, place)]
+                there = [image for image, count in zip(images, counts, strict=True) if count]
+                self._sets[feature_key, images] = (there, StoredFeatures(self._folder, there, place), sum(counts))
+            return self._sets[feature_key, images]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A value to compute: metric `name` of a codec at a quality, over `images` and each of `seeds`."""
+
+    codec: str
+    quality: float
+    name: str
+    images: tuple[str, ...]
+    seeds: tuple[int | None, ...]
+
+
+def _value(folder: RunFolder, job: _Job, metric: SetMetric, originals: _Originals) -> SetValue | None:
+    key = metric.feature_key
+    images, before, n_patches = originals(key, job.images)
+    if not images:
+        return None
+
+    def place(image: str, seed: int | None) -> Path:
+        return folder.features_path(key, (job.codec, job.quality, seed, image))
+
+    after = [StoredFeatures(folder, images, partial(place, seed=seed)) for seed in job.seeds]
+    try:
+        distances = [metric.distance(before, reconstructions) for reconstructions in after]
+    except Undefined:
+        return None
+    return SetValue(
+        codec=job.codec,
+        quality=job.quality,
+        metric=job.name,
+        protocol=metric.protocol,
+        images=images,
+        n_patches=n_patches,
+        per_seed=distances,
+        without=_without(metric, before, after),
+    )
+
+
+def _without(metric: SetMetric, before: StoredFeatures, after: list[StoredFeatures]) -> list[float] | None:
+    if len(before) < 2:
+        return None
+    try:
+        left_out = [metric.leave_one_out(before, reconstructions) for reconstructions in after]
+    except Undefined:
+        return None
+    return [float(value) for value in np.mean(left_out, axis=0)]
+
+
+def _opened(name: str, record: MetricRecord) -> SetMetric:
+    metric = open_metric(name)
+    if not isinstance(metric, SetMetric):
+        raise NotComparable(f"{name}: a metric of sets in the run, one of images in this version")
+    if metric.protocol != record.protocol:
+        raise NotComparable(
+            f"{name}: the run was measured as {record.protocol}, this version computes {metric.protocol}"
+        )
+    return metric

@@ -1,0 +1,285 @@
+"""From the trials of a run to summary.csv: one row a value, each with its standard error and interval over images.
+
+Needs the run folder alone: per-image metrics come from trials.jsonl, metrics of sets from the stored features.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.analysis.groups import Group, StoredGroups, by_seed, images_with
+from benchmark.analysis.set_values import SetValue, keep_values, values_of_sets
+from benchmark.codecs import ESTIMATE_BYTES, ESTIMATE_SHARE
+from benchmark.errors import BenchmarkError
+from benchmark.results import Manifest, MetricRecord, RunFolder
+from benchmark.statistics.intervals import (
+    Estimate,
+    function_of_means_estimate,
+    jackknife_estimate,
+    mean_estimate,
+    t_estimate,
+)
+
+if TYPE_CHECKING:
+    import pandas
+
+COLUMNS = (
+    "dataset",
+    "codec",
+    "quality",
+    "metric",
+    "protocol",
+    "value",
+    "stderr",
+    "ci_low",
+    "ci_high",
+    "stderr_seed",
+    "n_images",
+    "n_patches",
+    "aggregation",
+    "unit",
+    "higher_is_better",
+)
+
+MEAN = "mean over images"
+TOTAL = "total bits / total pixels"  # of bpp
+ESTIMATED = "estimated by the codec, mean over images"  # of bpp
+MEAN_MSE = "of the mean MSE"  # of psnr
+SET = "set"
+HEADLINES = (MEAN, SET)
+"""The aggregations that curves and tables show: a summary has one of them for each metric."""
+
+BPP = MetricRecord(
+    protocol="bpp/whole-byte-string/original-pixels",
+    unit="bits per pixel",
+    higher_is_better=False,
+    kind="image",
+    feature_key=None,
+)
+
+ESTIMATED_PROTOCOL = "bpp/estimated/original-pixels"
+"""Bits that a codec's entropy model predicts, its header counted: a column beside bpp, never drawn as bpp."""
+
+Matrix = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A value of a group. estimate: None if there is none. per_seed: its values, one a decoder seed."""
+
+    aggregation: str
+    estimate: Estimate | None
+    per_seed: tuple[float, ...] = ()
+    n_images: int = 0
+    n_patches: int | None = None
+
+
+def write_summary(folder: RunFolder) -> "pandas.DataFrame":
+    """Writes summary.csv of the run `folder` atomically and returns it; the columns are COLUMNS.
+
+    A row is over the images whose trials succeeded and have a value; n_images counts them, `coverage_notes` names the
+    others. Where none has one, the row stays, with n_images 0 and no value. With several decoder seeds the value is
+    the mean over them, an image counts if it has a value at every seed, the standard error is that of the seeds'
+    mean over images, and stderr_seed is the standard deviation of the per-seed values over √(number of seeds).
+    stderr and interval are missing for a single image. Aggregations: "mean over images" and "set" for the headline,
+    "total bits / total pixels" for bpp and "of the mean MSE" for psnr besides, and for bpp, where a codec estimates its
+    bits, "estimated by the codec, mean over images" with a protocol of its own. Raises NotComparable if a metric of
+    sets has another protocol now than the run was measured with, and BenchmarkError if features are missing.
+    """
+    import pandas
+
+    manifest = folder.manifest
+    dataset = dataset_label(manifest)
+    groups = StoredGroups(folder)
+    of_sets = values_of_sets(folder, groups)
+    keep_values(folder, of_sets)
+    rows: list[list[object]] = []
+    for group in groups:
+        for name, record in {"bpp": BPP, **manifest.metrics}.items():
+            if record.kind == "set":
+                values = [_of_the_set(of_sets.get((group.codec, group.quality, name)))]
+            elif name == "bpp":
+                values = _of_the_rate(group)
+            else:
+                values = _of_theimages_with(group, name)
+            for value in values:
+                protocol = ESTIMATED_PROTOCOL if value.aggregation == ESTIMATED else record.protocol
+                rows.append([dataset, group.codec, group.quality, name, protocol, *_cells(value)])
+                rows[-1] += [record.unit, record.higher_is_better]
+        del group  # some kilobytes an image: not beside the next one
+    frame = _typed(pandas.DataFrame(rows, columns=list(COLUMNS)))
+    folder.write_bytes(folder.summary_path, frame.to_csv(index=False, lineterminator="\n").encode())
+    return frame
+
+
+def read_summary(path: Path) -> "pandas.DataFrame":
+    """The summary at `path`, a run folder or a CSV file, equal to what `write_summary` returned.
+
+    Raises BenchmarkError if there is none, or if it is no summary.
+    """
+    import pandas
+
+    file = path / "summary.csv" if path.is_dir() else path
+    try:
+        # Only an empty cell is a missing value: a codec may be called "null".
+        frame = pandas.read_csv(file, float_precision="round_trip", keep_default_na=False, na_values=_MISSING)
+    except FileNotFoundError:
+        raise BenchmarkError(f"{file}: there is no summary; a run writes it at its end") from None
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        raise BenchmarkError(f"{file}: no summary can be read: {str(error).splitlines()[0]}") from None
+    if tuple(frame.columns) != COLUMNS:
+        raise BenchmarkError(f"{file}: no summary: its columns must be {','.join(COLUMNS)}")
+    try:
+        return _typed(frame)
+    except (TypeError, ValueError) as error:
+        raise BenchmarkError(f"{file}: no summary: {str(error).splitlines()[0]}") from None
+
+
+def coverage_notes(folder: RunFolder) -> list[str]:
+    """What the summary's values leave out, a line each: failed trials, missing values, points over unequal images."""
+    groups = StoredGroups(folder)
+    notes: list[str] = []
+    for group in groups:
+        failed = {trial.image: trial.error for trial in group.trials if trial.error is not None}
+        if failed:
+            count = len({trial.image for trial in group.trials})
+            notes.append(f"{group}: {len(failed)} of {count} images failed; {_first(failed)}")
+    notes += _wrong_estimates(groups)
+    for name, record in {"bpp": BPP, **folder.manifest.metrics}.items():
+        reasons = {
+            trial.image: trial.reasons[name]
+            for group in groups
+            for trial in group.trials
+            if trial.error is None and name in trial.reasons
+        }
+        if reasons:
+            notes.append(f"{name}: no value for {len(reasons)} images; {_first(reasons)}")
+        images = [frozenset(images_with(group, name, record.kind)) for group in groups]
+        if len(set(images)) > 1:
+            fewest = min(range(len(groups)), key=lambda index: len(images[index]))
+            counts = f"{len(images[fewest])} of {len(frozenset().union(*images))}"
+            notes.append(f"{name}: the points are not all over the same images; {groups[fewest]} has {counts}")
+    return notes
+
+
+def _wrong_estimates(groups: Sequence[Group]) -> list[str]:
+    """A line a codec whose own estimate of its bits is not the length of its streams."""
+    off: dict[str, dict[str, str]] = {}
+    for group in groups:
+        for trial in group.trials:
+            if trial.error is None and trial.bpp_estimated is not None and trial.bytes and trial.height and trial.width:
+                estimate = trial.bpp_estimated * trial.height * trial.width / 8
+                if abs(estimate - trial.bytes) > ESTIMATE_SHARE * trial.bytes + ESTIMATE_BYTES:
+                    found = f"at quality {group.quality:g} {estimate:.0f} bytes, the stream has {trial.bytes}"
+                    off.setdefault(group.codec, {}).setdefault(trial.image, found)
+    return [
+        f"{codec}: estimates of its bits that are not its bits, {len(r)} images; {_first(r)}"
+        for codec, r in off.items()
+    ]
+
+
+def dataset_label(manifest: Manifest) -> str:
+    """The data set's name and 8 digits of its fingerprint: "photos[quick look, 8 of 24] 1a2b3c4d"."""
+    return f"{manifest.dataset.name} {manifest.dataset.fingerprint[:8]}"
+
+
+# Values of one codec at one quality
+
+
+def _of_the_rate(group: Group) -> list[_Value]:
+    images = images_with(group, "bpp", "image")
+    chosen = [[trials[image] for image in images] for trials in by_seed(group).values()]
+    bpp = np.array([[trial.bpp for trial in row] for row in chosen], dtype=np.float64)
+    bits = np.array([[8 * (trial.bytes or 0) for trial in row] for row in chosen], dtype=np.float64)
+    pixels = np.array([[(trial.height or 0) * (trial.width or 0) for trial in row] for row in chosen], dtype=np.float64)
+    total = _Value(TOTAL, None)
+    if images:
+        # Every decoder seed reads the same bits, so the first row is all of them.
+        estimate = function_of_means_estimate(np.divide, bits[0], pixels[0])
+        total = _Value(TOTAL, estimate, tuple(bits.sum(axis=1) / pixels.sum(axis=1)), len(images))
+    return [_mean(bpp, len(images)), total, *_estimated_rate(group)]
+
+
+def _estimated_rate(group: Group) -> list[_Value]:
+    """The mean over the images with an estimate; nothing where the codec makes none. It is one for all seeds."""
+    first = next(iter(by_seed(group).values()), {})
+    known = [trial.bpp_estimated for trial in first.values() if trial.bpp_estimated is not None]
+    return [replace(_mean(np.array([known]), len(known)), aggregation=ESTIMATED)] if known else []
+
+
+def _of_theimages_with(group: Group, metric: str) -> list[_Value]:
+    images = images_with(group, metric, "image")
+    matrix = np.array(
+        [[trials[image].metrics[metric] for image in images] for trials in by_seed(group).values()], dtype=np.float64
+    )
+    values = [_mean(matrix, len(images))]
+    if metric == "psnr":
+        values.append(_psnr_of_the_mean_error(matrix, len(images)))
+    return values
+
+
+def _mean(matrix: Matrix, n_images: int) -> _Value:
+    """matrix: (seeds, images)."""
+    if not n_images:
+        return _Value(MEAN, None)
+    return _Value(MEAN, mean_estimate(matrix.mean(axis=0)), tuple(matrix.mean(axis=1)), n_images)
+
+
+def _psnr_of_the_mean_error(psnr: Matrix, n_images: int) -> _Value:
+    """psnr: (seeds, images), in dB. 10·log10(255² / mean over images of the MSE), for each seed; then their mean."""
+    if not n_images:
+        return _Value(MEAN_MSE, None)
+    error = 10 ** (-psnr / 10)  # MSE over 255²; the peak cancels
+    estimate = function_of_means_estimate(
+        lambda *means: np.mean([-10 * np.log10(mean) for mean in means], axis=0), *error
+    )
+    return _Value(MEAN_MSE, estimate, tuple(-10 * np.log10(error.mean(axis=1))), n_images)
+
+
+def _of_the_set(found: SetValue | None) -> _Value:
+    """Over the images that have a patch. The jackknife is over images, of the mean over the decoder seeds."""
+    if found is None:
+        return _Value(SET, None)
+    if found.without is None:
+        estimate = t_estimate(found.value, math.nan, len(found.images))
+    else:
+        estimate = jackknife_estimate(found.value, found.without)
+    return _Value(SET, estimate, tuple(found.per_seed), len(found.images), found.n_patches)
+
+
+# Cells
+
+
+def _cells(value: _Value) -> list[object]:
+    """value, stderr, ci_low, ci_high, stderr_seed, n_images, n_patches, aggregation; None for an empty cell."""
+    estimate = value.estimate or Estimate(math.nan, math.nan, math.nan, math.nan)
+    return [
+        estimate.value,
+        estimate.stderr,
+        estimate.ci_low,
+        estimate.ci_high,
+        mean_estimate(value.per_seed).stderr if value.per_seed else math.nan,
+        value.n_images,
+        value.n_patches,
+        value.aggregation,
+    ]
+
+
+_REAL = ("quality", "value", "stderr", "ci_low", "ci_high", "stderr_seed")
+_MISSING = {column: [""] for column in (*_REAL, "n_images", "n_patches")}
+
+
+def _typed(frame: "pandas.DataFrame") -> "pandas.DataFrame":
+    """quality, value, stderr, ends and stderr_seed float64; n_images int64, n_patches nullable Int64; the rest text."""
+    types = dict.fromkeys(COLUMNS, "object") | dict.fromkeys(_REAL, "float64")
+    return frame.astype(types | {"n_images": "int64", "n_patches": "Int64", "higher_is_better": "bool"})
+
+
+def _first(reasons: dict[str, str]) -> str:
+    image, reason = next(iter(reasons.items()))
+    return f"{image}: {reason}"

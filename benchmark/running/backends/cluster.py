@@ -1,0 +1,425 @@
+"""Doing the trials on a Ray cluster, on one machine or on many; this process alone writes the run folder.
+
+Each actor opens its codecs and metrics once and then does one trial after another. It reads pictures where they lie and
+sends back a trial's record with its features and kept pictures, which are written here before the record. No more than
+`IN_HAND` trials an actor are ever sent out, so what waits in memory does not grow with the run.
+
+An actor that is gone, with its process or with its node, is replaced. The trials that it had go to whoever is free; a
+trial during which `ATTEMPTS` actors in a row have gone is recorded as failed, so that what kills its process (a codec
+that crashes, say) ends. A trial is in the folder once: its record comes from the one actor that answered.
+"""
+
+import contextlib
+import importlib
+import importlib.util
+import math
+import os
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from benchmark.addresses import absolute
+from benchmark.codecs import Codec
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.results import Manifest, RunFolder, Trial, TrialKey
+from benchmark.running.backends.connection import first_line
+from benchmark.running.backends.processes import Setup, limit_threads, open_workbench
+from benchmark.running.interruption import Stop
+from benchmark.running.plan import PlannedTrial
+from benchmark.running.schedule import Schedule
+
+IN_HAND = 2
+"""Trials of one actor: the one that it does and the one that it does next, so that it need not wait for this side."""
+ATTEMPTS = 3
+SECONDS_BETWEEN_LOOKS = 0.5
+"""After which a Ctrl-C is seen though no record has come."""
+
+UNTIMED = "not measured alone: on a cluster"
+
+File = tuple[str, bytes]
+"""A file of the run folder: path relative to it, and content."""
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """What an actor holds of its node while it lives: CPUs, which are its threads too, and GPUs or a part of one."""
+
+    cpus: float
+    gpus: float
+
+    def __str__(self) -> str:
+        return f"{self.cpus:g} CPU" + (f" and {self.gpus:g} GPU" if self.gpus else "")
+
+
+@dataclass(frozen=True)
+class Share:
+    """The codecs of one reservation: at most `setup.workers` actors do their trials."""
+
+    reservation: Reservation
+    setup: Setup
+
+
+def parse_executor(text: str) -> str | None:
+    """None for "local", else where Ray is: "ray" for this machine or $RAY_ADDRESS, or ray://HOST:PORT.
+
+    Raises UsageError on anything else, and if Ray is not installed.
+    """
+    if text == "local":
+        return None
+    if text != "ray" and (not text.startswith("ray://") or text == "ray://"):
+        raise UsageError(f"--executor {text}: local, ray or ray://HOST:PORT")
+    if importlib.util.find_spec("ray") is None:
+        raise UsageError(f"--executor {text}: Ray is not installed; pip install -e '.[ray]' does it")
+    return text
+
+
+def parse_reservation(text: str | None) -> dict[str, float]:
+    """What --reserve says: "cpus=2,gpus=0.25" -> {"cpus": 2.0, "gpus": 0.25}. Raises UsageError."""
+    asked: dict[str, float] = {}
+    for part in text.split(",") if text else ():
+        name, _, number = part.partition("=")
+        try:
+            amount = float(number)
+        except ValueError:
+            amount = -1.0
+        if name not in ("cpus", "gpus") or name in asked or not 0 <= amount < math.inf:
+            raise UsageError(f"--reserve {text}: cpus=N,gpus=N, each once, 0 or more")
+        if name == "gpus" and amount > 1 and amount != int(amount):
+            raise UsageError(f"--reserve {text}: a part of a GPU is below 1, several are whole")
+        asked[name] = amount
+    return asked
+
+
+def reservations(codecs: Mapping[str, Codec], device: str, asked: Mapping[str, float]) -> dict[str, Reservation]:
+    """Codec spec -> reservation: what was asked for, else the codec's `cpus` and `gpus`, else 1 CPU and, on a GPU, 1.
+
+    Raises UsageError if the device is a GPU and none is reserved.
+    """
+    gpus = 0.0 if device == "cpu" else 1.0
+    found = {
+        spec: Reservation(
+            asked.get("cpus", float(getattr(codec, "cpus", 1.0))),
+            asked.get("gpus", float(getattr(codec, "gpus", gpus)) if gpus else 0.0),
+        )
+        for spec, codec in codecs.items()
+    }
+    for spec, own in found.items():
+        if gpus and not own.gpus:
+            raise UsageError(f"--device {device}: codecs and metrics run on a GPU, but {spec} reserves none")
+    return found
+
+
+class EarlyActors:
+    """Actors that begin to import while this process opens its own codecs; of the reservation that codecs have if they
+    ask for nothing themselves. None where `begin` was not called."""
+
+    def __init__(self, asked: Mapping[str, float], count: int, modules: Sequence[str]) -> None:
+        self.reservation = Reservation(asked.get("cpus", 1.0), 0.0)
+        self._count, self._modules = count, list(modules)
+        self._actors: list[Any] = []
+
+    def begin(self) -> None:
+        """Once there is a cluster; anew if there is another one."""
+        self._actors = [_make_actor(self.reservation) for _ in range(self._count)]
+        for actor in self._actors:
+            actor.load.remote(self._modules)
+
+    def take(self, reservation: Reservation) -> Any | None:
+        """One that holds this, if one is left."""
+        return self._actors.pop(0) if self._actors and reservation == self.reservation else None
+
+    def end(self) -> None:
+        """Those that nobody took make room."""
+        while self._actors:
+            _kill(self._actors.pop())
+
+
+def room(reservation: Reservation) -> int:
+    """How many actors of `reservation` the nodes hold that are there now; other users' are not looked at."""
+    import ray
+
+    count = 0
+    for node in ray.nodes():
+        if node["Alive"]:
+            there = node["Resources"]
+            wanted = (("CPU", reservation.cpus), ("GPU", reservation.gpus))
+            count += min((int(there.get(name, 0) / amount + 1e-9) for name, amount in wanted if amount), default=1)
+    return count
+
+
+def no_room(reservation: Reservation) -> str:
+    """Why no node of the cluster holds an actor of `reservation`; "" if one does."""
+    import ray
+
+    if room(reservation):
+        return ""
+    total = ray.cluster_resources()
+    there = f"{total.get('CPU', 0):g} CPU and {total.get('GPU', 0):g} GPU in all"
+    return f"no node of the cluster has room for a worker of {reservation}; it has {there}"
+
+
+def execute_on_cluster(
+    trials: Sequence[PlannedTrial], shares: Sequence[Share], folder: RunFolder, stop: Stop, early: EarlyActors
+) -> Generator[Trial, None, None]:
+    """The records of `trials`, as they end; the files of each are in `folder` before it is handed on.
+
+    Once `stop` is asked, the trials that were sent out end and no other is sent. Raises BenchmarkError as
+    `execute_in_processes` does, and if the actors cannot open their codecs.
+    """
+    import ray
+
+    dispatch = _Dispatch(trials, shares, folder, stop, early)
+    try:
+        dispatch.begin()
+        while references := dispatch.references():
+            ready, _ = ray.wait(references, num_returns=1, timeout=SECONDS_BETWEEN_LOOKS)
+            for reference in ready:
+                yield from dispatch.take(reference)
+            dispatch.heed_stop()
+    finally:
+        dispatch.end()
+
+
+class Parcel(RunFolder):
+    """What a workbench writes, kept in memory to be sent; the run folder may be on another machine."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        super().__init__(path, manifest)
+        self.files: list[File] = []
+        self.original_is_known = False
+
+    def holds(self, path: Path) -> bool:
+        """Asked for an original's features only: two metrics may share them."""
+        return self.original_is_known or self._name(path) in (name for name, _ in self.files)
+
+    def _write(self, path: Path, data: bytes | Iterable[bytes]) -> None:
+        self.files.append((self._name(path), data if isinstance(data, bytes) else b"".join(data)))
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.path).as_posix()
+
+
+class Bench:
+    """An actor's life: `open` once, then `measure` a trial at a time. What a user must hear is returned, not raised."""
+
+    def load(self, modules: Sequence[str]) -> None:
+        """Imports. What cannot be imported is reported by `open`."""
+        for module in modules:
+            with contextlib.suppress(Exception):
+                importlib.import_module(module)
+
+    def open(self, setup: Setup, manifest: str, working_folder: str) -> BenchmarkError | None:
+        if Path(working_folder).is_dir():  # relative paths in codec specs then mean what they mean to the user
+            os.chdir(working_folder)
+        limit_threads(setup.threads)
+        self.parcel = Parcel(setup.run, Manifest.model_validate_json(manifest))
+        try:
+            self.workbench = open_workbench(setup, self.parcel)
+        except BenchmarkError as error:
+            return error
+        return None
+
+    def measure(self, planned: PlannedTrial, original_is_known: bool) -> tuple[Trial, list[File]] | BenchmarkError:
+        self.parcel.files, self.parcel.original_is_known = [], original_is_known
+        try:
+            return self.workbench.measure(planned), self.parcel.files
+        except BenchmarkError as error:
+            return error
+
+
+@dataclass
+class _Actor:
+    """number: of its place in the schedule. sent: the trials that it has, in the order in which it does them."""
+
+    number: int
+    share: int
+    handle: Any
+    sent: list[PlannedTrial] = field(default_factory=list)
+    gone: bool = False
+
+
+class _Dispatch:
+    """Who does what: actors that open, trials that were sent, and what is left in each share's schedule."""
+
+    def __init__(
+        self,
+        trials: Sequence[PlannedTrial],
+        shares: Sequence[Share],
+        folder: RunFolder,
+        stop: Stop,
+        early: EarlyActors,
+    ) -> None:
+        self._shares, self._folder, self._stop, self._early = shares, folder, stop, early
+        self._schedules = [Schedule(t for t in trials if t.codec in share.setup.codecs) for share in shares]
+        self._left = [sum(t.codec in share.setup.codecs for t in trials) for share in shares]
+        self._opening: dict[Any, _Actor] = {}
+        self._sent: dict[Any, tuple[_Actor, PlannedTrial]] = {}
+        self._losses: Counter[TrialKey] = Counter()
+        self._failed_openings = 0
+        self._keys = {m.feature_key for m in folder.manifest.metrics.values() if m.feature_key is not None}
+        pictures = folder.manifest.dataset.model_copy(update={"pictures": []})  # 30,000 hashes that no actor reads
+        self._manifest = folder.manifest.model_copy(update={"dataset": pictures}).model_dump_json()
+
+    def begin(self) -> None:
+        """Asks for all actors; they come as the cluster has room for them."""
+        for share, left in enumerate(self._left):
+            for number in range(min(self._shares[share].setup.workers, left)):
+                self._start(share, number)
+        self._early.end()
+
+    def references(self) -> list[Any]:
+        """What is waited for."""
+        return [*self._opening, *self._sent]
+
+    def take(self, reference: Any) -> Iterator[Trial]:
+        """What has ended: an opening, or a trial, whose record is yielded once its files are written."""
+        if reference in self._opening:
+            self._take_opening(self._opening.pop(reference), _outcome(reference))
+            return
+        actor, planned = self._sent.pop(reference)
+        actor.sent.remove(planned)
+        outcome = _outcome(reference)
+        if isinstance(outcome, BenchmarkError):
+            raise outcome
+        if isinstance(outcome, _Loss):
+            yield from self._lose(actor, planned, outcome)
+            return
+        trial, files = outcome
+        for name, data in files:
+            self._folder.write_bytes(self._folder.path / name, data)
+        yield trial
+        self._supply(actor)
+
+    def heed_stop(self) -> None:
+        """Actors that are still opening are not waited for."""
+        if self._stop.asked:
+            for actor in self._opening.values():
+                _kill(actor.handle)
+            self._opening.clear()
+
+    def end(self) -> None:
+        for actor in {id(a): a for a in (*self._opening.values(), *(a for a, _ in self._sent.values()))}.values():
+            _kill(actor.handle)
+
+    def _start(self, share: int, number: int) -> None:
+        wanted, setup = self._shares[share].reservation, self._shares[share].setup
+        actor = _Actor(number, share, self._early.take(wanted) or _make_actor(wanted))
+        self._opening[actor.handle.open.remote(setup, self._manifest, str(Path.cwd()))] = actor
+
+    def _take_opening(self, actor: _Actor, outcome: Any) -> None:
+        if isinstance(outcome, BenchmarkError):
+            raise outcome
+        if isinstance(outcome, _Loss):
+            self._failed_openings += 1
+            if self._failed_openings >= ATTEMPTS:
+                raise BenchmarkError(f"a worker ended while it was loading codecs: {outcome.cause}")
+            if not self._stop.asked:
+                self._start(actor.share, actor.number)
+            return
+        self._failed_openings = 0
+        self._supply(actor)
+
+    def _supply(self, actor: _Actor) -> None:
+        """Sends trials until the actor has its share in hand; an actor for which none is left goes, and makes room."""
+        schedule = self._schedules[actor.share]
+        while not (actor.gone or self._stop.asked) and len(actor.sent) < IN_HAND:
+            planned = schedule.next(actor.number)
+            if planned is None:
+                break
+            reference = actor.handle.measure.remote(_absolute(planned), self._knows(planned.image))
+            self._sent[reference] = (actor, planned)
+            actor.sent.append(planned)
+        if not actor.sent and not actor.gone:
+            actor.gone = True
+            _kill(actor.handle)
+
+    def _lose(self, actor: _Actor, planned: PlannedTrial, loss: "_Loss") -> Iterator[Trial]:
+        """The trial goes to another actor, unless it was the one in hand `ATTEMPTS` times."""
+        if not actor.gone:  # the first that comes back: the others of this actor were not begun
+            actor.gone = True
+            _kill(actor.handle)
+            self._schedules[actor.share].put_back(actor.number)
+            self._losses[planned.key] += 1
+        if self._losses[planned.key] >= ATTEMPTS:
+            yield Trial(
+                codec=planned.codec,
+                quality=planned.quality,
+                decoder_seed=planned.decoder_seed,
+                image=planned.image,
+                error=f"{ATTEMPTS} workers ended during this trial: {loss.cause}",
+            )
+        else:
+            self._schedules[actor.share].put_back(actor.number, [planned])
+        if not actor.sent and not self._stop.asked and self._schedules[actor.share].has_more(actor.number):
+            self._start(actor.share, actor.number)
+
+    def _knows(self, image: str) -> bool:
+        return all(self._folder.original_features_path(key, image).exists() for key in self._keys)
+
+
+@dataclass(frozen=True)
+class _Loss:
+    """No answer: the actor, its node or the memory for its answer is gone."""
+
+    cause: str
+
+
+def _outcome(reference: Any) -> Any:
+    """What an actor answered, or _Loss. Raises RuntimeError with the traceback of a mistake in the suite."""
+    import ray
+    from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError, RayTaskError
+
+    try:
+        return ray.get(reference)
+    except RayTaskError as error:
+        if isinstance(error.cause, ObjectStoreFullError | OutOfDiskError):
+            return _Loss(first_line(error.cause))
+        raise RuntimeError(f"in a worker on the cluster:\n{error}") from None
+    except RayError as error:
+        return _Loss(first_line(error))
+
+
+def _make_actor(reservation: Reservation) -> Any:
+    import ray
+
+    make = ray.remote(Bench).options(num_cpus=reservation.cpus, num_gpus=reservation.gpus, max_restarts=0)
+    return make.remote()
+
+
+def _kill(handle: Any) -> None:
+    import ray
+
+    with contextlib.suppress(Exception):  # it may be gone, and the cluster with it
+        ray.kill(handle)
+
+
+def _absolute(planned: PlannedTrial) -> PlannedTrial:
+    return replace(planned, path=absolute(planned.path))
+
+
+def shares_of(reserved: Mapping[str, Reservation], setup: Setup, workers: int | None) -> tuple[list[Share], list[str]]:
+    """Codecs of one reservation together; and notes for the user. workers: None for as many as there is room for.
+
+    Raises BenchmarkError if there is no room for one and none was asked for by number.
+    """
+    shares, notes = [], []
+    for reservation in dict.fromkeys(reserved.values()):
+        codecs = tuple(spec for spec, own in reserved.items() if own == reservation)
+        full = no_room(reservation)
+        if full and workers is None:
+            raise BenchmarkError(full)
+        if full:
+            notes.append(f"{full}; the run waits for one")
+        count = room(reservation) if workers is None else workers
+        threads = max(1, int(reservation.cpus))
+        own = replace(setup, codecs=codecs, workers=count, threads=threads, untimed=UNTIMED)
+        shares.append(Share(reservation, own))
+    return shares, notes
+
+
+def local_cpus(cores: int, reserved: Iterable[Reservation], workers: int | None) -> int:
+    """CPUs of a cluster on this machine: its cores, or more if that many workers were asked for."""
+    wanted = max((math.ceil(own.cpus * (workers or 1)) for own in reserved), default=1)
+    return max(cores, wanted)

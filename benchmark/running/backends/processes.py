@@ -1,0 +1,302 @@
+"""Doing the trials, in this process or in several, and handing each record on as soon as it is there."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import cast
+
+from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,import-untyped]  # has no hints
+
+from benchmark.codecs import CODECS, CodecSpec
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.metrics import METRICS, metric_info, parse_metric
+from benchmark.results import RunFolder, Trial
+from benchmark.running.interruption import Stop
+from benchmark.running.measurement import Workbench, load_networks, one_line, open_codecs, open_instruments
+from benchmark.running.plan import PlannedTrial
+from benchmark.running.schedule import Schedule
+
+FEWEST_REPEATS = 3
+"""Of a call whose time is measured."""
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+"""A fork of this process would copy torch's thread pools in an unknown state."""
+
+LOADED_WITH_NETWORK = {"lpips": ("lpips",), "lpips-vgg": ("lpips",)}
+"""Packages of a second and more that a metric's module imports not before its network is loaded."""
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker process needs to open its own codecs and metrics. untimed: as in `Workbench`, if it is known."""
+
+    run: Path
+    codecs: tuple[str, ...]
+    metrics: tuple[str, ...]
+    device: str
+    keep_reconstructions: bool
+    workers: int
+    threads: int
+    timing: int = 0
+    untimed: str = ""
+
+
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def default_workers() -> int:
+    """One a core, four at most: each needs a gigabyte for its networks."""
+    return min(4, cores())
+
+
+def threads_per_process(workers: int) -> int:
+    """The cores that this process may use, shared among the workers; fewer if OMP_NUM_THREADS says so."""
+    share = max(1, cores() // workers)
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(share, int(asked)) if asked.isdecimal() and int(asked) else share
+
+
+def check_device(device: str) -> None:
+    """Raises UsageError if torch cannot use `device`. "cpu" imports nothing."""
+    if device == "cpu":
+        return
+    import torch
+
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UsageError(f"--device {device}: {one_line(error)}") from None
+
+
+def prepare_processes(codecs: Iterable[CodecSpec], metrics: Iterable[str], threads: int) -> None:
+    """Begins, in a process beside this one, to import what workers need; each is then forked from there.
+
+    So all of them together import it once, while this process opens its own codecs. That process computes nothing and
+    starts no threads, so a fork of it is sound. What cannot be imported is reported by who opens it.
+    """
+    _CONTEXT.set_forkserver_preload(modules_of_workers(codecs, metrics))
+    with _inherited(threads):
+        forkserver.ensure_running()
+
+
+def modules_of_workers(codecs: Iterable[CodecSpec], metrics: Iterable[str]) -> list[str]:
+    """What a worker that does trials of these codecs and metrics imports."""
+    modules = ["benchmark.running.backends.processes"]
+    modules += [CODECS.module(codec.name) for codec in codecs if codec.name in CODECS]
+    for name in metrics:
+        modules.append(METRICS.module(parse_metric(name)[0]))
+        if metric_info(name).kind == "set":
+            modules.append("benchmark.metrics.extractors")
+        modules += LOADED_WITH_NETWORK.get(parse_metric(name)[0], ())
+    return list(dict.fromkeys(modules))
+
+
+def limit_threads(threads: int) -> None:
+    """Of this process, whatever was loaded before."""
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    threadpool_limits(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+
+
+def execute_here(trials: Sequence[PlannedTrial], workbench: Workbench, stop: Stop) -> Generator[Trial, None, None]:
+    """The records of `trials`, in order; none is begun once `stop` is asked."""
+    for planned in trials:
+        if stop.asked:
+            return
+        yield workbench.measure(planned)
+
+
+def execute_in_processes(trials: Sequence[PlannedTrial], setup: Setup, stop: Stop) -> Generator[Trial, None, None]:
+    """The records of `trials`, as they end, from `setup.workers` processes.
+
+    A worker gets its next trial when the consumer has taken its last record, so no more than one trial a worker is
+    ever unwritten. Once `stop` is asked, the trials in hand end and none begins. A worker that dies leaves a record
+    with an error, and another takes its place. Raises what a worker raises: BenchmarkError, such as UsageError on a
+    quality out of range.
+    """
+    schedule = Schedule(trials)
+
+    def next_trial(worker: int) -> PlannedTrial | None:
+        return None if stop.asked else schedule.next(worker)
+
+    workers: dict[Connection, _Worker] = {}
+    try:
+        for number in range(setup.workers):
+            planned = next_trial(number)
+            if planned is not None:
+                worker = _start(number, setup, planned)
+                workers[worker.connection] = worker
+        while workers:
+            for connection in cast(list[Connection], wait(list(workers))):
+                worker = workers[connection]
+                try:
+                    message = connection.recv()
+                except (EOFError, OSError):
+                    message = _Death(_cause(worker.process))
+                match message:
+                    case BenchmarkError():
+                        raise message
+                    case str():
+                        raise RuntimeError(f"in a worker process:\n{message}")
+                    case _Ready() if stop.asked:
+                        connection.close()
+                        del workers[connection]
+                        worker.process.join()
+                        continue
+                    case _Ready():
+                        worker.ready = True
+                        connection.send(worker.planned)
+                        continue
+                    case _Death() if not worker.ready:
+                        raise BenchmarkError(f"a worker process ended while it was loading codecs: {message.cause}")
+                    case _Death():
+                        del workers[connection]
+                        connection.close()
+                        yield _lost(worker.planned, message.cause)
+                        planned = next_trial(worker.number)
+                        if planned is not None:
+                            worker = _start(worker.number, setup, planned)
+                            workers[worker.connection] = worker
+                        continue
+                    case _:
+                        yield message
+                planned = next_trial(worker.number)
+                if planned is None:
+                    connection.close()
+                    del workers[connection]
+                    worker.process.join()
+                else:
+                    worker.planned = planned
+                    with contextlib.suppress(OSError):  # a worker that has died by now says so at the next recv
+                        connection.send(planned)
+    finally:
+        for worker in workers.values():
+            worker.process.terminate()
+            worker.connection.close()
+        for worker in workers.values():
+            worker.process.join()
+
+
+def open_workbench(setup: Setup, folder: RunFolder) -> Workbench:
+    """Codecs and metrics of a worker that writes into `folder`. Raises BenchmarkError."""
+    instruments = open_instruments(setup.metrics, setup.device)
+    load_networks(instruments)
+    return Workbench(
+        folder,
+        open_codecs(setup.codecs, setup.device),
+        instruments,
+        setup.keep_reconstructions,
+        untimed=setup.untimed or untimed(setup.workers, setup.timing),
+        repeats=setup.timing,
+    )
+
+
+def untimed(workers: int, timing: int) -> str:
+    """Why no time is recorded, "" if it is. timing: calls whose time is asked for."""
+    if workers > 1:
+        return f"not measured alone: {workers} workers"
+    return "" if timing else f"not asked for: --timing {FEWEST_REPEATS} measures it"
+
+
+def check_timing(timing: int, workers: int) -> None:
+    """Raises UsageError on too few repeats, or with several workers."""
+    if timing and timing < FEWEST_REPEATS:
+        raise UsageError(f"--timing {timing}: at least {FEWEST_REPEATS} calls, for a median and quartiles")
+    if timing and workers > 1:
+        raise UsageError(f"--timing with --workers {workers}: time is measured alone, with --workers 1")
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A worker has opened its codecs and metrics."""
+
+
+@dataclass(frozen=True)
+class _Death:
+    cause: str
+
+
+@dataclass
+class _Worker:
+    number: int
+    process: BaseProcess
+    connection: Connection
+    planned: PlannedTrial
+    ready: bool = False
+
+
+def _start(number: int, setup: Setup, planned: PlannedTrial) -> _Worker:
+    ours, theirs = _CONTEXT.Pipe()
+    process = _CONTEXT.Process(target=_work, args=(theirs, setup), name=f"worker-{number}", daemon=True)
+    with _inherited(setup.threads):
+        process.start()
+    theirs.close()
+    return _Worker(number, process, ours, planned)
+
+
+@contextlib.contextmanager
+def _inherited(threads: int) -> Iterator[None]:
+    """What a process inherits that is started inside: its thread count, and deafness to Ctrl-C, which this one hears.
+
+    Libraries read their thread count when they are loaded, so it must be there from the first moment.
+    """
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _work(connection: Connection, setup: Setup) -> None:
+    """A worker's life: open, then one record for each trial, until the other end is closed."""
+    limit_threads(setup.threads)
+    try:
+        workbench = open_workbench(setup, RunFolder.open(setup.run))
+        connection.send(_Ready())
+        while True:
+            connection.send(workbench.measure(connection.recv()))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        os._exit(0)  # the run has ended, in whatever way; taking torch apart would only keep it waiting
+    except BenchmarkError as error:
+        message: BenchmarkError | str = error
+    except Exception:
+        message = traceback.format_exc()
+    with contextlib.suppress(OSError):
+        connection.send(message)
+
+
+def _cause(process: BaseProcess) -> str:
+    process.join()
+    code = process.exitcode or 0
+    return f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
+
+
+def _lost(planned: PlannedTrial, cause: str) -> Trial:
+    return Trial(
+        codec=planned.codec,
+        quality=planned.quality,
+        decoder_seed=planned.decoder_seed,
+        image=planned.image,
+        error=f"the worker process ended during this trial: {cause}",
+    )

@@ -1,0 +1,161 @@
+"""What a run spends its time on: `python -m benchmark.studies.profile`, with `--limit N` for N photographs of the set.
+
+The default run's codecs, qualities and metrics, in this process alone. Seconds are of this process's CPU, threads added
+up, so that other programs on the machine disturb little. What is neither a codec's nor a metric's is the harness's:
+reading pictures, checking, writing features and records. The last lines compute from them what `MANY` trials take, such
+as MS-COCO 30k at one quality; with `--device cuda` the clock's line is the one that counts.
+"""
+
+import argparse
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import BenchmarkError
+from benchmark.running.measurement import Instruments, Workbench
+from benchmark.running.run import Request, Run, open_run, summarise
+
+HARNESS = "harness"
+MANY = 30_000
+
+
+@dataclass
+class Spent:
+    """Seconds of the CPU by what was done, which grow as a run goes; and of all that together by the clock."""
+
+    cpu: "Counter[str]" = field(default_factory=Counter)
+    wall: float = 0.0
+
+
+class Watched:
+    """Another object, whose methods `names` add their seconds to `spent` under its `label` and their name."""
+
+    def __init__(self, other: Any, label: str, names: Mapping[str, str], spent: Spent) -> None:
+        self._other = other
+        for name, what in names.items():
+            setattr(self, name, _watched(getattr(other, name), f"{label} {what}", spent))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._other, name)
+
+
+def _watched(function: Callable[..., Any], key: str, spent: Spent) -> Callable[..., Any]:
+    def timed(*arguments: Any, **options: Any) -> Any:
+        start, wall = time.process_time(), time.perf_counter()
+        try:
+            return function(*arguments, **options)
+        finally:
+            spent.wall += time.perf_counter() - wall
+            spent.cpu[key] += time.process_time() - start  # type: ignore[assignment]
+
+    return timed
+
+
+def watch(run: Run) -> tuple[Run, Spent]:
+    """The run with watched codecs and metrics, and what they spend."""
+    bench = run.workbench
+    assert bench is not None
+    spent = Spent()
+    coding = {"encode": "encode", "decode": "decode"}
+    image_metrics = {"prepare": "of the original", "compare": "of the reconstruction"}
+    instruments = Instruments(
+        {name: Watched(metric, name, image_metrics, spent) for name, metric in bench.instruments.image.items()},
+        {
+            name: Watched(metric, name, {"features": "features"}, spent)
+            for name, metric in bench.instruments.set.items()
+        },
+    )
+    codecs = {spec: Watched(codec, spec, coding, spent) for spec, codec in bench.codecs.items()}
+    watched = Workbench(
+        bench.folder, codecs, instruments, bench.keep_reconstructions, bench.untimed, repeats=bench.repeats
+    )
+    return replace(run, workbench=watched), spent
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where a run's time went.
+
+    spent: CPU seconds by what was done; start and summary are items of their own. trials: their number. cpu_seconds,
+    wall_seconds: of all trials, of the CPU and by the clock. harness_wall: seconds by the clock of the harness in them,
+    waiting for the disk included.
+    """
+
+    spent: Mapping[str, float]
+    trials: int
+    cpu_seconds: float
+    wall_seconds: float
+    harness_wall: float
+
+    @property
+    def harness_share(self) -> float:
+        """Of the trials' time by the clock."""
+        return self.harness_wall / self.wall_seconds
+
+    def per_many(self) -> list[str]:
+        """Lines that say how long `MANY` trials take, computed from these."""
+        both = (("of the CPU", self.cpu_seconds / self.trials), ("by the clock", self.wall_seconds / self.trials))
+        return [f"{1 / each:.2f} trials a second {of}; {MANY:,} take {MANY * each / 3600:.1f} h" for of, each in both]
+
+
+def profile(request: Request) -> Profile:
+    """Does a run and says what it took. Raises BenchmarkError if a trial fails: others would tell of no time."""
+    start = time.process_time()
+    with open_run(request) as ready:
+        opened = time.process_time()
+        run, spent = watch(ready)
+        wall = time.perf_counter()
+        trials = list(run.execute())
+        done, wall = time.process_time(), time.perf_counter() - wall
+        for trial in trials:
+            if trial.error is not None:
+                raise BenchmarkError(f"{trial.codec}, {trial.image}: {trial.error}")
+        cpu: dict[str, float] = dict(spent.cpu)
+        cpu[HARNESS] = done - opened - sum(cpu.values())
+        cpu["start: opening codecs and metrics"] = opened - start
+        summarise(run.folder)
+        cpu["summary and plots"] = time.process_time() - done
+    return Profile(cpu, len(trials), done - opened, wall, wall - spent.wall)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmark.studies.profile", description=__doc__)
+    parser.add_argument("--limit", type=int, default=2, help="photographs (2)")
+    parser.add_argument(
+        "--codec", action="append", help="codec spec; may be repeated (hfd, with mse, hific-small and jpeg)"
+    )
+    parser.add_argument("--metric", action="append", help="metric; may be repeated (the default ones)")
+    parser.add_argument("--only", action="store_true", help="the codec alone")
+    parser.add_argument("--dataset", help="data set (photos)")
+    parser.add_argument("--quality", action="append", help="as in run (the codecs' own)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        request = Request(
+            codecs=asked.codec or (),
+            only=asked.only,
+            dataset=asked.dataset,
+            qualities=asked.quality or (),
+            metrics=asked.metric or (),
+            limit=asked.limit,
+            device=asked.device,
+            output=Path(folder) / "run",
+        )
+        try:
+            found = profile(request)
+        except BenchmarkError as error:
+            parser.exit(error.exit_code, f"error: {error}\n")
+    total = sum(found.spent.values())
+    for what, seconds in sorted(found.spent.items(), key=lambda item: -item[1]):
+        print(f"{seconds:8.2f} s  {100 * seconds / total:5.1f} %  {what}")
+    print(f"{total:8.2f} s  100.0 %  CPU in all")
+    print(f"harness by the clock: {found.harness_wall:.2f} of {found.wall_seconds:.2f} s, {found.harness_share:.1%}")
+    print("\n".join(found.per_many()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""Training pictures: decoded once into one file, then cropped at random, the same crops for the same seed and step."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image as PillowImage
+from torch import Tensor
+
+from benchmark.errors import BenchmarkError
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm"}
+HELD_OUT_EVERY = 25
+"""Every so many pictures of a folder, in the order of their names, one is kept from training for its checks."""
+
+
+@dataclass(frozen=True)
+class PictureStore:
+    """Decoded pictures, memory-mapped.
+
+    pixels: all of them one after the other, uint8; shapes: (height, width) each; held_out: places of those that are
+    kept from training.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    offsets: tuple[int, ...]
+    shapes: tuple[tuple[int, int], ...]
+    held_out: frozenset[int] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def picture(self, index: int) -> npt.NDArray[np.uint8]:
+        """(height, width, 3), a view."""
+        height, width = self.shapes[index]
+        start = self.offsets[index]
+        return self.pixels[start : start + height * width * 3].reshape(height, width, 3)
+
+    def subset(self, indices: list[int]) -> "PictureStore":
+        """The same pixels with some of the pictures only."""
+        return PictureStore(
+            self.pixels, tuple(self.offsets[i] for i in indices), tuple(self.shapes[i] for i in indices)
+        )
+
+
+def split(store: PictureStore) -> tuple[PictureStore, PictureStore]:
+    """Training pictures and held-out pictures."""
+    held_out = sorted(store.held_out)
+    training = [i for i in range(len(store)) if i not in store.held_out]
+    return store.subset(training or held_out), store.subset(held_out)
+
+
+def open_pictures(folders: Path | Sequence[Path], cache: Path) -> PictureStore:
+    """The pictures of one folder or several, decoded into `cache` once: 8-bit RGB, sides of 128 at least.
+
+    Raises BenchmarkError if a folder has none.
+    """
+    folders = [folders] if isinstance(folders, Path) else list(folders)
+    files = [_files_of(folder) for folder in folders]
+    listing = "\n".join(f"{path.name} {path.stat().st_size}" for group in files for path in group)
+    key = hashlib.sha256(listing.encode()).hexdigest()[:16]
+    data, index = cache / f"pictures-{key}.npy", cache / f"pictures-{key}.json"
+    if not index.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        groups = [[array for path in group if min((array := _decode(path)).shape[:2]) >= 128] for group in files]
+        np.save(data, np.concatenate([array.reshape(-1) for group in groups for array in group]))
+        index.write_text(json.dumps([[array.shape[:2] for array in group] for group in groups]))
+    sizes = json.loads(index.read_text())
+    starts = np.cumsum([0, *map(len, sizes)])
+    places = zip(starts[:-1].tolist(), map(len, sizes), strict=True)
+    held_out = frozenset(start + n for start, count in places for n in range(0, count, HELD_OUT_EVERY))
+    shapes = tuple((int(h), int(w)) for group in sizes for h, w in group)
+    offsets = np.concatenate([[0], np.cumsum([h * w * 3 for h, w in shapes])[:-1]])
+    return PictureStore(np.load(data, mmap_mode="r"), tuple(int(o) for o in offsets), shapes, held_out)
+
+
+def _files_of(folder: Path) -> list[Path]:
+    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise BenchmarkError(f"{folder} has no pictures to train on")
+    return files
+
+
+def _decode(path: Path) -> npt.NDArray[np.uint8]:
+    return np.asarray(PillowImage.open(path).convert("RGB"))
+
+
+def random_crops(store: PictureStore, generator: np.random.Generator, count: int, size: int) -> Tensor:
+    """`count` crops, float32 (count, 3, size, size) in [-0.5, 0.5]: by area, flipped and turned at random.
+
+    Half of them are scaled down by up to 2 first: that removes the traces of earlier compression.
+    """
+    areas = np.array([h * w for h, w in store.shapes], dtype=np.float64)
+    crops = np.empty((count, size, size, 3), dtype=np.uint8)
+    for n in range(count):
+        picture = store.picture(int(generator.choice(len(store), p=areas / areas.sum())))
+        largest = min(*picture.shape[:2], 2 * size)
+        side = size
+        if largest > size and generator.random() < 0.5:
+            side = int(generator.integers(size, largest + 1))
+        if min(picture.shape[:2]) < size:
+            raise BenchmarkError(f"a training picture of {picture.shape[1]}x{picture.shape[0]} has no crop of {size}")
+        top = int(generator.integers(0, picture.shape[0] - side + 1))
+        left = int(generator.integers(0, picture.shape[1] - side + 1))
+        crop = picture[top : top + side, left : left + side]
+        if side != size:
+            crop = np.asarray(PillowImage.fromarray(crop).resize((size, size), PillowImage.Resampling.LANCZOS))
+        if generator.random() < 0.5:
+            crop = crop[:, ::-1]
+        if generator.random() < 0.5:
+            crop = crop.transpose(1, 0, 2)
+        crops[n] = crop
+    return to_tensor(crops)
+
+
+def centre_crops(store: PictureStore, count: int, size: int) -> Tensor:
+    """The centres of the first `count` pictures that are large enough, float32 (n, 3, size, size) in [-0.5, 0.5]."""
+    crops: list[npt.NDArray[np.uint8]] = []
+    for n in range(len(store)):
+        picture = store.picture(n)
+        top, left = (picture.shape[0] - size) // 2, (picture.shape[1] - size) // 2
+        if min(top, left) >= 0 and len(crops) < count:
+            crops.append(picture[top : top + size, left : left + size])
+    if not crops:
+        raise BenchmarkError(f"no held-out picture has a crop of {size}x{size}")
+    return to_tensor(np.stack(crops))
+
+
+def to_tensor(pictures: npt.NDArray[np.uint8]) -> Tensor:
+    """uint8 (N, H, W, 3) -> float32 (N, 3, H, W) in [-0.5, 0.5]."""
+    return torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))).float() / 255 - 0.5
+
+
+def to_uint8(x: Tensor) -> npt.NDArray[np.uint8]:
+    """(N, 3, H, W) in [-0.5, 0.5] -> uint8 (N, H, W, 3), clamped and rounded."""
+    values = ((x.float() + 0.5) * 255).round().clamp(0, 255).to(torch.uint8)
+    return np.ascontiguousarray(values.permute(0, 2, 3, 1).cpu().numpy())

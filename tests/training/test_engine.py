@@ -1,0 +1,126 @@
+"""A training that was stopped goes on as if it had not been, and what it makes is a codec."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+from safetensors.torch import load_file, save_file
+
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.hfd.autoencoder import AutoencoderConfig
+from benchmark.hfd.codec import hfd, mse
+from benchmark.hfd.training.autoencoder import AutoencoderRecipe, train_autoencoder
+from benchmark.hfd.training.decoder import ScoreRecipe
+from benchmark.hfd.training.export import export_decoder, export_first_stage
+from benchmark.hfd.training.score import train_score
+from benchmark.hfd.unet import UNetConfig
+from benchmark.training.engine import Schedule
+
+TINY = AutoencoderConfig(
+    luma=40, chroma=10, widths=(8, 8, 8), hyper_channels=4, features=8, hidden=8, levels=3, slice_ends=(0.1, 1.01)
+)
+RECIPE = AutoencoderRecipe(steps=6, entropy_steps=2, decay=2, batch=2, crop=64)
+QUIET = Console(quiet=True)
+
+
+def train_tiny(pictures: Path, output: Path, recipe: AutoencoderRecipe = RECIPE) -> Path:
+    return train_autoencoder(pictures, output, output.parent / "cache", recipe, QUIET, config=TINY)
+
+
+def test_resumed_equals_uninterrupted(pictures: Path, tmp_path: Path) -> None:
+    whole = load_file(train_tiny(pictures, tmp_path / "whole"))
+    train_tiny(pictures, tmp_path / "parts", replace(RECIPE, steps=3, decay=0))
+    parts = load_file(train_tiny(pictures, tmp_path / "parts"))
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    other = load_file(train_autoencoder(pictures, tmp_path / "b", tmp_path / "cache", RECIPE, QUIET, 1, TINY))
+    assert not all(torch.equal(whole[name], other[name]) for name in whole)
+
+
+@pytest.mark.parametrize("form", ["averaged", "weights file"])
+def test_begins_with_earlier_weights(pictures: Path, tmp_path: Path, form: str) -> None:
+    earlier = train_tiny(pictures, tmp_path / "earlier")
+    expected = load_file(earlier)
+    if form == "weights file":
+        export_first_stage(earlier, tmp_path / "first-stage.safetensors")
+        earlier = tmp_path / "first-stage.safetensors"
+    frozen = replace(RECIPE, steps=1, learning_rate=0.0)
+    begun = train_autoencoder(pictures, tmp_path / "b", tmp_path / "cache", frozen, QUIET, config=TINY, start=earlier)
+    for name, tensor in load_file(begun).items():
+        assert torch.allclose(tensor, expected[name], rtol=1e-3, atol=1e-6), name
+
+
+def test_schedule() -> None:
+    schedule = Schedule(steps=100, learning_rate=1.0, warm_up=10, decay=40)
+    rates = [schedule.at(step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9:61] == [1.0] * 52
+    assert rates[61:] == sorted(rates[61:], reverse=True)
+    assert rates[100] == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(
+    ("kind", "scales"), [("flow", (1,)), ("diffusion", (1,)), ("one-step", (1,)), ("one-step", (1, 2, 3))]
+)
+def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path, kind: str, scales: tuple[int, ...]) -> None:
+    export_first_stage(train_tiny(pictures, tmp_path / "first"), tmp_path / "first.safetensors")
+    precision = "float32" if kind == "flow" else "bf16"
+    recipe = ScoreRecipe(steps=4, decay=2, batch=1, crop=32 * scales[-1], passes=1, precision=precision, accumulate=2)
+    recipe = replace(recipe, perceptual_scales=scales)
+    unet = UNetConfig(channels=(8, 12), blocks_down=(1, 1), blocks_up=(1,), embedding=16)
+    first, weights = str(tmp_path / "first.safetensors"), str(tmp_path / "decoder.safetensors")
+    trained = train_score(kind, Path(first), pictures, tmp_path / kind, tmp_path / "cache", recipe, QUIET, unet=unet)
+    export_decoder(trained, Path(weights), steps=2)
+    image = np.asarray(Image.open(pictures / "0.png"))
+    base = mse("cpu", first_stage=first)
+    codec = hfd("cpu", first_stage=first, decoder=kind, weights=weights)
+    assert codec.decode(codec.encode(image, 2)).shape == image.shape
+    x_hat = base.decode(base.encode(image, 3))
+    assert np.mean((x_hat.astype(float) - image) ** 2) < 400
+    with (tmp_path / kind / "checks.csv").open() as file:
+        row = next(csv.DictReader(file))
+    steps = 1 if kind == "one-step" else 4
+    assert {"lpips_0", f"lpips_{steps}", "psnr_0", f"psnr_{steps}"} <= row.keys()
+    described = json.loads((tmp_path / kind / "recipe.json").read_text())
+    assert described["parts"] == 2
+    assert described["unet_precision"] == precision
+
+
+def test_refusals(pictures: Path, tmp_path: Path) -> None:
+    train_tiny(pictures, tmp_path / "a", replace(RECIPE, steps=1))
+    with pytest.raises(UsageError, match="something else"):
+        train_tiny(pictures, tmp_path / "a", replace(RECIPE, batch=4))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BenchmarkError, match="no pictures"):
+        train_tiny(tmp_path / "empty", tmp_path / "b")
+    tensors = load_file(tmp_path / "a" / "averaged.safetensors")
+    tensors["log_gain"][0, 0] = float("nan")
+    save_file(tensors, tmp_path / "nan.safetensors", metadata={"kind": "first stage", "configuration": "{}"})
+    with pytest.raises(BenchmarkError, match="log_gain has values that are not finite"):
+        mse("cpu", first_stage=str(tmp_path / "nan.safetensors"))
+
+
+def test_an_interrupt_ends_it_cleanly(pictures: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "ignore", "-m", "benchmark", "train", "autoencoder", str(pictures)]
+    command += ["--output", str(tmp_path / "out"), "--steps", "100000", "--threads", "1"]
+    process = subprocess.Popen(
+        command, cwd=Path(__file__).parents[3], env={"BENCHMARK_CACHE": str(tmp_path), "PATH": ""}
+    )
+    begun = tmp_path / "out" / "recipe.json"
+    deadline = time.monotonic() + 120
+    while not begun.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
+    assert (tmp_path / "out" / "last.safetensors").exists()
+    assert (tmp_path / "out" / "first-stage.safetensors").exists()
