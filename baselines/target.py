@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmark.codecs import Codec, CodecSpec, Image, open_codec, parse_spec, quality_grid
+from benchmark.codecs import Codec, CodecSpec, Image, open_codec, parse_codec_spec, quality_grid
 from benchmark.errors import UsageError
 
 STEPS = 128
@@ -136,7 +136,7 @@ def matching(device: str, spec: str) -> TargetCodec:
 
 
 def _inner(name: str, spec: str, device: str) -> Codec:
-    parsed: CodecSpec = parse_spec(spec)
+    parsed: CodecSpec = parse_codec_spec(spec)
     if parsed.name in ("bpp", "match"):
         raise UsageError(f"{name}:{spec}: a search inside a search")
     return open_codec(parsed, device)

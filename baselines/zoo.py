@@ -33,7 +33,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmark.codecs import Image, reject_unknown
-from benchmark.errors import BenchmarkError, CorruptStream, UsageError
+from benchmark.errors import BenchmarkError, CorruptStream, UsageError, one_line
 from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.machine import describe_machine, machine_fingerprint
 
@@ -135,7 +135,7 @@ class ZooCodec:
             with torch.no_grad(), repeatable():
                 decoded = network.decompress([[string] for string in strings], shape, **self._arguments(level))
         except (RuntimeError, ValueError, IndexError) as error:
-            raise CorruptStream(f"compressai: the stream cannot be decoded: {_line(error)}") from error
+            raise CorruptStream(f"compressai: the stream cannot be decoded: {one_line(error)}") from error
         picture = decoded["x_hat"][0, :, :height, :width].clamp(0, 1).mul(255).round().to(torch.uint8)
         return cast(Image, np.ascontiguousarray(picture.permute(1, 2, 0).cpu().numpy()))
 
@@ -205,7 +205,7 @@ class ZooCodec:
             return image_models[self.model](quality=level, metric=self.metric, pretrained=True, progress=False)
         except (urllib.error.URLError, OSError, RuntimeError) as error:
             raise BenchmarkError(
-                f"compressai {self.model}, quality {level}: {url} cannot be had ({_line(error)}); "
+                f"compressai {self.model}, quality {level}: {url} cannot be had ({one_line(error)}); "
                 f"if you can get it elsewhere, put it here: {place}, or name it with weights=FILE"
             ) from error
 
@@ -221,7 +221,7 @@ class ZooCodec:
             Exception
         ) as error:  # torch.load and load_state_dict raise whatever a foreign file makes them stumble over
             raise BenchmarkError(
-                f"compressai: {path} holds no weights of {self.model}: {_line(error)[:200]}"
+                f"compressai: {path} holds no weights of {self.model}: {one_line(error)[:200]}"
             ) from error
 
 
@@ -311,7 +311,3 @@ def _padded(image: Image, factor: int, device: torch.device) -> Tensor:
     height, width = image.shape[:2]
     picture = torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1)[None].float() / 255
     return F.pad(picture, (0, -width % factor, 0, -height % factor), mode="replicate")
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from benchmark.errors import BenchmarkError, UsageError
+from benchmark.errors import BenchmarkError, UsageError, one_line
 from benchmark.fetching import file_sha256
 
 Location = Path | str
@@ -170,9 +170,9 @@ def _asked(address: str, question: Callable[[Any, str], Result]) -> Result:
             raise
         except Exception as error:  # the file systems' packages raise what they like
             if isinstance(error, ImportError):
-                raise BenchmarkError(f"{address}: a package is missing: {_line(error)}") from None
+                raise BenchmarkError(f"{address}: a package is missing: {one_line(error)}") from None
             if attempt == ATTEMPTS or _is_final(error):
-                raise BenchmarkError(f"{address}: cannot be read: {_line(error)}") from None
+                raise BenchmarkError(f"{address}: cannot be read: {one_line(error)}") from None
             time.sleep(pause)
             pause *= 2
     raise AssertionError
@@ -183,7 +183,3 @@ def _is_final(error: BaseException) -> bool:
     status = getattr(error, "status", None)  # of aiohttp's ClientResponseError
     refused = isinstance(status, int) and 400 <= status < 500 and status not in (408, 425, 429)
     return refused or isinstance(error, _FINAL)
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

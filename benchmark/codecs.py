@@ -6,21 +6,14 @@ A codec spec is a string that names a codec and its settings, and labels it in e
 """
 
 import hashlib
-import importlib.metadata
-import importlib.util
-import inspect
-import re
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.errors import BenchmarkError, UsageError
-from benchmark.registry import Registry
+from benchmark.errors import UsageError
+from benchmark.registry import Registry, Spec, parse_spec
 
 Image = npt.NDArray[np.uint8]
 """A picture: uint8, (height, width, 3), RGB."""
@@ -64,75 +57,21 @@ ESTIMATE_SHARE, ESTIMATE_BYTES = 0.01, 16
 """An estimate of the bits may differ from the real ones by this share and these bytes, known header bytes set aside."""
 
 
-@dataclass(frozen=True)
-class CodecSpec:
-    """A parsed codec spec. `text` is what the user wrote and what labels the codec; settings are strings."""
-
-    text: str
-    name: str
-    settings: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def label(self) -> str:
-        """`text` made safe for a path, and unique: other characters become "-", and a hash tells collisions apart."""
-        safe = re.sub(r"[^A-Za-z0-9.=_]+", "-", self.text).strip("-.")
-        if safe == self.text:
-            return safe
-        return f"{safe[:80]}-{hashlib.sha256(self.text.encode()).hexdigest()[:8]}"
-
-
-_FILE = re.compile(r"(?P<name>[^:]*\.py:[A-Za-z_]\w*)(?P<rest>:.*)?", re.DOTALL)
-_SETTING = re.compile(r'(?P<key>[A-Za-z_][\w-]*)=(?:"(?P<quoted>[^"]*)"|(?P<plain>[^",]*))(?:,|$)')
-
-
-def parse_spec(text: str) -> CodecSpec:
-    """`name` or `name:key=value,key="value, with comma"`. Raises UsageError that quotes the part not understood.
-
-    name: of the registry, or `path/to/file.py:Attribute`.
-    """
-    name, colon, rest = text.partition(":")
-    in_file = _FILE.fullmatch(text)
-    if in_file is not None:
-        name = in_file["name"]
-        _, colon, rest = (in_file["rest"] or "").partition(":")
-    elif name in AROUND_ANOTHER:
-        return CodecSpec(text, name, {"spec": rest})
-    elif not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-        raise UsageError(f"codec spec {text!r}: a spec is name or name:key=value,key=value")
-    settings: dict[str, str] = {}
-    position = 0
-    while position < len(rest):
-        match = _SETTING.match(rest, position)
-        if match is None:
-            raise UsageError(f"codec spec {text!r}: {rest[position:]!r} is not key=value (quote values with a comma)")
-        if match["key"] in settings:
-            raise UsageError(f"codec spec {text!r}: {match['key']!r} is set twice")
-        settings[match["key"]] = match["plain"] if match["quoted"] is None else match["quoted"]
-        position = match.end()
-    if colon and not settings:
-        raise UsageError(f"codec spec {text!r}: nothing follows the colon")
-    return CodecSpec(text, name, settings)
-
-
-class _Codecs(Registry):
-    """The suite's codecs, and those that installed packages offer in the entry-point group ENTRY_POINTS."""
-
-    def with_installed(self) -> "_Codecs":
-        """Enters what packages offer. Raises BenchmarkError if a package takes the name of another codec."""
-        for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
-            package = point.dist.name if point.dist is not None else "an installed package"
-            try:
-                self.add(point.name, point.value, f"from the package {package}")
-            except ValueError as error:
-                raise BenchmarkError(f"the package {package}: {error}; uninstall it or rename its codec") from None
-        return self
+CodecSpec = Spec
+"""A parsed codec spec; its text labels the codec."""
 
 
 ENTRY_POINTS = "hfd_benchmark.codecs"
 AROUND_ANOTHER = ("bpp", "match")
 """Codecs that are made of another one, whose spec follows their name unchanged: `bpp:jpeg:subsampling=4:4:4`."""
 
-CODECS = _Codecs("codec")
+
+def parse_codec_spec(text: str) -> Spec:
+    """A codec spec; what follows `bpp:` and `match:` is another. Raises UsageError."""
+    return parse_spec(text, "codec", AROUND_ANOTHER)
+
+
+CODECS = Registry("codec", ENTRY_POINTS)
 CODECS.add("jpeg", "benchmark.baselines.classical:jpeg", "JPEG (Pillow, libjpeg-turbo); subsampling=4:2:0")
 CODECS.add("webp", "benchmark.baselines.classical:webp", "WebP, lossy (Pillow, libwebp); method=4")
 CODECS.add("avif", "benchmark.baselines.classical:avif", "AVIF (Pillow, libavif); speed=6, subsampling=4:2:0")
@@ -171,23 +110,24 @@ CODECS.add(
 CODECS.with_installed()
 
 
-def open_codec(spec: CodecSpec | str, device: str = "cpu") -> Codec:
+REQUIRED = ("qualities", "stochastic", "encode", "decode", "describe")
+"""What each codec has."""
+
+
+def open_codec(spec: Spec | str, device: str = "cpu") -> Codec:
     """The codec that `spec` names, with its settings.
 
-    An entry of CODECS, like the attribute of a Python file, is a function or class `make(**settings: str) -> Codec`,
-    which gets `device: str` besides if it has a parameter of that name. Raises UsageError on an unknown codec or
-    setting, BenchmarkError if a file or package cannot be imported or gives no codec.
+    An entry of CODECS, like the attribute of a Python file, is a function or class `make(**settings) -> Codec`, which
+    gets `device: str` besides if it has a parameter of that name. Raises UsageError on an unknown codec or setting,
+    BenchmarkError if a file or package cannot be imported or gives no codec.
     """
-    parsed = parse_spec(spec) if isinstance(spec, str) else spec
-    in_file = _FILE.fullmatch(parsed.name)
-    try:
-        make = CODECS.load(parsed.name) if in_file is None else _from_file(parsed.name)
-    except (ImportError, AttributeError) as error:
-        raise BenchmarkError(f"codec {parsed.name}: cannot be imported: {_line(error)}") from error
-    codec = _made(make, parsed, device)
-    if in_file is None:
+    parsed = parse_codec_spec(spec) if isinstance(spec, str) else spec
+    codec: Codec = CODECS.make(parsed, {"device": device})
+    if lacking := [name for name in REQUIRED if not hasattr(codec, name)]:
+        raise UsageError(f"codec {parsed.name}: no codec, it has no {', '.join(lacking)}")
+    if parsed.file is None:
         return codec
-    return _CodecOfFile(codec, hashlib.sha256(_file_of(parsed.name).read_bytes()).hexdigest())
+    return _CodecOfFile(codec, hashlib.sha256(parsed.file.read_bytes()).hexdigest())
 
 
 class _CodecOfFile:
@@ -208,63 +148,6 @@ class _CodecOfFile:
 def quality_grid(codec: Codec) -> tuple[float, float, float] | tuple[float, ...]:
     """`codec.scale` if it has one, else its qualities."""
     return tuple(getattr(codec, "scale", codec.qualities))
-
-
-def _file_of(name: str) -> Path:
-    return Path(name.rpartition(":")[0]).expanduser()
-
-
-def _from_file(name: str) -> Callable[..., Any]:
-    """The attribute of a Python file that "path.py:Attribute" names. The file is executed. Raises BenchmarkError."""
-    path, attribute = _file_of(name), name.rpartition(":")[2]
-    if not path.is_file():
-        raise UsageError(f"codec {name}: there is no file {path}")
-    module_name = f"codec_of_file_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
-    module = sys.modules.get(module_name)
-    if module is None:
-        found = importlib.util.spec_from_file_location(module_name, path)
-        assert found is not None
-        assert found.loader is not None
-        module = importlib.util.module_from_spec(found)
-        sys.modules[module_name] = module  # dataclasses and pickle look their module up
-        try:
-            found.loader.exec_module(module)
-        except Exception as error:
-            del sys.modules[module_name]
-            raise BenchmarkError(f"codec {name}: the file cannot be run: {_line(error)}") from error
-    if not hasattr(module, attribute):
-        raise UsageError(f"codec {name}: {path} has no {attribute}")
-    make: Callable[..., Any] = getattr(module, attribute)
-    return make
-
-
-def _made(make: Callable[..., Any], spec: CodecSpec, device: str) -> Codec:
-    """What `make` gives for the settings of `spec`. Raises UsageError if it does not take them, or gives no codec."""
-    if not callable(make):
-        raise UsageError(f"codec {spec.name}: {make!r} is neither a class nor a function")
-    parameters = inspect.signature(make).parameters.values()
-    named = {parameter.name for parameter in parameters if parameter.kind not in (parameter.VAR_KEYWORD,)}
-    any_name = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-    unknown = [key for key in spec.settings if key == "device" or (key not in named and not any_name)]
-    if unknown:
-        there = ", ".join(sorted(named - {"device"})) or "none"
-        raise UsageError(f"codec {spec.name} has no setting {unknown[0]!r}; its settings: {there}")
-    options = {"device": device} if "device" in named else {}
-    try:
-        codec = make(**options, **spec.settings)
-    except BenchmarkError:
-        raise
-    except Exception as error:
-        raise BenchmarkError(f"codec {spec.text}: cannot be opened: {_line(error)}") from error
-    lacking = [name for name in ("qualities", "stochastic", "encode", "decode", "describe") if not hasattr(codec, name)]
-    if lacking:
-        raise UsageError(f"codec {spec.name}: no codec, it has no {', '.join(lacking)}")
-    opened: Codec = codec
-    return opened
-
-
-def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
 
 
 def reject_unknown(codec: str, settings: Mapping[str, str], known: Mapping[str, str]) -> None:

@@ -11,12 +11,6 @@ class BenchmarkError(Exception):
     exit_code = 3
 
 
-class CheckFailed(BenchmarkError):
-    """A check that the user asked for came out negative."""
-
-    exit_code = 1
-
-
 class UsageError(BenchmarkError):
     """An argument that cannot be meant: an unknown name, a malformed codec spec, a quality out of range."""
 
@@ -35,3 +29,13 @@ class NotComparable(BenchmarkError):
     """Numbers of different protocols, data sets or codecs were to be put side by side."""
 
     exit_code = 4
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error without its line breaks, or the error's type if it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def kind_and_message(error: BaseException) -> str:
+    """The error's type and its message, in one line: for errors of foreign code."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")

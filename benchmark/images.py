@@ -30,7 +30,7 @@ from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
 from benchmark.addresses import Location, read_bytes
-from benchmark.errors import BenchmarkError
+from benchmark.errors import BenchmarkError, one_line
 
 MAX_PIXELS = 2 * (Pillow.MAX_IMAGE_PIXELS or 89_478_485)
 """More are taken for a decompression bomb: 178 megapixels, where Pillow itself refuses."""
@@ -82,7 +82,7 @@ def load_image(path: Location, preparation: str = "none") -> npt.NDArray[np.uint
     except UnidentifiedImageError:
         raise BenchmarkError(f"{path}: not a picture ({', '.join(FORMATS)} are read)") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them stumble over
-        raise BenchmarkError(f"{path}: cannot be read as a picture: {_line(error)}") from None
+        raise BenchmarkError(f"{path}: cannot be read as a picture: {one_line(error)}") from None
 
 
 def png_bytes(image: npt.NDArray[np.uint8]) -> bytes:
@@ -156,7 +156,3 @@ def _to_rgb(path: Location, picture: Pillow.Image) -> Pillow.Image:
     if picture.has_transparency_data and np.asarray(picture.convert("RGBA"))[..., 3].min() < 255:
         raise BenchmarkError(f"{path}: has transparent parts; flatten it onto a background first")
     return picture if picture.mode == "RGB" else picture.convert("RGB")
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

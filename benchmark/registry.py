@@ -1,24 +1,92 @@
-"""Names to things, found only when asked for: entries are "module:attribute" strings, imported on first use.
+"""The three doors to codecs, metrics and data sets: a name, `./file.py:Name`, or an installed package's entry point.
 
-That keeps `python -m benchmark list` free of torch. The shape follows lm-evaluation-harness, `lm_eval/api/registry.py`.
+A spec is a string that names a thing and its settings: `jpeg`, `jpeg:subsampling=4:4:4`, `./my_codec.py:MyCodec:n=3`.
+Entries are "module:attribute" strings, imported on first use, which keeps `python -m benchmark list` free of torch; the
+shape follows lm-evaluation-harness, `lm_eval/api/registry.py`. The attribute is a function or class whose annotated
+parameters are the settings: `def jpeg(subsampling: Literal["4:2:0", "4:4:4"] = "4:2:0")`. Nothing else declares them.
 """
 
 import difflib
+import hashlib
 import importlib
-from collections.abc import Iterator
+import importlib.metadata
+import importlib.util
+import inspect
+import re
+import sys
+import typing
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from benchmark.errors import UsageError
+from benchmark.errors import BenchmarkError, UsageError, kind_and_message
+
+_FILE = re.compile(r"(?P<name>[^:]*\.py:[A-Za-z_]\w*)(?P<rest>:.*)?", re.DOTALL)
+_SETTING = re.compile(r'(?P<key>[A-Za-z_][\w-]*)=(?:"(?P<quoted>[^"]*)"|(?P<plain>[^",]*))(?:,|$)')
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A parsed spec. text: what the user wrote. name: of a registry, or `path/to/file.py:Attribute`."""
+
+    text: str
+    name: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """`text` made safe for a path, and unique: other characters become "-", and a hash tells collisions apart."""
+        safe = re.sub(r"[^A-Za-z0-9.=_]+", "-", self.text).strip("-.")
+        if safe == self.text:
+            return safe
+        return f"{safe[:80]}-{hashlib.sha256(self.text.encode()).hexdigest()[:8]}"
+
+    @property
+    def file(self) -> Path | None:
+        """The Python file that the spec names, absolute; None for a name of a registry."""
+        return _file_of(self.name) if _FILE.fullmatch(self.name) else None
+
+
+def parse_spec(text: str, kind: str = "codec", around: Collection[str] = ()) -> Spec:
+    """`name` or `name:key=value,key="value, with comma"`. Raises UsageError that quotes the part not understood.
+
+    kind: what the spec names, for messages. around: names that another spec follows unchanged.
+    """
+    name, colon, rest = text.partition(":")
+    in_file = _FILE.fullmatch(text)
+    if in_file is not None:
+        name = in_file["name"]
+        _, colon, rest = (in_file["rest"] or "").partition(":")
+    elif name in around:
+        return Spec(text, name, {"spec": rest})
+    elif not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+        raise UsageError(f"{kind} spec {text!r}: a spec is name or name:key=value,key=value")
+    settings: dict[str, str] = {}
+    position = 0
+    while position < len(rest):
+        match = _SETTING.match(rest, position)
+        if match is None:
+            raise UsageError(f"{kind} spec {text!r}: {rest[position:]!r} is not key=value (quote values with a comma)")
+        if match["key"] in settings:
+            raise UsageError(f"{kind} spec {text!r}: {match['key']!r} is set twice")
+        settings[match["key"]] = match["plain"] if match["quoted"] is None else match["quoted"]
+        position = match.end()
+    if colon and not settings:
+        raise UsageError(f"{kind} spec {text!r}: nothing follows the colon")
+    return Spec(text, name, settings)
 
 
 class Registry:
     """A typed table of lazy entries.
 
-    kind: what the entries are, for messages ("codec", "data set", "metric").
+    kind: what the entries are, for messages ("codec", "data set", "metric"). entry_points: the group in which installed
+    packages offer more of them, entered by `with_installed`.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, entry_points: str | None = None) -> None:
         self.kind = kind
+        self.entry_points = entry_points
         self._entries: dict[str, tuple[str, str]] = {}
 
     def add(self, name: str, target: str, summary: str) -> None:
@@ -31,14 +99,54 @@ class Registry:
             raise ValueError(f"two {self.kind}s are named {name!r}: {known[0]} and {target}")
         self._entries[name] = (target, summary)
 
+    def with_installed(self) -> typing.Self:
+        """Enters what packages offer. Raises BenchmarkError if a package takes the name of another entry."""
+        for point in importlib.metadata.entry_points(group=self.entry_points or ""):
+            package = point.dist.name if point.dist is not None else "an installed package"
+            try:
+                self.add(point.name, point.value, f"from the package {package}")
+            except ValueError as error:
+                raise BenchmarkError(
+                    f"the package {package}: {error}; uninstall it or rename its {self.kind}"
+                ) from None
+        return self
+
     def load(self, name: str) -> Any:
-        """The thing itself; imports its module. Raises UsageError with the nearest names if there is none."""
+        """The thing itself: of the table, imported, or of a file, "path.py:Attribute", which is executed.
+
+        Raises UsageError with the nearest names if there is none, BenchmarkError if the file or the module cannot be
+        run.
+        """
+        if _FILE.fullmatch(name):
+            return _from_file(name, self.kind)
         if name not in self._entries:
             near = difflib.get_close_matches(name, self._entries, n=3)
             hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(self._entries)}"
             raise UsageError(f"no {self.kind} is named {name!r}; {hint}")
         module, _, attribute = self._entries[name][0].partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise BenchmarkError(f"{self.kind} {name}: cannot be imported: {kind_and_message(error)}") from error
+
+    def make(self, spec: Spec, given: Mapping[str, Any]) -> Any:
+        """What the function or class that `spec` names returns for its settings.
+
+        Settings are converted to what the parameters are annotated with. given: arguments of ours, such as `device`,
+        for those parameters that it has; no setting. Raises UsageError on a setting that it does not take, or not with
+        that value, and BenchmarkError if it fails.
+        """
+        make = self.load(spec.name)
+        if not callable(make):
+            raise UsageError(f"{self.kind} {spec.name}: {make!r} is neither a class nor a function")
+        what = f"{self.kind} {spec.name}"
+        arguments = typed_settings(make, spec.settings, given, what)
+        try:
+            return make(**arguments)
+        except BenchmarkError:
+            raise
+        except Exception as error:
+            raise BenchmarkError(f"{self.kind} {spec.text}: cannot be opened: {kind_and_message(error)}") from error
 
     def module(self, name: str) -> str:
         """Where the thing called `name` is; imports nothing."""
@@ -53,3 +161,90 @@ class Registry:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
+
+
+def typed_settings(
+    make: Callable[..., Any], settings: Mapping[str, str], given: Mapping[str, Any], what: str
+) -> dict[str, Any]:
+    """Arguments for `make`: `settings` converted by its annotations, and those of `given` that it has parameters for.
+
+    A parameter without annotation, or with one that pydantic does not know, gets the text. what: for messages. Raises
+    UsageError.
+    """
+    parameters = inspect.signature(make).parameters.values()
+    named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    any_name = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    for key in settings:
+        if key in given:
+            raise UsageError(f"{what}: {key!r} is no setting; say --{key} {settings[key]}")
+        if key not in named and not any_name:
+            there = ", ".join(sorted(named - given.keys())) or "none"
+            raise UsageError(f"{what} has no setting {key!r}; its settings: {there}")
+    missing = [p.name for p in parameters if p.name in named - settings.keys() - given.keys() and p.default is p.empty]
+    if missing:
+        raise UsageError(f"{what} needs the setting {missing[0]}: {what.partition(' ')[2]}:{missing[0]}=…")
+    hints = _hints(make)
+    converted = {key: _converted(value, hints.get(key, str), f"{what}: {key}") for key, value in settings.items()}
+    return {key: value for key, value in given.items() if key in named} | converted
+
+
+def _hints(make: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(make.__init__ if isinstance(make, type) else make, include_extras=True)
+    except Exception:  # annotations of somebody else's file may name what is not there
+        return {}
+
+
+def _converted(text: str, hint: Any, what: str) -> Any:
+    """`text` as `hint` wants it. Raises UsageError that starts with `what`."""
+    if hint in (str, Any):
+        return text
+    from pydantic import TypeAdapter, ValidationError
+    from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+
+    try:
+        adapter = TypeAdapter(hint)
+    except (PydanticSchemaGenerationError, PydanticUserError):
+        return text
+    try:
+        return adapter.validate_python(text)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise UsageError(f"{what} is {text!r}; {reason[:1].lower()}{reason[1:]}") from None
+
+
+def _file_of(name: str) -> Path:
+    return Path(name.rpartition(":")[0]).expanduser().absolute()
+
+
+def _from_file(name: str, kind: str) -> Any:
+    """The attribute of a Python file that "path.py:Attribute" names. The file is executed once.
+
+    What lies beside the file can be imported from it, as if it were run as a script. Raises UsageError if there is no
+    such file or attribute, BenchmarkError if it cannot be run.
+    """
+    path, attribute = _file_of(name), name.rpartition(":")[2]
+    if not path.is_file():
+        raise UsageError(f"{kind} {name}: there is no file {path}")
+    module_name = f"file_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
+    module = sys.modules.get(module_name)
+    if module is None:
+        found = importlib.util.spec_from_file_location(module_name, path)
+        assert found is not None
+        assert found.loader is not None
+        module = importlib.util.module_from_spec(found)
+        sys.modules[module_name] = module  # dataclasses and pickle look their module up
+        folder = str(path.parent)
+        sys.path.insert(0, folder)
+        try:
+            found.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[module_name]
+            raise BenchmarkError(f"{kind} {name}: the file cannot be run: {kind_and_message(error)}") from error
+        finally:
+            sys.path.remove(folder)
+            if folder not in sys.path:
+                sys.path.append(folder)  # for what is imported later; behind ours, so that it hides none of it
+    if not hasattr(module, attribute):
+        raise UsageError(f"{kind} {name}: {path} has no {attribute}")
+    return getattr(module, attribute)

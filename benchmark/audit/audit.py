@@ -11,7 +11,7 @@ from benchmark.audit.evidence import Evidence, Plan, gather
 from benchmark.audit.pictures import odd_pictures, ordinary_pictures
 from benchmark.audit.processes import Surroundings, perform
 from benchmark.audit.report import Report, as_json, as_text, rates
-from benchmark.codecs import parse_spec
+from benchmark.codecs import parse_codec_spec
 from benchmark.datasets import limit, open_dataset
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import write_file
@@ -48,7 +48,7 @@ def audit(request: Request, tell: Callable[[str], None]) -> tuple[Report, Path]:
     """
     if request.limit < 0 or request.damages < 0 or request.seconds <= 0:
         raise UsageError("--limit and --damages are 0 or more, --seconds is more than 0")
-    spec = parse_spec(request.codec)
+    spec = parse_codec_spec(request.codec)
     asked = parse_qualities(request.qualities, [spec]).get(spec.text, ())
     folder = _folder(request, spec.label)
     dataset = limit(open_dataset(request.dataset), request.limit)

@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from benchmark.baselines.classical import PillowCodec, avif, jpeg
-from benchmark.codecs import Image, parse_spec
+from benchmark.codecs import Image, parse_codec_spec
 from benchmark.errors import CorruptStream, UsageError
 from benchmark.hfd import embedding
 from benchmark.hfd.autoencoder import QUALITY_STEPS
@@ -214,7 +214,7 @@ def open_classical(spec: str) -> ClassicalBase:
 
     Raises UsageError on another name or an unknown setting.
     """
-    parsed = parse_spec(spec)
+    parsed = parse_codec_spec(spec)
     if parsed.name not in CLASSICAL_QUALITIES:
         there = ", ".join(["autoencoder", *CLASSICAL_QUALITIES])
         raise UsageError(f"no base is named {parsed.name!r}; there are {there}")

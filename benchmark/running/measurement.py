@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from benchmark.addresses import Location
 from benchmark.codecs import Codec, Image, open_codec
-from benchmark.errors import BenchmarkError, Undefined, UsageError
+from benchmark.errors import BenchmarkError, Undefined, UsageError, one_line
 from benchmark.images import load_image, png_bytes
 from benchmark.metrics import ImageMetric, Loads, SetMetric, open_metric
 from benchmark.results import RunFolder, Trial
@@ -313,8 +313,3 @@ def _check(reconstruction: Image, original: Image) -> None:
     if reconstruction.shape != original.shape or reconstruction.dtype != np.uint8:
         found = f"{reconstruction.dtype} {reconstruction.shape}"
         raise TrialError(f"decode returned {found}, but the original is uint8 {original.shape}")
-
-
-def one_line(error: BaseException) -> str:
-    """The message of an error without its line breaks, or the error's type if it has none."""
-    return " ".join(str(error).split()) or type(error).__name__

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.codecs import parse_spec
+from benchmark.codecs import parse_codec_spec
 from benchmark.datasets import Dataset, limit, open_dataset
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.metrics import DEFAULT_METRICS, metric_info
@@ -140,7 +140,7 @@ def open_run(request: Request) -> Iterator[Run]:
     execution.check_timing(request.timing, workers)
     target = parse_target(request.bpp, request.match, request.per)
     chosen = plan.choose_codecs(request.codecs, request.only)
-    specs = {text: parse_spec(text) for text in (chosen if target is None else around(target, chosen))}
+    specs = {text: parse_codec_spec(text) for text in (chosen if target is None else around(target, chosen))}
     asked = plan.parse_qualities(request.qualities, list(specs.values()))
     seeds = plan.parse_seeds(request.decoder_seeds)
     names, notes = _choose_metrics(request.metrics)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.codecs import parse_spec
+from benchmark.codecs import parse_codec_spec
 from benchmark.errors import UsageError
 from benchmark.running.plan import (
     PlannedTrial,
@@ -35,7 +35,7 @@ def test_a_single_codec_has_company_and_hfd_leads(asked: list[str], only: bool, 
     assert choose_codecs(asked, only) == chosen
 
 
-SPECS = [parse_spec(text) for text in ("hfd", "hfd:decoder=flow,steps=8", "jpeg:subsampling=4:4:4")]
+SPECS = [parse_codec_spec(text) for text in ("hfd", "hfd:decoder=flow,steps=8", "jpeg:subsampling=4:4:4")]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmark.codecs import parse_spec
+from benchmark.codecs import parse_codec_spec
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.hfd.weights import SHIPPED
 from benchmark.studies.ablation import STUDIES, choose_studies, table_of, variants_of
@@ -15,7 +15,7 @@ def test_every_variant_is_a_spec_with_the_varied_setting() -> None:
             variants = study.variants(full)
             assert len(variants) == len(study.lines) * len(study.values if full else study.quick)
             for spec, (line, value) in variants.items():
-                settings = dict(parse_spec(spec).settings)
+                settings = dict(parse_codec_spec(spec).settings)
                 assert float(settings[name]) == value
                 assert line in study.lines
 

@@ -17,11 +17,11 @@ from typing import cast
 from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,import-untyped]  # has no hints
 
 from benchmark.codecs import CODECS, CodecSpec
-from benchmark.errors import BenchmarkError, UsageError
+from benchmark.errors import BenchmarkError, UsageError, one_line
 from benchmark.metrics import METRICS, metric_info, parse_metric
 from benchmark.results import RunFolder, Trial
 from benchmark.running.interruption import Stop
-from benchmark.running.measurement import Workbench, load_networks, one_line, open_codecs, open_instruments
+from benchmark.running.measurement import Workbench, load_networks, open_codecs, open_instruments
 from benchmark.running.plan import PlannedTrial
 from benchmark.running.schedule import Schedule
 
