@@ -110,11 +110,11 @@ def draw_curves(
 
     summaries: frames as `benchmark.analysis.summary` makes them, of one data set. A codec that several of them hold
     with different numbers is drawn once for each, the later ones labelled "(run 2)" and so on. MS-SSIM is drawn as
-    −10·log10(1 − x) dB. published: names of published codecs, whose figures are
-    drawn in the panels that they fit; an empty sequence for those usual for each metric, None for none. Measured curves
-    alone set the limits. Returns the paths: METRIC.png, METRIC.svg for each metric, then curves.png, curves.svg. Raises NotComparable
-    if data sets or protocols differ or published figures were asked for and fit no panel, UsageError on a metric that
-    no summary holds, and BenchmarkError on one that has no value at all.
+    −10·log10(1 − x) dB. published: names of published codecs, whose figures are drawn in the panels that they fit; an
+    empty sequence for those usual for each metric, None for none. Measured curves alone set the limits. Returns the
+    paths: METRIC.png, METRIC.svg for each metric, then curves.png, curves.svg. Raises NotComparable if data sets or
+    protocols differ or published figures were asked for and fit no panel, UsageError on a metric that no summary
+    holds, and BenchmarkError on one that has no value at all.
     """
     if not summaries or not metrics:
         raise UsageError("there is nothing to draw: name at least one run and one metric")

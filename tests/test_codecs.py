@@ -168,11 +168,11 @@ def test_a_codec_in_a_file(own: Path) -> None:
         ("./mine.py:Yours", UsageError, "has no Yours"),
         ("./mine.py:number", UsageError, "neither a class nor a function"),
         ("./mine.py:Mine:speed=1", UsageError, "no setting 'speed'; its settings: step"),
-        ("./mine.py:Mine:device=cpu", UsageError, "no setting 'device'"),
+        ("./mine.py:Mine:device=cpu", UsageError, "'device' is no setting; say --device"),
         ("./mine.py:Half", UsageError, "no codec, it has no stochastic, encode, decode, describe"),
         ("./mine.py:fails", BenchmarkError, "cannot be opened: ValueError: no way"),
         ("./broken.py:Mine", BenchmarkError, "cannot be run: SyntaxError"),
-        ("jpeg:device=cpu", UsageError, "no setting 'device'"),
+        ("jpeg:device=cpu", UsageError, "'device' is no setting; say --device"),
         ("noisy:x=1", UsageError, "no setting 'x'"),
     ],
 )

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from benchmark.analysis.groups import Group, StoredGroups, by_seed, images_with
 from benchmark.analysis.set_values import SetValue, keep_values, values_of_sets
 from benchmark.codecs import ESTIMATE_BYTES, ESTIMATE_SHARE
-from benchmark.errors import BenchmarkError
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.metrics import MetricInfo, metric_info
 from benchmark.results import Manifest, MetricRecord, RunFolder
 from benchmark.statistics.intervals import (
     Estimate,
@@ -138,6 +139,21 @@ def read_summary(path: Path) -> "pandas.DataFrame":
         return _typed(frame)
     except (TypeError, ValueError) as error:
         raise BenchmarkError(f"{file}: no summary: {str(error).splitlines()[0]}") from None
+
+
+def metric_facts(frame: "pandas.DataFrame", metric: str) -> MetricInfo:
+    """What the summary `frame` says of `metric`; what it leaves open is as the suite has it, or plain.
+
+    Raises UsageError if the frame has no row of it.
+    """
+    rows = frame[frame["metric"] == metric]
+    if not len(rows):
+        raise UsageError(f"no metric {metric!r} was measured; there are {', '.join(dict.fromkeys(frame['metric']))}")
+    row = rows.iloc[0]
+    try:
+        return metric_info(metric)
+    except UsageError:
+        return MetricInfo(metric, metric, "image", str(row["unit"]), bool(row["higher_is_better"]), None, None)
 
 
 def coverage_notes(folder: RunFolder) -> list[str]:

@@ -22,22 +22,29 @@ Features = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """Facts about a metric that tables and plots need; see `metric_info`.
+    """Facts about a metric: the one source of all that tables, plots, gate, exports and the page say about it.
 
-    name: as the user wrote it, patches included. title: for plots. unit: "" for a plain number.
-    lowest, highest: ends of the range, None where there is none.
-    default_patches: the rule that a bare name means; patches: the rule of this one; both None for image metrics.
+    name: as the user wrote it, patches included. title: for plots. kind: of a pair of images, of two sets, or of a
+    reconstruction alone. unit: "" for a plain number. lowest, highest: ends of the range, None where there is none.
+    default_patches: the rule that a bare name means; patches: the rule of this one; both None but for metrics of sets.
+    signed: whether values can be negative, so that a ratio of two means nothing. scale: how plots and rate differences
+    show it; "decibel" is −10·log10(1 − x). margin: the largest loss that the gate lets pass by default ("2 %" or a
+    number; None: not judged). words: what `explain` says.
     """
 
     name: str
     title: str
-    kind: Literal["image", "set"]
+    kind: Literal["image", "set", "no-reference"]
     unit: str
     higher_is_better: bool
     lowest: float | None
     highest: float | None
     default_patches: str | None = None
     patches: str | None = None
+    signed: bool = False
+    scale: Literal["linear", "decibel"] = "linear"
+    margin: str | float | None = None
+    words: str = ""
 
 
 @runtime_checkable
