@@ -4,7 +4,7 @@ Needs the run folder alone: per-image metrics come from trials.jsonl, metrics of
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,8 +80,10 @@ class _Value:
     n_patches: int | None = None
 
 
-def write_summary(folder: RunFolder) -> "pandas.DataFrame":
+def write_summary(folder: RunFolder, groups: Sequence[Group] | None = None) -> "pandas.DataFrame":
     """Writes summary.csv of the run `folder` atomically and returns it; the columns are COLUMNS.
+
+    groups: of the run, if they are read already.
 
     A row is over the images whose trials succeeded and have a value; n_images counts them, `coverage_notes` names the
     others. Where none has one, the row stays, with n_images 0 and no value. With several decoder seeds the value is
@@ -96,7 +98,7 @@ def write_summary(folder: RunFolder) -> "pandas.DataFrame":
 
     manifest = folder.manifest
     dataset = dataset_label(manifest)
-    groups = StoredGroups(folder)
+    groups = StoredGroups(folder) if groups is None else groups
     of_sets = values_of_sets(folder, groups)
     keep_values(folder, of_sets)
     rows: list[list[object]] = []
@@ -107,7 +109,7 @@ def write_summary(folder: RunFolder) -> "pandas.DataFrame":
             elif name == "bpp":
                 values = _of_the_rate(group)
             else:
-                values = _of_theimages_with(group, name)
+                values = _of_the_images_with(group, name)
             for value in values:
                 protocol = ESTIMATED_PROTOCOL if value.aggregation == ESTIMATED else record.protocol
                 rows.append([dataset, group.codec, group.quality, name, protocol, *_cells(value)])
@@ -156,47 +158,63 @@ def metric_facts(frame: "pandas.DataFrame", metric: str) -> MetricInfo:
         return MetricInfo(metric, metric, "image", str(row["unit"]), bool(row["higher_is_better"]), None, None)
 
 
-def coverage_notes(folder: RunFolder) -> list[str]:
+def coverage_notes(manifest: Manifest, groups: Iterable[Group]) -> list[str]:
     """What the summary's values leave out, a line each: failed trials, missing values, points over unequal images."""
-    groups = StoredGroups(folder)
-    notes: list[str] = []
+    failures: list[str] = []
+    estimates: dict[str, dict[str, str]] = {}
+    coverage = {name: _Coverage() for name in ("bpp", *manifest.metrics)}
     for group in groups:
         failed = {trial.image: trial.error for trial in group.trials if trial.error is not None}
         if failed:
             count = len({trial.image for trial in group.trials})
-            notes.append(f"{group}: {len(failed)} of {count} images failed; {_first(failed)}")
-    notes += _wrong_estimates(groups)
-    for name, record in {"bpp": BPP, **folder.manifest.metrics}.items():
-        reasons = {
-            trial.image: trial.reasons[name]
-            for group in groups
-            for trial in group.trials
-            if trial.error is None and name in trial.reasons
-        }
-        if reasons:
-            notes.append(f"{name}: no value for {len(reasons)} images; {_first(reasons)}")
-        images = [frozenset(images_with(group, name, record.kind)) for group in groups]
-        if len(set(images)) > 1:
-            fewest = min(range(len(groups)), key=lambda index: len(images[index]))
-            counts = f"{len(images[fewest])} of {len(frozenset().union(*images))}"
-            notes.append(f"{name}: the points are not all over the same images; {groups[fewest]} has {counts}")
-    return notes
-
-
-def _wrong_estimates(groups: Sequence[Group]) -> list[str]:
-    """A line a codec whose own estimate of its bits is not the length of its streams."""
-    off: dict[str, dict[str, str]] = {}
-    for group in groups:
-        for trial in group.trials:
-            if trial.error is None and trial.bpp_estimated is not None and trial.bytes and trial.height and trial.width:
-                estimate = trial.bpp_estimated * trial.height * trial.width / 8
-                if abs(estimate - trial.bytes) > ESTIMATE_SHARE * trial.bytes + ESTIMATE_BYTES:
-                    found = f"at quality {group.quality:g} {estimate:.0f} bytes, the stream has {trial.bytes}"
-                    off.setdefault(group.codec, {}).setdefault(trial.image, found)
-    return [
-        f"{codec}: estimates of its bits that are not its bits, {len(r)} images; {_first(r)}"
-        for codec, r in off.items()
+            failures.append(f"{group}: {len(failed)} of {count} images failed; {_first(failed)}")
+        _find_wrong_estimates(group, estimates)
+        for name, record in {"bpp": BPP, **manifest.metrics}.items():
+            coverage[name].add(group, name, record.kind)
+    wrong = [
+        f"{codec}: estimates of its bits that are not its bits, {len(found)} images; {_first(found)}"
+        for codec, found in estimates.items()
     ]
+    return failures + wrong + [line for name, found in coverage.items() for line in found.notes(name)]
+
+
+class _Coverage:
+    """Which images have a value of one metric, group by group."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[str, str] = {}
+        self.all: set[str] = set()
+        self.fewest: tuple[frozenset[str], str] | None = None
+        self.unequal = False
+
+    def add(self, group: Group, name: str, kind: str) -> None:
+        self.reasons |= {t.image: t.reasons[name] for t in group.trials if t.error is None and name in t.reasons}
+        images = frozenset(images_with(group, name, kind))
+        if self.fewest is not None:
+            self.unequal |= images != self.fewest[0]
+        if self.fewest is None or len(images) < len(self.fewest[0]):
+            self.fewest = (images, str(group))
+        self.all |= images
+
+    def notes(self, name: str) -> list[str]:
+        lines = []
+        if self.reasons:
+            lines.append(f"{name}: no value for {len(self.reasons)} images; {_first(self.reasons)}")
+        if self.unequal and self.fewest is not None:
+            images, group = self.fewest
+            counts = f"{len(images)} of {len(self.all)}"
+            lines.append(f"{name}: the points are not all over the same images; {group} has {counts}")
+        return lines
+
+
+def _find_wrong_estimates(group: Group, found: dict[str, dict[str, str]]) -> None:
+    """Adds to `found` (codec -> image -> what is wrong) where a codec's estimate is not the length of its stream."""
+    for trial in group.trials:
+        if trial.error is None and trial.bpp_estimated is not None and trial.bytes and trial.height and trial.width:
+            estimate = trial.bpp_estimated * trial.height * trial.width / 8
+            if abs(estimate - trial.bytes) > ESTIMATE_SHARE * trial.bytes + ESTIMATE_BYTES:
+                line = f"at quality {group.quality:g} {estimate:.0f} bytes, the stream has {trial.bytes}"
+                found.setdefault(group.codec, {}).setdefault(trial.image, line)
 
 
 def dataset_label(manifest: Manifest) -> str:
@@ -228,7 +246,7 @@ def _estimated_rate(group: Group) -> list[_Value]:
     return [replace(_mean(np.array([known]), len(known)), aggregation=ESTIMATED)] if known else []
 
 
-def _of_theimages_with(group: Group, metric: str) -> list[_Value]:
+def _of_the_images_with(group: Group, metric: str) -> list[_Value]:
     images = images_with(group, metric, "image")
     matrix = np.array(
         [[trials[image].metrics[metric] for image in images] for trials in by_seed(group).values()], dtype=np.float64

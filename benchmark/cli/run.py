@@ -153,14 +153,14 @@ def report(folder: "RunFolder", console: "Console") -> None:
     """Table on standard output; notes, failures and where everything is on standard error."""
     from rich.console import Console
 
+    from benchmark.reports.outcome import sum_up
     from benchmark.reports.tables import print_summary
-    from benchmark.running.run import failures, summarise
 
-    frame, plots, notes = summarise(folder)
-    print_summary(frame, Console(highlight=False))
-    for note in notes:
+    outcome = sum_up(folder)
+    print_summary(outcome.summary, Console(highlight=False))
+    for note in outcome.notes:
         console.print(f"note: {note}", markup=False)
-    failed = failures(folder)
+    failed = outcome.failures
     for line in failed[:SHOWN_FAILURES]:
         console.print(f"failed: {line}", markup=False)
     if len(failed) > SHOWN_FAILURES:
@@ -174,7 +174,7 @@ def report(folder: "RunFolder", console: "Console") -> None:
         console.print(f"speed    {path}", markup=False)
     console.print(f"run      {folder.path}", markup=False)
     console.print(f"summary  {folder.summary_path}", markup=False)
-    for path in plots:
+    for path in outcome.plots:
         console.print(f"plot     {path}", markup=False)
     if failed:
         raise typer.Exit(3)

@@ -25,7 +25,7 @@ from benchmark.running.measurement import Workbench, load_networks, open_codecs,
 from benchmark.running.target import around, choose_qualities, parse_target
 
 if TYPE_CHECKING:
-    import pandas
+    pass
 
 DEFAULT_DATASET = "photos"
 QUICK_LOOK = 8
@@ -232,18 +232,6 @@ def failures(folder: RunFolder) -> list[str]:
     ]
 
 
-def summarise(folder: RunFolder) -> "tuple[pandas.DataFrame, list[Path], list[str]]":
-    """Writes summary.csv and the plots of a run. Returns the summary, the plots' paths, and notes for the user."""
-    from benchmark.analysis.summary import coverage_notes, write_summary
-    from benchmark.reports.curves import draw_curves
-
-    frame = write_summary(folder)
-    valued = set(frame.loc[frame["value"].notna(), "metric"])
-    drawable = [name for name in folder.manifest.metrics if name in valued]
-    plots = draw_curves([frame], drawable, folder.path / "plots") if drawable else []
-    return frame, plots, coverage_notes(folder)
-
-
 def draw_runs(
     runs: Sequence[Path], metrics: Sequence[str], output: Path | None, published: str | None = None
 ) -> list[Path]:
@@ -268,7 +256,7 @@ def draw_runs(
 
 
 def _import_for_the_summary() -> None:
-    """What `summarise` imports, a second of pandas and matplotlib; what cannot be imported it reports itself."""
+    """What the end of a run imports, a second of pandas and matplotlib; what cannot be imported is said there."""
     for module in ("benchmark.analysis.summary", "benchmark.reports.curves"):
         with contextlib.suppress(Exception):
             importlib.import_module(module)

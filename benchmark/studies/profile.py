@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import BenchmarkError
+from benchmark.reports.outcome import sum_up
 from benchmark.running.measurement import Instruments, Workbench
-from benchmark.running.run import Request, Run, open_run, summarise
+from benchmark.running.run import Request, Run, open_run
 
 HARNESS = "harness"
 MANY = 30_000
@@ -117,7 +118,7 @@ def profile(request: Request) -> Profile:
         cpu: dict[str, float] = dict(spent.cpu)
         cpu[HARNESS] = done - opened - sum(cpu.values())
         cpu["start: opening codecs and metrics"] = opened - start
-        summarise(run.folder)
+        sum_up(run.folder)
         cpu["summary and plots"] = time.process_time() - done
     return Profile(cpu, len(trials), done - opened, wall, wall - spent.wall)
 

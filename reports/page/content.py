@@ -17,6 +17,7 @@ from benchmark.reports.styles import PUBLISHED_STYLES, Style, codec_styles, metr
 from benchmark.analysis.baseline import Baseline, Point, baseline_of_run
 from benchmark.analysis.comparable import one_dataset, one_protocol, run_labels
 from benchmark.analysis.comparison import Comparison, compare
+from benchmark.analysis.groups import StoredGroups
 from benchmark.analysis.margins import Gate
 from benchmark.analysis.summary import HEADLINES, coverage_notes, read_summary
 from benchmark.errors import BenchmarkError
@@ -93,7 +94,7 @@ def content(sources: Sequence[Source], gate: Gate) -> dict[str, Any]:
         "notices": [
             f"{f'run {source.number}: ' if len(sources) > 1 else ''}{note}"
             for source in sources
-            for note in coverage_notes(source.folder)
+            for note in coverage_notes(source.folder.manifest, StoredGroups(source.folder))
         ],
     }
 

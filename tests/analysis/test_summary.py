@@ -7,10 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from benchmark.reports.outcome import sum_up
 from scipy import stats
 
 from benchmark.analysis import set_values as sets
 from benchmark.analysis import summary
+from benchmark.analysis.groups import StoredGroups
 from benchmark.analysis.summary import coverage_notes, read_summary, write_summary
 from benchmark.errors import BenchmarkError, NotComparable, Undefined
 from benchmark.results import CodecRecord, DatasetRecord, Manifest, MetricRecord, PictureRecord, RunFolder, Trial
@@ -127,6 +129,10 @@ def row(frame: pd.DataFrame, metric: str, aggregation: str, **where: Any) -> Any
     return chosen.iloc[0]
 
 
+def notes_of(folder: RunFolder) -> list[str]:
+    return coverage_notes(folder.manifest, StoredGroups(folder))
+
+
 def test_values_against_hand_computation(tmp_path: Path) -> None:
     sizes, psnr = [20, 25, 40, 90], [28.0, 30.0, 33.0, 36.0]
     trials = [trial("jpeg", 5, i, bytes=b, psnr=p) for i, b, p in zip(IMAGES, sizes, psnr, strict=True)]
@@ -180,7 +186,7 @@ def test_failures_and_missing_values_are_left_out_and_counted(tmp_path: Path) ->
     assert (psnr["value"], psnr["n_images"]) == (32.0, 2)
     shift = row(frame, "shift", "set")
     assert (shift["n_images"], shift["n_patches"]) == (2, 3)
-    notes = coverage_notes(folder)
+    notes = notes_of(folder)
     assert "jpeg at quality 5: 1 of 4 images failed; c: out of bits" in notes
     assert "psnr: no value for 1 images; d: identical" in notes
 
@@ -199,17 +205,17 @@ def test_estimated_bits_stand_beside_the_real_ones_and_wrong_ones_are_named(tmp_
     assert beside["value"] == pytest.approx(1.017 * row(frame, "bpp", summary.MEAN)["value"])
     assert beside["protocol"] != row(frame, "bpp", summary.MEAN)["protocol"]
     assert summary.ESTIMATED not in summary.HEADLINES  # what is drawn and compared
-    assert not any("estimate" in note for note in coverage_notes(good))
+    assert not any("estimate" in note for note in notes_of(good))
     bad = make_run(tmp_path / "bad", manifest({"t": [1]}), with_estimates(1.019))
-    assert any("estimates of its bits" in note and "2038 bytes" in note for note in coverage_notes(bad))
+    assert any("estimates of its bits" in note and "2038 bytes" in note for note in notes_of(bad))
 
 
 def test_points_over_unequal_images_are_named(tmp_path: Path) -> None:
     trials = [trial(codec, 5, image) for codec in ("jpeg", "webp") for image in IMAGES]
     folder = make_run(tmp_path, manifest({"jpeg": [5], "webp": [5]}), trials)
-    assert coverage_notes(folder) == []
+    assert notes_of(folder) == []
     folder.rewrite([*trials[:-1], failed("webp", 5, "d", "refused")])
-    assert "bpp: the points are not all over the same images; webp at quality 5 has 3 of 4" in coverage_notes(folder)
+    assert "bpp: the points are not all over the same images; webp at quality 5 has 3 of 4" in notes_of(folder)
 
 
 def test_seeds_are_a_second_source_of_spread(tmp_path: Path) -> None:
@@ -323,3 +329,16 @@ def test_an_empty_run_has_an_empty_summary(tmp_path: Path) -> None:
     frame = write_summary(folder)
     assert frame.empty
     assert tuple(read_summary(folder.path).columns) == summary.COLUMNS
+
+
+def test_the_end_of_a_run_reads_each_trial_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Summary, notes and failures come from one reading and one validation of the records."""
+    trials = [trial("jpeg", 30, "a"), trial("jpeg", 30, "b"), failed("jpeg", 30, "c", "bad"), trial("jpeg", 30, "d")]
+    folder = make_run(tmp_path, manifest({"jpeg": [30]}), trials)
+    validated: list[object] = []
+    validate = Trial.model_validate_json
+    monkeypatch.setattr(Trial, "model_validate_json", lambda line: validated.append(line) or validate(line))
+    outcome = sum_up(folder, draw=False)
+    assert len(validated) == len(trials)
+    assert list(outcome.failures) == ["c: bad"]
+    assert any("1 of 4 images failed" in note for note in outcome.notes)

@@ -4,6 +4,7 @@ import itertools
 from pathlib import Path
 
 import pytest
+from benchmark.reports.outcome import sum_up
 from pytest_benchmark.fixture import BenchmarkFixture
 from support import fake_codecs
 from support.baselines import synthetic
@@ -12,7 +13,7 @@ from support.pictures import write_pictures
 from benchmark.analysis.comparison import compare
 from benchmark.analysis.margins import Gate
 from benchmark.analysis.rate_differences import rate_differences
-from benchmark.running.run import Request, open_run, summarise
+from benchmark.running.run import Request, open_run
 
 PICTURES = 10
 
@@ -41,7 +42,7 @@ def test_trials(benchmark: BenchmarkFixture, request_of: "itertools.count[int]",
 def test_summary(benchmark: BenchmarkFixture, request_of: "itertools.count[int]", tmp_path: Path) -> None:
     with open_run(request(tmp_path, next(request_of))) as ready:
         assert len(list(ready.execute())) == 2 * PICTURES
-        frame, _, _ = benchmark.pedantic(summarise, (ready.folder,), rounds=3, warmup_rounds=1)
+        frame = benchmark.pedantic(sum_up, (ready.folder,), rounds=3, warmup_rounds=1).summary
     assert len(frame) == 4
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from benchmark.reports.outcome import sum_up
 from PIL import Image
 from support import fake_codecs
 from support.fake_benchmark import start
@@ -32,7 +33,7 @@ from benchmark.running.backends.cluster import (
     parse_reservation,
     reservations,
 )
-from benchmark.running.run import Request, open_run, summarise
+from benchmark.running.run import Request, open_run
 
 ray = pytest.importorskip("ray")
 
@@ -120,7 +121,7 @@ def test_equals_a_local_run(cluster: Any, pictures: Path, tmp_path: Path) -> Non
             request(pictures, tmp_path / executor, executor, metrics=metrics, keep_reconstructions=True, workers=1)
         ) as ready:
             assert not ready.trials
-            summarise(ready.folder)
+            sum_up(ready.folder)
     assert records(tmp_path / "ray") == records(tmp_path / "local")
     assert files(tmp_path / "ray") == files(tmp_path / "local")
     assert len(files(tmp_path / "ray")) == 6 + 36 + 36 + 24  # features of originals and trials; pictures, streams

@@ -1,0 +1,35 @@
+"""What a run that has ended gives: its summary, its plots, and what the user must hear. Its trials are read once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from benchmark.reports.curves import draw_curves
+
+from benchmark.analysis.groups import StoredGroups
+from benchmark.analysis.summary import coverage_notes, write_summary
+from benchmark.results import RunFolder
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """summary: as `write_summary` has it. plots: paths of the files. notes: what the values leave out, a line each.
+
+    failures: why trials failed, a line per image and reason.
+    """
+
+    summary: pd.DataFrame
+    plots: Sequence[Path]
+    notes: Sequence[str]
+    failures: Sequence[str]
+
+
+def sum_up(folder: RunFolder, *, draw: bool = True) -> Outcome:
+    """Writes summary.csv of the run, and its plots if `draw`. Raises as `write_summary` does."""
+    groups = StoredGroups(folder)
+    frame = write_summary(folder, groups)
+    valued = set(frame.loc[frame["value"].notna(), "metric"])
+    drawable = [name for name in folder.manifest.metrics if name in valued]
+    plots = draw_curves([frame], drawable, folder.path / "plots") if draw and drawable else []
+    return Outcome(frame, plots, coverage_notes(folder.manifest, groups), groups.failures)
