@@ -226,7 +226,9 @@ def _from_file(name: str, kind: str) -> Any:
     path, attribute = _file_of(name), name.rpartition(":")[2]
     if not path.is_file():
         raise UsageError(f"{kind} {name}: there is no file {path}")
-    module_name = f"file_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
+    # the content is part of the name: a notebook that edits the file gets the new one
+    digest = hashlib.sha256(str(path.resolve()).encode() + b"\0" + path.read_bytes()).hexdigest()
+    module_name = f"file_{digest[:16]}"
     module = sys.modules.get(module_name)
     if module is None:
         found = importlib.util.spec_from_file_location(module_name, path)

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from statistics import median
 from typing import Any, TypeVar, cast
 
@@ -17,6 +18,7 @@ from benchmark.errors import BenchmarkError, Undefined, UsageError, one_line
 from benchmark.images import load_image, png_bytes
 from benchmark.metrics import ImageMetric, Loads, SetMetric, open_metric
 from benchmark.results import RunFolder, Trial
+from benchmark.running.originals import Kept, OriginalStore
 from benchmark.running.plan import PlannedTrial
 
 Result = TypeVar("Result")
@@ -43,11 +45,17 @@ def open_codecs(specs: Iterable[str], device: str) -> dict[str, Codec]:
 
 def open_instruments(names: Iterable[str], device: str) -> Instruments:
     """The metrics that are called `names`. Raises UsageError on an unknown one."""
-    metrics = {name: open_metric(name, device) for name in names}
+    metrics = {name: _metric(name, device) for name in names}
     return Instruments(
         {name: cast(ImageMetric, metric) for name, metric in metrics.items() if metric.info.kind == "image"},
         {name: cast(SetMetric, metric) for name, metric in metrics.items() if metric.info.kind == "set"},
     )
+
+
+@cache
+def _metric(name: str, device: str) -> ImageMetric | SetMetric:
+    """Opened once per process: a metric has no state but its network."""
+    return open_metric(name, device)
 
 
 def load_networks(instruments: Instruments) -> None:
@@ -97,6 +105,7 @@ class Workbench:
     keep_reconstructions: bool
     untimed: str
     repeats: int = 1
+    originals: OriginalStore | None = None
     _prepared: Prepared | None = None
     _unreadable: tuple[str, str] | None = None
     _encoded: Encoded | None = None
@@ -160,11 +169,19 @@ class Workbench:
         if self._prepared is None or self._prepared.name != name:
             self._prepared = None  # the old one may be large
             try:
-                self._prepared = prepare(self.folder, self.instruments, name, _load(path, preparation))
+                self._prepared = self._prepare(name, path, preparation)
             except TrialError as failure:
                 self._unreadable = (name, str(failure))
                 raise
         return self._prepared
+
+    def _prepare(self, name: str, path: Location, preparation: str) -> Prepared:
+        if self.originals is None:
+            return prepare(self.folder, self.instruments, name, _load(path, preparation))
+        kept = self.originals.get(path, preparation) or Kept(_load(path, preparation))
+        prepared = prepare(self.folder, self.instruments, name, kept.image, kept)
+        self.originals.put(path, preparation, kept)
+        return prepared
 
     def _encode(self, planned: PlannedTrial, codec: Codec, original: Prepared) -> Encoded:
         if self._encoded is None or self._encoded.encoding != planned.encoding:
@@ -190,21 +207,29 @@ class Workbench:
         return result, repeats
 
 
-def prepare(folder: RunFolder, instruments: Instruments, name: str, image: Image) -> Prepared:
+def prepare(folder: RunFolder, instruments: Instruments, name: str, image: Image, kept: Kept | None = None) -> Prepared:
     """What the metrics need of an original, once for all codecs. Its features are in the folder when this returns.
 
-    Raises TrialError if a metric breaks down.
+    kept: what is known of it already, and gets what is computed here. Raises TrialError if a metric breaks down.
     """
+    kept = Kept(image) if kept is None else kept
     prepared = Prepared(name, image)
     for metric_name, metric in instruments.image.items():
-        try:
-            prepared.metrics[metric_name] = _guarded(metric_name, metric.prepare, image)
-        except Undefined as reason:
-            prepared.reasons[metric_name] = one_line(reason)
+        if metric.protocol not in kept.prepared and metric.protocol not in kept.reasons:
+            try:
+                kept.prepared[metric.protocol] = _guarded(metric_name, metric.prepare, image)
+            except Undefined as reason:
+                kept.reasons[metric.protocol] = one_line(reason)
+        if metric.protocol in kept.reasons:
+            prepared.reasons[metric_name] = kept.reasons[metric.protocol]
+        else:
+            prepared.metrics[metric_name] = kept.prepared[metric.protocol]
     for metric_name, set_metric in instruments.set.items():
         path = folder.original_features_path(set_metric.feature_key, name)
         if not folder.holds(path):
-            folder.write_features(path, _features(metric_name, set_metric, image))
+            if set_metric.feature_key not in kept.features:
+                kept.features[set_metric.feature_key] = _features(metric_name, set_metric, image)
+            folder.write_features(path, kept.features[set_metric.feature_key])
     return prepared
 
 

@@ -1,0 +1,49 @@
+"""What is kept of originals between the runs of a process."""
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.running.originals import Kept, OriginalStore
+
+
+def kept(size: int) -> Kept:
+    return Kept(np.zeros((1, size // 3, 3), np.uint8), {"p": np.zeros(10, np.uint8)}, {}, {})
+
+
+def file(folder: Path, name: str) -> Path:
+    path = folder / name
+    path.write_text(name)
+    return path
+
+
+def test_the_same_file_and_preparation_is_found_again_and_a_changed_one_is_not(tmp_path: Path) -> None:
+    store, path = OriginalStore(), file(tmp_path, "a")
+    one = kept(300)
+    store.put(path, "none", one)
+    assert store.get(path, "none") is one
+    assert store.get(path, "square256") is None
+    path.write_text("another length")
+    assert store.get(path, "none") is None
+    path.unlink()
+    assert store.get(path, "none") is None
+
+
+def test_files_at_addresses_are_not_kept() -> None:
+    store = OriginalStore()
+    store.put("http://127.0.0.1/a.png", "none", kept(300))
+    assert store.get("http://127.0.0.1/a.png", "none") is None
+
+
+def test_a_set_larger_than_the_store_keeps_what_fits_and_another_run_takes_its_place(tmp_path: Path) -> None:
+    store = OriginalStore(memory=1000)
+    first = [file(tmp_path, f"a{n}") for n in range(4)]
+    store.begin()
+    for path in first:
+        store.put(path, "none", kept(390))
+    assert [store.get(path, "none") is not None for path in first] == [True, True, False, False]
+    store.begin()
+    other = file(tmp_path, "b")
+    store.put(other, "none", kept(390))
+    assert store.get(other, "none") is not None
+    assert sum(store.get(path, "none") is not None for path in first) == 1
