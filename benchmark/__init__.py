@@ -1,6 +1,60 @@
-"""The harness, and the codec that it exists for."""
+"""A benchmark of learned image compression: bits, distortion and realism of any codec, with intervals.
 
+`evaluate` runs codecs on images, `load` reads a run, and both return `Results`; `compare` judges one run by another.
+`open_codec`, `open_dataset` and `open_metric` give the parts. Everything else is private by convention.
+"""
+
+import importlib
 import warnings
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmark.api import Results, compare, evaluate, load
+    from benchmark.codecs import Codec, Image, open_codec
+    from benchmark.datasets import Dataset, open_dataset
+    from benchmark.errors import BenchmarkError, CorruptStream, NotComparable, Undefined, UsageError
+    from benchmark.metrics import ImageMetric, MetricInfo, SetMetric, open_metric
 
 # CompressAI decorates with it when it is imported; nothing that a user of this suite could mend
 warnings.filterwarnings("ignore", message=r"`torch\.jit\.script` is deprecated", category=FutureWarning)
+
+__all__ = [
+    "BenchmarkError",
+    "Codec",
+    "CorruptStream",
+    "Dataset",
+    "Image",
+    "ImageMetric",
+    "MetricInfo",
+    "NotComparable",
+    "Results",
+    "SetMetric",
+    "Undefined",
+    "UsageError",
+    "compare",
+    "evaluate",
+    "load",
+    "open_codec",
+    "open_dataset",
+    "open_metric",
+]
+
+_PLACES = {
+    "benchmark.api": ("Results", "compare", "evaluate", "load"),
+    "benchmark.codecs": ("Codec", "Image", "open_codec"),
+    "benchmark.datasets": ("Dataset", "open_dataset"),
+    "benchmark.errors": ("BenchmarkError", "CorruptStream", "NotComparable", "Undefined", "UsageError"),
+    "benchmark.metrics": ("ImageMetric", "MetricInfo", "SetMetric", "open_metric"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are first used: the command line starts without them."""
+    for module, names in _PLACES.items():
+        if name in names:
+            return getattr(importlib.import_module(module), name)
+    raise AttributeError(f"module 'benchmark' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -22,6 +22,7 @@ from benchmark.running.backends.connection import connecting
 from benchmark.running.interruption import Stop
 from benchmark.running.manifest import codec_record, differences, metric_records, new_manifest, now
 from benchmark.running.measurement import Workbench, load_networks, open_codecs, open_instruments
+from benchmark.running.originals import OriginalStore
 from benchmark.running.target import around, choose_qualities, parse_target
 
 if TYPE_CHECKING:
@@ -36,12 +37,13 @@ QUICK_LOOK = 8
 class Request:
     """What the user asked for; the fields are the options of `python -m benchmark run`.
 
-    workers: None for as many as `executor` has room for.
+    dataset: a name as the option has it, or an opened one. workers: None for as many as `executor` has room for.
+    originals: what earlier runs of this process computed of originals, if it is to be kept.
     """
 
     codecs: Sequence[str] = ()
     only: bool = False
-    dataset: str | None = None
+    dataset: str | Dataset | None = None
     qualities: Sequence[str] = ()
     metrics: Sequence[str] = ()
     limit: int | None = None
@@ -57,6 +59,7 @@ class Request:
     match: str | None = None
     per: str = "set"
     command: Sequence[str] = ()
+    originals: OriginalStore | None = None
 
 
 @dataclass(frozen=True)
@@ -209,7 +212,13 @@ def open_run(request: Request) -> Iterator[Run]:
             load_networks(instruments)
             untimed = execution.untimed(workers, request.timing)
             workbench = Workbench(
-                folder, codecs, instruments, request.keep_reconstructions, untimed, repeats=request.timing
+                folder,
+                codecs,
+                instruments,
+                request.keep_reconstructions,
+                untimed,
+                repeats=request.timing,
+                originals=request.originals,
             )
         del codecs, instruments  # worker processes open their own
         trials = plan.remaining(planned, done)
@@ -282,7 +291,7 @@ def _open_limited(request: Request, notes: list[str]) -> Dataset:
     if request.limit is not None and request.limit < 0:
         raise UsageError(f"--limit {request.limit}: a number of pictures, 0 for all")
     if request.dataset is not None:
-        asked = open_dataset(request.dataset)
+        asked = request.dataset if isinstance(request.dataset, Dataset) else open_dataset(request.dataset)
         notes.extend(asked.notes)
         return limit(asked, request.limit or 0)
     dataset = open_dataset(DEFAULT_DATASET)
