@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.codecs import parse_codec_spec
-from benchmark.datasets import Dataset, limit, open_dataset
+from benchmark.datasets import Dataset, limit, open_dataset, parse_sample, sample
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.metrics import DEFAULT_METRICS, metric_info
 from benchmark.results import LOCK, PARTIAL, Manifest, Resumption, RunFolder, Trial, TrialKey, locked
@@ -47,6 +47,7 @@ class Request:
     qualities: Sequence[str] = ()
     metrics: Sequence[str] = ()
     limit: int | None = None
+    sample: str | None = None
     decoder_seeds: str = "0"
     device: str = "cpu"
     output: Path | None = None
@@ -290,6 +291,13 @@ def _choose_metrics(asked: Sequence[str]) -> tuple[list[str], list[str]]:
 def _open_limited(request: Request, notes: list[str]) -> Dataset:
     if request.limit is not None and request.limit < 0:
         raise UsageError(f"--limit {request.limit}: a number of pictures, 0 for all")
+    if request.sample is not None:
+        if request.limit is not None:
+            raise UsageError("--sample and --limit both choose pictures; give one of them")
+        number, seed = parse_sample(request.sample)
+        asked = open_dataset(request.dataset or DEFAULT_DATASET)
+        notes.extend(asked.notes)
+        return sample(asked, number, seed)
     if request.dataset is not None:
         asked = request.dataset if isinstance(request.dataset, Dataset) else open_dataset(request.dataset)
         notes.extend(asked.notes)

@@ -9,8 +9,8 @@ import pytest
 from benchmark.datasets import coco, kodak, open_dataset
 from PIL import Image
 
-from benchmark import images
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.preparations import check_preparation
 
 
 @pytest.fixture(autouse=True)
@@ -94,14 +94,14 @@ def test_a_preparation_is_part_of_the_fingerprint_and_of_the_name() -> None:
     assert (prepared.name, prepared.preparation) == ("x@square256", "square256")
     assert prepared.fingerprint != plain.fingerprint
     assert prepared.pictures == plain.pictures
-    with pytest.raises(UsageError, match=r"no preparation is named 'square257'; there are square256"):
-        open_dataset("x@square257")
+    with pytest.raises(UsageError, match=r"no preparation is named 'squared256'; there are @squareN: "):
+        open_dataset("x@squared256")
     write(Path("y@square256/a.png"))
     assert open_dataset("y@square256").preparation == "none"  # a folder of that name
 
 
 def test_what_is_prepared_already() -> None:
-    assert coco.PREPARATION in images.PREPARATIONS
+    check_preparation(coco.PREPARATION)
     with pytest.raises(BenchmarkError, match="fetch coco-val2017"):
         open_dataset("coco-val2017@square256")
 
