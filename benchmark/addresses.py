@@ -45,7 +45,7 @@ def is_address(text: str) -> bool:
 
 
 def location(text: str) -> Location:
-    """What `text` names: a file here, by its path, as file://PATH or as `recorded` has it, or an address as it stands."""
+    """What `text` names: a file here, by its path, as file://PATH or as `recorded` has it; or an address as it is."""
     if text.startswith(_BYTES):
         return Path(os.fsdecode(unquote_to_bytes(text.removeprefix(_BYTES))))
     for scheme in _HERE:

@@ -138,7 +138,7 @@ def _whole_files_only() -> Iterator[None]:
 
 
 def _rgb(file: Path | io.BytesIO | None, picture: Pillow.Image) -> Pillow.Image:
-    """`picture`, opened from `file`, upright and in mode RGB. Raises BenchmarkError with the reason if it is refused."""
+    """`picture`, opened from `file`, upright and in mode RGB. Raises BenchmarkError with the reason for a refusal."""
     _refuse(file, picture)
     _scale_transparency(picture)
     picture.load()

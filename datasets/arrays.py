@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.datasets.pictures import Dataset, Picture, names_of_files, unique_names
+
 from benchmark import addresses
 from benchmark.addresses import Location
-from benchmark.datasets.pictures import Dataset, Picture, names_of_files, unique_names
 from benchmark.errors import BenchmarkError, UsageError, kind_and_message
 from benchmark.fetching import cache_folder, file_is
 
@@ -118,7 +119,7 @@ def _guarded(elements: Iterator[Any], name: str) -> Iterator[Any]:
 
 
 def _elements(things: Any, name: str, column: str | None) -> Iterator[tuple[Any, str | None, Any]]:
-    """(name or None, file name that it may be called by or None, image) of each image in `things`. Raises UsageError."""
+    """(name or None, file name that may name it or None, image) of each image in `things`. Raises UsageError."""
     if isinstance(things, Mapping):
         if any(hasattr(value, "column_names") for value in things.values()):
             raise UsageError(f"data set {name}: it has the splits {', '.join(map(str, things))}; take one of them")
@@ -238,7 +239,7 @@ def _ppm(image: "npt.NDArray[np.uint8]") -> bytes:
 def _named(
     names: Sequence[str | None], hints: Sequence[str | None], files: Sequence[Location | None], name: str
 ) -> list[str]:
-    """A name for each image; files: those that are files of the user's. Raises UsageError if two are called the same."""
+    """A name for each image; files: those that are files of the user's. Raises UsageError if two have the same."""
     nameless = [index for index, given in enumerate(names) if given is None]
     own = {index: file for index in nameless if (file := files[index]) is not None}
     try:
@@ -256,4 +257,3 @@ def _named(
         if first.setdefault(each, index) != index:
             raise UsageError(f"data set {name}: images {first[each]} and {index} are both called {each!r}")
     return final
-

@@ -107,7 +107,11 @@ def _is_named_as_picture(path: Path) -> bool:
 def _existing(paths: Iterable[Path]) -> list[Path]:
     """Those of `paths` that are files. Raises BenchmarkError on links that lead nowhere: an image would be left out."""
     paths = list(paths)
-    lost = [str(path) for path in paths if path.is_symlink() and not path.exists()]
+    lost = []
+    for path in paths:
+        own = path.parent.resolve() / path.name  # a path through forty links is refused though its file is there
+        if own.is_symlink() and not own.exists():
+            lost.append(str(path))
     if lost:
         target = printable(os.readlink(lost[0]))  # noqa: PTH115
         raise BenchmarkError(
@@ -266,7 +270,9 @@ def names_of_files(files: Sequence[Location]) -> list[str]:
         common += 1
     relative = ["/".join(own[common:]) for own in parts]
     if twice := next((text for text, count in Counter(relative).items() if count > 1), None):
-        raise UsageError(f"two pictures would be called {printable(twice)}; one file twice, or places that differ in what is no path")
+        raise UsageError(
+            f"two pictures would be called {printable(twice)}; one file twice, or places that differ in what is no path"
+        )
     names = unique_names(relative)
     return [names[key] for key in relative]
 
