@@ -295,19 +295,22 @@ def _open_limited(request: Request, notes: list[str]) -> Dataset:
         if request.limit is not None:
             raise UsageError("--sample and --limit both choose pictures; give one of them")
         number, seed = parse_sample(request.sample)
-        asked = open_dataset(request.dataset or DEFAULT_DATASET)
-        notes.extend(asked.notes)
+        asked = _opened(request.dataset or DEFAULT_DATASET, notes)
         return sample(asked, number, seed)
     if request.dataset is not None:
-        asked = request.dataset if isinstance(request.dataset, Dataset) else open_dataset(request.dataset)
-        notes.extend(asked.notes)
-        return limit(asked, request.limit or 0)
+        return limit(_opened(request.dataset, notes), request.limit or 0)
     dataset = open_dataset(DEFAULT_DATASET)
     limited = limit(dataset, QUICK_LOOK if request.limit is None else request.limit)
     if request.limit is None:
         counts = f"{len(limited.pictures)} of the {len(dataset.pictures)} pictures of {dataset.name}"
         notes.append(f"a quick look at {counts}; --limit 0 takes all")
     return limited
+
+
+def _opened(dataset: str | Dataset, notes: list[str]) -> Dataset:
+    opened = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
+    notes.extend(opened.notes)
+    return opened
 
 
 def _dated() -> Path:

@@ -19,6 +19,7 @@ from benchmark.datasets.arrays import is_stored, store, stored_folder
 from PIL import Image
 from support.fake_benchmark import start
 
+import benchmark
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import load_image, png_bytes
 from benchmark.results import RunFolder, Trial
@@ -434,6 +435,18 @@ def test_a_worker_that_lacks_the_file_writes_it(tmp_path: Path) -> None:
     assert np.array_equal(load_image(stored_folder() / path.name), arrays(1)[0][1])
     assert not is_stored("s3://bucket/" + path.name)
     assert not is_stored(Path("a.ppm"))
+
+
+def test_arrays_of_a_program_leave_nothing_on_the_disk(tmp_path: Path) -> None:
+    results = benchmark.evaluate("jpeg", iter(arrays(2)), metrics=["psnr"], qualities=[50])
+    again = benchmark.evaluate("jpeg", dict(arrays(2)), metrics=["psnr"], qualities=[50])
+    assert results.failures == again.failures == ()
+    assert list(results.trials["image"]) == list(again.trials["image"]) == ["image-0", "image-1"]
+    assert list(results.trials["psnr"]) == list(again.trials["psnr"])
+    assert list(tmp_path.iterdir()) == []
+    kept = benchmark.evaluate("jpeg", arrays(2), metrics=["psnr"], qualities=[50], output="run")
+    assert list(kept.trials["psnr"]) == list(again.trials["psnr"])
+    assert len(list(stored_folder().iterdir())) == 2  # for what comes after the run
 
 
 # README
