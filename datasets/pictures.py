@@ -167,8 +167,8 @@ def glob_dataset(pattern: str) -> Dataset:
     A file that several paths lead to, by links, is one picture, under the file's own path or else the shortest. Raises
     UsageError if there is none, BenchmarkError if a file cannot be read, as where a link leads nowhere.
     """
-    found = sorted(Path(path) for path in glob.glob(str(Path(pattern).expanduser()), recursive=True))  # noqa: PTH207
-    files = _existing(path for path in found if path.suffix.lower() in SUFFIXES)
+    found = _fitting(Path(pattern).expanduser())
+    files = _existing(path for path in sorted(found) if path.suffix.lower() in SUFFIXES)
     if not files:
         raise UsageError(f"{pattern}: no picture has such a path ({', '.join(sorted(SUFFIXES))})")
     by_file: dict[Path, Path] = {}
@@ -178,6 +178,42 @@ def glob_dataset(pattern: str) -> Dataset:
     if more := len(files) - len(by_file):
         return replace(dataset, notes=(f"{more} more paths lead to the same files by links; each file counts once",))
     return dataset
+
+
+def _fitting(pattern: Path) -> Iterable[Path]:
+    """What fits `pattern`, as `glob.glob` has it; but `**` goes round no circle of links, where that might never end."""
+    folders = [Path(pattern.anchor)]
+    rest = pattern.parts[1:] if pattern.anchor else pattern.parts
+    while "**" in rest:
+        at = rest.index("**")
+        starts = _globbed(folders, rest[:at]) if at else folders
+        folders = list(dict.fromkeys(below for start in starts for below in _folders(start, frozenset())))
+        rest = rest[at + 1 :] or ("*",)
+    return _globbed(folders, rest)
+
+
+def _globbed(folders: Iterable[Path], parts: Sequence[str]) -> Iterable[Path]:
+    """What fits `parts` of a pattern, seen from one of `folders`."""
+    wanted = Path(*parts)
+    return dict.fromkeys(
+        Path(path)
+        for folder in folders
+        for path in glob.glob(str(Path(glob.escape(str(folder))) / wanted))  # noqa: PTH207
+    )
+
+
+def _folders(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+    """`folder` and those in it that are not hidden, through links too. above: where this came through, really."""
+    real = folder.resolve()
+    if real in above or not folder.is_dir():
+        return
+    yield folder
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    except OSError:
+        return
+    for name in names:
+        yield from _folders(folder / name, above | {real})
 
 
 def list_dataset(path: Location) -> Dataset:
