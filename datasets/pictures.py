@@ -181,7 +181,10 @@ def glob_dataset(pattern: str) -> Dataset:
 
 
 def _fitting(pattern: Path) -> Iterable[Path]:
-    """What fits `pattern`, as `glob.glob` has it; but `**` goes round no circle of links, where that might never end."""
+    """What fits `pattern`, as `glob.glob` has it; but `**` goes round no circle of links, which might never end.
+
+    Raises BenchmarkError if a folder below `**` cannot be read.
+    """
     folders = [Path(pattern.anchor)]
     rest = pattern.parts[1:] if pattern.anchor else pattern.parts
     while "**" in rest:
@@ -209,11 +212,11 @@ def _folders(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
         return
     yield folder
     try:
-        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
-    except OSError:
-        return
-    for name in names:
-        yield from _folders(folder / name, above | {real})
+        below = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise BenchmarkError(f"{folder}: cannot be read: {error.strerror}") from error
+    for path in below:
+        yield from _folders(path, above | {real})
 
 
 def list_dataset(path: Location) -> Dataset:

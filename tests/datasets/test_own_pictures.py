@@ -1,11 +1,13 @@
 """Folders, patterns and lists of one's own, their preparation, and well-known pictures among them."""
 
+import errno
 import glob
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -183,7 +185,22 @@ def test_a_pattern_counts_each_file_once(loop: Path) -> None:
     assert dataset.fingerprint == open_dataset("loop").fingerprint
     assert names("loop/*/*.png") == ["a", "b"]
     (loop / "twice").symlink_to(loop.resolve())  # 2 to the power of 40 paths, if one goes round
+    (loop / "circle").symlink_to("circle")
     assert open_dataset("loop/**/*.png") == dataset
+
+
+def test_a_folder_below_a_pattern_that_cannot_be_read(loop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (loop / "secret").mkdir()
+    iterdir = Path.iterdir
+
+    def refused(self: Path) -> Iterator[Path]:
+        if self.name == "secret":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return iterdir(self)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(BenchmarkError, match="loop/secret: cannot be read: Permission denied"):
+        open_dataset("loop/**/*.png")
 
 
 def test_a_file_that_two_folders_lead_to_counts_once_and_it_is_said() -> None:
