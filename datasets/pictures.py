@@ -207,8 +207,10 @@ def _globbed(folders: Iterable[Path], parts: Sequence[str]) -> Iterable[Path]:
 
 def _folders(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
     """`folder` and those in it that are not hidden, through links too. above: where this came through, really."""
+    if not folder.is_dir():
+        return
     real = folder.resolve()
-    if real in above or not folder.is_dir():
+    if real in above:
         return
     yield folder
     try:
