@@ -28,7 +28,7 @@ COLUMN = "image"
 
 WANTED = "an image is a uint8 array (height, width, 3), RGB, or the path of an image file"
 
-_STORED = re.compile(r"[0-9a-f]{64}\.(ppm|image)")
+_STORED = re.compile(r"image-[0-9a-f]{64}\.(?:ppm|file)")
 
 
 def stored_folder() -> Path:
@@ -41,14 +41,15 @@ def is_stored(place: Location) -> bool:
     return isinstance(place, Path) and _STORED.fullmatch(place.name) is not None
 
 
-def store(name: str, data: bytes, folder: Path | None = None) -> Path:
-    """The file `name` with `data` in `folder`, or where arrays lie; written unless it is there and right.
+def store(data: bytes, suffix: str, folder: Path | None = None) -> tuple[Path, str]:
+    """The file with `data` in `folder`, or where arrays lie, and its SHA-256; written unless it is there and right.
 
     Raises BenchmarkError if it cannot be written.
     """
     folder = stored_folder() if folder is None else folder
-    path = folder / name
-    if not file_is(path, len(data), path.stem):
+    digest = hashlib.sha256(data).hexdigest()
+    path = folder / f"image-{digest}{suffix}"
+    if not file_is(path, len(data), digest):
         from benchmark.images import write_file
 
         try:
@@ -56,7 +57,7 @@ def store(name: str, data: bytes, folder: Path | None = None) -> Path:
         except OSError as error:
             raise BenchmarkError(f"{folder}: cannot be made: {error.strerror or error}") from None
         write_file(path, data)
-    return path
+    return path, digest
 
 
 def collected(things: Any, name: str, folder: Path | None = None, column: str | None = None) -> Dataset:
@@ -82,9 +83,7 @@ def collected(things: Any, name: str, folder: Path | None = None, column: str | 
         names.append(_checked_name(given, what))
         place = _file(thing, what)
         if place is None:
-            suffix, data = _content(thing, what)
-            digest = hashlib.sha256(data).hexdigest()
-            place = store(digest + suffix, data, folder)
+            place, digest = store(*_content(thing, what), folder)
             written[place] = digest
         places.append(place)
         hints.append(hint)
@@ -189,9 +188,9 @@ def _file(thing: Any, what: str) -> Location | None:
     return path
 
 
-def _content(thing: Any, what: str) -> tuple[str, bytes]:
-    """Suffix and content of the file that an image becomes. Raises UsageError."""
-    return (".image", thing) if isinstance(thing, bytes) else (".ppm", _ppm(_array(thing, what)))
+def _content(thing: Any, what: str) -> tuple[bytes, str]:
+    """Content and suffix of the file that an image becomes. Raises UsageError."""
+    return (thing, ".file") if isinstance(thing, bytes) else (_ppm(_array(thing, what)), ".ppm")
 
 
 def _array(thing: Any, what: str) -> "npt.NDArray[np.uint8]":

@@ -395,7 +395,7 @@ def test_what_comes_after_a_run_finds_its_images(tmp_path: Path) -> None:
     run(tmp_path / "run", "./my_data.py:images:n=2@crop32", keep_reconstructions=True)
     recorded = json.loads((tmp_path / "run/run.json").read_text())["dataset"]
     assert recorded["preparation"] == "crop32"
-    assert [Path(picture["path"]).stem for picture in recorded["pictures"]] == [
+    assert [Path(picture["path"]).stem.removeprefix("image-") for picture in recorded["pictures"]] == [
         p["sha256"] for p in recorded["pictures"]
     ]
     shutil.rmtree(stored_folder())
@@ -431,10 +431,10 @@ def test_a_worker_that_lacks_the_file_writes_it(tmp_path: Path) -> None:
     path = Path(dataset_of(arrays(1), folder=tmp_path / "there").pictures[0].path)
     data = path.read_bytes()
     path.unlink()
-    assert store(path.name, data) == stored_folder() / path.name
+    assert store(data, path.suffix) == (stored_folder() / path.name, hashlib.sha256(data).hexdigest())
     assert np.array_equal(load_image(stored_folder() / path.name), arrays(1)[0][1])
     assert not is_stored("s3://bucket/" + path.name)
-    assert not is_stored(Path("a.ppm"))
+    assert not is_stored(Path(f"{hashlib.sha256(data).hexdigest()}.ppm"))
 
 
 def test_arrays_of_a_program_leave_nothing_on_the_disk(tmp_path: Path) -> None:

@@ -234,7 +234,8 @@ class Bench:
             if content and isinstance(planned.path, Path) and not planned.path.is_file():
                 import ray
 
-                planned = replace(planned, path=store(planned.path.name, ray.get(content[0])))
+                path, _ = store(ray.get(content[0]), planned.path.suffix)
+                planned = replace(planned, path=path)
             return self.workbench.measure(planned), self.parcel.files
         except BenchmarkError as error:
             return error

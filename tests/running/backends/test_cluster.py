@@ -171,7 +171,9 @@ def test_arrays_are_sent_to_whoever_lacks_them(
     monkeypatch.setattr("benchmark.running.backends.cluster.CONTENTS", 2)
     run(request(pictures, tmp_path / "ray", dataset=images))
     assert records(tmp_path / "ray") == records(tmp_path / "local")
-    assert {path.name for path in (cache / "arrays").iterdir()} == {f"{each.sha256}.ppm" for each in images.pictures}
+    assert {path.name for path in (cache / "arrays").iterdir()} == {
+        f"image-{each.sha256}.ppm" for each in images.pictures
+    }
 
 
 @pytest.mark.parametrize("executors", [("local", "ray"), pytest.param(("ray", "local"), marks=pytest.mark.slow)])
