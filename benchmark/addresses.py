@@ -6,6 +6,7 @@ fetches it again. fsspec is imported when there is an address.
 """
 
 import hashlib
+import os
 import posixpath
 import re
 import time
@@ -13,9 +14,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, unquote_to_bytes, urlsplit
 
-from benchmark.errors import BenchmarkError, UsageError, one_line
+from benchmark.errors import BenchmarkError, UsageError, one_line, printable
 from benchmark.fetching import file_sha256
 
 Location = Path | str
@@ -28,6 +29,8 @@ CONNECTIONS = 16
 """Files that are read at a time where many are wanted: a remote one keeps waiting, not computing."""
 
 _HERE = ("file://", "local://")
+_BYTES = "path-bytes://"
+"""Before a path of this machine whose bytes are no UTF-8, percent-encoded: JSON holds no such bytes."""
 _FINAL = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, ImportError, ValueError)
 
 _SECRET = re.compile(r"^sig$|signature|token|credential|password|secret", re.IGNORECASE)
@@ -42,11 +45,21 @@ def is_address(text: str) -> bool:
 
 
 def location(text: str) -> Location:
-    """What `text` names: a file here, by its path or as file://PATH, or an address as it stands."""
+    """What `text` names: a file here, by its path, as file://PATH or as `recorded` has it; or an address as it is."""
+    if text.startswith(_BYTES):
+        return Path(os.fsdecode(unquote_to_bytes(text.removeprefix(_BYTES))))
     for scheme in _HERE:
         if text.startswith(scheme):
             return Path(text.removeprefix(scheme))
     return text if is_address(text) else Path(text)
+
+
+def recorded(place: Location) -> str:
+    """`place` as text that any file holds; `location` reads it. A path is absolute, and no link."""
+    if isinstance(place, str):
+        return place
+    text = str(place.resolve())
+    return text if printable(text) == text else _BYTES + quote(os.fsencode(text))
 
 
 def absolute(place: Location) -> Location:

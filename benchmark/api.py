@@ -299,7 +299,7 @@ def _dataset(dataset: Any, temporary: "tempfile.TemporaryDirectory[str] | None")
         return str(dataset)
     from benchmark.datasets import dataset_of
 
-    return dataset_of(dataset)
+    return dataset_of(dataset, folder=None if temporary is None else Path(temporary.name) / "images")
 
 
 def _quality_options(qualities: Qualities | None) -> tuple[str, ...]:

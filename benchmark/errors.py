@@ -33,9 +33,17 @@ class NotComparable(BenchmarkError):
 
 def one_line(error: BaseException) -> str:
     """The message of an error without its line breaks, or the error's type if it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
+    return printable(" ".join(str(error).split())) or type(error).__name__
 
 
 def kind_and_message(error: BaseException) -> str:
     """The error's type and its message, in one line: for errors of foreign code."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+    return printable(f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": "))
+
+
+def printable(text: str) -> str:
+    r"""`text` as any file and terminal takes it: bytes of a file's name that are no UTF-8 are written out, caf\xe9."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # halves of surrogate pairs, of foreign code
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")

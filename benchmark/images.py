@@ -3,11 +3,12 @@
 | file | what happens |
 | --- | --- |
 | 8 bits a channel: RGB, grey, palette, two levels, YCbCr | RGB, each sample as the file holds it |
+| fewer bits a channel: grey of 2 or 4, BMP of 5 or 6 | RGB, scaled to 0 to 255 |
 | an alpha channel, or a transparent colour, that is opaque everywhere | dropped |
 | transparency | refused: what is behind is not in the file |
 | EXIF orientation | applied |
 | ICC profile, gamma, primaries | passed over: the samples are coded as the file holds them |
-| 16, 12 or 10 bits a channel, integers of 32 bits, floats | refused: to round them is a choice that moves numbers |
+| 16, 12 or 10 bits a channel, signed integers, floats | refused: to round them is a choice that moves numbers |
 | CMYK, Lab, HSV | refused: the way to RGB is a choice that moves numbers |
 | several frames or pages | refused; of a phone's MPO file the first picture is taken |
 | a suffix that is not the content's | the content counts |
@@ -19,18 +20,21 @@
 import io
 import os
 import tempfile
+import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import ImageFile, ImageOps, UnidentifiedImageError
 
 from benchmark.addresses import Location, read_bytes
 from benchmark.errors import BenchmarkError, one_line
+from benchmark.preparations import prepare
 
 MAX_PIXELS = 2 * (Pillow.MAX_IMAGE_PIXELS or 89_478_485)
 """More are taken for a decompression bomb: 178 megapixels, where Pillow itself refuses."""
@@ -41,18 +45,15 @@ FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "PPM", "GIF")
 _PLAIN_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "YCbCr"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 
+_BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339
+"""Tags of a TIFF file."""
+_UNSIGNED, _UNKNOWN = 1, 4
+"""Sample formats of TIFF that are whole numbers from 0 on; the others are signed, floats, or complex."""
 
-def _square256(picture: Pillow.Image) -> Pillow.Image:
-    """The centre square, ⌊(W − S)/2⌋ and ⌊(H − S)/2⌋ from left and top for S = min(W, H); then Lanczos to 256x256."""
-    width, height = picture.size
-    side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    square = picture.crop((left, top, left + side, top + side))
-    return square.resize((256, 256), Pillow.Resampling.LANCZOS)
+_GREY_LEVELS = {"1": 1, "L;2": 3, "L;4": 15, "L": 255}
+"""The highest sample of a grey PNG, by Pillow's name for its depth."""
 
-
-PREPARATIONS: Mapping[str, Callable[[Pillow.Image], Pillow.Image]] = {"square256": _square256}
-"""What can be done to an RGB picture before it is coded. Lanczos is Pillow's, whose support grows with the ratio."""
+_LOADING = threading.Lock()
 
 
 def load_image(path: Location, preparation: str = "none") -> npt.NDArray[np.uint8]:
@@ -60,21 +61,17 @@ def load_image(path: Location, preparation: str = "none") -> npt.NDArray[np.uint
 
     path: of a file here, or its address.
 
-    preparation: a name of `PREPARATIONS`, or "none".
+    preparation: as `benchmark.preparations` has them, "crop256" say, or "none".
     """
     try:
-        with warnings.catch_warnings():
+        file = path if isinstance(path, Path) else io.BytesIO(read_bytes(path))
+        with warnings.catch_warnings(), _whole_files_only():
             warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)  # it comes at half of MAX_PIXELS
             warnings.simplefilter("ignore", UserWarning)  # of damaged metadata: the samples are what counts
-            file = path if isinstance(path, Path) else io.BytesIO(read_bytes(path))
             with Pillow.open(file, formats=FORMATS) as picture:
-                _refuse(path, file, picture)
-                picture.load()
-                upright = ImageOps.exif_transpose(picture)
-                rgb = _to_rgb(path, upright)
-                return np.array(rgb if preparation == "none" else PREPARATIONS[preparation](rgb), dtype=np.uint8)
-    except BenchmarkError:
-        raise
+                return np.array(prepare(_rgb(file, picture), preparation), dtype=np.uint8)
+    except BenchmarkError as error:
+        raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from None
     except FileNotFoundError:
         raise BenchmarkError(f"{path}: no such file") from None
     except Pillow.DecompressionBombError:
@@ -83,6 +80,20 @@ def load_image(path: Location, preparation: str = "none") -> npt.NDArray[np.uint
         raise BenchmarkError(f"{path}: not a picture ({', '.join(FORMATS)} are read)") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them stumble over
         raise BenchmarkError(f"{path}: cannot be read as a picture: {one_line(error)}") from None
+
+
+def image_of(picture: Pillow.Image) -> npt.NDArray[np.uint8]:
+    """A picture that Pillow holds, as `load_image` reads its file: uint8 (height, width, 3), RGB.
+
+    One that was loaded before does not tell any more whether its file had 16 bits a channel. Raises BenchmarkError.
+    """
+    try:
+        with _whole_files_only():
+            return np.array(_rgb(None, picture), dtype=np.uint8)
+    except BenchmarkError:
+        raise
+    except Exception as error:
+        raise BenchmarkError(f"cannot be read as a picture: {one_line(error)}") from None
 
 
 def png_bytes(image: npt.NDArray[np.uint8]) -> bytes:
@@ -114,23 +125,53 @@ def write_file(path: Path, data: bytes) -> None:
         raise BenchmarkError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
-def _refuse(path: Location, file: Path | io.BytesIO, picture: Pillow.Image) -> None:
+@contextmanager
+def _whole_files_only() -> Iterator[None]:
+    """Whatever foreign code has told Pillow, a truncated file is an error inside."""
+    with _LOADING:
+        before = ImageFile.LOAD_TRUNCATED_IMAGES
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+        try:
+            yield
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def _rgb(file: Path | io.BytesIO | None, picture: Pillow.Image) -> Pillow.Image:
+    """`picture`, opened from `file`, upright and in mode RGB. Raises BenchmarkError with the reason for a refusal."""
+    _refuse(file, picture)
+    _scale_transparency(picture)
+    picture.load()
+    upright = ImageOps.exif_transpose(picture)
+    if upright.has_transparency_data and np.asarray(upright.convert("RGBA"))[..., 3].min() < 255:
+        raise BenchmarkError("has transparent parts; flatten it onto a background first")
+    return upright if upright.mode == "RGB" else upright.convert("RGB")
+
+
+def _refuse(file: Path | io.BytesIO | None, picture: Pillow.Image) -> None:
     width, height = picture.size
     if width * height > MAX_PIXELS:
-        raise BenchmarkError(f"{path}: {width}x{height} is more than {MAX_PIXELS} pixels")
+        raise BenchmarkError(f"{width}x{height} is more than {MAX_PIXELS} pixels")
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format != "MPO":
-        raise BenchmarkError(f"{path}: {frames} frames or pages; a picture has one")
+        raise BenchmarkError(f"{frames} frames or pages; a picture has one")
     if picture.mode in ("I", "F") or picture.mode.startswith("I;") or _is_deep(file, picture):
-        raise BenchmarkError(f"{path}: more than 8 bits a channel; convert it to 8 bits first")
+        raise BenchmarkError("more than 8 bits a channel; convert it to 8 bits first")
     if picture.mode not in _PLAIN_MODES | _ALPHA_MODES:
-        raise BenchmarkError(f"{path}: colour mode {picture.mode}; convert it to RGB first")
+        raise BenchmarkError(f"colour mode {picture.mode}; convert it to RGB first")
+    formats = getattr(picture, "tag_v2", {}).get(_SAMPLE_FORMAT, ())
+    if any(number not in (_UNSIGNED, _UNKNOWN) for number in formats):
+        raise BenchmarkError("samples that are no unsigned integers; convert it to 8 bits first")
 
 
-def _is_deep(file: Path | io.BytesIO, picture: Pillow.Image) -> bool:
+def _is_deep(file: Path | io.BytesIO | None, picture: Pillow.Image) -> bool:
     """Whether Pillow would cut 16 bits a channel to 8 without a word, as it does for RGB in PNG, TIFF and PPM."""
     if picture.format == "AVIF":
-        return _avif_is_deep(file)
+        return file is not None and _avif_is_deep(file)
+    if picture.format == "BMP":
+        return False  # "BGR;16" there are 16 bits a pixel
+    if any(bits > 8 for bits in getattr(picture, "tag_v2", {}).get(_BITS_PER_SAMPLE, ())):
+        return True  # the tiles of planes say nothing of it
     for tile in getattr(picture, "tile", ()):
         codec, _, _, arguments = tile
         parts: tuple[Any, ...] = arguments if isinstance(arguments, tuple) else (arguments,)
@@ -152,7 +193,16 @@ def _avif_is_deep(file: Path | io.BytesIO) -> bool:
     return 0 <= box < len(head) - 6 and bool(head[box + 6] & 0x40)
 
 
-def _to_rgb(path: Location, picture: Pillow.Image) -> Pillow.Image:
-    if picture.has_transparency_data and np.asarray(picture.convert("RGBA"))[..., 3].min() < 255:
-        raise BenchmarkError(f"{path}: has transparent parts; flatten it onto a background first")
-    return picture if picture.mode == "RGB" else picture.convert("RGB")
+def _scale_transparency(picture: Pillow.Image) -> None:
+    """Puts the transparent level of a PNG of 2 or 4 bits on the scale of its samples, which Pillow alone does not.
+
+    Of a level or colour the low bits count, as many as a sample has (PNG, section 11.3.1.1, tRNS).
+    """
+    key = picture.info.get("transparency")
+    tiles = getattr(picture, "tile", ())
+    if picture.format != "PNG" or not tiles or key is None:
+        return
+    if isinstance(key, tuple):
+        picture.info["transparency"] = tuple(level & 255 for level in key)
+    elif picture.mode == "L" and (highest := _GREY_LEVELS.get(str(tiles[0][3]))):
+        picture.info["transparency"] = (key & highest) * (255 // highest)

@@ -1,8 +1,11 @@
-"""The pictures that codecs are measured on: data sets by name, or any folder."""
+"""The pictures that codecs are measured on: data sets by name, of your own Python file, or any folder."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from benchmark.datasets.arrays import collected
 from benchmark.datasets.pictures import (
     SUFFIXES,
     Dataset,
@@ -12,16 +15,19 @@ from benchmark.datasets.pictures import (
     glob_dataset,
     limit,
     list_dataset,
+    parse_sample,
+    sample,
 )
 
 from benchmark.addresses import is_address, location
-from benchmark.errors import UsageError
-from benchmark.registry import Registry
+from benchmark.errors import BenchmarkError, UsageError, printable
+from benchmark.preparations import check_preparation
+from benchmark.registry import Registry, Spec, parse_spec
 
-__all__ = ["DATASETS", "Dataset", "Picture", "limit", "open_dataset"]
+__all__ = ["DATASETS", "Dataset", "Picture", "dataset_of", "limit", "open_dataset", "parse_sample", "sample"]
 
-DATASETS = Registry("data set")
-"""Entries are functions `() -> Dataset`."""
+DATASETS = Registry("data set", "hfd_benchmark.datasets")
+"""Entries are functions that return a `Dataset`, or what `dataset_of` makes one of."""
 DATASETS.add("photos", "benchmark.datasets.shipped:photos", "24 photographs that come with the suite, 768x512")
 DATASETS.add("kodak", "benchmark.datasets.kodak:kodak", "the 24 Kodak images, 768x512; python -m benchmark fetch kodak")
 DATASETS.add(
@@ -41,37 +47,77 @@ DATASETS.add(
 DATASETS.add(
     "coco-val2017", "benchmark.datasets.coco:open_coco_val2017", "the 5,000 of MS-COCO val2017 at 256x256; 816 MB"
 )
+DATASETS.with_installed()
 
 
 def open_dataset(spec: str) -> Dataset:
     """The data set that `spec` names.
 
-    A registered name; a folder, for the pictures in it; a pattern such as "photos/**/*.png"; a text file that lists
-    pictures; or the address of such a folder or list, "s3://bucket/folder". "@square256" behind it prepares the
-    pictures in that way (`benchmark.images.PREPARATIONS`). A registered name wins over a folder of that name
-    ("./kodak" takes the folder). Pictures of well-known data sets are recognised by their hashes: see
-    `benchmark.datasets.recognition`. Another data set with a registered name has its fingerprint behind it, so that
+    A registered name; `./file.py:function`, which returns or yields images as `dataset_of` takes them; a folder, for
+    the pictures in it; a pattern such as "photos/**/*.png"; a text file that lists pictures; or the address of such a
+    folder or list, "s3://bucket/folder". Settings follow a function's name as a codec's, `./file.py:function:n=8`.
+    "@crop256" behind it prepares the pictures in that way (`benchmark.preparations`). A registered name wins over a
+    folder of that name ("./kodak" takes the folder). Pictures of well-known data sets are recognised by their hashes:
+    see `benchmark.datasets.recognition`. Another data set with a registered name has its fingerprint behind it, so that
     tables keep the two apart.
 
     Raises UsageError if there is no such thing, or no picture in it; BenchmarkError, which says how to fetch them, if
     the files of a registered data set are not there or are not the well-known ones.
     """
     place, preparation = _split(spec)
-    if place in DATASETS:
-        registered: Dataset = DATASETS.load(place)()
-        return _prepared(registered, spec, preparation)
-    return _told_apart(_prepared(_own(place), spec, preparation))
+    if Spec(place, place).file is not None or (place.partition(":")[0] in DATASETS and not is_address(place)):
+        opened = _made(place)
+        if place in DATASETS:
+            return _prepared(opened, spec, preparation)
+    else:
+        opened = _own(place)
+    return _told_apart(_prepared(opened, spec, preparation))
+
+
+def dataset_of(
+    things: Any, name: str = "arrays", folder: Path | None = None, column: str | None = None, preparation: str = "none"
+) -> Dataset:
+    """The images in `things` as a data set called `name`, in their order.
+
+    things: a `Dataset`, or an iterable (a generator too) of images or of pairs (name, image), a mapping of names to
+    images, a uint8 array (N, height, width, 3), a uint8 tensor (N, 3, height, width), or a data set of Hugging Face's.
+    An image is a uint8 array (height, width, 3), RGB, a uint8 tensor (3, height, width), a Pillow picture, the bytes of
+    an image file, or the path or address of one. The same images under the same names have the same fingerprint
+    whichever way they come.
+
+    folder: where images that are no files are written as such; None for the suite's cache. column: of a Hugging Face
+    data set; None for "image", or the only one. preparation: as behind "@" in `open_dataset`.
+
+    Raises UsageError on what is no image and on two images of one name, BenchmarkError if `things` fails midway or a
+    file cannot be read or written.
+    """
+    if preparation != "none":
+        check_preparation(preparation)
+    if isinstance(things, Dataset):
+        return _prepared(things, things.name, preparation)
+    return _told_apart(_prepared(collected(things, name, folder, column), name, preparation))
+
+
+def _made(place: str) -> Dataset:
+    """The data set of a function, ours or somebody else's."""
+    try:
+        things = DATASETS.make(parse_spec(place, DATASETS.kind), {})
+    except SystemExit as error:
+        raise BenchmarkError(f"data set {place}: it called sys.exit({error.code!r})") from error
+    if isinstance(things, Dataset):
+        return things
+    return collected(things, printable(place.rpartition("/")[2] if "/" in place.partition(":")[0] else place))
 
 
 def _split(spec: str) -> tuple[str, str]:
     """(spec without its preparation, preparation or "none"). A path with an @ in it is a path."""
     place, at, preparation = spec.rpartition("@")
-    if not at or not place or "/" in preparation or Path(spec).expanduser().exists():
+    if not at or not place or not re.fullmatch(r"\w+", preparation) or Path(spec).expanduser().exists():
         return spec, "none"
-    from benchmark.images import PREPARATIONS
-
-    if preparation not in PREPARATIONS:
-        raise UsageError(f"{spec}: no preparation is named {preparation!r}; there are {', '.join(PREPARATIONS)}")
+    try:
+        check_preparation(preparation)
+    except UsageError as error:
+        raise UsageError(f"{spec}: {error}") from None
     return place, preparation
 
 
@@ -92,14 +138,17 @@ def _own(place: str) -> Dataset:
         place = str(found)
     path = found.expanduser()
     if place and path.is_dir():
-        return folder_dataset(path, path.resolve().name or "root")
+        return folder_dataset(path, printable(path.resolve().name) or "root")
     if place and path.is_file() and path.suffix.lower() not in SUFFIXES:
         return list_dataset(path)
     if not path.exists() and any(mark in place for mark in "*?["):
         return glob_dataset(place)
     if place and (path.exists() or "/" in place):
         what = "a picture" if path.exists() else "no such folder or list"
-        kinds = f"a folder, a pattern or a list of pictures, here or at an address, or one of {', '.join(DATASETS)}"
+        kinds = (
+            "a folder, a pattern or a list of pictures, here or at an address, ./file.py:function, "
+            f"or one of {', '.join(DATASETS)}"
+        )
         raise UsageError(f"{place}: {what}; a data set is {kinds}")
     dataset: Dataset = DATASETS.load(place)()  # there is none: names the nearest ones
     return dataset
@@ -111,7 +160,7 @@ def _told_apart(dataset: Dataset) -> Dataset:
 
     known, note = recognised(dataset)
     if known is not None:
-        return replace(known, notes=(note,))
+        return replace(known, notes=(*dataset.notes, note))
     if dataset.name in DATASETS:
         dataset = replace(dataset, name=f"{dataset.name}-{dataset.fingerprint}")
-    return replace(dataset, notes=(note,)) if note else dataset
+    return replace(dataset, notes=(*dataset.notes, note)) if note else dataset

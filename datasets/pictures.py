@@ -1,7 +1,9 @@
 """What a data set is: pictures in a fixed order, each known by the hash of its file."""
 
+import codecs
 import glob
 import hashlib
+import os
 import posixpath
 import re
 from collections import Counter
@@ -11,11 +13,14 @@ from pathlib import Path
 
 from benchmark import addresses
 from benchmark.addresses import Location
-from benchmark.errors import BenchmarkError, UsageError
+from benchmark.errors import BenchmarkError, UsageError, printable
 from benchmark.fetching import file_sha256
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".ppm", ".pgm", ".tif", ".tiff"})
 """Suffixes of picture files, in lower case; a folder's other files are passed over."""
+
+_LOOKED_AT = 10_000
+"""Files of sub-folders that are looked at for a hint."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,8 @@ class Picture:
 class Dataset:
     """Pictures in a fixed order.
 
-    preparation: what `benchmark.images.load_image` does to each picture before it is coded; "none" leaves it as the
-    file holds it. notes: what the user should know about it, a line each.
+    preparation: what `benchmark.preparations` does to each picture before it is coded; "none" leaves it as the file
+    holds it. notes: what the user should know about it, a line each.
     """
 
     name: str
@@ -57,36 +62,76 @@ class Dataset:
 
 
 def unique_names(files: Iterable[str]) -> dict[str, str]:
-    """File name -> picture name: the stem where no other picture has it, else the whole file name, folders included."""
-    names = {file: Path(file).stem for file in files}
+    """File name -> picture name: the stem where no other picture has it, else the whole file name, folders included.
+
+    Bytes of a file name that are no UTF-8 are written out, as in caf\\xe9. Raises UsageError if two are the same then.
+    """
+    whole = {file: printable(file) for file in files}
+    names = {file: Path(text).stem for file, text in whole.items()}
     while True:
         counts = Counter(names.values())
         # A whole name can meet another file's stem ("a.png" and "a.png.jpg"): then that one is written out as well.
-        clashing = [file for file, name in names.items() if counts[name] > 1 and name != file]
+        clashing = [file for file, name in names.items() if counts[name] > 1 and name != whole[file]]
         if not clashing:
-            return names
-        names.update((file, file) for file in clashing)
+            break
+        names.update((file, whole[file]) for file in clashing)
+    if twice := next((name for name, count in counts.items() if count > 1), None):
+        raise UsageError(f"two pictures would be called {twice}; rename one of the files")
+    return names
 
 
 def folder_dataset(folder: Path, name: str) -> Dataset:
     """The pictures that lie in `folder` itself, sorted by name. Hidden files and other suffixes are passed over.
 
-    Raises UsageError if there is no picture, BenchmarkError if the folder or a file cannot be read.
+    Raises UsageError if there is no picture, BenchmarkError if the folder or a file cannot be read, as where a link
+    leads nowhere.
     """
     try:
-        files = [
-            path.name
-            for path in folder.iterdir()
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-        ]
+        named = [path for path in folder.iterdir() if _is_named_as_picture(path)]
     except OSError as error:
         raise BenchmarkError(f"{folder}: cannot be read: {error.strerror}") from error
+    files = [path.name for path in _existing(named)]
     if not files:
-        raise UsageError(f"{folder}: no picture lies in this folder ({', '.join(sorted(SUFFIXES))})")
+        hint = f"; did you mean {_below(folder)}?" if _below(folder) else ""
+        raise UsageError(f"{folder}: no picture lies in this folder ({', '.join(sorted(SUFFIXES))}){hint}")
     pictures = (
         Picture(picture, folder / file, file_sha256(folder / file)) for file, picture in unique_names(files).items()
     )
     return Dataset(name, tuple(sorted(pictures, key=lambda picture: picture.name)))
+
+
+def _is_named_as_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def _existing(paths: Iterable[Path]) -> list[Path]:
+    """Those of `paths` that are files. Raises BenchmarkError on links that lead nowhere: an image would be left out."""
+    paths = list(paths)
+    lost = []
+    for path in paths:
+        own = path.parent.resolve() / path.name  # a path through forty links is refused though its file is there
+        if own.is_symlink() and not own.exists():
+            lost.append(str(path))
+    if lost:
+        target = printable(os.readlink(lost[0]))  # noqa: PTH115
+        raise BenchmarkError(
+            f"{_some(lost)}: a link to {target}, which is not there; get the content, or remove the link"
+        )
+    return [path for path in paths if path.is_file()]
+
+
+def _below(folder: Path) -> str:
+    """A pattern, in quotes, for the pictures that lie in sub-folders of `folder`; "" if there are none."""
+    suffixes: set[str] = set()
+    count = 0
+    for place, _, files in os.walk(folder):
+        suffixes |= {Path(file).suffix for file in files if _is_named_as_picture(Path(place, file))}
+        count += len(files)
+        if count > _LOOKED_AT:
+            break
+    if not suffixes:
+        return ""
+    return f"'{glob.escape(str(folder))}/**/*{suffixes.pop() if len(suffixes) == 1 else ''}'"
 
 
 def address_dataset(address: str) -> Dataset:
@@ -119,34 +164,86 @@ def address_dataset(address: str) -> Dataset:
 def glob_dataset(pattern: str) -> Dataset:
     """The pictures whose path fits `pattern` (`**` crosses folders), sorted by path; the pattern is the name.
 
-    Raises UsageError if there is none, BenchmarkError if a file cannot be read.
+    A file that several paths lead to, by links, is one picture, under the file's own path or else the shortest. Raises
+    UsageError if there is none, BenchmarkError if a file cannot be read, as where a link leads nowhere.
     """
-    found = sorted(Path(path) for path in glob.glob(str(Path(pattern).expanduser()), recursive=True))  # noqa: PTH207
-    files = [path for path in found if path.suffix.lower() in SUFFIXES and path.is_file()]
+    found = _fitting(Path(pattern).expanduser())
+    files = _existing(path for path in sorted(found) if path.suffix.lower() in SUFFIXES)
     if not files:
         raise UsageError(f"{pattern}: no picture has such a path ({', '.join(sorted(SUFFIXES))})")
-    return _of_files(pattern, files)
+    by_file: dict[Path, Path] = {}
+    for path in sorted(files, key=lambda path: (path.is_symlink(), len(path.parts), path)):
+        by_file.setdefault(path.resolve(), path)
+    dataset = _of_files(printable(pattern), sorted(by_file.values()))
+    if more := len(files) - len(by_file):
+        return replace(dataset, notes=(f"{more} more paths lead to the same files by links; each file counts once",))
+    return dataset
+
+
+def _fitting(pattern: Path) -> Iterable[Path]:
+    """What fits `pattern`, as `glob.glob` has it; but `**` goes round no circle of links, which might never end.
+
+    Raises BenchmarkError if a folder below `**` cannot be read.
+    """
+    folders = [Path(pattern.anchor)]
+    rest = pattern.parts[1:] if pattern.anchor else pattern.parts
+    while "**" in rest:
+        at = rest.index("**")
+        starts = _globbed(folders, rest[:at]) if at else folders
+        folders = list(dict.fromkeys(below for start in starts for below in _folders(start, frozenset())))
+        rest = rest[at + 1 :] or ("*",)
+    return _globbed(folders, rest)
+
+
+def _globbed(folders: Iterable[Path], parts: Sequence[str]) -> Iterable[Path]:
+    """What fits `parts` of a pattern, seen from one of `folders`."""
+    wanted = Path(*parts)
+    return dict.fromkeys(
+        Path(path)
+        for folder in folders
+        for path in glob.glob(str(Path(glob.escape(str(folder))) / wanted))  # noqa: PTH207
+    )
+
+
+def _folders(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+    """`folder` and those in it that are not hidden, through links too. above: where this came through, really."""
+    if not folder.is_dir():
+        return
+    real = folder.resolve()
+    if real in above:
+        return
+    yield folder
+    try:
+        below = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise BenchmarkError(f"{folder}: cannot be read: {error.strerror}") from error
+    for path in below:
+        yield from _folders(path, above | {real})
 
 
 def list_dataset(path: Location) -> Dataset:
     """The pictures that the text file `path` lists, in its order; the file's stem is the name.
 
-    A line is a path, relative to the list's folder, or an address; or a SHA-256 and a path, as `sha256sum` writes them,
-    and then the file is held against it. Empty lines and lines that begin with "#" are passed over. Raises UsageError
-    on a line that names no file or a file named before, BenchmarkError on a file that cannot be read or has another
-    hash.
+    A line is a path, relative to the list's folder, or an address; or a SHA-256 and a path, as `sha256sum` writes them
+    with and without `--tag`, and then the file is held against it. Empty lines and lines that begin with "#" are passed
+    over; lists may come from Windows. Raises UsageError on a line that names no file or a file named before,
+    BenchmarkError on a file that cannot be read or has another hash.
     """
     files: dict[Location, str | None] = {}
+    known: set[Location] = set()
     for number, entry, sha256 in _entries(path):
         file = _listed(path, entry)
         if isinstance(file, Path) and not file.is_file():
             raise UsageError(f"{path}, line {number}: there is no file {file}")
-        if file in files:
+        real = file.resolve() if isinstance(file, Path) else file
+        if real in known:
             raise UsageError(f"{path}, line {number}: {file} a second time")
+        known.add(real)
         files[file] = sha256
     if not files:
         raise UsageError(f"{path}: lists no picture")
-    dataset = _of_files(Path(path if isinstance(path, Path) else addresses.name_in(path)).stem, list(files))
+    name = printable(Path(path if isinstance(path, Path) else addresses.name_in(path)).stem)
+    dataset = _of_files(name, list(files))
     for picture in dataset.pictures:
         if files[picture.path] not in (None, picture.sha256):
             raise BenchmarkError(f"{picture.path}: its SHA-256 is not the one in {path}")
@@ -156,14 +253,31 @@ def list_dataset(path: Location) -> Dataset:
 def _entries(path: Location) -> Iterator[tuple[int, str, str | None]]:
     """Number of the line, path and hash of each entry of a list. Raises BenchmarkError if it cannot be read."""
     try:
-        data = path.read_bytes() if isinstance(path, Path) else addresses.read_bytes(path)
-        lines = data.decode("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        text = _text(path.read_bytes() if isinstance(path, Path) else addresses.read_bytes(path))
+    except (OSError, ValueError) as error:
         raise BenchmarkError(f"{path}: cannot be read as a list of pictures: {error}") from error
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(re.split("\r\n|\n|\r", text), start=1):
         if line.strip() and not line.startswith("#"):
-            hashed = re.fullmatch(r"([0-9a-f]{64}) [ *](.+)", line)
-            yield (number, hashed[2], hashed[1]) if hashed else (number, line.strip(), None)
+            yield number, *_entry(line)
+
+
+def _text(data: bytes) -> str:
+    """A list's text: UTF-8, or UTF-16 with its mark, as PowerShell writes it. Bytes that are neither stay what they are
+    in names of files. Raises ValueError if it is no text."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    if b"\0" in data:
+        raise ValueError("it is no text")
+    return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+
+
+def _entry(line: str) -> tuple[str, str | None]:
+    """Path and hash in a line of `sha256sum`, or the path that the line is."""
+    if tagged := re.fullmatch(r"SHA256 \((.+)\) = ([0-9A-Fa-f]{64})\s*", line):
+        return tagged[1], tagged[2].lower()
+    if hashed := re.fullmatch(r"([0-9A-Fa-f]{64})(?: [ *]|[ \t])(.+)", line):
+        return hashed[2], hashed[1].lower()
+    return line.strip(), None
 
 
 def _listed(path: Location, entry: str) -> Location:
@@ -172,7 +286,8 @@ def _listed(path: Location, entry: str) -> Location:
         addresses.check_address(entry)
         file = addresses.location(entry)
     elif isinstance(path, Path):
-        return path.parent / Path(entry).expanduser()
+        own = path.parent / Path(entry).expanduser()
+        return own if "\\" not in entry or own.exists() else path.parent / entry.replace("\\", "/")
     else:
         file = Path(entry) if entry.startswith(("/", "~")) else addresses.beside(path, entry)
     if isinstance(file, Path) and not isinstance(path, Path):
@@ -181,16 +296,26 @@ def _listed(path: Location, entry: str) -> Location:
 
 
 def _of_files(name: str, files: Sequence[Location]) -> Dataset:
-    """`files`, in order; what their paths have in common is no part of the pictures' names."""
+    """`files`, in order, called as `names_of_files` says. Raises UsageError if two would have the same name."""
+    try:
+        return Dataset(name, tuple(_hashed(names_of_files(files), files)))
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}") from None
+
+
+def names_of_files(files: Sequence[Location]) -> list[str]:
+    """A name for each of `files`; what their paths have in common is no part of it. Raises UsageError."""
     parts = [(addresses.name_in(f) if isinstance(f, str) else str(f.absolute())).split("/") for f in files]
     common = 0
-    while all(len(own) > common + 1 and own[common] == parts[0][common] for own in parts):
+    while parts and all(len(own) > common + 1 and own[common] == parts[0][common] for own in parts):
         common += 1
     relative = ["/".join(own[common:]) for own in parts]
     if twice := next((text for text, count in Counter(relative).items() if count > 1), None):
-        raise UsageError(f"{name}: two pictures would be called {twice}; their addresses differ in what is no path")
+        raise UsageError(
+            f"two pictures would be called {printable(twice)}; one file twice, or places that differ in what is no path"
+        )
     names = unique_names(relative)
-    return Dataset(name, tuple(_hashed([names[key] for key in relative], files)))
+    return [names[key] for key in relative]
 
 
 def _hashed(names: Sequence[str], files: Sequence[Location]) -> list[Picture]:
@@ -223,7 +348,8 @@ def read_sha256sums(path: Path) -> dict[str, str]:
 
 
 def limit(dataset: Dataset, n: int) -> Dataset:
-    """`n` pictures, evenly spread over the order, always the same ones; the name says that it is a quick look.
+    """`n` pictures, evenly spread over the order (not the first ones), always the same; the name says that it is a
+    quick look.
 
     0, or at least as many as there are, gives the data set itself. Raises UsageError if n is negative.
     """
@@ -234,6 +360,30 @@ def limit(dataset: Dataset, n: int) -> Dataset:
         return dataset
     pictures = tuple(dataset.pictures[index * total // n] for index in range(n))
     return replace(dataset, name=f"{dataset.name}[quick look, {n} of {total}]", pictures=pictures)
+
+
+def sample(dataset: Dataset, n: int, seed: int) -> Dataset:
+    """`n` pictures drawn at random without replacement, in the set's order; the name says how many and the seed.
+
+    Those whose name has the smallest SHA-256 together with the seed: the same ones with any version of any library. At
+    least as many as there are gives the data set itself. Raises UsageError if n is below 1.
+    """
+    total = len(dataset.pictures)
+    if n < 1:
+        raise UsageError(f"a sample of {n} pictures; at least 1")
+    if n >= total:
+        return dataset
+    drawn = set(sorted(dataset.pictures, key=lambda p: hashlib.sha256(f"{seed} {p.name}".encode()).digest())[:n])
+    pictures = tuple(picture for picture in dataset.pictures if picture in drawn)
+    return replace(dataset, name=f"{dataset.name}[sample, {n} of {total}, seed {seed}]", pictures=pictures)
+
+
+def parse_sample(text: str) -> tuple[int, int]:
+    """What --sample says, "N" or "N:SEED": (number, seed), the seed 0 if none is given. Raises UsageError."""
+    found = re.fullmatch(r"([1-9][0-9]*)(?::([0-9]+))?", text)
+    if found is None:
+        raise UsageError(f"--sample {text}: N or N:SEED, a number of pictures and a seed, such as 100:1")
+    return int(found[1]), int(found[2] or 0)
 
 
 def _some(files: list[str]) -> str:

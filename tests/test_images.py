@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFile
 
 from benchmark import images
 from benchmark.errors import BenchmarkError
-from benchmark.images import load_image, png_bytes, write_png
+from benchmark.images import image_of, load_image, png_bytes, write_png
 
 RGB = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 
@@ -195,7 +195,134 @@ def test_truncated_files_are_refused(tmp_path: Path, suffix: str, part: float) -
         load_image(path)
 
 
+# What Pillow alone takes for something else
+
+
+def planar_tiff(path: Path, bits: int, sample_format: int | None = None) -> Path:
+    """An uncompressed TIFF of 2x2 in three planes; every sample is 2."""
+    size = 4 * bits // 8
+    start = 8 + 2 + 12 * 11 + 4 + 6 + 24
+    plane = (2).to_bytes(bits // 8, "little") * 4
+    data = struct.pack("<3H", bits, bits, bits)
+    data += struct.pack("<6I", *(start + n * size for n in range(3)), size, size, size)
+    at = 8 + 2 + 12 * 11 + 4
+    entries = [
+        (256, 3, 1, 2), (257, 3, 1, 2), (258, 3, 3, at), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 3, at + 6),
+        (277, 3, 1, 3), (278, 3, 1, 2), (279, 4, 3, at + 18), (284, 3, 1, 2), (339, 3, 1, sample_format or 1),
+    ]  # fmt: skip
+    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8) + directory + bytes(4) + data + 3 * plane)
+    return path
+
+
+def test_planes_of_16_bits_are_refused_and_of_8_read(tmp_path: Path) -> None:
+    assert np.array_equal(load_image(planar_tiff(tmp_path / "a.tif", 8)), np.full((2, 2, 3), 2))
+    with pytest.raises(BenchmarkError, match="more than 8 bits"):
+        load_image(planar_tiff(tmp_path / "b.tif", 16))
+
+
+def grey_png(path: Path, depth: int, levels: list[int], key: int | None = None) -> Path:
+    """A grey PNG of one row of `levels`, `depth` bits each; key: the transparent level."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    text = "".join(f"{level:0{depth}b}" for level in levels)
+    row = int(text.ljust(-(-len(text) // 8) * 8, "0"), 2).to_bytes(-(-len(text) // 8), "big")
+    transparent = [] if key is None else [chunk(b"tRNS", struct.pack(">H", key))]
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", len(levels), 1, depth, 0, 0, 0, 0))
+    parts = [header, *transparent, chunk(b"IDAT", zlib.compress(b"\0" + row)), chunk(b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    return path
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_the_transparent_level_of_a_grey_png_is_on_its_own_scale(tmp_path: Path, depth: int) -> None:
+    highest = 2**depth - 1
+    levels = sorted({0, 1, highest // 2, highest})
+    for key in levels:
+        with pytest.raises(BenchmarkError, match="transparent"):
+            load_image(grey_png(tmp_path / "a.png", depth, levels, key))
+        if depth > 1:  # the bits above a sample's do not count
+            with pytest.raises(BenchmarkError, match="transparent"):
+                load_image(grey_png(tmp_path / "a.png", depth, levels, key + 2 ** (depth + 1)))
+        others = [level for level in levels if level != key]
+        read = load_image(grey_png(tmp_path / "b.png", depth, others, key))
+        assert read[0, :, 1].tolist() == [level * 255 // highest for level in others]
+
+
+def test_the_bits_above_a_transparent_colours_do_not_count(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.png", Image.fromarray(RGB), transparency=tuple(map(int, RGB[0, 0])))
+    data = bytearray(path.read_bytes())
+    start = data.index(b"tRNS")
+    data[start + 4] = 1  # the high byte of red
+    data[start + 10 : start + 14] = struct.pack(">I", zlib.crc32(data[start : start + 10]))
+    path.write_bytes(data)
+    with pytest.raises(BenchmarkError, match="transparent"):
+        load_image(path)
+
+
+def test_signed_samples_are_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.tif", Image.fromarray(RGB[..., 0]), tiffinfo={339: 1})
+    assert np.array_equal(load_image(path)[..., 0], RGB[..., 0])
+    data = bytearray(path.read_bytes())
+    entry = data.index(struct.pack("<HHI", 339, 3, 1))
+    data[entry + 8 : entry + 10] = struct.pack("<H", 2)
+    path.write_bytes(data)
+    with pytest.raises(BenchmarkError, match="no unsigned integers"):
+        load_image(path)
+
+
+def test_a_bmp_of_16_bits_a_pixel_has_5_and_6_a_channel(tmp_path: Path) -> None:
+    reds, greens, blues = np.array([0, 9, 31, 31]), np.array([0, 20, 63, 0]), np.array([0, 30, 31, 1])
+    pixels = (reds << 11 | greens << 5 | blues).astype("<u2").tobytes()
+    information = struct.pack("<IiiHHIIiiII", 40, 4, -1, 1, 16, 3, len(pixels), 2835, 2835, 0, 0)
+    masks = struct.pack("<III", 0xF800, 0x07E0, 0x001F)
+    body = information + masks
+    header = b"BM" + struct.pack("<IHHI", 14 + len(body) + len(pixels), 0, 0, 14 + len(body))
+    (tmp_path / "a.bmp").write_bytes(header + body + pixels)
+    expected = np.stack([reds * 255 / 31, greens * 255 / 63, blues * 255 / 31], axis=-1)
+    assert np.abs(load_image(tmp_path / "a.bmp")[0] - expected).max() < 1
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+def test_truncated_files_are_refused_whatever_pillow_is_told(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path / f"a.{suffix}", Image.fromarray(np.resize(RGB, (64, 64, 3))))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 5])
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with Image.open(path) as picture:
+        picture.load()  # so Pillow would take it
+    for _ in range(2):
+        with pytest.raises(BenchmarkError, match="cannot be read"):
+            load_image(path)
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is True  # it is not ours to change
+    with Image.open(path) as picture, pytest.raises(BenchmarkError, match="cannot be read"):
+        image_of(picture)
+
+
+def test_a_picture_that_pillow_holds_is_read_as_its_file(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = saved(tmp_path / "a.png", Image.fromarray(RGB), exif=exif)
+    with Image.open(path) as picture:
+        assert np.array_equal(image_of(picture), load_image(path))
+    assert np.array_equal(image_of(Image.fromarray(RGB[..., 0])), np.stack([RGB[..., 0]] * 3, axis=-1))
+    with Image.open(png(tmp_path / "deep.png", 16, 2, 3)) as picture, pytest.raises(BenchmarkError, match="8 bits"):
+        image_of(picture)
+    with pytest.raises(BenchmarkError, match="colour mode CMYK"):
+        image_of(Image.new("CMYK", (3, 3)))
+
+
 # Preparation
+
+
+def test_an_image_that_is_too_small_is_named(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.png", Image.fromarray(RGB))
+    with pytest.raises(BenchmarkError, match=r"/a\.png: 7x5 is smaller than 6x6"):
+        load_image(path, "crop6")
+    assert np.array_equal(load_image(path, "crop5"), RGB[:, 1:6])
 
 
 def test_square256_is_the_centre_resized(tmp_path: Path) -> None:

@@ -23,9 +23,26 @@ def list_names(
     width = max(len(name) for name in registry)
     for name in registry:
         typer.echo(f"{name:{width}}  {registry.summary(name)}")
+    if what == "datasets":
+        _other_datasets(width)
     if details:
         typer.echo()
         _details()
+
+
+def _other_datasets(width: int) -> None:
+    """What has no name: places, functions, and preparations."""
+    from benchmark.preparations import LARGEST, PREPARATIONS, SMALLEST
+
+    others = {
+        "FOLDER": "the pictures in it; also 'PATTERN/**/*.png', a list of files, an address",
+        "FILE.py:NAME": "a function of yours that yields images",
+    }
+    behind = {f"…@{name}N": preparation.words for name, preparation in PREPARATIONS.items()}
+    typer.echo()
+    for name, words in (others | behind).items():
+        typer.echo(f"{name:{width}}  {words}")
+    typer.echo(f"N is a number of pixels, {SMALLEST} to {LARGEST}: photos@crop256")
 
 
 def _details() -> None:

@@ -25,8 +25,9 @@ def run(
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="Name of a data set, or a folder or list of pictures, here or at an address. Default: photos.",
-            metavar="NAME|FOLDER|ADDRESS",
+            help="Name of a data set; a folder or list of pictures, here or at an address; ./file.py:function. Behind "
+            "it, @crop256 and the like prepare the pictures: see `list datasets`. Default: photos.",
+            metavar="NAME|FOLDER|ADDRESS|FILE:FUNCTION",
         ),
     ] = None,
     quality: Annotated[
@@ -52,7 +53,14 @@ def run(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(help="That many pictures, spread over the set; 0 takes all. Default: 8 of photos, all of others."),
+        typer.Option(
+            help="That many pictures, spread evenly over the set's order, not the first ones; 0 takes all. Default: 8 "
+            "of photos, all of others."
+        ),
+    ] = None,
+    sample: Annotated[
+        str | None,
+        typer.Option(help="That many pictures drawn at random, the same for the same seed.", metavar="N[:SEED]"),
     ] = None,
     decoder_seeds: Annotated[str, typer.Option(help="Seeds of stochastic decoders.", metavar="N,…")] = "0",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, …")] = "cpu",
@@ -119,6 +127,7 @@ def run(
         per=per,
         metrics=metric or (),
         limit=limit,
+        sample=sample,
         decoder_seeds=decoder_seeds,
         device=device,
         output=output,

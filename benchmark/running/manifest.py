@@ -3,11 +3,12 @@
 import datetime
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
+from benchmark.addresses import recorded
 from benchmark.codecs import Codec, CodecSpec
 from benchmark.datasets import Dataset
+from benchmark.errors import printable
 from benchmark.metrics import ImageMetric, SetMetric
 from benchmark.results import CodecRecord, DatasetRecord, Manifest, MetricRecord, PictureRecord, quality_name
 from benchmark.running import provenance
@@ -24,7 +25,7 @@ def dataset_record(dataset: Dataset) -> DatasetRecord:
         PictureRecord(
             name=picture.name,
             sha256=picture.sha256,
-            path=str(picture.path.resolve() if isinstance(picture.path, Path) else picture.path),
+            path=recorded(picture.path),
         )
         for picture in dataset.pictures
     ]
@@ -61,7 +62,7 @@ def new_manifest(
     """The manifest of a run that starts now, here."""
     commit, dirty = provenance.checkout()
     manifest = Manifest(
-        command=list(command),
+        command=[printable(word) for word in command],
         git_commit=commit,
         git_dirty=dirty,
         packages=provenance.packages(),

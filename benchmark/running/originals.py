@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from benchmark.addresses import Location
 from benchmark.codecs import Image
+from benchmark.datasets.arrays import is_stored
 
 MEMORY = 1 << 30
 """Bytes that a store holds at most: 24 images of 768×512 with MS-SSIM, LPIPS and fd-effnet take 0.9 GB."""
@@ -73,9 +74,11 @@ class OriginalStore:
 
 
 def _key(path: Location, preparation: str) -> tuple[str, int, int, str] | None:
-    """None for a file at an address, of which nobody tells when it changes."""
+    """None for a file at an address, of which nobody tells when it changes. An array's is named by its content."""
     if not isinstance(path, Path):
         return None
+    if is_stored(path):
+        return path.name, 0, 0, preparation
     try:
         status = path.stat()
     except OSError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.codecs import parse_codec_spec
-from benchmark.datasets import Dataset, limit, open_dataset
+from benchmark.datasets import Dataset, limit, open_dataset, parse_sample, sample
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.metrics import DEFAULT_METRICS, metric_info
 from benchmark.results import LOCK, PARTIAL, Manifest, Resumption, RunFolder, Trial, TrialKey, locked
@@ -47,6 +47,7 @@ class Request:
     qualities: Sequence[str] = ()
     metrics: Sequence[str] = ()
     limit: int | None = None
+    sample: str | None = None
     decoder_seeds: str = "0"
     device: str = "cpu"
     output: Path | None = None
@@ -290,16 +291,26 @@ def _choose_metrics(asked: Sequence[str]) -> tuple[list[str], list[str]]:
 def _open_limited(request: Request, notes: list[str]) -> Dataset:
     if request.limit is not None and request.limit < 0:
         raise UsageError(f"--limit {request.limit}: a number of pictures, 0 for all")
+    if request.sample is not None:
+        if request.limit is not None:
+            raise UsageError("--sample and --limit both choose pictures; give one of them")
+        number, seed = parse_sample(request.sample)
+        asked = _opened(request.dataset or DEFAULT_DATASET, notes)
+        return sample(asked, number, seed)
     if request.dataset is not None:
-        asked = request.dataset if isinstance(request.dataset, Dataset) else open_dataset(request.dataset)
-        notes.extend(asked.notes)
-        return limit(asked, request.limit or 0)
+        return limit(_opened(request.dataset, notes), request.limit or 0)
     dataset = open_dataset(DEFAULT_DATASET)
     limited = limit(dataset, QUICK_LOOK if request.limit is None else request.limit)
     if request.limit is None:
         counts = f"{len(limited.pictures)} of the {len(dataset.pictures)} pictures of {dataset.name}"
         notes.append(f"a quick look at {counts}; --limit 0 takes all")
     return limited
+
+
+def _opened(dataset: str | Dataset, notes: list[str]) -> Dataset:
+    opened = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
+    notes.extend(opened.notes)
+    return opened
 
 
 def _dated() -> Path:

@@ -63,7 +63,7 @@ def open_pictures(folders: Path | Sequence[Path], cache: Path) -> PictureStore:
     folders = [folders] if isinstance(folders, Path) else list(folders)
     files = [_files_of(folder) for folder in folders]
     listing = "\n".join(f"{path.name} {path.stat().st_size}" for group in files for path in group)
-    key = hashlib.sha256(listing.encode()).hexdigest()[:16]
+    key = hashlib.sha256(listing.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     data, index = cache / f"pictures-{key}.npy", cache / f"pictures-{key}.json"
     if not index.exists():
         cache.mkdir(parents=True, exist_ok=True)

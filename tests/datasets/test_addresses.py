@@ -184,7 +184,7 @@ def test_a_file_that_goes_costs_its_trial_only(memory: Any, tmp_path: Path) -> N
         ("memory://here", "no picture lies in this folder"),
         ("zip://x::memory://here/a.zip", "files inside an archive at an address are not read"),
         ("s3://key:secret@bucket/folder", r"s3://…@bucket/folder: a password in an address would be written"),
-        ("memory://here/mine@square257", "no preparation is named 'square257'"),
+        ("memory://here/mine@squared257", "no preparation is named 'squared257'"),
         ("file:///nowhere/at/all", "no such folder or list"),
     ],
 )

@@ -1,17 +1,23 @@
 import hashlib
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmark.datasets import DATASETS, Dataset, Picture, limit, open_dataset
+from benchmark.datasets import DATASETS, Dataset, Picture, limit, open_dataset, parse_sample, sample
 from benchmark.datasets.pictures import known_dataset, unique_names
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from typer.testing import CliRunner
 
+from benchmark.cli.main import app
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.preparations import PREPARATIONS
+from benchmark.running.run import Request, open_run
 
 
 def numbered(n: int) -> Dataset:
@@ -111,6 +117,60 @@ def test_limit_zero_takes_all_and_negative_is_refused() -> None:
         limit(dataset, -1)
 
 
+@settings(deadline=None, derandomize=True)
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 99))
+def test_a_sample_keeps_the_order_and_follows_its_seed(total: int, n: int, seed: int) -> None:
+    dataset = numbered(total)
+    drawn = sample(dataset, n, seed)
+    if n >= total:
+        assert drawn is dataset
+        return
+    assert drawn.name == f"numbers[sample, {n} of {total}, seed {seed}]"
+    assert len(drawn.pictures) == n
+    assert [picture for picture in dataset.pictures if picture in drawn.pictures] == list(drawn.pictures)
+    assert sample(dataset, n, seed) == drawn
+
+
+def test_samples_of_other_seeds_differ_and_each_picture_is_as_likely() -> None:
+    dataset = numbered(40)
+    counts = Counter(picture for seed in range(400) for picture in sample(dataset, 10, seed).pictures)
+    assert len({sample(dataset, 10, seed).fingerprint for seed in range(400)}) > 390
+    assert set(counts) == set(dataset.pictures)
+    assert 60 < min(counts.values()) < max(counts.values()) < 140  # 100 each; four and a half standard deviations
+
+
+@pytest.mark.parametrize(("text", "parsed"), [("5", (5, 0)), ("5:12", (5, 12))])
+def test_what_sample_says(text: str, parsed: tuple[int, int]) -> None:
+    assert parse_sample(text) == parsed
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "a", "5:", ":1", "5:-1", "5:1:2", ""])
+def test_samples_that_cannot_be_meant(text: str) -> None:
+    with pytest.raises(UsageError, match=f"--sample {text}: N or N:SEED"):
+        parse_sample(text)
+
+
+def test_a_sample_of_a_run_and_no_limit_beside_it(tmp_path: Path) -> None:
+    for number in range(6):
+        write_picture(tmp_path / f"{number}.png", number)
+    request = Request(["jpeg"], only=True, dataset=str(tmp_path), sample="2:1", qualities=["5"], metrics=["bpp"],
+                      output=tmp_path / "run")  # fmt: skip
+    with open_run(request) as ready:
+        names = {trial.image for trial in ready.execute()}
+    assert names == {picture.name for picture in sample(open_dataset(str(tmp_path)), 2, 1).pictures}
+    with pytest.raises(UsageError, match="--sample and --limit both choose"), open_run(replace(request, limit=2)):
+        pass
+
+
+def test_the_list_of_data_sets_tells_of_preparations() -> None:
+    done = CliRunner().invoke(app, ["list", "datasets"])
+    assert done.exit_code == 0
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines[: len(list(DATASETS))]] == list(DATASETS)
+    for name, preparation in PREPARATIONS.items():
+        assert any(line.startswith(f"…@{name}N ") and line.endswith(preparation.words) for line in lines)
+
+
 def test_known_files_missing_or_changed_are_refused(tmp_path: Path) -> None:
     sha256 = {}
     for file in ("a.png", "b.png"):
@@ -128,7 +188,7 @@ def test_known_files_missing_or_changed_are_refused(tmp_path: Path) -> None:
 
 def test_registry_and_folders_need_nothing_heavy() -> None:
     code = (
-        "import sys, datasets; list(map(datasets.DATASETS.summary, datasets.DATASETS)); "
+        "import sys; from benchmark.datasets import DATASETS; list(map(DATASETS.summary, DATASETS)); "
         "sys.exit(' '.join({'torch', 'numpy', 'pandas', 'PIL', 'requests', 'rich'} & set(sys.modules)) or 0)"
     )
     root = Path(__file__).parents[2]

@@ -1,16 +1,29 @@
 """Folders, patterns and lists of one's own, their preparation, and well-known pictures among them."""
 
+import errno
+import glob
 import hashlib
+import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from benchmark.datasets import coco, kodak, open_dataset
+from benchmark.datasets.pictures import _fitting
 from PIL import Image
 
-from benchmark import images
+from benchmark.analysis.summary import write_summary
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.preparations import check_preparation
+from benchmark.results import RunFolder
+from benchmark.running.remeasure import open_measuring
+from benchmark.running.run import Request, open_run
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +55,32 @@ def test_a_pattern() -> None:
     assert open_dataset("x/*").name == "x/*"
     with pytest.raises(UsageError, match="no picture has such a path"):
         open_dataset("x/*.jpg")
+
+
+def test_a_folder_with_pictures_below_it_hints_at_a_pattern() -> None:
+    for file in ("release/1/a.png", "release/2/b.png", "[odd]/1/a.png", "[odd]/1/b.jpg"):
+        write(Path(file), len(file))
+    with pytest.raises(UsageError, match=r"no picture lies in this folder .*; did you mean 'release/\*\*/\*\.png'\?"):
+        open_dataset("release")
+    with pytest.raises(UsageError) as caught:
+        open_dataset("[odd]")
+    hint = str(caught.value).partition("did you mean ")[2].strip("?'")
+    assert names(hint) == ["a", "b"]
+    Path("empty/x").mkdir(parents=True)
+    with pytest.raises(UsageError, match=r"no picture lies in this folder \([^)]*\)$"):
+        open_dataset("empty")
+
+
+@pytest.mark.parametrize("name", ["datasets", "reports", "baselines"])
+def test_a_folder_called_as_a_part_of_the_suite(name: str, tmp_path: Path) -> None:
+    write(Path(name, "a.png"))
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmark", "run", "--only", "--codec", "jpeg", "--quality", "50", "--metric", "psnr",
+         "--workers", "1", "--dataset", name, "-o", "run"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [picture.name for picture in RunFolder.open(Path("run")).manifest.dataset.pictures] == ["a"]
 
 
 def test_a_list_keeps_its_order_and_its_own_folder() -> None:
@@ -79,10 +118,196 @@ def test_lists_that_cannot_be_meant(text: str, reason: str) -> None:
         open_dataset("list.txt")
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbfa.png\r\nx\\b.png\r\n",
+        "\ufeffa.png\r\nx\\b.png\r\n".encode("utf-16-le"),
+        "\ufeffa.png\r\nx/b.png\r\n".encode("utf-16-be"),
+        b"a.png\rx/b.png",
+        b"\xef\xbb\xbf# mine\r\n\r\na.png\r\nx/b.png",
+    ],
+)
+def test_lists_from_windows(data: bytes) -> None:
+    write(Path("a.png"), 1)
+    write(Path("x/b.png"), 2)
+    Path("list.txt").write_bytes(data)
+    assert names("list.txt") == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{upper}  a b.png",
+        "{hash} *a b.png",
+        "{hash} a b.png",
+        "SHA256 (a b.png) = {hash}",
+        "SHA256 (a b.png) = {upper}\r",
+    ],
+)
+def test_hashes_in_capitals_and_tagged(line: str) -> None:
+    path = write(Path("a b.png"))
+    digest = sha256(path)
+    Path("SUMS").write_text(line.format(hash=digest, upper=digest.upper()) + "\n")
+    assert names("SUMS") == ["a b"]
+    write(path, 9)
+    with pytest.raises(BenchmarkError, match="its SHA-256 is not the one in SUMS"):
+        open_dataset("SUMS")
+
+
+def test_a_backslash_in_a_name_is_no_separator_where_there_is_such_a_file() -> None:
+    write(Path("x\\b.png"))
+    Path("list.txt").write_text("x\\b.png\n")
+    assert open_dataset("list.txt").pictures[0].path == Path("x\\b.png")
+
+
 def test_a_list_that_is_no_text() -> None:
     Path("list.bin").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BenchmarkError, match="cannot be read as a list"):
         open_dataset("list.bin")
+
+
+# Links
+
+
+@pytest.fixture
+def loop() -> Path:
+    """A folder with two pictures and a link to itself."""
+    write(Path("loop/a.png"), 1)
+    write(Path("loop/b.png"), 2)
+    Path("loop/self").symlink_to(".")
+    return Path("loop")
+
+
+def test_a_pattern_counts_each_file_once(loop: Path) -> None:
+    dataset = open_dataset("loop/**/*.png")
+    assert [picture.path for picture in dataset.pictures] == [loop / "a.png", loop / "b.png"]
+    assert dataset.fingerprint == open_dataset("loop").fingerprint
+    assert names("loop/*/*.png") == ["a", "b"]
+    (loop / "twice").symlink_to(loop.resolve())  # 2 to the power of 40 paths, if one goes round
+    (loop / "circle").symlink_to("circle")
+    assert open_dataset("loop/**/*.png") == dataset
+
+
+def test_a_folder_below_a_pattern_that_cannot_be_read(loop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (loop / "secret").mkdir()
+    iterdir = Path.iterdir
+
+    def refused(self: Path) -> Iterator[Path]:
+        if self.name == "secret":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return iterdir(self)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(BenchmarkError, match="loop/secret: cannot be read: Permission denied"):
+        open_dataset("loop/**/*.png")
+
+
+def test_a_file_that_two_folders_lead_to_counts_once_and_it_is_said() -> None:
+    write(Path("x/one/a.png"))
+    Path("x/two").symlink_to("one")
+    dataset = open_dataset("x/**/*.png")
+    assert [picture.path for picture in dataset.pictures] == [Path("x/one/a.png")]
+    assert dataset.notes == ("1 more paths lead to the same files by links; each file counts once",)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["**/*.png", "**", "./**/*.png", "x/**", "x/**/**/*.png", "**/y/*", "*/**/a.png", "x**/*.png", "x/y/../**/*.png",
+     "[[]odd]/**/*.png", "**/.hidden/*.png", "x/**/link/*.png", "nowhere/**/*.png", "x/a.png/**/*.png"],
+)  # fmt: skip
+@pytest.mark.parametrize("absolute", [False, True])
+def test_patterns_fit_as_those_of_glob(pattern: str, absolute: bool) -> None:
+    for file in ("a.png", "x/a.png", "x/y/a.png", "x/y/b.png", "[odd]/z/c.png", ".hidden/d.png", "other/e.png"):
+        write(Path(file))
+    Path("x/link").symlink_to("../other")
+    pattern = str(Path.cwd() / pattern) if absolute else pattern
+    expected = {Path(path) for path in glob.glob(pattern, recursive=True) if path.endswith("png")}  # noqa: PTH207
+    assert {path for path in _fitting(Path(pattern)) if path.suffix == ".png"} == expected
+
+
+def test_a_pattern_takes_the_files_own_path(loop: Path) -> None:
+    (loop / "aa").mkdir()
+    (loop / "aa/link.png").symlink_to("../b.png")
+    (loop / "0.png").symlink_to("a.png")
+    dataset = open_dataset("loop/**/*.png")
+    assert [picture.path for picture in dataset.pictures] == [loop / "a.png", loop / "b.png"]
+    assert open_dataset("loop/aa/*.png").pictures[0].path == loop / "aa/link.png"  # the only way to it
+    assert open_dataset("loop/?.png").notes == ("1 more paths lead to the same files by links; each file counts once",)
+
+
+def test_files_of_equal_content_are_pictures_of_their_own() -> None:
+    write(Path("x/a.png"))
+    write(Path("x/b.png"))
+    assert names("x/*.png") == ["a", "b"]
+    assert open_dataset("x/*.png").notes == ()
+
+
+def test_a_list_that_leads_to_one_file_twice(loop: Path) -> None:
+    Path("list.txt").write_text("loop/a.png\nloop/self/a.png\n")
+    with pytest.raises(UsageError, match=r"line 2: loop/self/a\.png a second time"):
+        open_dataset("list.txt")
+
+
+@pytest.mark.parametrize("spec", ["x", "x/*.png", "*/*", "x@square256"])
+def test_a_link_that_leads_nowhere_is_an_error(spec: str) -> None:
+    write(Path("x/a.png"))
+    Path("x/b.png").symlink_to(".git/annex/objects/gone")
+    with pytest.raises(BenchmarkError, match=r"x/b\.png: a link to \.git/annex/objects/gone, which is not there"):
+        open_dataset(spec)
+    Path("x/c.png").symlink_to("c.png")  # in a circle
+    with pytest.raises(BenchmarkError, match=r"x/[bc]\.png and 1 more: a link to"):
+        open_dataset(spec)
+
+
+def test_links_that_lead_somewhere_are_pictures() -> None:
+    write(Path("objects/1.png"))
+    Path("x/folder").mkdir(parents=True)
+    Path("x/a.png").symlink_to("../objects/1.png")
+    Path("x/folder.png").symlink_to("folder")
+    Path("x/notes.txt").symlink_to("gone")
+    assert names("x") == names("x/*") == ["a"]
+
+
+# Names that are no UTF-8
+
+LATIN1 = os.fsdecode(b"caf\xe9")
+
+
+@pytest.mark.parametrize("spec", ["x", "x/*.png", "list.txt", LATIN1, f"{LATIN1}/*"])
+def test_file_names_in_latin_1(spec: str) -> None:
+    for folder in ("x", LATIN1):
+        write(Path(folder, f"{LATIN1}.png"), 1)
+        write(Path(folder, "b.png"), 2)
+    Path("list.txt").write_bytes(b"x/b.png\nx/caf\xe9.png\n")
+    dataset = open_dataset(spec)
+    assert {picture.name for picture in dataset.pictures} == {"b", "caf\\xe9"}
+    assert len(dataset.fingerprint) == 16
+    (dataset.name + "".join(dataset.notes)).encode()
+
+
+def test_names_that_are_the_same_when_written_out() -> None:
+    write(Path("x", f"{LATIN1}.png"))
+    write(Path("x/caf\\xe9.png"))
+    with pytest.raises(UsageError, match=r"two pictures would be called caf\\xe9\.png; rename"):
+        open_dataset("x")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_and_what_follows_over_names_in_latin_1(workers: int, tmp_path: Path) -> None:
+    write(Path("x", f"{LATIN1}.png"))
+    Path("x", f"{LATIN1}2.png").write_bytes(b"no image")
+    request = Request(
+        ["jpeg"], only=True, dataset=f"x/{LATIN1}*", qualities=["50"], metrics=["psnr"], output=Path("run"),
+        workers=workers, keep_reconstructions=True, command=["run", f"x/{LATIN1}*"],
+    )  # fmt: skip
+    with open_run(request) as ready:
+        trials = {trial.image: trial.error for trial in ready.execute()}
+    assert trials["caf\\xe9"] is None
+    assert "caf\\xe92.png: not a picture" in str(trials["caf\\xe92"])
+    with open_measuring(Path("run"), ["lpips"], None, "cpu") as measuring:
+        assert [trial.image for trial in measuring.execute()] == ["caf\\xe9"]
+    write_summary(RunFolder.open(Path("run")))
 
 
 # Preparation
@@ -94,14 +319,14 @@ def test_a_preparation_is_part_of_the_fingerprint_and_of_the_name() -> None:
     assert (prepared.name, prepared.preparation) == ("x@square256", "square256")
     assert prepared.fingerprint != plain.fingerprint
     assert prepared.pictures == plain.pictures
-    with pytest.raises(UsageError, match=r"no preparation is named 'square257'; there are square256"):
-        open_dataset("x@square257")
+    with pytest.raises(UsageError, match=r"no preparation is named 'squared256'; there are @squareN: "):
+        open_dataset("x@squared256")
     write(Path("y@square256/a.png"))
     assert open_dataset("y@square256").preparation == "none"  # a folder of that name
 
 
 def test_what_is_prepared_already() -> None:
-    assert coco.PREPARATION in images.PREPARATIONS
+    check_preparation(coco.PREPARATION)
     with pytest.raises(BenchmarkError, match="fetch coco-val2017"):
         open_dataset("coco-val2017@square256")
 

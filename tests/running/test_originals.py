@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from benchmark.datasets import dataset_of
 
 from benchmark.running.originals import Kept, OriginalStore
 
@@ -27,6 +28,20 @@ def test_the_same_file_and_preparation_is_found_again_and_a_changed_one_is_not(t
     assert store.get(path, "none") is None
     path.unlink()
     assert store.get(path, "none") is None
+
+
+def test_an_array_is_known_by_its_content_wherever_its_file_lies(tmp_path: Path) -> None:
+    image = np.zeros((4, 5, 3), np.uint8)
+    first, second, other = (
+        Path(dataset_of([each], folder=tmp_path / name).pictures[0].path)
+        for name, each in (("a", image), ("b", image), ("c", image + 1))
+    )
+    store = OriginalStore()
+    one = kept(300)
+    store.put(first, "none", one)
+    assert store.get(second, "none") is one
+    assert store.get(second, "crop4") is None
+    assert store.get(other, "none") is None
 
 
 def test_files_at_addresses_are_not_kept() -> None:

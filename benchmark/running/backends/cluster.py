@@ -1,8 +1,9 @@
 """Doing the trials on a Ray cluster, on one machine or on many; this process alone writes the run folder.
 
-Each actor opens its codecs and metrics once and then does one trial after another. It reads pictures where they lie and
-sends back a trial's record with its features and kept pictures, which are written here before the record. No more than
-`IN_HAND` trials an actor are ever sent out, so what waits in memory does not grow with the run.
+Each actor opens its codecs and metrics once and then does one trial after another. It reads pictures where they lie,
+gets those that the suite made of arrays from here if they are not there, and sends back a trial's record with its
+features and kept pictures, which are written here before the record. No more than `IN_HAND` trials an actor are ever
+sent out, so what waits in memory does not grow with the run.
 
 An actor that is gone, with its process or with its node, is replaced. The trials that it had go to whoever is free; a
 trial during which `ATTEMPTS` actors in a row have gone is recorded as failed, so that what kills its process (a codec
@@ -20,8 +21,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.addresses import absolute
+from benchmark.addresses import Location, absolute
 from benchmark.codecs import Codec
+from benchmark.datasets.arrays import is_stored, store
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.results import Manifest, RunFolder, Trial, TrialKey
 from benchmark.running.backends.connection import first_line
@@ -32,6 +34,8 @@ from benchmark.running.schedule import Schedule
 
 IN_HAND = 2
 """Trials of one actor: the one that it does and the one that it does next, so that it need not wait for this side."""
+CONTENTS = 32
+"""Files of arrays that are kept at hand to be sent."""
 ATTEMPTS = 3
 SECONDS_BETWEEN_LOOKS = 0.5
 """After which a Ctrl-C is seen though no record has come."""
@@ -221,9 +225,17 @@ class Bench:
             return error
         return None
 
-    def measure(self, planned: PlannedTrial, original_is_known: bool) -> tuple[Trial, list[File]] | BenchmarkError:
+    def measure(
+        self, planned: PlannedTrial, original_is_known: bool, content: Sequence[Any] = ()
+    ) -> tuple[Trial, list[File]] | BenchmarkError:
+        """content: a reference to the bytes of the original, for where its file is not; or nothing."""
         self.parcel.files, self.parcel.original_is_known = [], original_is_known
         try:
+            if content and isinstance(planned.path, Path) and not planned.path.is_file():
+                import ray
+
+                path, _ = store(ray.get(content[0]), planned.path.suffix)
+                planned = replace(planned, path=path)
             return self.workbench.measure(planned), self.parcel.files
         except BenchmarkError as error:
             return error
@@ -258,6 +270,7 @@ class _Dispatch:
         self._sent: dict[Any, tuple[_Actor, PlannedTrial]] = {}
         self._losses: Counter[TrialKey] = Counter()
         self._failed_openings = 0
+        self._contents: dict[Path, Any] = {}
         self._keys = {m.feature_key for m in folder.manifest.metrics.values() if m.feature_key is not None}
         pictures = folder.manifest.dataset.model_copy(update={"pictures": []})  # 30,000 hashes that no actor reads
         self._manifest = folder.manifest.model_copy(update={"dataset": pictures}).model_dump_json()
@@ -328,7 +341,8 @@ class _Dispatch:
             planned = schedule.next(actor.number)
             if planned is None:
                 break
-            reference = actor.handle.measure.remote(_absolute(planned), self._knows(planned.image))
+            arguments = _absolute(planned), self._knows(planned.image), self._content(planned.path)
+            reference = actor.handle.measure.remote(*arguments)
             self._sent[reference] = (actor, planned)
             actor.sent.append(planned)
         if not actor.sent and not actor.gone:
@@ -354,6 +368,24 @@ class _Dispatch:
             self._schedules[actor.share].put_back(actor.number, [planned])
         if not actor.sent and not self._stop.asked and self._schedules[actor.share].has_more(actor.number):
             self._start(actor.share, actor.number)
+
+    def _content(self, path: Location) -> list[Any]:
+        """Of an array's file, which no other machine has, a reference for the actor to get if it needs it; else none.
+
+        Trials come image by image, so the latest few are kept for the next trial; Ray keeps those that are under way.
+        """
+        import ray
+
+        if not isinstance(path, Path) or not is_stored(path):
+            return []
+        if path not in self._contents:
+            if len(self._contents) == CONTENTS:
+                del self._contents[next(iter(self._contents))]
+            try:
+                self._contents[path] = ray.put(path.read_bytes())
+            except OSError:
+                return []  # the trial says so
+        return [self._contents[path]]
 
     def _knows(self, image: str) -> bool:
         return all(self._folder.original_features_path(key, image).exists() for key in self._keys)

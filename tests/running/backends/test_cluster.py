@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from benchmark.datasets import dataset_of
 from benchmark.reports.outcome import sum_up
 from PIL import Image
 from support import fake_codecs
@@ -24,6 +25,7 @@ from support.web_server import served
 
 from benchmark.codecs import open_codec
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.images import load_image
 from benchmark.results import RunFolder, Trial
 from benchmark.running.backends.cluster import (
     IN_HAND,
@@ -33,6 +35,7 @@ from benchmark.running.backends.cluster import (
     parse_reservation,
     reservations,
 )
+from benchmark.running.plan import PlannedTrial
 from benchmark.running.run import Request, open_run
 
 ray = pytest.importorskip("ray")
@@ -46,7 +49,16 @@ with socket.socket() as _unused:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The cache folder of the nodes."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCHMARK_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def cluster(cache: Path) -> Iterator[Any]:
     """Two nodes of one CPU each, at which clients are served too."""
     from ray.cluster_utils import Cluster
 
@@ -142,6 +154,26 @@ def test_actors_read_addresses(cluster: Any, pictures: Path, tmp_path: Path) -> 
     reads = Counter(path for path in asked if path.endswith(".png"))
     assert len(reads) == 6
     assert min(reads.values()) >= 2  # here for its hash, and by an actor
+
+
+def test_arrays_are_sent_to_whoever_lacks_them(
+    cluster: Any, cache: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = dataset_of(
+        ((path.stem, load_image(path)) for path in sorted(pictures.iterdir())), folder=tmp_path / "arrays"
+    )
+    run(request(pictures, tmp_path / "local", "local"))
+
+    def elsewhere(planned: PlannedTrial) -> PlannedTrial:
+        return replace(planned, path=Path("/nowhere", Path(planned.path).name))
+
+    monkeypatch.setattr("benchmark.running.backends.cluster._absolute", elsewhere)
+    monkeypatch.setattr("benchmark.running.backends.cluster.CONTENTS", 2)
+    run(request(pictures, tmp_path / "ray", dataset=images))
+    assert records(tmp_path / "ray") == records(tmp_path / "local")
+    assert {path.name for path in (cache / "arrays").iterdir()} == {
+        f"image-{each.sha256}.ppm" for each in images.pictures
+    }
 
 
 @pytest.mark.parametrize("executors", [("local", "ray"), pytest.param(("ray", "local"), marks=pytest.mark.slow)])

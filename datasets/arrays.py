@@ -1,0 +1,258 @@
+"""Data sets made of what a program holds: arrays, tensors, Pillow's pictures, paths, a data set of Hugging Face's.
+
+What is not a file becomes one, once, named by the SHA-256 of its content, so that worker processes, a resumed run and
+every later command find it as they find any image. An array is written as a binary PPM: its shape, then its bytes. So
+the hash of the file is a hash of the pixels alone, whoever writes it and with whichever library.
+"""
+
+import hashlib
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.datasets.pictures import Dataset, Picture, names_of_files, unique_names
+
+from benchmark import addresses
+from benchmark.addresses import Location
+from benchmark.errors import BenchmarkError, UsageError, kind_and_message
+from benchmark.fetching import cache_folder, file_is
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+COLUMN = "image"
+"""The column of a Hugging Face data set that holds the images, unless another one is named."""
+
+WANTED = "an image is a uint8 array (height, width, 3), RGB, or the path of an image file"
+
+_STORED = re.compile(r"image-[0-9a-f]{64}\.(?:ppm|file)")
+
+
+def stored_folder() -> Path:
+    """Where arrays lie as files. It may be removed: they are written again when their data set is opened."""
+    return cache_folder() / "arrays"
+
+
+def is_stored(place: Location) -> bool:
+    """Whether `place` is a file that `collected` wrote; its content is known by its name."""
+    return isinstance(place, Path) and _STORED.fullmatch(place.name) is not None
+
+
+def store(data: bytes, suffix: str, folder: Path | None = None) -> tuple[Path, str]:
+    """The file with `data` in `folder`, or where arrays lie, and its SHA-256; written unless it is there and right.
+
+    Raises BenchmarkError if it cannot be written.
+    """
+    folder = stored_folder() if folder is None else folder
+    digest = hashlib.sha256(data).hexdigest()
+    path = folder / f"image-{digest}{suffix}"
+    if not file_is(path, len(data), digest):
+        from benchmark.images import write_file
+
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BenchmarkError(f"{folder}: cannot be made: {error.strerror or error}") from None
+        write_file(path, data)
+    return path, digest
+
+
+def collected(things: Any, name: str, folder: Path | None = None, column: str | None = None) -> Dataset:
+    """The images in `things`, in their order, as a data set called `name`.
+
+    things: an iterable of images or of (name, image), a mapping of names to images, uint8 arrays (N, height, width, 3),
+    a uint8 tensor (N, 3, height, width), or a data set of Hugging Face's. An image is a uint8 array (height, width, 3),
+    a uint8 tensor (3, height, width), a Pillow picture, the bytes of an image file, or the path or address of one.
+    Without names, files are called as in a list of files, and other images by their numbers, "00000" first.
+
+    folder: where files are written; None for `stored_folder`. column: of a Hugging Face data set; None for "image", or
+    the only column there is.
+
+    Raises UsageError on what is no image and on two images of one name, BenchmarkError if `things` fails or a file
+    cannot be read or written. The content of files is not looked at.
+    """
+    names: list[str | None] = []
+    hints: list[str | None] = []
+    places: list[Location] = []
+    written: dict[Location, str] = {}
+    for given, hint, thing in _guarded(_elements(things, name, column), name):
+        what = f"data set {name}: image {len(places)}" + (f" ({given!r})" if isinstance(given, str) else "")
+        names.append(_checked_name(given, what))
+        place = _file(thing, what)
+        if place is None:
+            place, digest = store(*_content(thing, what), folder)
+            written[place] = digest
+        places.append(place)
+        hints.append(hint)
+    if not places:
+        raise UsageError(f"data set {name}: there is no image in it")
+    files = [None if place in written else place for place in places]
+    final = _named(names, hints, files, name)
+    others = [place for place in files if place is not None]
+    hashes = written | dict(zip(others, addresses.sha256_of_each(others), strict=True))
+    notes: tuple[str, ...] = ()
+    if written and folder is None:
+        size = sum(Path(path).stat().st_size for path in written) / 1e6
+        notes = (f"{name}: {len(written)} images lie as files in {stored_folder()}, {size:.2f} MB; it may be removed",)
+    pictures = (Picture(each, place, hashes[place]) for each, place in zip(final, places, strict=True))
+    return Dataset(name, tuple(pictures), notes=notes)
+
+
+def _guarded(elements: Iterator[Any], name: str) -> Iterator[Any]:
+    """`elements`, which are anyone's code. Raises BenchmarkError that says where they failed."""
+    count = 0
+    while True:
+        try:
+            element = next(elements)
+        except StopIteration:
+            return
+        except BenchmarkError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise BenchmarkError(f"data set {name}: failed after {count} images: {kind_and_message(error)}") from error
+        yield element
+        count += 1
+
+
+def _elements(things: Any, name: str, column: str | None) -> Iterator[tuple[Any, str | None, Any]]:
+    """(name or None, file name that may name it or None, image) of each image in `things`. Raises UsageError."""
+    if isinstance(things, Mapping):
+        if any(hasattr(value, "column_names") for value in things.values()):
+            raise UsageError(f"data set {name}: it has the splits {', '.join(map(str, things))}; take one of them")
+        yield from ((key, None, image) for key, image in things.items())
+    elif hasattr(things, "column_names"):
+        yield from _rows(things, name, column)
+    elif hasattr(things, "shape") and hasattr(things, "dtype"):
+        if len(things.shape) != 4:
+            raise UsageError(f"data set {name}: one array {_kind(things)}; give a list of images, or (N, …) of them")
+        yield from ((None, None, image) for image in things)
+    elif isinstance(things, str | bytes | Path) or not isinstance(things, Iterable):
+        raise UsageError(f"data set {name}: {_kind(things)}, where images or pairs (name, image) are wanted")
+    else:
+        for number, element in enumerate(things):
+            if isinstance(element, tuple):
+                if len(element) != 2:
+                    raise UsageError(f"data set {name}: image {number} is {_kind(element)}, not a pair (name, image)")
+                yield element[0], None, element[1]
+            else:
+                yield None, None, element
+
+
+def _rows(things: Any, name: str, column: str | None) -> Iterator[tuple[None, str | None, Any]]:
+    """The images of a Hugging Face data set, as files where it holds files: so none is decoded and changed on the way.
+
+    Its format ("torch" say) does not matter then; a transform of the user's (`with_transform`) is applied.
+    """
+    columns = list(things.column_names or ())
+    if column is None:
+        column = columns[0] if len(columns) == 1 else COLUMN
+    if column not in columns:
+        raise UsageError(f"data set {name}: no column is named {column!r}; there are {', '.join(columns) or 'none'}")
+    feature = (getattr(things, "features", None) or {}).get(column)
+    format_ = getattr(things, "format", None)
+    if hasattr(feature, "decode") and not (isinstance(format_, Mapping) and format_.get("type") == "custom"):
+        things = things.cast_column(column, type(feature)(decode=False)).with_format(None)
+    for row in things:
+        image = row[column]
+        if isinstance(image, Mapping) and image.keys() >= {"bytes", "path"}:
+            path = image["path"]
+            yield None, path and str(path).rpartition("/")[2], path if image["bytes"] is None else image["bytes"]
+        else:
+            yield None, None, image
+
+
+def _checked_name(given: Any, what: str) -> str | None:
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        raise UsageError(f"{what}: its name is {_kind(given)}, not text; give images or pairs (name, image)")
+    if not given.strip() or not given.isprintable():
+        raise UsageError(f"{what}: its name is empty or cannot be printed")
+    return str(given)
+
+
+def _file(thing: Any, what: str) -> Location | None:
+    """The file that `thing` names; None if it is no path. Raises UsageError if there is none of that name."""
+    if not isinstance(thing, str | Path):
+        return None
+    place = addresses.location(str(thing))
+    if isinstance(place, str):
+        addresses.check_address(place)
+        return place
+    path = place.expanduser().absolute()
+    if not path.is_file():
+        raise UsageError(f"{what}: there is no file {thing}")
+    return path
+
+
+def _content(thing: Any, what: str) -> tuple[bytes, str]:
+    """Content and suffix of the file that an image becomes. Raises UsageError."""
+    return (thing, ".file") if isinstance(thing, bytes) else (_ppm(_array(thing, what)), ".ppm")
+
+
+def _array(thing: Any, what: str) -> "npt.NDArray[np.uint8]":
+    """uint8 (height, width, 3). Raises UsageError that says what `thing` is instead."""
+    import numpy as np
+
+    pillow = sys.modules.get("PIL.Image")
+    if pillow is not None and isinstance(thing, pillow.Image):
+        from benchmark.images import image_of
+
+        try:
+            return image_of(thing)
+        except BenchmarkError as error:
+            raise UsageError(f"{what}: {error}") from None
+    if hasattr(thing, "detach") and hasattr(thing, "cpu"):  # torch's
+        if str(thing.dtype) != "torch.uint8" or thing.ndim != 3 or thing.shape[0] != 3:
+            raise UsageError(f"{what}: a tensor {_kind(thing)}; a tensor is uint8 (3, height, width), RGB")
+        array = thing.detach().cpu().numpy().transpose(1, 2, 0)
+    elif hasattr(thing, "shape") and hasattr(thing, "dtype"):
+        array = np.asarray(thing)
+    else:
+        raise UsageError(f"{what} is {_kind(thing)}; {WANTED}")
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
+        raise UsageError(f"{what}: {_kind(thing)}; {WANTED}")
+    return array
+
+
+def _kind(thing: Any) -> str:
+    """ "float32 (8, 8)" of an array, else "a tuple of 3", "an int": for messages."""
+    if hasattr(thing, "shape") and hasattr(thing, "dtype"):
+        return f"{str(thing.dtype).rpartition('.')[2]} {tuple(thing.shape)}"
+    if thing is None:
+        return "None"
+    name = type(thing).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}" + (
+        f" of {len(thing)}" if isinstance(thing, tuple | list) else ""
+    )
+
+
+def _ppm(image: "npt.NDArray[np.uint8]") -> bytes:
+    height, width = image.shape[:2]
+    return f"P6\n{width} {height}\n255\n".encode() + image.tobytes()
+
+
+def _named(
+    names: Sequence[str | None], hints: Sequence[str | None], files: Sequence[Location | None], name: str
+) -> list[str]:
+    """A name for each image; files: those that are files of the user's. Raises UsageError if two have the same."""
+    nameless = [index for index, given in enumerate(names) if given is None]
+    own = {index: file for index in nameless if (file := files[index]) is not None}
+    try:
+        found = dict(zip(own, names_of_files(list(own.values())), strict=True))
+    except UsageError as error:
+        raise UsageError(f"data set {name}: {error}") from None
+    if hinted := {str(hints[index]): index for index in nameless if hints[index]}:
+        if len(hinted) == len(nameless):
+            found = {hinted[hint]: short for hint, short in unique_names(hinted).items()}
+        else:
+            found = {}  # several of one file name, or some without: numbers for all
+    final = [found.get(index, f"{index:05}") if given is None else given for index, given in enumerate(names)]
+    first: dict[str, int] = {}
+    for index, each in enumerate(final):
+        if first.setdefault(each, index) != index:
+            raise UsageError(f"data set {name}: images {first[each]} and {index} are both called {each!r}")
+    return final
