@@ -9,14 +9,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-
 from benchmark.errors import UsageError
+from benchmark.pixels import Image as Image
 from benchmark.registry import Registry, Spec, parse_spec
-
-Image = npt.NDArray[np.uint8]
-"""A picture: uint8, (height, width, 3), RGB."""
 
 
 @runtime_checkable

@@ -28,19 +28,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import ImageFile, ImageOps, UnidentifiedImageError
 
 from benchmark.addresses import Location, read_bytes
 from benchmark.errors import BenchmarkError, one_line
+from benchmark.formats import FORMATS
+from benchmark.pixels import Image
 from benchmark.preparations import prepare
 
 MAX_PIXELS = 2 * (Pillow.MAX_IMAGE_PIXELS or 89_478_485)
 """More are taken for a decompression bomb: 178 megapixels, where Pillow itself refuses."""
-
-FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "PPM", "GIF")
-"""Others are not tried: some run other programs (EPS), of some Pillow does not tell the depth (JPEG 2000)."""
 
 _PLAIN_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "YCbCr"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
@@ -56,8 +54,8 @@ _GREY_LEVELS = {"1": 1, "L;2": 3, "L;4": 15, "L": 255}
 _LOADING = threading.Lock()
 
 
-def load_image(path: Location, preparation: str = "none") -> npt.NDArray[np.uint8]:
-    """The picture in `path`: uint8 (height, width, 3), RGB. Raises BenchmarkError with the file and the reason.
+def load_image(path: Location, preparation: str = "none") -> Image:
+    """The image in `path`: uint8 (height, width, 3), RGB. Raises BenchmarkError with the file and the reason.
 
     path: of a file here, or its address.
 
@@ -82,7 +80,7 @@ def load_image(path: Location, preparation: str = "none") -> npt.NDArray[np.uint
         raise BenchmarkError(f"{path}: cannot be read as a picture: {one_line(error)}") from None
 
 
-def image_of(picture: Pillow.Image) -> npt.NDArray[np.uint8]:
+def image_of(picture: Pillow.Image) -> Image:
     """A picture that Pillow holds, as `load_image` reads its file: uint8 (height, width, 3), RGB.
 
     One that was loaded before does not tell any more whether its file had 16 bits a channel. Raises BenchmarkError.
@@ -96,14 +94,14 @@ def image_of(picture: Pillow.Image) -> npt.NDArray[np.uint8]:
         raise BenchmarkError(f"cannot be read as a picture: {one_line(error)}") from None
 
 
-def png_bytes(image: npt.NDArray[np.uint8]) -> bytes:
+def png_bytes(image: Image) -> bytes:
     """A PNG file of uint8 (height, width, 3) RGB. zlib's level 3: a third of the default's time, few per cent more."""
     buffer = io.BytesIO()
     Pillow.fromarray(image).save(buffer, format="PNG", compress_level=3)
     return buffer.getvalue()
 
 
-def write_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
+def write_png(path: Path, image: Image) -> None:
     """Writes uint8 (height, width, 3) RGB as a PNG; the file is whole or not there. Raises BenchmarkError."""
     write_file(path, png_bytes(image))
 

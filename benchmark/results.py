@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 
+FEWEST_REPEATS = 3
+"""Calls of each encode and decode whose time says something: a median and quartiles."""
+
 # NumPy reads a header with ast.literal_eval, and in CPython 3.11 two threads that parse at the same time may fail
 # with "SystemError: AST constructor recursion depth mismatch": the depth is kept once for all threads.
 _READING_A_HEADER = threading.Lock()

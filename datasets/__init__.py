@@ -7,7 +7,6 @@ from typing import Any
 
 from benchmark.datasets.arrays import collected
 from benchmark.datasets.pictures import (
-    SUFFIXES,
     Dataset,
     Picture,
     address_dataset,
@@ -21,6 +20,7 @@ from benchmark.datasets.pictures import (
 
 from benchmark.addresses import is_address, location
 from benchmark.errors import BenchmarkError, UsageError, printable
+from benchmark.formats import SUFFIXES
 from benchmark.preparations import check_preparation
 from benchmark.registry import Registry, Spec, parse_spec
 

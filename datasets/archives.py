@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from benchmark.datasets.pictures import SUFFIXES, Dataset, known_dataset, read_sha256sums
+from benchmark.datasets.pictures import Dataset, known_dataset, read_sha256sums
 
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.fetching import Remote, cache_folder, fetch_files, file_is
+from benchmark.formats import SUFFIXES
 
 SUMS = "SHA256SUMS"
 """In the folder of an unpacked data set: the hash that each picture had when it came out of the archive."""

@@ -37,9 +37,6 @@ FILES: dict[str, tuple[int, str]] = {
 }
 """File name -> size in bytes and SHA-256."""
 
-CONCATENATION_SHA1 = "076e2a5fd4515b5fda677f15fe63dd112d266bc5"
-"""SHA-1 of the 24 files one after the other: the short proof that two people have the same Kodak."""
-
 
 def folder() -> Path:
     """Where the images lie once they are fetched."""

@@ -15,9 +15,7 @@ from benchmark import addresses
 from benchmark.addresses import Location
 from benchmark.errors import BenchmarkError, UsageError, printable
 from benchmark.fetching import file_sha256
-
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".ppm", ".pgm", ".tif", ".tiff"})
-"""Suffixes of picture files, in lower case; a folder's other files are passed over."""
+from benchmark.formats import SUFFIXES
 
 _LOOKED_AT = 10_000
 """Files of sub-folders that are looked at for a hint."""

@@ -4,44 +4,42 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from benchmark.reports.styles import METRIC_NAMES
+from benchmark.reports.styles import metric_name
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmark.analysis.comparable import one_dataset, one_protocol
+from benchmark.analysis.summary import metric_facts
 
 COLORS = ("#D55E00", "#0072B2", "#009E73")
 MARKERS = ("o", "s", "^")
 
 
 def draw_study(name: str, question: str, table: pd.DataFrame, metrics: Sequence[str], output: Path) -> list[Path]:
-    """Draws `table` (`ablation.table_of`) into `output`/NAME.png and .svg, a panel a metric; returns the paths.
+    """Draws `table` into `output`/NAME.png and .svg, a panel per metric; returns the paths.
 
-    A dotted line is x̂, from which every variant starts; bars are 95 % intervals over images. The realism dial has a
-    panel more: fd-effnet over PSNR, or without it the first other metric.
+    table: rows of a summary with the columns `line` and `setting` in front. A dotted line is x̂, from which every
+    variant starts; bars are 95 % intervals over images. The study of realism has one panel more, what it trades: the
+    first distance between sets over the first metric of single images.
     """
     dataset = one_dataset([table])
-    dial = name == "realism" and "psnr" in metrics and len(metrics) > 1
-    figure = Figure(figsize=(3.1 * (len(metrics) + dial), 3.4), layout="constrained")
-    panels = figure.subplots(1, len(metrics) + dial, squeeze=False)[0]
+    traded = _traded(table, metrics) if name == "realism" else None
+    count = len(metrics) + (traded is not None)
+    figure = Figure(figsize=(3.1 * count, 3.4), layout="constrained")
+    panels = figure.subplots(1, count, squeeze=False)[0]
     for axes, metric in zip(panels, metrics, strict=False):
         rows = table[(table["metric"] == metric) & (table["aggregation"] == _headline(table, metric))]
         one_protocol(rows, metric)
         _draw(axes, rows)
-        arrow = "↑" if bool(rows["higher_is_better"].iloc[0]) else "↓"
-        axes.set(
-            xlabel=name.removeprefix("trained-"), ylabel=f"{METRIC_NAMES.get(metric.partition('@')[0], metric)} {arrow}"
-        )
+        axes.set(xlabel=name.removeprefix("trained-"), ylabel=_label(table, metric))
         if name in ("steps", "shift", "trained-kappa", "trained-shift"):
             axes.set_xscale("log", base=2)
             axes.xaxis.set_major_formatter("{x:g}")
-    if dial:
-        others = [metric for metric in metrics if metric != "psnr"]
-        other = next((metric for metric in others if metric.startswith("fd-effnet")), others[0])
-        _draw_dial(panels[-1], table, other)
+    if traded is not None:
+        _draw_trade(panels[-1], table, *traded)
     quality, images = table["quality"].dropna().iloc[0], int(table["n_images"].max())
     bpp = float(table.loc[table["metric"] == "bpp", "value"].iloc[0])
-    figure.suptitle(f"{question}\n{dataset}, {images} pictures, quality {quality:g}, {bpp:.3f} bpp")
+    figure.suptitle(f"{question}\n{dataset}, {images} images, quality {quality:g}, {bpp:.3f} bpp")
     figure.axes[0].legend(frameon=False, fontsize=7)
     output.mkdir(parents=True, exist_ok=True)
     paths = [output / f"{name}.{suffix}" for suffix in ("png", "svg")]
@@ -85,13 +83,27 @@ def _draw(axes: Axes, rows: pd.DataFrame) -> None:
     axes.grid(color="0.9", linewidth=0.6)
 
 
-def _draw_dial(axes: Axes, table: pd.DataFrame, metric: str) -> None:
+def _traded(table: pd.DataFrame, metrics: Sequence[str]) -> tuple[str, str] | None:
+    """Of single images, and of sets or else the next one; None where there are not two."""
+    of_images = [metric for metric in metrics if metric_facts(table, metric).kind == "image"]
+    others = [metric for metric in metrics if metric not in of_images] + of_images[1:]
+    return (of_images[0], others[0]) if of_images and others else None
+
+
+def _draw_trade(axes: Axes, table: pd.DataFrame, over: str, metric: str) -> None:
     def values(of: str) -> pd.DataFrame:
         rows = table[(table["metric"] == of) & (table["aggregation"] == _headline(table, of))]
         return rows.pivot_table(index=["line", "setting"], values="value", dropna=True)["value"].unstack(0)
 
-    x, y = values("psnr"), values(metric)
+    x, y = values(over), values(metric)
     for line, (color, marker) in _looks(table).items():
         axes.plot(x[line], y[line], color=color, marker=marker, markersize=4, linewidth=1.2)
-    axes.set(xlabel="PSNR (dB) ↑", ylabel=f"{METRIC_NAMES.get(metric.partition('@')[0], metric)} ↓")
+    axes.set(xlabel=_label(table, over), ylabel=_label(table, metric))
     axes.grid(color="0.9", linewidth=0.6)
+
+
+def _label(table: pd.DataFrame, metric: str) -> str:
+    """Name, unit and which way is better."""
+    facts = metric_facts(table, metric)
+    unit = f" ({facts.unit})" if facts.unit else ""
+    return f"{metric_name(metric)}{unit} {'↑' if facts.higher_is_better else '↓'}"

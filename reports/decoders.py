@@ -1,6 +1,8 @@
-"""The comparison of decoders as pictures: quality over cost at equal bits, and crops at the same bytes."""
+"""The comparison of decoders: a table of costs, quality over cost at equal bits, and crops at the same bytes."""
 
+import csv
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.reports.styles import codec_styles, metric_name
@@ -8,12 +10,46 @@ from matplotlib import style as matplotlib_style
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from benchmark.studies.decoders import AtRate, Cell, Cost
+from benchmark.analysis.equal_bits import AtRate
+from benchmark.pixels import Image
 
 SETTINGS = {"font.size": 7, "svg.fonttype": "none", "svg.hashsalt": "decoders", "text.parse_math": False}
 MAGNIFIED = 2
 """Each pixel of a crop takes so many in each direction."""
 _DPI = 200
+
+
+@dataclass(frozen=True)
+class Cost:
+    """parameters: of all networks that a codec holds, its encoder's too; 0 for a codec without networks.
+
+    kmac: thousand multiply-accumulates that `decode` computes per pixel, entropy decoding included.
+    """
+
+    parameters: int
+    kmac: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A crop of the sheet: uint8 (size, size, 3). caption: its bits and PSNR; empty for the original."""
+
+    title: str
+    caption: str
+    crop: Image
+
+
+def write_costs(found: Mapping[str, Sequence[AtRate]], costs: Mapping[str, Cost], path: Path) -> Path:
+    """A CSV file, a line per metric (keys of `found`) and codec: what each decoder costs and gives. Returns `path`."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["codec", "parameters", "kmac_per_pixel", "metric", "bpp", "value", "ci_low", "ci_high", "how"])
+        for metric, values in found.items():
+            for at in values:
+                cost = costs[at.codec]
+                numbers = [f"{number:.6g}" for number in (at.bpp, at.value, at.low, at.high)]
+                writer.writerow([at.codec, cost.parameters, f"{cost.kmac:.1f}", metric, *numbers, at.how])
+    return path
 
 
 def draw_costs(
@@ -60,7 +96,7 @@ def draw_costs(
 
 
 def draw_sheet(rows: Sequence[tuple[str, Sequence[Cell]]], title: str, output: Path) -> list[Path]:
-    """A line for each picture, a column for each codec, every pixel of a crop as MAGNIFIED² of OUTPUT.png."""
+    """A row per image, a column per codec, every pixel of a crop as MAGNIFIED² of OUTPUT.png."""
     columns = max(len(cells) for _, cells in rows)
     side = max(max(cell.crop.shape[:2]) for _, cells in rows for cell in cells) * MAGNIFIED
     head, gap, top = 64, 8, 60

@@ -11,9 +11,9 @@ COLUMNS = ("codec", "quality", "what", "mp_per_s", "quartile_low", "quartile_hig
 
 
 def speeds(folder: RunFolder) -> pd.DataFrame:
-    """A row a codec, quality and direction, with COLUMNS; none if the run measured no time.
+    """A row per codec, quality and direction, with COLUMNS; none if the run measured no time.
 
-    mp_per_s: megapixels of the picture over the seconds of a call, the median over all calls of all pictures, with the
+    mp_per_s: megapixels of the image over the seconds of a call, the median over all calls of all images, with the
     quartiles beside it. what: "encode" or "decode".
     """
     found: dict[tuple[str, float, str], list[float]] = {}
@@ -34,7 +34,7 @@ def speeds(folder: RunFolder) -> pd.DataFrame:
 
 
 def write_speeds(folder: RunFolder) -> tuple[Path, list[str]]:
-    """Writes speed.csv of the run; returns its path, and lines for the user, one a codec and quality."""
+    """Writes speed.csv of the run; returns its path, and lines for the user, one per codec and quality."""
     table = speeds(folder)
     path = folder.path / "speed.csv"
     folder.write_bytes(path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode())

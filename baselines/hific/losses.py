@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -92,8 +91,3 @@ def generator_loss(generated_logits: Tensor) -> Tensor:
 def discriminator_loss(real_logits: Tensor, generated_logits: Tensor) -> Tensor:
     """−log D(x) − log(1 − D(x̂)), the mean over patches; scalar."""
     return F.softplus(-real_logits).mean() + F.softplus(generated_logits).mean()
-
-
-def total_generator_loss(compression: Tensor, generated_logits: Tensor, settings: LossSettings) -> Tensor:
-    """What encoder, hyperprior and generator minimise in the second half of the training; scalar."""
-    return torch.add(compression, generator_loss(generated_logits), alpha=settings.adversarial)

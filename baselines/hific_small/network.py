@@ -51,8 +51,6 @@ class GeneratorConfig:
 
 
 SMALL = GeneratorConfig()
-FULL = GeneratorConfig(channels=(960, 480, 240, 120), blocks=(9, 2, 2, 2), embedding=256)
-"""With the widths of the paper's generator; nothing of this size has been trained here."""
 
 
 class Generator(nn.Module):

@@ -17,13 +17,13 @@ from benchmark.hfd.autoencoder import QUALITY_STEPS
 from benchmark.hfd.bases import AutoencoderBase
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.score import tensor_to_picture
-from benchmark.hfd.size import count_macs
 from benchmark.hfd.training.export import fill_averaged
 from benchmark.hfd.training.latents import decode_latents, make_latents, random_latent_crops
 from benchmark.hfd.training.pairs import coded_quality, make_pairs
 from benchmark.hfd.training.score import parameter_groups
 from benchmark.hfd.transforms import STRIDE
 from benchmark.hfd.weights import from_json, write_weights
+from benchmark.macs import count_macs
 from benchmark.metrics.perceptual import load_network
 from benchmark.training.crops import PictureStore, centre_crops, open_pictures, split
 from benchmark.training.engine import MUON, Opponent, Options, Schedule, read_training, train
@@ -174,12 +174,13 @@ class HificSmallTask:
         count, side = self.recipe.batch, self.recipe.crop
         x, one = torch.zeros(1, 3, side, side, device=self.device), torch.ones(1, device=self.device)
         y = torch.zeros(1, self.network.config.latents, side // STRIDE, side // STRIDE, device=self.device)
-        macs = 3 * count_macs([self.network.to(self.device)], lambda: self.network(y, x, one))
-        macs += 3 * count_macs([self.perceptual], lambda: self.perceptual(x, x)) // 2
+        self.network.to(self.device)
+        macs = 3 * count_macs(lambda: self.network(y, x, one))
+        macs += 3 * count_macs(lambda: self.perceptual(x, x)) // 2
         if self.judge is not None:
             judge = self.judge.discriminator.to(self.device)
             condition = self.judge.condition(y, one)
-            macs += (3 * 2 + 2) * count_macs([judge], lambda: judge(x, condition))
+            macs += (3 * 2 + 2) * count_macs(lambda: judge(x, condition))
         return 2 * macs * count
 
 

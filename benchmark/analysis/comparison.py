@@ -17,8 +17,7 @@ from benchmark.analysis.comparable import dataset_difference, protocol_differenc
 from benchmark.analysis.margins import RATE_DIFFERENCE, SECONDS, Gate, Margin
 from benchmark.analysis.rate_differences import jackknife_curve, scale_of
 from benchmark.errors import BenchmarkError, NotComparable
-from benchmark.results import quality_name
-from benchmark.running.backends.processes import FEWEST_REPEATS
+from benchmark.results import FEWEST_REPEATS, quality_name
 from benchmark.statistics.bjontegaard import Curve, bd_rate, bd_rate_without
 from benchmark.statistics.gate import Judgement, Outcome, judge, judge_exactly
 from benchmark.statistics.intervals import jackknife_stderr

@@ -13,7 +13,9 @@ import numpy as np
 from benchmark.audit import evidence as at
 from benchmark.audit.child import Outcome
 from benchmark.audit.evidence import Case, Evidence, Step
-from benchmark.codecs import ESTIMATE_BYTES, ESTIMATE_SHARE, Image
+from benchmark.codecs import ESTIMATE_BYTES, ESTIMATE_SHARE
+from benchmark.metrics.fidelity import mean_squared_error, psnr_from_mse
+from benchmark.pixels import Image
 from benchmark.results import quality_name
 
 Verdict = Literal["ok", "warning", "FAILED", "not done"]
@@ -419,8 +421,8 @@ def _psnr(one: Image, other: Image) -> float | None:
     """dB between two pictures, None if they are identical, minus infinity if their sizes differ."""
     if one.shape != other.shape:
         return -math.inf
-    error = float(np.mean((one.astype(np.float64) - other) ** 2))
-    return None if error == 0 else 10 * math.log10(255**2 / error)
+    error = mean_squared_error(one, other)
+    return None if error == 0 else psnr_from_mse(error)
 
 
 def _difference(one: Image, other: Image) -> str:

@@ -87,7 +87,7 @@ class Outcome:
     """What became of an operation.
 
     length: what `len` says of the bytes. estimate: bits. shape: of the picture. changed: whether `encode` wrote into
-    its picture. peak: the process's largest resident memory so far, in bytes. The rest as in `watching.Seen`.
+    its picture. The rest as in `watching.Seen`.
     """
 
     trouble: Trouble | None = None
@@ -96,7 +96,6 @@ class Outcome:
     estimate: float | None = None
     shape: Sequence[int] | None = None
     changed: bool = False
-    peak: int = 0
     read: Mapping[str, float | None] = field(default_factory=dict)
     wrote: Sequence[str] = ()
     created: Sequence[str] = ()
@@ -199,7 +198,6 @@ def _perform(codec: Any, operation: Operation) -> Outcome:
         estimate=estimate,
         shape=shape,
         changed=given is not None and not np.array_equal(given, picture),
-        peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         **asdict(seen),
     )
 

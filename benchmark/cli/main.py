@@ -25,6 +25,7 @@ from benchmark.cli.measure import measure
 from benchmark.cli.plot import PlotCommand, plot
 from benchmark.cli.report import report
 from benchmark.cli.run import run
+from benchmark.cli.studies import studies
 from benchmark.cli.study import study
 from benchmark.cli.train import train
 from benchmark.cli.train_hific import hific, hific_small
@@ -63,6 +64,7 @@ app.command(epilog=fetch_names())(fetch)
 app.command()(audit)
 app.add_typer(history, name="history")
 app.add_typer(study, name="study")
+app.add_typer(studies, name="studies")
 train.command()(hific)
 train.command("hific-small")(hific_small)
 app.add_typer(train, name="train")

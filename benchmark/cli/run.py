@@ -1,7 +1,5 @@
 """python -m benchmark run: the main job."""
 
-import os
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,8 +10,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from benchmark.results import RunFolder
-
-SHOWN_FAILURES = 20
 
 
 def run(
@@ -107,14 +103,10 @@ def run(
     Started again with the same arguments and --output, a run goes on where it was. Codecs and decoder seeds may be
     added then, beside those that it has.
     """
-    import contextlib
-
     from rich.console import Console
 
-    from benchmark.cli.progress import track
-    from benchmark.errors import BenchmarkError, UsageError
-    from benchmark.running.interruption import finishing_trials
-    from benchmark.running.run import Request, open_run
+    from benchmark.cli.runs import finished_run
+    from benchmark.running.run import Request
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     request = Request(
@@ -138,30 +130,15 @@ def run(
         timing=timing,
         command=["python", "-m", "benchmark", *sys.argv[1:]],
     )
-    with open_run(request) as ready:
-        for note in ready.notes:
-            console.print(note, markup=False)
-        try:
-            with finishing_trials(tell) as stop, contextlib.closing(ready.execute(stop)) as trials:
-                track(trials, len(ready.trials), console)
-        except (KeyboardInterrupt, BenchmarkError) as error:
-            if not isinstance(error, UsageError):
-                again = [*request.command, *([] if output else ["--output", str(ready.folder.path)])]
-                what = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped; nothing written is lost"
-                console.print(f"{what}; to go on: {shlex.join(again)}", markup=False)
-            raise
-        report(ready.folder, console)
-
-
-def tell() -> None:
-    """Called from a signal handler, where a write through Python's buffers could meet one that is under way."""
-    os.write(2, b"\nfinishing the trial in hand; Ctrl-C again stops at once\n")
+    with finished_run(request, console) as folder:
+        report(folder, console)
 
 
 def report(folder: "RunFolder", console: "Console") -> None:
     """Table on standard output; notes, failures and where everything is on standard error."""
     from rich.console import Console
 
+    from benchmark.cli.runs import show_failures
     from benchmark.reports.outcome import sum_up
     from benchmark.reports.tables import print_summary
 
@@ -170,10 +147,7 @@ def report(folder: "RunFolder", console: "Console") -> None:
     for note in outcome.notes:
         console.print(f"note: {note}", markup=False)
     failed = outcome.failures
-    for line in failed[:SHOWN_FAILURES]:
-        console.print(f"failed: {line}", markup=False)
-    if len(failed) > SHOWN_FAILURES:
-        console.print(f"failed: and {len(failed) - SHOWN_FAILURES} more, in {folder.path / 'trials.jsonl'}")
+    show_failures(failed, folder, console)
     if folder.manifest.timing:
         from benchmark.reports.speed import write_speeds
 

@@ -6,7 +6,6 @@ Compression with Continuous Rate Adaptation", 2021).
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -219,8 +218,3 @@ class FirstStage:
         level = self.model.interpolate(self.model.synthesis.level_table, self._quality(steps))
         x_hat = in_tiles(lambda part: self.model.synthesis(part, level), y_hat, 1, STRIDE, 3)
         return x_hat.clamp_(-0.5, 0.5)[..., :height, :width]
-
-
-def parameter_count(modules: Sequence[nn.Module]) -> int:
-    """Numbers that training moves, in all of `modules`."""
-    return sum(p.numel() for module in modules for p in module.parameters())

@@ -5,7 +5,7 @@ point sums depend on their order. Here every value is an integer held in a float
 exact while they stay within the float's significand, whatever the order of summation (Ballé, Johnston, Minnen,
 "Integer Networks for Data Compression with Latent-Variable Models", ICLR 2019). With 6 fractional bits for activations
 and 9 for weights no quantisation-aware training is needed: the networks train in float32, and their weights are
-rounded once. `benchmark.studies.exact_cost` measures what that costs.
+rounded once. `python -m benchmark studies exact-cost` measures what that costs.
 
 float32 has 24 bits of significand, so a convolution is cut into groups of input channels, each with a proof from its
 weights that no partial sum passes 2**24; the groups are added up in int32. On a machine whose float32 convolutions are

@@ -10,7 +10,7 @@
   through. Norms and the activations after them are computed in float32.
 - The 2×2 pixels that become channels, and back, are moved two at a time.
 
-`python -m benchmark.studies.network_speed` measures each of these beside what it replaces. What depends on x̂ alone, its
+`python -m benchmark studies network-speed` measures each of these beside what it replaces. What depends on x̂ alone, its
 share of the first convolution, is computed again in each step: with `small` it is 0.34 of 25.4 GMAC at 768×512, and
 would take 32 bytes per pixel to keep.
 """

@@ -1,15 +1,13 @@
 """How large the networks of `mse` and `hfd` are, and how much they compute for a pixel: counted, not estimated.
 
-The networks run once on a small picture while hooks count: a convolution's multiplications and additions (MAC) follow
-from the shapes of its input and output. What is no convolution and no linear layer is left out, as is usual.
+The networks run once on a small image while `benchmark.macs` counts.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from benchmark.hfd.autoencoder import SMALL, Autoencoder
 from benchmark.hfd.elic import PAPER, Elic, ElicConfig
@@ -17,44 +15,21 @@ from benchmark.hfd.score import ScoreNetwork
 from benchmark.hfd.unet import LARGE, UNetConfig
 from benchmark.hfd.unet import PAPER as PAPER_UNET
 from benchmark.hfd.unet import SMALL as SMALL_UNET
+from benchmark.macs import count_macs
 
 SIDE = 64
-"""Of the small picture; a multiple of every network's stride, so that nothing is padded."""
+"""Of the small image; a multiple of every network's stride, so that nothing is padded."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """A part of a codec: its parameters, and thousands of multiply-accumulates per pixel of the picture."""
+    """A part of a codec: its parameters, and thousands of multiply-accumulates per pixel of the image."""
 
     codec: str
     model: str
     part: str
     parameters: int
     kmac: float
-
-
-def count_macs(modules: Iterable[nn.Module], run: Callable[[], Any]) -> int:
-    """Multiply-accumulates of the convolutions and linear layers within `modules` while `run` runs, for its batch."""
-    total = 0
-
-    def add(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal total
-        if isinstance(layer, nn.ConvTranspose2d):  # each input goes into so many outputs
-            total += inputs[0].numel() * layer.weight[0].numel()
-        elif isinstance(layer, nn.Conv2d):  # each output comes from so many inputs
-            total += output.numel() * layer.weight[0].numel()
-        elif isinstance(layer, nn.Linear):
-            total += output.numel() * layer.in_features
-
-    layers = {layer for module in modules for layer in module.modules()}
-    handles = [layer.register_forward_hook(add) for layer in layers]
-    try:
-        with torch.no_grad():
-            run()
-    finally:
-        for handle in handles:
-            handle.remove()
-    return total
 
 
 def first_stage_sizes(model: Autoencoder | Elic) -> list[tuple[str, int, float]]:
@@ -68,7 +43,7 @@ def first_stage_sizes(model: Autoencoder | Elic) -> list[tuple[str, int, float]]
     else:
         parts = {"analysis": [model.analysis], "synthesis": [model.synthesis], "entropy model": [model.entropy]}
     return [
-        (name, _parameters(modules), count_macs(modules, lambda: model(x, quality)) / SIDE**2 / 1000)
+        (name, _parameters(modules), count_macs(lambda: model(x, quality), modules) / SIDE**2 / 1000)
         for name, modules in parts.items()
     ]
 
@@ -90,7 +65,7 @@ def all_sizes() -> list[Size]:
 def _unet_size(config: UNetConfig) -> tuple[int, float]:
     network = ScoreNetwork(config, SMALL.levels).eval()
     x, one = torch.zeros(1, 3, SIDE, SIDE), torch.ones(1)
-    macs = count_macs([network.unet], lambda: network(x, x, one, one))
+    macs = count_macs(lambda: network(x, x, one, one), [network.unet])
     return _parameters([network.unet]), macs / SIDE**2 / 1000
 
 

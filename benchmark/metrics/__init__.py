@@ -12,8 +12,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.codecs import Image
 from benchmark.errors import UsageError
+from benchmark.pixels import Image
 from benchmark.registry import Registry
 
 Features = npt.NDArray[np.floating[Any]]

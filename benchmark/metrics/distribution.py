@@ -185,7 +185,6 @@ def _trace(factor_x: Matrix, factor_y: Matrix) -> float:
     return float(np.linalg.svd(factor_x @ factor_y.T, compute_uv=False).sum())
 
 
-Keep = npt.NDArray[np.bool_]
 Trace = Callable[[Matrix, Matrix], float]
 """The trace without the patches that are given, centred, of either side."""
 

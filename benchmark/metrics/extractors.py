@@ -16,9 +16,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError
 from benchmark.metrics.inference import exact_inference
+from benchmark.pixels import Image
 
 Extractor = Callable[[Tensor], Tensor]
 """(N, 3, H, W) uint8 to (N, dimension) floats on the same device, for patches of one size."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.codecs import Image
 from benchmark.errors import Undefined
 from benchmark.metrics import MetricInfo, metric_info
 from benchmark.metrics.pairs import check_pair, check_picture
+from benchmark.pixels import Image
 
 PEAK = 255.0
 
@@ -22,11 +22,6 @@ def mean_squared_error(original: Image, reconstruction: Image) -> float:
 def psnr_from_mse(mse: float) -> float:
     """10·log10(255² / mse), in dB; infinite for 0."""
     return math.inf if mse == 0 else 10 * math.log10(PEAK**2 / mse)
-
-
-def mse_from_psnr(psnr: float) -> float:
-    """The inverse of `psnr_from_mse`: with it the PSNR of the mean MSE comes from the PSNR of each image."""
-    return float(PEAK**2 * 10 ** (-psnr / 10))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What every metric expects of the pictures that it is given."""
 
-from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError
+from benchmark.pixels import Image
 
 
 def check_picture(image: Image) -> None:

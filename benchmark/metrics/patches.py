@@ -8,8 +8,8 @@ with 128 and 64, for small sets. `patch256-nc`: the shifted grid takes all that 
 
 from collections.abc import Iterator
 
-from benchmark.codecs import Image
 from benchmark.errors import UsageError
+from benchmark.pixels import Image
 
 Box = tuple[int, int, int, int]
 """top, left, height, width"""

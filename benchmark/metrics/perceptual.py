@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, Undefined
 from benchmark.metrics import MetricInfo, metric_info
 from benchmark.metrics.inference import exact_inference
 from benchmark.metrics.pairs import check_pair, check_picture
+from benchmark.pixels import Image
 
 MINIMUM_SIDES = {"alex": 31, "vgg": 16}
 """By trunk. Smaller pictures leave nothing after AlexNet's second pooling, or after VGG16's fourth."""

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.codecs import Image
 from benchmark.metrics import MetricInfo, distribution, metric_info
 from benchmark.metrics.pairs import check_picture
 from benchmark.metrics.patches import cut
+from benchmark.pixels import Image
 
 Features = npt.NDArray[np.floating[Any]]
 Values = npt.NDArray[np.float64]

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.codecs import Image
 from benchmark.errors import Undefined
 from benchmark.metrics import MetricInfo, metric_info
 from benchmark.metrics.pairs import check_pair, check_picture
+from benchmark.pixels import Image
 
 WINDOW, SIGMA = 11, 1.5
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)

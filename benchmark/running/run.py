@@ -4,7 +4,6 @@ import contextlib
 import datetime
 import importlib
 import threading
-from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,19 +226,6 @@ def open_run(request: Request) -> Iterator[Run]:
             yield Run(folder, trials, len(done), notes, setup, workbench, shares, early)
         finally:
             folder.close()
-
-
-def failures(folder: RunFolder) -> list[str]:
-    """Why trials failed: a line a reason and picture, with the number of trials."""
-    errors: dict[TrialKey, str] = {}
-    for _, _, trial in folder.each_trial():
-        errors.pop(trial.key, None)
-        if trial.error is not None:
-            errors[trial.key] = trial.error
-    counts = Counter((key[3], error) for key, error in errors.items())
-    return [
-        f"{image}: {error}" + (f" ({count} trials)" if count > 1 else "") for (image, error), count in counts.items()
-    ]
 
 
 def draw_runs(

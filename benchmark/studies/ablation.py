@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.reports.ablations import draw_study
+from benchmark.reports.outcome import sum_up
+from benchmark.results import RunFolder
 
 if TYPE_CHECKING:
     import pandas
+
+
+METRICS = ("psnr", "lpips", "fd-effnet", "kd-effnet")
 
 
 class Ablation(Protocol):
@@ -68,7 +74,7 @@ STUDIES = {
         {
             "flow: deviation of the start": "decoder=flow",
             "diffusion: between the bounds": "decoder=diffusion,realism=1",
-            "control: x̂ and noise alone": "decoder=diffusion,sampler=noise",
+            "noise baseline: x̂ and noise alone": "decoder=diffusion,sampler=noise",
         },
         (0, 0.2, 0.4, 0.7, 1),
     ),
@@ -84,12 +90,12 @@ STUDIES = {
     ),
     "realism": Study(
         "realism",
-        "What does the dial from the mean to a full sample trade?",
+        "What does realism trade, from the mean to a full sample?",
         (0, 0.2, 0.4, 0.6, 0.8, 1),
         {
             "flow": "decoder=flow",
             "diffusion": "decoder=diffusion",
-            "one-step: its spread": "decoder=one-step",
+            "one-step": "decoder=one-step",
         },
         (0, 0.25, 0.5, 0.75, 1),
     ),
@@ -114,8 +120,8 @@ TRAINED = {
     "diffusion": ("shift", "On which noise schedule should the diffusion be trained? s of x̂'s error"),
 }
 """Kind of decoder -> the setting of its training that is studied, and the question. In units of x̂'s error a start from
-noise that drowns the picture is a large κ, and the cosine schedule of the picture itself a large s: the ratio of the
-picture's deviation to that of x̂'s error, about 4 at 0.2 bpp."""
+noise that drowns the image is a large κ, and the cosine schedule of the image itself a large s: the ratio of the
+image's deviation to that of x̂'s error, about 4 at 0.2 bpp."""
 
 
 def choose_studies(names: Sequence[str], weights: Sequence[Path] = ()) -> dict[str, Ablation]:
@@ -171,3 +177,19 @@ def table_of(study: Ablation, summary: "pandas.DataFrame", full: bool) -> "panda
     rows.insert(0, "line", [variants[codec][0] if codec in variants else "x̂" for codec in rows["codec"]])
     rows.insert(1, "setting", [variants[codec][1] if codec in variants else None for codec in rows["codec"]])
     return rows
+
+
+def write_studies(folder: RunFolder, studies: Mapping[str, Ablation], full: bool) -> tuple[list[Path], Sequence[str]]:
+    """Writes the summary of a run, and a table and a figure per study into its folder `ablations`.
+
+    Returns the paths, and why trials failed, a line per image and reason.
+    """
+    outcome = sum_up(folder, draw=False)
+    written = []
+    for name, study in studies.items():
+        table = table_of(study, outcome.summary, full)
+        path = folder.path / "ablations" / f"{name}.csv"
+        path.parent.mkdir(exist_ok=True)
+        table.to_csv(path, index=False)
+        written += [path, *draw_study(name, study.question, table, list(folder.manifest.metrics), path.parent)]
+    return written, outcome.failures

@@ -3,8 +3,6 @@
 `mse`, `hific-small` and the decoders of `hfd` send one payload, so at each quality nothing but the decoder differs.
 """
 
-import csv
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.addresses import location
-from benchmark.analysis.summary import HEADLINES
+from benchmark.analysis.equal_bits import at_rate
 from benchmark.baselines.target import candidates, closest
-from benchmark.codecs import Codec, Image, open_codec
+from benchmark.codecs import Codec, open_codec
+from benchmark.datasets import limit, open_dataset
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import load_image
+from benchmark.macs import count_macs
+from benchmark.metrics.fidelity import mean_squared_error, psnr_from_mse
+from benchmark.pixels import Image
+from benchmark.reports.curves import draw_curves
+from benchmark.reports.decoders import Cell, Cost, draw_costs, draw_sheet, write_costs
+from benchmark.reports.outcome import sum_up
+from benchmark.reports.tables import write_markdown
 from benchmark.results import RunFolder, Trial, quality_name
 
 if TYPE_CHECKING:
@@ -33,12 +39,35 @@ CODECS = (
     "hfd:decoder=one-step",
     "hfd:decoder=diffusion,sampler=noise,noise=0.3",
 )
-"""The last is the control: what noise alone, of the strength of x̂'s error at each place, does to each metric."""
+"""The last is the noise baseline: what noise alone, as strong as x̂'s error at each place, does to each metric."""
 
 METRICS = ("psnr", "lpips", "fd-effnet", "kd-effnet")
-SEEDS = "0,1,2"
+SHEET_QUALITIES = (3.0,)
 COUNTED_SIDE = 256
-"""Of the square picture on which operations are counted."""
+"""Of the square image on which operations are counted."""
+
+
+@dataclass(frozen=True)
+class Sheets:
+    """Sheets of crops: a sheet per quality, a row per image; none named takes four of the set. size: side of a crop."""
+
+    qualities: Sequence[float] = SHEET_QUALITIES
+    images: Sequence[str] = ()
+    size: int = 192
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `write_comparison` gives.
+
+    summary: of the run. notes: what must stand beside the figures. written: paths of all files. failures: why trials
+    failed, a line per image and reason.
+    """
+
+    summary: "pandas.DataFrame"
+    notes: Sequence[str]
+    written: Sequence[Path]
+    failures: Sequence[str]
 
 
 def check_codecs(specs: Sequence[str], device: str) -> dict[str, Codec]:
@@ -54,18 +83,69 @@ def check_codecs(specs: Sequence[str], device: str) -> dict[str, Codec]:
     return codecs
 
 
-def notes_on(codecs: Mapping[str, Codec]) -> list[str]:
-    """What must stand beside the figures."""
+def check_images(names: Sequence[str], dataset: str, most: int) -> None:
+    """Raises UsageError on a name that no image has among `most` of the data set, before anything is run."""
+    if not names:
+        return
+    there = [image.name for image in limit(open_dataset(dataset), most).pictures]
+    if unknown := [name for name in names if name not in there]:
+        some = ", ".join(there[:4]) + (" …" if len(there) > 4 else "")
+        raise UsageError(f"--image {unknown[0]}: the data set has no such image; there are {some}")
+
+
+def write_comparison(folder: RunFolder, codecs: Mapping[str, Codec], bpp: float, sheets: Sheets) -> Comparison:
+    """The tables, curves, costs and sheets of a run that kept its reconstructions, written into its folder.
+
+    codecs: those of the run, opened. bpp: where quality is drawn over cost.
+    """
+    outcome = sum_up(folder, draw=False)
+    summary, manifest, plots = outcome.summary, folder.manifest, folder.path / "plots"
+    valued = set(summary.loc[summary["value"].notna(), "metric"])
+    metrics = [name for name in manifest.metrics if name in valued]
+    group = sorted(same_bytes(trial for trial in folder.trials() if trial.codec in codecs), key=list(codecs).index)
+    names = [record.name for record in manifest.dataset.pictures]
+    shown = sheets.images or (names if len(names) < 4 else [names[(2 * n + 1) * len(names) // 8] for n in range(4)])
+    missing = {quality: _no_sheet(folder, group, quality, shown) for quality in sheets.qualities}
+
+    notes = [*outcome.notes, *notes_on(codecs, metrics)]
+    if len(group) > 1:
+        notes.append(f"{', '.join(group)}: the same number of bytes at every image and quality")
+    notes += [f"no sheet at quality {quality_name(quality)}: {reason}" for quality, reason in missing.items() if reason]
+    table = folder.path / "decoders.md"
+    write_markdown(summary, table)
+    with table.open("a", encoding="utf-8") as file:
+        file.writelines(f"{note}  \n" for note in notes)
+    written = [folder.summary_path, table, *(draw_curves([summary], metrics, plots) if metrics else [])]
+
+    costs = {spec: cost_of(codec, manifest.codecs[spec].qualities[0]) for spec, codec in codecs.items()}
+    found = {name: [at for spec in codecs if (at := at_rate(summary, spec, name, bpp))] for name in metrics}
+    label = f"{summary['dataset'].iloc[0]}, {len(names)} images"
+    written.append(write_costs(found, costs, folder.path / "costs.csv"))
+    for name in metrics:
+        written += draw_costs(found[name], costs, name, bpp, label, plots / f"{name}-over-cost")
+
+    others = {spec: codec for spec, codec in codecs.items() if spec not in group}
+    for quality in (quality for quality, reason in missing.items() if not reason):
+        rows = sheet_rows(folder, group, others, quality, shown, sheets.size)
+        title = f"{label}; crops at the same bytes, quality {quality_name(quality)} of {group[0]}"
+        written += draw_sheet(rows, title, plots / f"sheet-{quality_name(quality)}")
+    return Comparison(summary, notes, written, outcome.failures)
+
+
+def notes_on(codecs: Mapping[str, Codec], metrics: Sequence[str]) -> list[str]:
+    """Which codecs were trained on a metric by which they are judged."""
+    judged = [name.partition("@")[0] for name in metrics]
     return [
-        f"{spec} was trained on the LPIPS by which it is judged here: its LPIPS figures flatter it, and distances "
+        f"{spec} was trained on {metric}, by which it is judged here: its {metric} figures flatter it, and distances "
         "between features of another network may profit as well"
         for spec, codec in codecs.items()
-        if "lpips" in getattr(codec, "taught_by", ())
+        for metric in getattr(codec, "taught_by", ())
+        if metric in judged
     ]
 
 
 def same_bytes(trials: Iterable[Trial]) -> list[str]:
-    """The first codec and those whose streams are as long as its own at every picture and quality; the largest group.
+    """The first codec and those whose streams are as long as its own at every image and quality; the largest group.
 
     Codecs with other qualities than each other's are never in one group.
     """
@@ -86,28 +166,13 @@ def same_bytes(trials: Iterable[Trial]) -> list[str]:
 # Costs
 
 
-@dataclass(frozen=True)
-class Cost:
-    """parameters: of all networks that a codec holds, its encoder's too; 0 for a codec without networks.
-
-    kmac: thousand multiply-accumulates that `decode` computes for a pixel, entropy decoding included.
-    """
-
-    parameters: int
-    kmac: float
-
-
 def cost_of(codec: Codec, quality: float, side: int = COUNTED_SIDE) -> Cost:
-    """Counts while a picture of side×side is decoded: convolutions and matrix products, whoever calls them."""
-    from torch.utils.flop_counter import FlopCounterMode
-
+    """Counts while an image of side×side is decoded: convolutions and matrix products, whoever calls them."""
     rows, columns = np.mgrid[0:side, 0:side]
     waves = np.stack([np.sin(rows / 9), np.cos(columns / 7), np.sin((rows + columns) / 13)], -1)
     noise = np.random.default_rng(0).normal(0, 8, waves.shape)
     data = codec.encode((127 + 90 * waves + noise).clip(0, 255).astype(np.uint8), quality)
-    with FlopCounterMode(display=False) as counter:
-        codec.decode(data)
-    return Cost(_parameters(codec), counter.get_total_flops() / 2 / side**2 / 1000)
+    return Cost(_parameters(codec), count_macs(lambda: codec.decode(data)) / side**2 / 1000)
 
 
 def _parameters(codec: object) -> int:
@@ -136,72 +201,7 @@ def _parameters(codec: object) -> int:
     return sum(parameters.values())
 
 
-# Equal bits
-
-
-@dataclass(frozen=True)
-class AtRate:
-    """A codec's value of a metric at given bits per pixel, with the ends of its interval over images.
-
-    how: "between qualities 2 and 3", or "quality 5, the nearest". bpp: the rate that was asked for, or the nearest's.
-    """
-
-    codec: str
-    bpp: float
-    value: float
-    low: float
-    high: float
-    how: str
-
-
-def at_rate(summary: "pandas.DataFrame", codec: str, metric: str, bpp: float) -> AtRate | None:
-    """Linear over the logarithm of the rate between two neighbouring points, value and interval alike.
-
-    Beyond a codec's points its nearest one. None where it has no value.
-    """
-    rows = summary[(summary["codec"] == codec) & summary["aggregation"].isin(HEADLINES)]
-    rates = rows[rows["metric"] == "bpp"].set_index("quality")["value"]
-    values = rows[rows["metric"] == metric].set_index("quality")[["value", "ci_low", "ci_high"]]
-    points = values.join(rates.rename("bpp"), how="inner")
-    points = points[points["value"].notna() & (points["bpp"] > 0)].sort_values("bpp")
-    if points.empty:
-        return None
-    above = int(np.searchsorted(points["bpp"].to_numpy(), bpp))
-    if 0 < above < len(points):
-        one, other = points.iloc[above - 1], points.iloc[above]
-        share = math.log(bpp / one["bpp"]) / math.log(other["bpp"] / one["bpp"])
-        low, value, high = (float((1 - share) * one[c] + share * other[c]) for c in ("ci_low", "value", "ci_high"))
-        between = " and ".join(quality_name(float(q)) for q in sorted((points.index[above - 1], points.index[above])))
-        return AtRate(codec, bpp, value, low, high, f"between qualities {between}")
-    place = min(above, len(points) - 1)
-    nearest, quality = points.iloc[place], quality_name(float(points.index[place]))
-    rate, value, low, high = (float(nearest[column]) for column in ("bpp", "value", "ci_low", "ci_high"))
-    return AtRate(codec, rate, value, low, high, f"quality {quality}, the nearest")
-
-
-def write_costs(found: Mapping[str, Sequence[AtRate]], costs: Mapping[str, Cost], path: Path) -> Path:
-    """A CSV file, a line a metric (keys of `found`) and codec: what each decoder costs and gives. Returns `path`."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["codec", "parameters", "kmac_per_pixel", "metric", "bpp", "value", "ci_low", "ci_high", "how"])
-        for metric, values in found.items():
-            for at in values:
-                cost = costs[at.codec]
-                numbers = [f"{number:.6g}" for number in (at.bpp, at.value, at.low, at.high)]
-                writer.writerow([at.codec, cost.parameters, f"{cost.kmac:.1f}", metric, *numbers, at.how])
-    return path
-
-
 # Crops at the same bytes
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A crop of the sheet: uint8 (size, size, 3). caption: its bits and PSNR; empty for the original."""
-
-    title: str
-    caption: str
-    crop: Image
 
 
 def sheet_rows(
@@ -212,57 +212,78 @@ def sheet_rows(
     images: Sequence[str],
     size: int,
 ) -> list[tuple[str, list[Cell]]]:
-    """For each picture its name and place, and the same crop of the original, of `others`, and of `group`.
+    """For each image its name and place, and the same crop of the original, of `others`, and of `group`.
 
-    group: codecs that send the same bytes. others: coded here at the quality that comes nearest to those bytes, which
-    goes before the group. Of a stochastic decoder the first seed. Raises BenchmarkError if the run kept no pictures.
+    group: codecs that send the same bytes, and did so for these images at this quality. others: coded here at the
+    quality that comes nearest to those bytes, which goes before the group. Of a stochastic decoder the first seed.
+    Raises BenchmarkError if the run kept no reconstructions.
     """
-    kept = {
-        (trial.codec, trial.image): trial
-        for trial in reversed(folder.trials())
-        if trial.quality == quality and trial.error is None
-    }
-    records = {picture.name: picture for picture in folder.manifest.dataset.pictures}
+    kept = _kept(folder, quality)
+    records = {record.name: record for record in folder.manifest.dataset.pictures}
     rows = []
     for name in images:
         path = records[name].path
-        if path is None or any((codec, name) not in kept for codec in group):
-            raise BenchmarkError(f"{name} was not coded by {', '.join(group)} at quality {quality_name(quality)}")
+        if path is None:
+            raise BenchmarkError(f"{name}: the run does not say where the original is")
         original = load_image(location(path), folder.manifest.dataset.preparation)
         top, left = most_detailed(original, size)
         place = np.s_[top : top + size, left : left + size]
         cells = [Cell("original", "", original[place])]
         wanted = kept[group[0], name].bytes or 0
         for spec, codec in others.items():
-            streams: dict[float, bytes] = {}
-
-            def rate(
-                q: float, codec: Codec = codec, streams: dict[float, bytes] = streams, picture: Image = original
-            ) -> float:
-                streams[q] = codec.encode(picture, q)
-                return float(len(streams[q]))
-
-            found = closest(candidates(codec), rate, float(wanted))
-            picture = codec.decode(streams[found] if found in streams else codec.encode(original, found), None)
-            cells.append(_cell(f"{spec}, quality {quality_name(found)}", original, picture, len(streams[found]), place))
-        for codec_spec in group:
-            trial = kept[codec_spec, name]
-            picture = load_image(folder.reconstruction_path(trial.key))
-            cells.append(_cell(codec_spec, original, picture, trial.bytes or 0, place))
+            found, stream = _nearest(codec, original, wanted)
+            decoded = codec.decode(stream, None)
+            cells.append(_cell(f"{spec}, quality {quality_name(found)}", original, decoded, len(stream), place))
+        for spec in group:
+            trial = kept[spec, name]
+            decoded = load_image(folder.reconstruction_path(trial.key))
+            cells.append(_cell(spec, original, decoded, trial.bytes or 0, place))
         rows.append((f"{name}, {size}×{size} at ({left}, {top})", cells))
     return rows
 
 
-def _cell(title: str, original: Image, picture: Image, length: int, place: Any) -> Cell:
-    error = float(np.mean((picture.astype(np.float64) - original) ** 2))
-    psnr = f"{10 * math.log10(255**2 / error):.2f} dB" if error else "lossless"
-    return Cell(title, f"{8 * length / (original.shape[0] * original.shape[1]):.3f} bpp, {psnr}", picture[place])
+def _kept(folder: RunFolder, quality: float) -> dict[tuple[str, str], Trial]:
+    """(codec, image) -> its trial at `quality` without an error, of the first seed."""
+    return {
+        (trial.codec, trial.image): trial
+        for trial in reversed(folder.trials())
+        if trial.quality == quality and trial.error is None
+    }
+
+
+def _no_sheet(folder: RunFolder, group: Sequence[str], quality: float, images: Sequence[str]) -> str:
+    """Why there can be no sheet; "" if there can."""
+    if not group:
+        return "no codec coded anything"
+    if quality not in folder.manifest.codecs[group[0]].qualities:
+        return f"{group[0]} was not run at it"
+    kept = _kept(folder, quality)
+    missing = [f"{name} was not coded by {spec}" for name in images for spec in group if (spec, name) not in kept]
+    return missing[0] if missing else ""
+
+
+def _nearest(codec: Codec, image: Image, length: int) -> tuple[float, bytes]:
+    """The quality whose stream comes nearest to `length` bytes, and that stream."""
+    streams: dict[float, bytes] = {}
+
+    def bytes_at(quality: float) -> float:
+        streams[quality] = codec.encode(image, quality)
+        return float(len(streams[quality]))
+
+    found = closest(candidates(codec), bytes_at, float(length))
+    return found, streams[found] if found in streams else codec.encode(image, found)
+
+
+def _cell(title: str, original: Image, decoded: Image, length: int, place: Any) -> Cell:
+    error = mean_squared_error(original, decoded)
+    psnr = f"{psnr_from_mse(error):.2f} dB" if error else "lossless"
+    return Cell(title, f"{8 * length / (original.shape[0] * original.shape[1]):.3f} bpp, {psnr}", decoded[place])
 
 
 def most_detailed(image: Image, size: int) -> tuple[int, int]:
     """Top and left of the size×size crop, on a grid of a quarter of it, whose luma differs most from pixel to pixel.
 
-    A picture smaller than that has its corner.
+    An image smaller than that has its corner.
     """
     luma: npt.NDArray[np.float64] = image.astype(np.float64) @ (0.299, 0.587, 0.114)
     steps = np.zeros_like(luma)

@@ -1,18 +1,16 @@
-"""Which part of a decoder's pictures lies how far from the originals? A distance between sets, part by part.
+"""Which part of a decoder's images lies how far from the originals? A distance between sets, part by part.
 
-    python -m benchmark.studies.detail [CODEC …] [--quality 1] [--metric fd-effnet] [--dataset photos] [--limit 0]
+`python -m benchmark studies detail` prints a block per codec: the metric's distance of its images from the originals,
+as they are; with one part replaced by the original's, in which no fault of that part is left; and smoothed a little.
+Luma and chroma are those of `to_luma_chroma`; what a Gaussian of deviation `FINE` pixels takes from luma is its fine
+part, the rest its coarse one.
 
-prints a block a codec: the metric's distance of its pictures from the originals, as they are; with one part replaced by
-the original's, in which no fault of that part is left; and smoothed a little. Luma and chroma are those of
-`to_luma_chroma`; what a Gaussian of deviation `FINE` pixels takes from luma is its fine part, the rest its coarse one.
-
-A picture that is nearer to the originals before it is smoothed than after has detail that the network takes for theirs.
+An image that is nearer to the originals before it is smoothed than after has detail that the network takes for theirs.
 That may be theirs, or the traces of quantisation.
 """
 
-import argparse
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +18,14 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from benchmark.codecs import Image, open_codec
+from benchmark.codecs import open_codec
 from benchmark.datasets import limit, open_dataset
-from benchmark.errors import BenchmarkError, UsageError
+from benchmark.errors import UsageError
 from benchmark.hfd.score import from_luma_chroma, picture_to_tensor, tensor_to_picture, to_luma_chroma
 from benchmark.images import load_image
 from benchmark.metrics import SetMetric, open_metric
 from benchmark.metrics.fidelity import mean_squared_error, psnr_from_mse
+from benchmark.pixels import Image
 
 FINE = 2.0
 """Pixels."""
@@ -78,21 +77,21 @@ VARIANTS: Mapping[str, Callable[[Planes, Planes], Planes]] = {
 }
 
 
-def vary(picture: Image, original: Image, variant: Callable[[Planes, Planes], Planes]) -> Image:
-    """uint8 (H, W, 3) of both -> the picture as `variant` has it, rounded and clamped."""
-    both = [to_luma_chroma(picture_to_tensor(image))[0].double().numpy() for image in (picture, original)]
+def vary(image: Image, original: Image, variant: Callable[[Planes, Planes], Planes]) -> Image:
+    """uint8 (H, W, 3) of both -> the image as `variant` has it, rounded and clamped."""
+    both = [to_luma_chroma(picture_to_tensor(one))[0].double().numpy() for one in (image, original)]
     changed: Tensor = torch.from_numpy(variant(both[0], both[1])).float()[None]
     return tensor_to_picture(from_luma_chroma(changed))
 
 
 def distances(
-    metric: SetMetric, originals: Sequence[Image], pictures: Sequence[Image]
+    metric: SetMetric, originals: Sequence[Image], decoded: Sequence[Image]
 ) -> dict[str, tuple[float, float]]:
-    """The distance of each of VARIANTS of `pictures` from `originals`, and its PSNR in dB, mean over the pictures."""
+    """The distance of each of VARIANTS of `decoded` from `originals`, and its PSNR in dB, mean over the images."""
     features = [metric.features(image) for image in originals]
     found = {}
     for name, variant in VARIANTS.items():
-        varied = [vary(own, original, variant) for own, original in zip(pictures, originals, strict=True)]
+        varied = [vary(own, original, variant) for own, original in zip(decoded, originals, strict=True)]
         psnr = [psnr_from_mse(mean_squared_error(*pair)) for pair in zip(originals, varied, strict=True)]
         found[name] = metric.distance(features, [metric.features(image) for image in varied]), float(np.mean(psnr))
     return found
@@ -102,33 +101,49 @@ def _only_luma(planes: Planes) -> Planes:
     return np.concatenate([planes[:1], np.zeros_like(planes[1:])])
 
 
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(prog="python -m benchmark.studies.detail", description="A distance, part by part.")
-    parser.add_argument("codecs", nargs="*", default=("mse", "hfd"), metavar="CODEC", help="default: mse hfd")
-    parser.add_argument("--quality", type=float, default=1.0, help="default 1")
-    parser.add_argument("--metric", default="fd-effnet", help="of sets; default fd-effnet")
-    parser.add_argument("--dataset", default="photos", help="default: photos")
-    parser.add_argument("--limit", type=int, default=0, help="pictures, default 0 for all")
-    arguments = parser.parse_args()
-    try:
-        metric = open_metric(arguments.metric)
-        if not isinstance(metric, SetMetric):
-            raise UsageError(f"--metric {arguments.metric}: of single pictures, not of sets")
-        dataset = limit(open_dataset(arguments.dataset), arguments.limit)
-        originals = [load_image(picture.path, dataset.preparation) for picture in dataset.pictures]
-        for spec in arguments.codecs:
-            codec = open_codec(spec)
-            pictures = [codec.decode(codec.encode(x.copy(), arguments.quality), 0) for x in originals]
-            print(f"{spec}, quality {arguments.quality:g}, {len(originals)} pictures of {dataset.name}")
-            for name, (distance, psnr) in distances(metric, originals, pictures).items():
-                print(
-                    f"  {name:55} {metric.protocol.partition('/')[0]} {distance:7.4g}   PSNR {psnr:.2f} dB", flush=True
-                )
-    except BenchmarkError as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
+@dataclass(frozen=True)
+class Parts:
+    """Of a codec's images: variant -> its distance from the originals, and its PSNR in dB. metric: its name."""
+
+    codec: str
+    quality: float
+    n_images: int
+    dataset: str
+    metric: str
+    variants: Mapping[str, tuple[float, float]]
 
 
-if __name__ == "__main__":
-    main()
+def measure(
+    codecs: Sequence[str] = ("mse", "hfd"),
+    quality: float = 1.0,
+    metric: str = "fd-effnet",
+    dataset: str = "photos",
+    most: int = 0,
+) -> Iterator[Parts]:
+    """The parts of each codec, as they are there.
+
+    metric: of sets. most: so many images, spread over the data set; 0 takes all. Raises UsageError and BenchmarkError,
+    before the first is computed, on what is not there.
+    """
+    opened = open_metric(metric)
+    if not isinstance(opened, SetMetric):
+        raise UsageError(f"--metric {metric}: of single images, not of sets")
+    chosen = limit(open_dataset(dataset), most)
+    originals = [load_image(image.path, chosen.preparation) for image in chosen.pictures]
+    coders = {spec: open_codec(spec) for spec in codecs}
+
+    def parts() -> Iterator[Parts]:
+        for spec, codec in coders.items():
+            decoded = [codec.decode(codec.encode(x.copy(), quality), 0) for x in originals]
+            found = distances(opened, originals, decoded)
+            yield Parts(spec, quality, len(originals), chosen.name, opened.protocol.partition("/")[0], found)
+
+    return parts()
+
+
+def lines(found: Iterable[Parts]) -> Iterator[str]:
+    """A heading per codec, and a line per variant."""
+    for each in found:
+        yield f"{each.codec}, quality {each.quality:g}, {each.n_images} images of {each.dataset}"
+        for name, (distance, psnr) in each.variants.items():
+            yield f"  {name:55} {each.metric} {distance:7.4g}   PSNR {psnr:.2f} dB"

@@ -1,12 +1,10 @@
 """What exact entropy parameters cost against float ones, in rate and in time.
 
-`python -m benchmark.studies.exact_cost [--first-stage FILE] [PICTURE …]` prints one line a picture and quality;
-without pictures it takes three of the photographs that come with the suite. One thread.
+`python -m benchmark studies exact-cost` prints a line per image and quality. One thread.
 """
 
-import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
@@ -42,7 +40,7 @@ QUALITIES = (1.0, 3.0, 5.0, 7.0)
 
 @dataclass(frozen=True)
 class RateCost:
-    """Of all latents of a picture, with exact and with float means and scales: bits, and squared error in bits.
+    """Of all latents of an image, with exact and with float means and scales: bits, and squared error in bits.
 
     The same latents, each rounded to its own mean and coded with the same tables and contexts; hyper-latents are left
     out. The squared error counts with the loss's λ: another mean gives another error as well.
@@ -72,12 +70,12 @@ class TimeCost:
 
 
 def table_bits(tables: CdfTables) -> Tensor:
-    """Bits of each symbol, float64 (rows, 2·reach + 1) for symbols −reach … reach; escapes count 32 bits."""
-    reach = -min(tables.offsets)
-    bits = np.full((len(tables.cdfs), 2 * reach + 1), 32.0)
+    """Bits of each symbol, float64 (rows, 2·largest + 1) for symbols −largest … largest; escapes count 32 bits."""
+    largest = -min(tables.offsets)
+    bits = np.full((len(tables.cdfs), 2 * largest + 1), 32.0)
     for row, (cdf, length, offset) in enumerate(zip(tables.cdfs, tables.lengths, tables.offsets, strict=True)):
         frequency = np.diff(np.asarray(cdf[:length], dtype=np.float64))[:-1]
-        bits[row, reach + offset : reach - offset + 1] = CDF_BITS - np.log2(frequency)
+        bits[row, largest + offset : largest - offset + 1] = CDF_BITS - np.log2(frequency)
     bits[0] = 0  # the narrowest Gaussian is not coded
     return torch.from_numpy(bits)
 
@@ -109,18 +107,18 @@ def float_parameters(
 @torch.inference_mode()
 @on_one_thread()
 def rate_cost(first_stage: FirstStage, x: Tensor, steps: int) -> RateCost:
-    """Of picture x (1, 3, H, W) in [-0.5, 0.5] at a quality in steps of 1/32 level."""
+    """Of image x (1, 3, H, W) in [-0.5, 0.5] at a quality in steps of 1/32 level."""
     coder, model = first_stage.coder, first_stage.model.entropy
     y, z = first_stage.analyse(x, steps)
     scales, weight = first_stage.scales(steps), first_stage.error_weight(steps)
     bits = table_bits(coder.gaussian)
-    reach = bits.shape[1] // 2
+    largest = bits.shape[1] // 2
 
     def quantise(place: Place, mean: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
         """Symbols, and their bits and squared error, (2,); mean in steps."""
         error = y[:, *place] - mean
         symbols = torch.round(error) * (row > 0)
-        cost = bits[row.long(), symbols.clamp(-reach, reach).long() + reach].sum()
+        cost = bits[row.long(), symbols.clamp(-largest, largest).long() + largest].sum()
         return symbols, torch.stack([cost, (weight[:, place[0]] * (error - symbols) ** 2).sum()])
 
     exact = torch.zeros(2, dtype=torch.float64)
@@ -139,7 +137,7 @@ def rate_cost(first_stage: FirstStage, x: Tensor, steps: int) -> RateCost:
 @torch.inference_mode()
 @on_one_thread()
 def time_cost(first_stage: FirstStage, x: Tensor, steps: int, repeats: int = 5) -> TimeCost:
-    """Of picture x (1, 3, H, W) in [-0.5, 0.5] at a quality in steps of 1/32 level."""
+    """Of image x (1, 3, H, W) in [-0.5, 0.5] at a quality in steps of 1/32 level."""
     height, width = x.shape[-2:]
     payload = first_stage.encode(x, steps)
     model = first_stage.model.entropy
@@ -170,25 +168,44 @@ def time_cost(first_stage: FirstStage, x: Tensor, steps: int, repeats: int = 5) 
     return TimeCost(min(decodes[1:]), min(exacts[1:]), min(floats[1:]))
 
 
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(prog="python -m benchmark.studies.exact_cost", description=__doc__)
-    parser.add_argument("pictures", nargs="*", type=Path)
-    parser.add_argument("--first-stage", type=Path, default=SHIPPED / FIRST_STAGE_FILE)
-    arguments = parser.parse_args()
-    first_stage = FirstStage(load_autoencoder(arguments.first_stage)[0])
-    print(f"{'picture':24} quality     bpp  rate +%   decode ms  exact nets ms  share %  float nets ms")
-    for path in arguments.pictures or sorted(FOLDER.glob("*.png"))[::8]:
-        x = picture_to_tensor(load_image(path))
-        for quality in QUALITIES:
-            steps = quality_steps(quality, first_stage.levels)
-            rate, seconds = rate_cost(first_stage, x, steps), time_cost(first_stage, x, steps)
-            print(
-                f"{path.stem[:24]:24} {quality:7g} {rate.exact_bits / x[0, 0].numel():7.4f} {100 * rate.extra:8.3f} "
-                f"{1e3 * seconds.decode:11.0f} {1e3 * seconds.exact:14.1f} "
-                f"{100 * seconds.exact / seconds.decode:8.1f} {1e3 * seconds.float:14.1f}"
-            )
+@dataclass(frozen=True)
+class ExactCost:
+    """What exactness costs for an image at a quality. bpp: of its latents."""
+
+    image: str
+    quality: float
+    bpp: float
+    rate: RateCost
+    time: TimeCost
 
 
-if __name__ == "__main__":
-    main()
+def measure(images: Sequence[Path] = (), weights: Path = SHIPPED / FIRST_STAGE_FILE) -> Iterator[ExactCost]:
+    """The costs for each image at those of QUALITIES that the first stage has, as they are there.
+
+    images: files; none for every eighth photograph that comes with the suite. weights: of the first stage. Raises
+    BenchmarkError, before the first is computed, on a file that cannot be read.
+    """
+    first_stage = FirstStage(load_autoencoder(weights)[0])
+    files = images or sorted(FOLDER.glob("*.png"))[::8]
+    loaded = [(path.stem, picture_to_tensor(load_image(path))) for path in files]
+
+    def costs() -> Iterator[ExactCost]:
+        for name, x in loaded:
+            for quality in (quality for quality in QUALITIES if quality <= first_stage.levels):
+                steps = quality_steps(quality, first_stage.levels)
+                rate, seconds = rate_cost(first_stage, x, steps), time_cost(first_stage, x, steps)
+                yield ExactCost(name, quality, rate.exact_bits / x[0, 0].numel(), rate, seconds)
+
+    return costs()
+
+
+def lines(found: Iterable[ExactCost]) -> Iterator[str]:
+    """A heading, then a line for each of `found`."""
+    yield f"{'image':24} quality     bpp  rate +%   decode ms  exact nets ms  share %  float nets ms"
+    for cost in found:
+        seconds = cost.time
+        yield (
+            f"{cost.image[:24]:24} {cost.quality:7g} {cost.bpp:7.4f} {100 * cost.rate.extra:8.3f} "
+            f"{1e3 * seconds.decode:11.0f} {1e3 * seconds.exact:14.1f} "
+            f"{100 * seconds.exact / seconds.decode:8.1f} {1e3 * seconds.float:14.1f}"
+        )

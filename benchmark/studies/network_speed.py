@@ -1,19 +1,20 @@
 """How fast the U-Net runs beside its bare convolutions, and where the rest of the time goes.
 
-`python -m benchmark.studies.network_speed [--height 512] [--width 768] [--rounds 5]` prints a line for each way to run
-it; then, for the decoders' way, its rate over that of its convolutions alone and the shares of torch's operators.
-One thread, processor time, the ways in turn, the least of the rounds.
+`python -m benchmark studies network-speed` prints a line per way to run it; then, for the decoders' way, its rate over
+that of its convolutions alone and the shares of torch's operators. One thread, processor time, the ways in turn, the
+least of the rounds.
 """
 
-import argparse
 import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 
+from benchmark.errors import UsageError
 from benchmark.hfd import inference
 from benchmark.hfd.codec import DECODER_FILES
 from benchmark.hfd.deterministic import on_one_thread
@@ -21,6 +22,7 @@ from benchmark.hfd.inference import StepNetwork
 from benchmark.hfd.score import load_score_network
 from benchmark.hfd.unet import UNet
 from benchmark.hfd.weights import SHIPPED
+from benchmark.macs import count_macs
 
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor]
 """z and x̂ (1, 3, H, W), t and quality (1,), as `UNet.forward` has them."""
@@ -71,18 +73,7 @@ def convolutions_alone(
 
 def multiplications(unet: UNet, given: Inputs) -> int:
     """Of the convolutions of one evaluation."""
-    total = 0
-
-    def count(module: nn.Module, _: object, out: Tensor) -> None:
-        nonlocal total
-        assert isinstance(module, nn.Conv2d)
-        total += module.weight.numel() * out.shape[-2] * out.shape[-1]
-
-    hooks = [m.register_forward_hook(count) for m in unet.modules() if isinstance(m, nn.Conv2d)]
-    unet(*given)
-    for hook in hooks:
-        hook.remove()
-    return total
+    return count_macs(lambda: unet(*given), [module for module in unet.modules() if isinstance(module, nn.Conv2d)])
 
 
 def ways_to_run(unet: UNet, given: Inputs) -> dict[str, Callable[[], object]]:
@@ -124,34 +115,44 @@ def shares(run: Callable[[], object]) -> list[tuple[str, float]]:
     return sorted(((name, value / total) for name, value in times.items()), key=lambda pair: -pair[1])
 
 
+@dataclass(frozen=True)
+class NetworkSpeed:
+    """seconds: of each way to run the network. operations: multiply-accumulates of its convolutions.
+
+    operators: way -> operators of torch with their shares of its time, the largest first.
+    """
+
+    seconds: Mapping[str, float]
+    operations: int
+    operators: Mapping[str, Sequence[tuple[str, float]]]
+
+
 @torch.inference_mode()
 @on_one_thread()
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(prog="python -m benchmark.studies.network_speed", description=__doc__)
-    parser.add_argument("--height", type=int, default=512, help="a multiple of 8")
-    parser.add_argument("--width", type=int, default=768, help="a multiple of 8")
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    if arguments.height % 8 or arguments.width % 8 or min(arguments.height, arguments.width, arguments.rounds) < 1:
-        parser.error("height and width must be multiples of 8, and all three numbers positive")
+def measure(height: int = 512, width: int = 768, rounds: int = 5) -> NetworkSpeed:
+    """Of the flow's network for an image of height×width. Raises UsageError on other than positive multiples of 8."""
+    if height % 8 or width % 8 or min(height, width, rounds) < 1:
+        raise UsageError("--height and --width must be positive multiples of 8, and --rounds positive")
     unet = load_score_network(SHIPPED / DECODER_FILES["flow"], "flow")[0].unet
-    given = inputs(arguments.height, arguments.width)
+    given = inputs(height, width)
     ways, operations = ways_to_run(unet, given), multiplications(unet, given)
-    print(f"{'':50}       ms  GMAC/s")
-    seconds = least_seconds(ways, arguments.rounds)
-    for name, value in seconds.items():
-        rate = "" if name.startswith("folding") else f"{operations / value / 1e9:8.1f}"
-        print(f"{name:50} {1e3 * value:8.1f}{rate}")
-    for precision in ("", ", bfloat16"):
-        alone, name = (
-            f"convolutions alone, channels last{precision}",
-            f"FiLM folded, channels last, in strips{precision}",
-        )
-        print(f"\n{name}: {seconds[alone] / seconds[name]:.2f} of the rate of its convolutions")
-        for operator, share in shares(ways[name])[:10]:
-            print(f"  {operator:48} {100 * share:7.1f} %")
+    seconds = least_seconds(ways, rounds)
+    return NetworkSpeed(seconds, operations, {name: shares(ways[name])[:10] for _, name in _COMPARED})
 
 
-if __name__ == "__main__":
-    main()
+def lines(speed: NetworkSpeed) -> Iterator[str]:
+    """A table of the ways, then for two of them the rate over their convolutions' and the operators."""
+    yield f"{'':50}       ms  GMAC/s"
+    for name, value in speed.seconds.items():
+        rate = "" if name.startswith("folding") else f"{speed.operations / value / 1e9:8.1f}"
+        yield f"{name:50} {1e3 * value:8.1f}{rate}"
+    for alone, name in _COMPARED:
+        yield f"\n{name}: {speed.seconds[alone] / speed.seconds[name]:.2f} of the rate of its convolutions"
+        for operator, share in speed.operators[name]:
+            yield f"  {operator:48} {100 * share:7.1f} %"
+
+
+_COMPARED = [
+    (f"convolutions alone, channels last{precision}", f"FiLM folded, channels last, in strips{precision}")
+    for precision in ("", ", bfloat16")
+]

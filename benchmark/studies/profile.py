@@ -1,16 +1,15 @@
-"""What a run spends its time on: `python -m benchmark.studies.profile`, with `--limit N` for N photographs of the set.
+"""What a run spends its time on: `python -m benchmark studies profile`, with `--limit N` for N photographs of the set.
 
 The default run's codecs, qualities and metrics, in this process alone. Seconds are of this process's CPU, threads added
 up, so that other programs on the machine disturb little. What is neither a codec's nor a metric's is the harness's:
-reading pictures, checking, writing features and records. The last lines compute from them what `MANY` trials take, such
+reading images, checking, writing features and records. The last lines compute from them what `MANY` trials take, such
 as MS-COCO 30k at one quality; with `--device cuda` the clock's line is the one that counts.
 """
 
-import argparse
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -123,40 +122,17 @@ def profile(request: Request) -> Profile:
     return Profile(cpu, len(trials), done - opened, wall, wall - spent.wall)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmark.studies.profile", description=__doc__)
-    parser.add_argument("--limit", type=int, default=2, help="photographs (2)")
-    parser.add_argument(
-        "--codec", action="append", help="codec spec; may be repeated (hfd, with mse, hific-small and jpeg)"
-    )
-    parser.add_argument("--metric", action="append", help="metric; may be repeated (the default ones)")
-    parser.add_argument("--only", action="store_true", help="the codec alone")
-    parser.add_argument("--dataset", help="data set (photos)")
-    parser.add_argument("--quality", action="append", help="as in run (the codecs' own)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    asked = parser.parse_args()
+def measure(request: Request) -> Profile:
+    """`profile` in a folder that is removed; the request's own output does not matter."""
     with tempfile.TemporaryDirectory() as folder:
-        request = Request(
-            codecs=asked.codec or (),
-            only=asked.only,
-            dataset=asked.dataset,
-            qualities=asked.quality or (),
-            metrics=asked.metric or (),
-            limit=asked.limit,
-            device=asked.device,
-            output=Path(folder) / "run",
-        )
-        try:
-            found = profile(request)
-        except BenchmarkError as error:
-            parser.exit(error.exit_code, f"error: {error}\n")
+        return profile(replace(request, output=Path(folder) / "run"))
+
+
+def lines(found: Profile) -> Iterator[str]:
+    """Seconds and shares, the largest first; the harness's share; how long many trials take."""
     total = sum(found.spent.values())
     for what, seconds in sorted(found.spent.items(), key=lambda item: -item[1]):
-        print(f"{seconds:8.2f} s  {100 * seconds / total:5.1f} %  {what}")
-    print(f"{total:8.2f} s  100.0 %  CPU in all")
-    print(f"harness by the clock: {found.harness_wall:.2f} of {found.wall_seconds:.2f} s, {found.harness_share:.1%}")
-    print("\n".join(found.per_many()))
-
-
-if __name__ == "__main__":
-    main()
+        yield f"{seconds:8.2f} s  {100 * seconds / total:5.1f} %  {what}"
+    yield f"{total:8.2f} s  100.0 %  CPU in all"
+    yield f"harness by the clock: {found.harness_wall:.2f} of {found.wall_seconds:.2f} s, {found.harness_share:.1%}"
+    yield from found.per_many()

@@ -13,8 +13,8 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from benchmark.errors import BenchmarkError
+from benchmark.formats import SUFFIXES
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm"}
 HELD_OUT_EVERY = 25
 """Every so many pictures of a folder, in the order of their names, one is kept from training for its checks."""
 
@@ -134,9 +134,3 @@ def centre_crops(store: PictureStore, count: int, size: int) -> Tensor:
 def to_tensor(pictures: npt.NDArray[np.uint8]) -> Tensor:
     """uint8 (N, H, W, 3) -> float32 (N, 3, H, W) in [-0.5, 0.5]."""
     return torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))).float() / 255 - 0.5
-
-
-def to_uint8(x: Tensor) -> npt.NDArray[np.uint8]:
-    """(N, 3, H, W) in [-0.5, 0.5] -> uint8 (N, H, W, 3), clamped and rounded."""
-    values = ((x.float() + 0.5) * 255).round().clamp(0, 255).to(torch.uint8)
-    return np.ascontiguousarray(values.permute(0, 2, 3, 1).cpu().numpy())

@@ -72,5 +72,5 @@ def test_fetched_kodak_is_the_well_known_one() -> None:
             assert sorted(opened.size) == [512, 768]
             if opened.height > opened.width:
                 portrait.append(picture.name)
-    assert digest.hexdigest() == kodak.CONCATENATION_SHA1
+    assert digest.hexdigest() == "076e2a5fd4515b5fda677f15fe63dd112d266bc5"
     assert portrait == [f"kodim{i:02}" for i in (4, 9, 10, 17, 18, 19)]

@@ -2,7 +2,7 @@
 
 Ratios within one process, processor time, the least of several runs in turn, so that a busy machine does not decide.
 Limits are generous; `pytest --benchmark-only` reports the measured values as extra information, and
-`python -m benchmark.studies.network_speed` prints what each step of the way costs.
+`python -m benchmark studies network-speed` prints what each step of the way costs.
 """
 
 from collections.abc import Callable

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from benchmark.reports.ablations import _draw, _draw_dial, draw_study
+from benchmark.reports.ablations import _draw, _draw_trade, draw_study
 from matplotlib.figure import Figure
 
 from benchmark.errors import NotComparable
@@ -40,7 +40,7 @@ def test_draws_a_panel_a_metric_and_names_the_lines(tmp_path: Path, name: str) -
     png, svg = draw_study(name, "What does it do?", table(), ["psnr", "lpips"], tmp_path)
     assert png.read_bytes().startswith(b"\x89PNG")
     text = svg.read_text()
-    for words in ("What does it do?", "kodak 0123, 8 pictures, quality 2.5", "flow", "diffusion", "LPIPS"):
+    for words in ("What does it do?", "kodak 0123, 8 images, quality 2.5", "flow", "diffusion", "LPIPS"):
         assert words in text
 
 
@@ -53,11 +53,11 @@ def test_a_line_looks_the_same_in_every_panel() -> None:
     """Also where its name comes first in the alphabet and second in the table."""
     frame = table()
     frame.loc[frame["line"] == "flow", ["value", "ci_low", "ci_high"]] += 1.0
-    panel, dial = Figure().subplots(1, 2)
+    panel, trade = Figure().subplots(1, 2)
     _draw(panel, frame[frame["metric"] == "lpips"])
-    _draw_dial(dial, frame, "lpips")
+    _draw_trade(trade, frame, "psnr", "lpips")
     colors = {str(bars.get_label()): bars[0].get_color() for bars in panel.containers}
-    for line in dial.lines:
+    for line in trade.lines:
         name = "flow" if max(line.get_ydata()) > 1 else "diffusion"
         assert line.get_color() == colors[name]
-    assert len(dial.lines) == len(colors) == 2
+    assert len(trade.lines) == len(colors) == 2

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmark.reports.decoders import MAGNIFIED, draw_costs, draw_sheet
+from benchmark.reports.decoders import MAGNIFIED, Cell, Cost, draw_costs, draw_sheet
 from PIL import Image
 from typer.testing import CliRunner
 
+from benchmark.analysis.equal_bits import AtRate
 from benchmark.cli.main import app
-from benchmark.studies.decoders import AtRate, Cell, Cost
 
 
 def test_each_pixel_of_a_crop_is_a_square_of_the_sheet(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_the_command_from_pictures_to_reports(pictures: Path, tmp_path: Path) ->
     arguments += ["--bpp", "6", "--sheet-quality", "4", "--crop", "32", "--workers", "1", "-o", str(output)]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
-    assert "tiny, noisy: the same number of bytes at every picture and quality" in result.output
+    assert "tiny, noisy: the same number of bytes at every image and quality" in result.output
     with (output / "costs.csv").open() as file:
         rows = {row["codec"]: row for row in csv.DictReader(file)}
     assert rows.keys() == {"jpeg", "tiny", "noisy"}

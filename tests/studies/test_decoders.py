@@ -1,20 +1,18 @@
-"""What the comparison of decoders computes: cost, value at equal bits, who sends the same bytes, where to look."""
+"""What the comparison of decoders computes: cost, who sends the same bytes, where to look."""
 
-import math
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.fake_codecs import Tiny
+from support.pictures import write_pictures
 from support.records import trial
 
-from benchmark.analysis.summary import MEAN
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.studies.decoders import at_rate, check_codecs, cost_of, most_detailed, notes_on, same_bytes
+from benchmark.studies.decoders import METRICS, check_codecs, check_images, cost_of, most_detailed, notes_on, same_bytes
 
 
 class WithNetwork(Tiny):
@@ -43,38 +41,6 @@ def test_cost_counts_what_decode_computes(steps: int) -> None:
     assert cost.parameters == 5 * 27 + 5 + 7 * 2 + 2
     nothing = cost_of(Tiny(), 2, side=32)
     assert (nothing.parameters, nothing.kmac) == (0, 0)
-
-
-def summary_of(points: list[tuple[float, float, float]], codec: str = "a") -> pd.DataFrame:
-    rows = []
-    for quality, bpp, value in points:
-        rows.append((codec, quality, "bpp", bpp, bpp - 0.01, bpp + 0.01, MEAN))
-        rows.append((codec, quality, "lpips", value, value - 1, value + 2, MEAN))
-        rows.append((codec, quality, "lpips", 1e6, 1e6, 1e6, "of something else"))
-    return pd.DataFrame(rows, columns=["codec", "quality", "metric", "value", "ci_low", "ci_high", "aggregation"])
-
-
-@given(st.floats(0.05, 2), st.floats(-5, 5), st.floats(0.06, 1.9))
-@settings(max_examples=40, deadline=None)
-def test_a_line_over_the_log_of_the_rate_is_met_exactly(slope: float, offset: float, bpp: float) -> None:
-    points = [(q, rate, offset - slope * math.log(rate)) for q, rate in ((3, 2.0), (1, 0.05), (2, 0.3))]
-    found = at_rate(summary_of(points), "a", "lpips", bpp)
-    assert found is not None
-    assert found.bpp == bpp
-    assert found.value == pytest.approx(offset - slope * math.log(bpp))
-    assert (found.low, found.high) == pytest.approx((found.value - 1, found.value + 2))
-    assert found.how == ("between qualities 1 and 2" if bpp <= 0.3 else "between qualities 2 and 3")
-
-
-def test_beyond_the_points_the_nearest_is_taken_and_said() -> None:
-    summary = summary_of([(1, 0.2, 7.0), (2, 0.4, 5.0)])
-    below, above = (at_rate(summary, "a", "lpips", bpp) for bpp in (0.1, 0.5))
-    assert below is not None
-    assert above is not None
-    assert (below.value, below.bpp, below.how) == (7.0, 0.2, "quality 1, the nearest")
-    assert (above.value, above.bpp, above.how) == (5.0, 0.4, "quality 2, the nearest")
-    assert at_rate(summary, "b", "lpips", 0.3) is None
-    assert at_rate(summary_of([(1, 0.2, math.nan)]), "a", "lpips", 0.3) is None
 
 
 def test_same_bytes() -> None:
@@ -112,4 +78,17 @@ def test_what_cannot_be_compared_is_named(tmp_path: Path) -> None:
 
 def test_who_learned_by_a_metric_is_named_beside_it() -> None:
     codecs = check_codecs(["mse", "hfd", "hfd:decoder=diffusion", "hific-small", "bpp:hfd"], "cpu")
-    assert [note.partition(" was")[0] for note in notes_on(codecs)] == ["hfd", "hific-small", "bpp:hfd"]
+    notes = notes_on(codecs, METRICS)
+    assert [note.partition(" was")[0] for note in notes] == ["hfd", "hific-small", "bpp:hfd"]
+    assert "trained on lpips, by which it is judged" in notes[0]
+    assert notes_on(codecs, ["psnr", "fd-effnet"]) == []
+
+
+def test_an_image_that_is_not_there_is_named(tmp_path: Path) -> None:
+    write_pictures(tmp_path, ["a.png", "b.png"])
+    check_images(["a", "b"], str(tmp_path), 0)
+    check_images([], "no-such-set", 0)
+    with pytest.raises(UsageError, match=r"--image c: the data set has no such image; there are a, b$"):
+        check_images(["a", "c"], str(tmp_path), 0)
+    with pytest.raises(UsageError, match="--image b"):
+        check_images(["b"], str(tmp_path), 1)

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.errors import BenchmarkError
 from benchmark.hfd.autoencoder import FirstStage
 from benchmark.hfd.codec import mse
 from benchmark.hfd.entropy import CdfTables
 from benchmark.hfd.score import picture_to_tensor
 from benchmark.hfd.weights import load_autoencoder
-from benchmark.studies.exact_cost import RateCost, rate_cost, table_bits, time_cost
+from benchmark.images import write_png
+from benchmark.studies.exact_cost import RateCost, lines, measure, rate_cost, table_bits, time_cost
 
 
 def test_bits_of_a_table() -> None:
@@ -45,3 +47,16 @@ def test_a_coarser_network_costs_more(first_stage_file: Path, picture: np.ndarra
 
 def test_exactness_costs_next_to_nothing_with_the_shipped_weights(picture: np.ndarray) -> None:
     assert rate_cost(mse("cpu").first_stage, picture_to_tensor(picture), 96).extra < 0.005
+
+
+def test_lines_of_measured_costs(tmp_path: Path, first_stage_file: Path, picture: np.ndarray) -> None:
+    path = tmp_path / "a.png"
+    write_png(path, picture)
+    costs = list(measure([path], first_stage_file))  # which has three levels
+    assert [(cost.image, cost.quality) for cost in costs] == [("a", 1), ("a", 3)]
+    assert costs[0].bpp == pytest.approx(costs[0].rate.exact_bits / picture[..., 0].size)
+    heading, *rows = lines(costs)
+    assert heading.split()[0] == "image"
+    assert [row.split()[:3] for row in rows] == [["a", f"{cost.quality:g}", f"{cost.bpp:.4f}"] for cost in costs]
+    with pytest.raises(BenchmarkError, match=r"none\.png"):
+        measure([tmp_path / "none.png"], first_stage_file)

@@ -4,8 +4,10 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 from matplotlib.figure import Figure
+from support.pictures import write_pictures
 
-from benchmark.studies.seams import border_gradient, column_gradient, draw
+from benchmark.errors import UsageError
+from benchmark.studies.seams import Seams, border_gradient, column_gradient, decode, draw, lines
 
 
 def test_gradients_of_known_columns() -> None:
@@ -29,3 +31,20 @@ def test_the_plot_has_each_picture_above_its_gradients(tmp_path: Path, monkeypat
         assert [border.get_xdata()[0] for border in borders] == [7, 15]
     height, width = plt.imread(tmp_path / "seams.png").shape[:2]
     assert (width, height) == (2 * 5 * 110, 5.5 * 110)
+
+
+def test_lines_of_known_seams() -> None:
+    ramp = (0.01 * torch.arange(32.0)).expand(1, 3, 4, 32)
+    stepped = ramp + 0.02 * (torch.arange(32) >= 16)
+    assert list(lines(Seams(ramp, [("as it is", ramp), ("stepped", stepped)], 16))) == [
+        "as it is: gradient across borders 1.00000 of the whole image's, largest difference 0.00000 levels",
+        "stepped: gradient across borders 3.00000 of the whole image's, largest difference 5.10000 levels",
+    ]
+
+
+def test_what_has_no_tiles_is_refused(tmp_path: Path) -> None:
+    write_pictures(tmp_path, ["small.png"])
+    with pytest.raises(UsageError, match="--tile 24: a multiple of 16"):
+        decode(tile=24)
+    with pytest.raises(UsageError, match=r"small\.png: the image must have 384x256 pixels or more"):
+        decode(tmp_path / "small.png")

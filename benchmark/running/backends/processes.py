@@ -19,14 +19,11 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,imp
 from benchmark.codecs import CODECS, CodecSpec
 from benchmark.errors import BenchmarkError, UsageError, one_line
 from benchmark.metrics import METRICS, metric_info, parse_metric
-from benchmark.results import RunFolder, Trial
+from benchmark.results import FEWEST_REPEATS, RunFolder, Trial
 from benchmark.running.interruption import Stop
 from benchmark.running.measurement import Workbench, load_networks, open_codecs, open_instruments
 from benchmark.running.plan import PlannedTrial
 from benchmark.running.schedule import Schedule
-
-FEWEST_REPEATS = 3
-"""Of a call whose time is measured."""
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 """A fork of this process would copy torch's thread pools in an unknown state."""

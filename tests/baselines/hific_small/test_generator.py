@@ -3,12 +3,12 @@
 import pytest
 import torch
 from benchmark.baselines.hific_small.codec import SHIPPED, GeneratorDecoder
-from benchmark.baselines.hific_small.network import FULL, SMALL, Generator, GeneratorConfig, load_generator
+from benchmark.baselines.hific_small.network import SMALL, Generator, GeneratorConfig, load_generator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.cli.main import main
-from benchmark.hfd.size import count_macs
+from benchmark.macs import count_macs
 
 AWAKE = GeneratorConfig(latents=20, levels=3, channels=(16, 12, 8, 8), blocks=(2, 1, 1, 2), embedding=8)
 
@@ -74,7 +74,7 @@ def test_tiles_give_the_picture_of_the_whole(generator: Generator, rows: int, co
 def test_sizes() -> None:
     x, one = torch.zeros(1, 3, 64, 64), torch.ones(1)
     small = Generator(SMALL)
-    macs = count_macs([small], lambda: small(torch.zeros(1, 384, 4, 4), x, one)) / 64**2
+    macs = count_macs(lambda: small(torch.zeros(1, 384, 4, 4), x, one)) / 64**2
     # by hand: residual blocks of two 3×3 convolutions, those that grow, those that fold x̂ in, first and last
     blocks = sum(
         18 * c * c * n / cell**2 for c, n, cell in zip(SMALL.channels, SMALL.blocks, (16, 8, 4, 2), strict=True)
@@ -84,9 +84,6 @@ def test_sizes() -> None:
     film = 64 * 2 * sum(c * n for c, n in zip(SMALL.channels, SMALL.blocks, strict=True)) + 16 * 64 + 64 * 64
     ends = 384 * 160 / 256 + 9 * 48 * 12 / 4
     assert macs == pytest.approx(blocks + grow + fold + ends + film / 64**2)
-    with torch.device("meta"):
-        full = Generator(FULL)
-    assert sum(p.numel() for p in full.parameters()) > 140e6
 
 
 def test_every_part_is_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,51 @@
+"""What the commands that do a run share: notes, progress, the command that goes on, and failed trials."""
+
+import contextlib
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+
+from benchmark.cli.progress import track
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.results import RunFolder
+from benchmark.running.interruption import finishing_trials
+from benchmark.running.run import Request, open_run
+
+SHOWN_FAILURES = 20
+
+
+@contextlib.contextmanager
+def finished_run(request: Request, console: Console) -> Iterator[RunFolder]:
+    """Does what `request` asks for and shows on `console` how far it is; the run's folder, nobody else's in the `with`.
+
+    Where it is interrupted or stops, the command that goes on is shown before the error is passed on. Raises as
+    `open_run` and `Run.execute` do.
+    """
+    with open_run(request) as ready:
+        for note in ready.notes:
+            console.print(note, markup=False)
+        try:
+            with finishing_trials(_tell) as stop, contextlib.closing(ready.execute(stop)) as trials:
+                track(trials, len(ready.trials), console)
+        except (KeyboardInterrupt, BenchmarkError) as error:
+            if not isinstance(error, UsageError):
+                again = [*request.command, *([] if request.output else ["--output", str(ready.folder.path)])]
+                what = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped; nothing written is lost"
+                console.print(f"{what}; to go on: {shlex.join(again)}", markup=False)
+            raise
+        yield ready.folder
+
+
+def show_failures(failed: Sequence[str], folder: RunFolder, console: Console) -> None:
+    """The first lines of `failed`, and where the others are."""
+    for line in failed[:SHOWN_FAILURES]:
+        console.print(f"failed: {line}", markup=False)
+    if len(failed) > SHOWN_FAILURES:
+        console.print(f"failed: and {len(failed) - SHOWN_FAILURES} more, in {folder.path / 'trials.jsonl'}")
+
+
+def _tell() -> None:
+    """Called from a signal handler, where a write through Python's buffers could meet one that is under way."""
+    os.write(2, b"\nfinishing the trial in hand; Ctrl-C again stops at once\n")

@@ -1,0 +1,144 @@
+"""python -m benchmark studies: questions about this suite's own decoders, a command each."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.cli.ablate import ablate
+from benchmark.cli.decoders import decoders
+from benchmark.errors import UsageError
+
+studies = typer.Typer(
+    help="Questions about the decoders of this suite: a table or a figure each.",
+    no_args_is_help=True,
+)
+studies.command("ablation")(ablate)
+studies.command("decoders")(decoders)
+
+
+@studies.command()
+def posterior(
+    codecs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Specs of hfd. Default: hfd, its flow, its diffusion at realism 1, and a noise baseline.",
+            metavar="[CODEC...]",
+        ),
+    ] = None,
+    quality: Annotated[str, typer.Option(help="Qualities of the first stage.", metavar="Q,…")] = "1,3,5",
+    samples: Annotated[int, typer.Option(min=2, help="Samples of each x̂.", metavar="K")] = 4,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--image", "--picture", help="Image file; may be repeated. Default: four of photos.", metavar="FILE"
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+) -> None:
+    """Check whether decoders draw from the posterior: errors of x̂, of samples, of their mean, and their spread."""
+    from benchmark.studies.posterior import CODECS, lines, measure
+
+    try:
+        qualities = [float(part) for part in quality.split(",")]
+    except ValueError:
+        raise UsageError(f"--quality {quality!r}: numbers with commas between") from None
+    specs = codecs or CODECS
+    _print(lines(measure(specs, qualities, image or (), samples, device), specs, samples))
+
+
+@studies.command()
+def detail(
+    codecs: Annotated[list[str] | None, typer.Argument(help="Default: mse hfd.", metavar="[CODEC...]")] = None,
+    quality: Annotated[float, typer.Option(help="Of each codec.")] = 1.0,
+    metric: Annotated[str, typer.Option(help="A metric of sets.", metavar="NAME")] = "fd-effnet",
+    dataset: Annotated[str, typer.Option(help="Data set or folder of images.", metavar="NAME|FOLDER")] = "photos",
+    limit: Annotated[int, typer.Option(min=0, help="That many images, spread over the set; 0 takes all.")] = 0,
+) -> None:
+    """Find which part of decoded images is far from the originals: luma or chroma, fine or coarse."""
+    from benchmark.studies.detail import lines, measure
+
+    _print(lines(measure(codecs or ("mse", "hfd"), quality, metric, dataset, limit)))
+
+
+@studies.command()
+def seams(
+    image: Annotated[Path | None, typer.Argument(help="Default: a photograph of photos.", metavar="[FILE]")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The figure.", metavar="FILE.png")] = Path("seams.png"),
+    tile: Annotated[int, typer.Option(min=16, help="Side of a tile in pixels, a multiple of 16.")] = 128,
+    quality: Annotated[float, typer.Option(help="Of the first stage.")] = 2.0,
+) -> None:
+    """Draw whether tiles show: an image decoded whole, in tiles that overlap, and in tiles that do not."""
+    from benchmark.studies.seams import PHOTO, decode, draw, lines
+
+    found = decode(image or PHOTO, tile, quality)
+    draw(found.whole, found.others, found.tile, output)
+    _print(lines(found))
+    typer.echo(output)
+
+
+@studies.command("exact-cost")
+def exact_cost(
+    images: Annotated[
+        list[Path] | None, typer.Argument(help="Default: three photographs of photos.", metavar="[FILE...]")
+    ] = None,
+    first_stage: Annotated[
+        Path | None, typer.Option(help="Weights of a first stage. Default: the shipped ones.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Measure what exact entropy parameters cost against float ones, in bits and in seconds."""
+    from benchmark.studies.exact_cost import lines, measure
+
+    weights = {} if first_stage is None else {"weights": first_stage}
+    _print(lines(measure(images or (), **weights)))
+
+
+@studies.command("network-speed")
+def network_speed(
+    height: Annotated[int, typer.Option(min=8, help="Of the image, a multiple of 8.")] = 512,
+    width: Annotated[int, typer.Option(min=8, help="Of the image, a multiple of 8.")] = 768,
+    rounds: Annotated[int, typer.Option(min=1, help="The least of so many counts.")] = 5,
+) -> None:
+    """Time the decoders' network beside its bare convolutions, on one thread."""
+    from benchmark.studies.network_speed import lines, measure
+
+    _print(lines(measure(height, width, rounds)))
+
+
+@studies.command()
+def profile(
+    codec: Annotated[
+        list[str] | None, typer.Option(help="As for run; may be repeated. Default: hfd.", metavar="SPEC")
+    ] = None,
+    only: Annotated[bool, typer.Option("--only", help="No mse, hific-small and jpeg beside a single codec.")] = False,
+    dataset: Annotated[
+        str | None, typer.Option(help="As for run. Default: photos.", metavar="NAME|FOLDER|ADDRESS")
+    ] = None,
+    quality: Annotated[
+        list[str] | None, typer.Option(help="As for run. Default: the codec's own.", metavar="[CODEC=]Q,…")
+    ] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="As for run; may be repeated.", metavar="NAME")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="That many images, spread over the set; 0 takes all.")] = 2,
+    device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+) -> None:
+    """Show what a run spends its time on, and how long 30,000 such trials take."""
+    from benchmark.running.run import Request
+    from benchmark.studies.profile import lines, measure
+
+    request = Request(
+        codecs=codec or (),
+        only=only,
+        dataset=dataset,
+        qualities=quality or (),
+        metrics=metric or (),
+        limit=limit,
+        device=device,
+    )
+    _print(lines(measure(request)))
+
+
+def _print(lines: Iterable[str]) -> None:
+    """Each as soon as it is there."""
+    for line in lines:
+        typer.echo(line)
