@@ -6,7 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = {"benchmark": "benchmark"} | {name: f"benchmark.{name}" for name in ("datasets", "baselines", "reports")}
-GROUND = {"errors", "registry", "results", "codecs", "images", "addresses", "fetching", "formats", "macs", "pixels"}
+GROUND = {path.stem for path in (ROOT / "benchmark").glob("*.py")} - {"__init__", "__main__", "api"}
+"""Modules beside the rooms, such as `errors` and `codecs`: below them all."""
 DOERS, READERS, TOP = {"running", "audit"}, {"analysis", "reports"}, {"cli", "api", "studies"}
 CODERS = {"hfd", "baselines"}
 ROOMS = {"metrics", "datasets", "training", "statistics"} | CODERS | DOERS | READERS | TOP
