@@ -24,6 +24,7 @@ from PIL import Image as Pillow
 
 from benchmark.codecs import Image, reject_unknown
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
+from benchmark.foreign import files_named, sha256_of
 from benchmark.images import load_image
 
 PICTURES = ("png", "ppm", "bmp")
@@ -81,13 +82,20 @@ class CommandCodec:
                 raise CorruptStream(str(error).replace(str(output), f"{self.dec[0]}: its output")) from error
 
     def describe(self) -> dict[str, Any]:
-        """The command lines, and the hash of each program."""
+        """The command lines, and the hash of each program and of each word that names a file: scripts, weights."""
+        files = {
+            str(path): sha256_of(path)
+            for word in (*self.enc[1:], *self.dec[1:])
+            for part in dict.fromkeys((word, word.partition("=")[2]))
+            for path in files_named(part)
+        }
         return {
             "enc": shlex.join(self.enc),
             "dec": shlex.join(self.dec),
             "suffix": self.suffix,
             "picture": self.picture,
             "programs": dict(self.programs),
+            **({"files": files} if files else {}),
         }
 
     def _run(self, words: Sequence[str], source: Path, output: Path, quality: float | None) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmark.codecs import Codec, CodecSpec, Image, open_codec, parse_codec_spec, quality_grid
 from benchmark.errors import UsageError
+from benchmark.foreign import trained_on
 
 STEPS = 128
 """Into so many parts a scale without steps is divided."""
@@ -73,7 +74,7 @@ class TargetCodec:
 
     def __post_init__(self) -> None:
         self.stochastic = self.codec.stochastic
-        self.taught_by: tuple[str, ...] = getattr(self.codec, "taught_by", ())
+        self.trained_on = trained_on(self.codec)
         self._candidates = candidates(self.codec)
 
     def encode(self, image: Image, quality: float) -> bytes:

@@ -5,11 +5,15 @@ A codec spec is a string that names a codec and its settings, and labels it in e
 `./my_codec.py:MyCodec` or `./my_codec.py:MyCodec:key=value` for a codec in a Python file of yours.
 """
 
-import hashlib
-from collections.abc import Mapping
+import contextlib
+import importlib.metadata
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from benchmark.containment import Containment
 from benchmark.errors import UsageError
+from benchmark.foreign import ForeignCodec, forgotten, hashes_of_modules, hashes_of_settings, sha256_of
 from benchmark.pixels import Image as Image
 from benchmark.registry import Registry, Spec, parse_spec
 
@@ -17,6 +21,10 @@ from benchmark.registry import Registry, Spec, parse_spec
 @runtime_checkable
 class Codec(Protocol):
     """Two functions, and what a run must know about them.
+
+    A codec of a file, of a package or an object needs the two functions only: without `qualities` a run must name
+    some, without `stochastic` it is deterministic, without `describe` a changed checkpoint is not noticed; and a
+    deterministic one may have `decode(data)`.
 
     qualities: the codec's default qualities on its own scale, ordered from few bits to many.
     stochastic: whether `decode` depends on a seed. A deterministic codec ignores `seed`.
@@ -26,7 +34,7 @@ class Codec(Protocol):
     It may also have `estimate_bits(image, quality) -> float`, the bits that its entropy model predicts, and
     `header_bytes: int`, the bytes of a stream that the estimate leaves out: a run records them beside the real rate,
     and an audit holds one against the other.
-    `taught_by: tuple[str, ...]` are the metrics that its training made small: they flatter it, and `decoders` says so.
+    `trained_on: tuple[str, ...]` are the metrics that its training made small: they flatter it, and a run says so.
     """
 
     qualities: tuple[float, ...]
@@ -105,39 +113,82 @@ CODECS.add(
 CODECS.with_installed()
 
 
-REQUIRED = ("qualities", "stochastic", "encode", "decode", "describe")
-"""What each codec has."""
+_CONTAINMENTS: dict[Path, Containment] = {}
+"""Of each file: what its code changed in this process when it was imported, all its codecs find."""
 
 
 def open_codec(spec: Spec | str, device: str = "cpu") -> Codec:
     """The codec that `spec` names, with its settings.
 
     An entry of CODECS, like the attribute of a Python file, is a function or class `make(**settings) -> Codec`, which
-    gets `device: str` besides if it has a parameter of that name. Raises UsageError on an unknown codec or setting,
-    BenchmarkError if a file or package cannot be imported or gives no codec.
+    gets `device: str` besides if it has a parameter of that name. What is not the suite's own comes as a
+    `ForeignCodec`. Raises UsageError on an unknown codec or setting and on what is no codec, BenchmarkError if a file
+    or package cannot be imported or run.
     """
     parsed = parse_codec_spec(spec) if isinstance(spec, str) else spec
-    codec: Codec = CODECS.make(parsed, {"device": device})
-    if lacking := [name for name in REQUIRED if not hasattr(codec, name)]:
-        raise UsageError(f"codec {parsed.name}: no codec, it has no {', '.join(lacking)}")
-    if parsed.file is None:
+    if not (parsed.file or parsed.name in CODECS.installed):
+        codec: Codec = CODECS.make(parsed, {"device": device})
         return codec
-    return _CodecOfFile(codec, hashlib.sha256(parsed.file.read_bytes()).hexdigest())
+    containment = Containment()
+    if parsed.file is not None:
+        containment = _CONTAINMENTS.setdefault(parsed.file, containment)
+    with containment.inside():
+        made = CODECS.make(parsed, {"device": device})
+        return ForeignCodec(made, f"codec {parsed.name}", _MadeOf(parsed), containment)
 
 
-class _CodecOfFile:
-    """A codec from a Python file; its description also has the file's hash, so that runs of two versions stay apart."""
+def hold_codec(codec: Any, label: str) -> ForeignCodec:
+    """An object with `encode` and `decode` as a codec. Raises UsageError if it is none."""
+    kind = f"object of class {type(codec).__module__}.{type(codec).__qualname__}"
+    return ForeignCodec(codec, f"codec {label}", lambda: {"object": kind})
 
-    def __init__(self, codec: Codec, sha256: str) -> None:
-        self._codec, self._sha256 = codec, sha256
-        self.qualities, self.stochastic = tuple(codec.qualities), codec.stochastic
-        self.encode, self.decode = codec.encode, codec.decode
-        for optional in ("scale", "estimate_bits", "header_bytes", "cpus", "gpus", "taught_by"):
-            if hasattr(codec, optional):
-                setattr(self, optional, getattr(codec, optional))
 
-    def describe(self) -> dict[str, Any]:
-        return {**self._codec.describe(), "file_sha256": self._sha256}
+def open_afresh(spec: str, device: str) -> Codec:
+    """The codec that `spec` names, in an instance that shares nothing with earlier ones: its files are run again."""
+    with contextlib.ExitStack() as held:
+        for part in parts(parse_codec_spec(spec)):
+            if part.file is not None and part.file.is_file():
+                held.enter_context(forgotten(part.file))
+        return open_codec(spec, device)
+
+
+def parts(spec: Spec) -> Iterator[Spec]:
+    """`spec` itself, and the codecs that it is made of."""
+    yield spec
+    if spec.name in AROUND_ANOTHER:
+        inner, tilde, reference = spec.settings["spec"].rpartition("~")
+        for text in (inner, reference) if tilde and spec.name == "match" else (spec.settings["spec"],):
+            with contextlib.suppress(UsageError):  # who opens it says what is wrong
+                yield from parts(parse_codec_spec(text))
+
+
+def is_foreign(spec: Spec) -> bool:
+    """Whether it runs code in Python that is not the suite's: of a file or of another package."""
+    return any(part.file is not None or part.name in CODECS.installed for part in parts(spec))
+
+
+def is_unproven(spec: Spec) -> bool:
+    """Whether nobody of the suite has seen to it that the bytes alone suffice: foreign code, or programs."""
+    return is_foreign(spec) or any(part.name == "command" for part in parts(spec))
+
+
+class _MadeOf:
+    """What tells a codec of a file or package from another version of it; the file is as it was when it was run."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+        self._file_sha256 = None if spec.file is None else sha256_of(spec.file)
+
+    def __call__(self) -> dict[str, Any]:
+        made_of: dict[str, Any] = {}
+        if self._spec.file is not None:
+            made_of = {"file_sha256": self._file_sha256, "modules_sha256": hashes_of_modules(self._spec.file)}
+        else:
+            for point in importlib.metadata.entry_points(group=ENTRY_POINTS, name=self._spec.name):
+                if point.dist is not None:
+                    made_of["package"] = f"{point.dist.name} {point.dist.version}"
+        made_of["settings_sha256"] = hashes_of_settings(self._spec.settings)
+        return {name: value for name, value in made_of.items() if value}
 
 
 def quality_grid(codec: Codec) -> tuple[float, float, float] | tuple[float, ...]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import BenchmarkError, UsageError, kind_and_message
+from benchmark.foreign import told
 
 _FILE = re.compile(r"(?P<name>[^:]*\.py:[A-Za-z_]\w*)(?P<rest>:.*)?", re.DOTALL)
 _SETTING = re.compile(r'(?P<key>[A-Za-z_][\w-]*)=(?:"(?P<quoted>[^"]*)"|(?P<plain>[^",]*))(?:,|$)')
@@ -81,12 +82,13 @@ class Registry:
     """A typed table of lazy entries.
 
     kind: what the entries are, for messages ("codec", "data set", "metric"). entry_points: the group in which installed
-    packages offer more of them, entered by `with_installed`.
+    packages offer more of them, entered by `with_installed`. installed: the names of those.
     """
 
     def __init__(self, kind: str, entry_points: str | None = None) -> None:
         self.kind = kind
         self.entry_points = entry_points
+        self.installed: set[str] = set()
         self._entries: dict[str, tuple[str, str]] = {}
 
     def add(self, name: str, target: str, summary: str) -> None:
@@ -105,6 +107,7 @@ class Registry:
             package = point.dist.name if point.dist is not None else "an installed package"
             try:
                 self.add(point.name, point.value, f"from the package {package}")
+                self.installed.add(point.name)
             except ValueError as error:
                 raise BenchmarkError(
                     f"the package {package}: {error}; uninstall it or rename its {self.kind}"
@@ -126,7 +129,9 @@ class Registry:
         module, _, attribute = self._entries[name][0].partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+        except (Exception, SystemExit) as error:
+            if not isinstance(error, ImportError | AttributeError) and name not in self.installed:
+                raise  # a mistake of the suite's own
             raise BenchmarkError(f"{self.kind} {name}: cannot be imported: {kind_and_message(error)}") from error
 
     def make(self, spec: Spec, given: Mapping[str, Any]) -> Any:
@@ -145,8 +150,8 @@ class Registry:
             return make(**arguments)
         except BenchmarkError:
             raise
-        except Exception as error:
-            raise BenchmarkError(f"{self.kind} {spec.text}: cannot be opened: {kind_and_message(error)}") from error
+        except (Exception, SystemExit) as error:
+            raise BenchmarkError(f"{self.kind} {spec.text}: cannot be opened: {told(error)}") from error
 
     def module(self, name: str) -> str:
         """Where the thing called `name` is; imports nothing."""
@@ -240,9 +245,9 @@ def _from_file(name: str, kind: str) -> Any:
         sys.path.insert(0, folder)
         try:
             found.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[module_name]
-            raise BenchmarkError(f"{kind} {name}: the file cannot be run: {kind_and_message(error)}") from error
+            raise BenchmarkError(f"{kind} {name}: the file cannot be run: {told(error)}") from error
         finally:
             sys.path.remove(folder)
             if folder not in sys.path:

@@ -4,6 +4,7 @@
     trials.jsonl        one line a trial (`Trial`), appended and synced as the trial ends
     features/           <feature key>/originals/<image>.npy and <feature key>/<codec>/<quality>[/seed-<n>]/<image>.npy
     reconstructions/    <codec>/<quality>[/seed-<n>]/<image>.png and <codec>/<quality>/<image>.bin, where they are kept
+    tracebacks/         <hash>.txt of what foreign code raised, one a place; a trial's error names its file
     leave-one-out.json  metrics of sets without each image, for intervals and gates; can be made again from features/
     summary.csv         long form, one line a value with its interval
 
@@ -43,7 +44,7 @@ FEWEST_REPEATS = 3
 _READING_A_HEADER = threading.Lock()
 
 TrialKey = tuple[str, float, int | None, str]
-"""(codec spec, quality, decoder seed, image name): what tells the trials of a run apart."""
+"""(codec's label, quality, decoder seed, image name): what tells the trials of a run apart."""
 
 
 class Record(BaseModel):
@@ -55,7 +56,7 @@ class Record(BaseModel):
 class Trial(Record):
     """One image through one codec at one quality, and for a stochastic decoder one decoder seed."""
 
-    codec: str = Field(description="codec spec, as the user wrote it")
+    codec: str = Field(description="label: the codec spec as the user wrote it, or another name that the user gave it")
     quality: float = Field(description="on the codec's own scale")
     decoder_seed: int | None = Field(default=None, description="null for a deterministic codec")
     image: str = Field(description="the picture's name in the data set")
@@ -103,10 +104,21 @@ class DatasetRecord(Record):
 class CodecRecord(Record):
     """A codec of a run."""
 
-    label: str = Field(description="the codec spec made safe for a path and unique")
+    label: str = Field(description="the codec's name in the run made safe for a path and unique")
     qualities: list[float] = Field(description="that were asked for, from few bits to many")
     stochastic: bool = Field(description="whether decode depends on a seed")
     description: dict[str, Any] = Field(description="settings, library versions, hash of the weights")
+    spec: str | None = Field(
+        default=None, description="codec spec; null for an object, and in older runs, where the name is the spec"
+    )
+    trained_on: list[str] = Field(default_factory=list, description="metrics that its training made small")
+    audited: bool | None = Field(
+        default=None, description="whether an audit of this very codec was found; null for the suite's own"
+    )
+
+    def spec_or(self, name: str) -> str | None:
+        """The codec spec, where `name` is the codec's in the run; None for an object."""
+        return self.spec or (None if "object" in self.description else name)
 
 
 class MetricRecord(Record):
@@ -143,7 +155,7 @@ class Manifest(Record):
     timing: int = Field(default=0, description="repeats of each encode and decode whose time is measured; 0 for none")
     device: str = Field(description="of codecs and metrics")
     dataset: DatasetRecord = Field(description="the pictures")
-    codecs: dict[str, CodecRecord] = Field(description="by codec spec, in the order of the tables")
+    codecs: dict[str, CodecRecord] = Field(description="by label, in the order of the tables")
     metrics: dict[str, MetricRecord] = Field(
         description="by name as the user asked; bpp is always there and not listed"
     )
@@ -198,7 +210,11 @@ class RunFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             (path / "trials.jsonl").unlink(missing_ok=True)  # a kill may have left the beginning of a line
-            for leftover in ("features", "reconstructions"):  # of a run that was killed before its first trial ended
+            for leftover in (
+                "features",
+                "reconstructions",
+                "tracebacks",
+            ):  # of a run that was killed before its first trial ended
                 if (path / leftover).exists():
                     shutil.rmtree(path / leftover)
         except OSError as error:
@@ -355,6 +371,9 @@ class RunFolder:
 
     def features_path(self, feature_key: str, trial: TrialKey) -> Path:
         return self.path / "features" / feature_key / self._place(trial, f"{path_name(trial[3])}.npy")
+
+    def traceback_path(self, name: str) -> Path:
+        return self.path / "tracebacks" / name
 
     def reconstruction_path(self, trial: TrialKey) -> Path:
         return self.path / "reconstructions" / self._place(trial, f"{path_name(trial[3])}.png")

@@ -47,7 +47,7 @@ def explain(manifest: Manifest) -> list[tuple[str, list[str]]]:
     """(heading, sentences) on the pictures, each codec, each metric, intervals, seconds and the state of the code."""
     return [
         ("Pictures", list(_pictures(manifest))),
-        *((f"Codec {codec}", list(_codec(record, manifest))) for codec, record in manifest.codecs.items()),
+        *((f"Codec {codec}", list(_codec(codec, record, manifest))) for codec, record in manifest.codecs.items()),
         *((_title(name), list(_metric(record))) for name, record in {"bpp": BPP, **manifest.metrics}.items()),
         ("Standard errors and intervals", list(_intervals(manifest))),
         ("Seconds", list(_seconds(manifest))),
@@ -67,12 +67,19 @@ def _pictures(manifest: Manifest) -> Iterator[str]:
         yield "A quick look: not all pictures of the set, so its numbers are not those of the whole set."
 
 
-def _codec(record: CodecRecord, manifest: Manifest) -> Iterator[str]:
+def _codec(name: str, record: CodecRecord, manifest: Manifest) -> Iterator[str]:
     qualities = ", ".join(map(quality_name, record.qualities))
     yield f"Qualities {qualities}. Each picture is encoded to bytes, and decoded from these bytes alone."
     if record.stochastic:
         seeds = ", ".join(map(str, manifest.decoder_seeds))
         yield f"Its decoder draws random numbers; decoder seeds {seeds}, one set of bits for all."
+    if record.spec not in (None, name):
+        yield f"Its codec spec is {record.spec}."
+    if record.trained_on:
+        names = ", ".join(record.trained_on)
+        yield f"It was trained on {names}: figures by that metric flatter it."
+    if record.audited is not None:
+        yield "An audit of it found nothing." if record.audited else "It has not been audited."
     described = "; ".join(f"{name}: {_flat(value)}" for name, value in record.description.items())
     if described:
         yield f"It describes itself as {described}."

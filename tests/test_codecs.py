@@ -169,7 +169,7 @@ def test_a_codec_in_a_file(own: Path) -> None:
         ("./mine.py:number", UsageError, "neither a class nor a function"),
         ("./mine.py:Mine:speed=1", UsageError, "no setting 'speed'; its settings: step"),
         ("./mine.py:Mine:device=cpu", UsageError, "'device' is no setting; say --device"),
-        ("./mine.py:Half", UsageError, "no codec, it has no stochastic, encode, decode, describe"),
+        ("./mine.py:Half", UsageError, "no codec, it has no encode, decode"),
         ("./mine.py:fails", BenchmarkError, "cannot be opened: ValueError: no way"),
         ("./broken.py:Mine", BenchmarkError, "cannot be run: SyntaxError"),
         ("jpeg:device=cpu", UsageError, "'device' is no setting; say --device"),

@@ -86,7 +86,7 @@ class HificCodec:
     """Mentzer, Toderici, Tschannen, Agustsson 2020, arXiv 2006.09965."""
 
     stochastic = False
-    taught_by = ("lpips",)
+    trained_on = ("lpips",)
 
     def __init__(self, files: dict[str, VariantFile]) -> None:
         self.files = files

@@ -60,7 +60,7 @@ class HificSmallCodec:
     """The small first stage and a generator after Mentzer et al. 2020 on its latents."""
 
     stochastic = False
-    taught_by = ("lpips",)
+    trained_on = ("lpips",)
     header_bytes = TYPICAL_BYTES
 
     def __init__(self, base: AutoencoderBase, decoder: GeneratorDecoder, identity: str) -> None:

@@ -49,7 +49,7 @@ def audit(request: Request, tell: Callable[[str], None]) -> tuple[Report, Path]:
     if request.limit < 0 or request.damages < 0 or request.seconds <= 0:
         raise UsageError("--limit and --damages are 0 or more, --seconds is more than 0")
     spec = parse_codec_spec(request.codec)
-    asked = parse_qualities(request.qualities, [spec]).get(spec.text, ())
+    asked = parse_qualities(request.qualities, {spec.text: spec}).get(spec.text, ())
     folder = _folder(request, spec.label)
     dataset = limit(open_dataset(request.dataset), request.limit)
     ordinary = ordinary_pictures(dataset)

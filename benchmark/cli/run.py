@@ -17,6 +17,12 @@ def run(
         list[str] | None,
         typer.Option(help="Codec spec, such as hfd:decoder=flow; may be repeated. Default: hfd.", metavar="SPEC"),
     ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another name for a codec, in tables, plots, page and gate; may be repeated.", metavar="SPEC=LABEL"
+        ),
+    ] = None,
     only: Annotated[bool, typer.Option("--only", help="No mse, hific-small and jpeg beside a single codec.")] = False,
     dataset: Annotated[
         str | None,
@@ -29,7 +35,8 @@ def run(
     quality: Annotated[
         list[str] | None,
         typer.Option(
-            help="1,2 for all codecs, or hfd=1,3; may be repeated. Default: the codec's own.", metavar="[CODEC=]Q,…"
+            help="1,2 for all codecs, or hfd=1,3, by label, spec or name; may be repeated. Default: the codec's own.",
+            metavar="[CODEC=]Q,…",
         ),
     ] = None,
     bpp: Annotated[
@@ -97,6 +104,9 @@ def run(
             metavar="N",
         ),
     ] = 0,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Raise what a codec or metric raises, with its traceback, in this process.")
+    ] = False,
 ) -> None:
     """Code pictures to bytes, decode these, measure, and draw rate-distortion and rate-perception curves.
 
@@ -111,6 +121,8 @@ def run(
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     request = Request(
         codecs=codec or (),
+        labels=label or (),
+        debug=debug,
         only=only,
         dataset=dataset,
         qualities=quality or (),

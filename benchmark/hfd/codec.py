@@ -89,7 +89,7 @@ class HfdCodec:
         self.qualities = tuple(float(q) for q in range(1, base.levels + 1))
         self.scale = (1.0, self.qualities[-1], 1 / QUALITY_STEPS)
         self.seed = 0
-        self.taught_by = ("lpips",) if kind == "one-step" else ()
+        self.trained_on = ("lpips",) if kind == "one-step" else ()
         if isinstance(base, AutoencoderBase):  # JPEG and AVIF tell no such thing
             self.header_bytes = TYPICAL_BYTES
             self.estimate_bits = partial(_estimate_bits, base)

@@ -8,10 +8,17 @@ from types import FrameType
 
 
 class Stop:
-    """asked: whether no further trial is to begin."""
+    """asked: whether no further trial is to begin. listening: whether Ctrl-C comes here; interrupted: whether it came
+    a second time, so that KeyboardInterrupt is on its way."""
 
     def __init__(self) -> None:
         self.asked = False
+        self.listening = False
+        self.interrupted = False
+
+    def is_meant(self) -> bool:
+        """Whether a KeyboardInterrupt may be the user's, not one that foreign code has raised."""
+        return self.interrupted or not self.listening
 
 
 @contextlib.contextmanager
@@ -26,13 +33,20 @@ def finishing_trials(tell: Callable[[], None]) -> Iterator[Stop]:
         return
     before = signal.getsignal(signal.SIGINT)
 
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        stop.interrupted = True
+        if callable(before):
+            before(number, frame)
+
     def ask(number: int, frame: FrameType | None) -> None:
         stop.asked = True
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, interrupt if callable(before) else before)
         tell()
 
     signal.signal(signal.SIGINT, ask)
+    stop.listening = True
     try:
         yield stop
     finally:
+        stop.listening = False
         signal.signal(signal.SIGINT, before)

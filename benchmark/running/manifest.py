@@ -1,18 +1,24 @@
 """The manifest of a run, and what keeps a run from going on under another one."""
 
 import datetime
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from benchmark.addresses import recorded
-from benchmark.codecs import Codec, CodecSpec
+from benchmark.codecs import Codec, CodecSpec, is_unproven
 from benchmark.datasets import Dataset
 from benchmark.errors import printable
+from benchmark.foreign import trained_on
 from benchmark.metrics import ImageMetric, SetMetric
 from benchmark.results import CodecRecord, DatasetRecord, Manifest, MetricRecord, PictureRecord, quality_name
 from benchmark.running import provenance
 from benchmark.running.measurement import Instruments
+
+AUDITS = Path("results")
+"""Where `python -m benchmark audit` leaves its reports."""
 
 
 def now() -> str:
@@ -34,10 +40,36 @@ def dataset_record(dataset: Dataset) -> DatasetRecord:
     )
 
 
-def codec_record(spec: CodecSpec, codec: Codec, qualities: Sequence[float]) -> CodecRecord:
+def codec_record(label: str, spec: CodecSpec | None, codec: Codec, qualities: Sequence[float]) -> CodecRecord:
+    """What the manifest says of a codec. spec: None for an object. Raises BenchmarkError if it cannot describe itself.
+
+    Whether it was audited is asked of the suite's own folder for audits, `results/`.
+    """
+    description = codec.describe()
+    audited = None
+    if spec is None:
+        audited = False
+    elif is_unproven(spec):
+        audited = audited_as(spec, description)
     return CodecRecord(
-        label=spec.label, qualities=list(qualities), stochastic=codec.stochastic, description=codec.describe()
+        label=CodecSpec(label, label).label,
+        qualities=list(qualities),
+        stochastic=codec.stochastic,
+        description=description,
+        spec=None if spec is None else spec.text,
+        trained_on=list(trained_on(codec)),
+        audited=audited,
     )
+
+
+def audited_as(spec: CodecSpec, description: Mapping[str, Any]) -> bool:
+    """Whether the audit of `spec` in its usual folder is of the codec that describes itself so, and found nothing."""
+    try:
+        audit = json.loads((AUDITS / f"audit-{spec.label}" / "audit.json").read_text(encoding="utf-8"))
+        there = audit["about"]["description"]
+        return audit["codec"] == spec.text and not audit["failed"] and there == json.loads(json.dumps(description))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def metric_records(instruments: Instruments) -> dict[str, MetricRecord]:
@@ -90,7 +122,7 @@ def differences(there: Manifest, asked: Manifest) -> list[str]:
     old_data, new_data = (f"{m.dataset.name} ({m.dataset.fingerprint})" for m in (there, asked))
     lines = chain(
         _differ("data set", old_data, new_data),
-        _lacking("codecs", there.codecs, asked.codecs),
+        _relabelled(there, asked) or _lacking("codecs", there.codecs, asked.codecs),
         *(
             _codec_differences(text, there.codecs[text], asked.codecs[text])
             for text in _both(there.codecs, asked.codecs)
@@ -120,7 +152,23 @@ def _metric_record(metric: ImageMetric | SetMetric, feature_key: str | None) -> 
     )
 
 
+def _relabelled(there: Manifest, asked: Manifest) -> list[str]:
+    """Codecs that the run knows by another label than the one that they are asked for by."""
+    labels = {spec: label for label, record in asked.codecs.items() if (spec := record.spec_or(label)) is not None}
+    return [
+        f"it calls {spec} {old}, not {labels[spec]}; say --label {spec}={old}"
+        if old != spec
+        else f"it has {spec} without a label; leave --label {spec}={labels[spec]} out"
+        for old, record in there.codecs.items()
+        if old not in asked.codecs and (spec := record.spec_or(old)) in labels and spec is not None
+    ]
+
+
 def _codec_differences(text: str, there: CodecRecord, asked: CodecRecord) -> Iterator[str]:
+    old_spec, new_spec = (codec.spec_or(text) or "an object" for codec in (there, asked))
+    if old_spec != new_spec:
+        yield f"{text}: {old_spec} there, {new_spec} asked"
+        return
     old, new = (_list(map(quality_name, codec.qualities)) for codec in (there, asked))
     yield from _differ(f"qualities of {text}", old, new)
     yield from _parts_differ(text, there.description, asked.description)
@@ -128,7 +176,11 @@ def _codec_differences(text: str, there: CodecRecord, asked: CodecRecord) -> Ite
 
 def _parts_differ(what: str, there: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[str]:
     for part in dict.fromkeys([*there, *asked]):
-        yield from _differ(f"{what} {part}", there.get(part, "none"), asked.get(part, "none"))
+        old, new = there.get(part, "none"), asked.get(part, "none")
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from _parts_differ(f"{what} {part}", old, new)
+        else:
+            yield from _differ(f"{what} {part}", old, new)
 
 
 def _differ(what: str, there: object, asked: object) -> Iterator[str]:

@@ -1,11 +1,14 @@
 """One trial: encode, decode from the bytes alone, check, measure. What goes wrong is said in the trial's record."""
 
+import gc
+import hashlib
 import math
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from statistics import median
 from typing import Any, TypeVar, cast
 
@@ -13,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.addresses import Location
-from benchmark.codecs import Codec, Image, open_codec
+from benchmark.codecs import Codec, Image, hold_codec, is_unproven, open_afresh, open_codec, parse_codec_spec
 from benchmark.errors import BenchmarkError, Undefined, UsageError, one_line
+from benchmark.foreign import no_exit, own_place, told
 from benchmark.images import load_image, png_bytes
 from benchmark.metrics import ImageMetric, Loads, SetMetric, open_metric
 from benchmark.results import RunFolder, Trial
@@ -26,8 +30,12 @@ Result = TypeVar("Result")
 NO_PATCH = "smaller than a patch: not part of the set"
 
 
+NOT_COMPARED = "decode by a fresh instance"
+"""Among a trial's reasons: why nothing can be said on it."""
+
+
 class TrialError(Exception):
-    """Why a trial has no values, in one line."""
+    """Why a trial has no values, in one line. The exception behind it, if there is one, is its `__cause__`."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +46,23 @@ class Instruments:
     set: Mapping[str, SetMetric]
 
 
-def open_codecs(specs: Iterable[str], device: str) -> dict[str, Codec]:
-    """Codec spec -> codec. Raises UsageError on an unknown codec or setting."""
-    return {spec: open_codec(spec, device) for spec in specs}
+def open_codecs(chosen: Mapping[str, Any], device: str) -> dict[str, Codec]:
+    """Label -> codec, of specs and of objects. Raises UsageError on an unknown codec or setting, or on what is none."""
+    return {
+        label: open_codec(codec, device) if isinstance(codec, str) else hold_codec(codec, label)
+        for label, codec in chosen.items()
+    }
+
+
+def fresh_openers(chosen: Mapping[str, Any], device: str) -> dict[str, Callable[[], Codec] | None]:
+    """What `Workbench.fresh` is for these codecs, specs or objects."""
+    fresh: dict[str, Callable[[], Codec] | None] = {}
+    for label, codec in chosen.items():
+        if not isinstance(codec, str):
+            fresh[label] = None
+        elif is_unproven(parse_codec_spec(codec)):
+            fresh[label] = partial(open_afresh, codec, device)
+    return fresh
 
 
 def open_instruments(names: Iterable[str], device: str) -> Instruments:
@@ -96,7 +118,9 @@ class Workbench:
     """Opened codecs and metrics, and what the last trials left that the next ones can use.
 
     untimed: why no time is recorded ("" if it is). repeats: calls whose time is measured, after one call of encode and
-    decode for each codec.
+    decode for each codec. fresh: codecs whose first trial is decoded once more, by an instance that never encoded; None
+    for an object, of which there is no other: it decodes again after it has encoded something else. debug: what codecs
+    and metrics raise is raised. is_interrupt: whether a KeyboardInterrupt is the user's.
     """
 
     folder: RunFolder
@@ -106,6 +130,11 @@ class Workbench:
     untimed: str
     repeats: int = 1
     originals: OriginalStore | None = None
+    fresh: Mapping[str, Callable[[], Codec] | None] = field(default_factory=dict)
+    debug: bool = False
+    is_interrupt: Callable[[], bool] = lambda: True
+    _stateful: dict[str, str | None] = field(default_factory=dict)
+    _tracebacks: set[str] = field(default_factory=set)
     _prepared: Prepared | None = None
     _unreadable: tuple[str, str] | None = None
     _encoded: Encoded | None = None
@@ -124,19 +153,49 @@ class Workbench:
             trial.height, trial.width = original.image.shape[:2]
             self._fill(trial, planned, original)
         except TrialError as failure:
-            trial = Trial(
-                codec=planned.codec,
-                quality=planned.quality,
-                decoder_seed=planned.decoder_seed,
-                image=planned.image,
-                height=trial.height,
-                width=trial.width,
-                error=str(failure),
-            )
+            if self.debug and failure.__cause__ is not None:
+                raise failure.__cause__ from None
+            trial = self._failed(trial, str(failure) + self._told_in_full(planned, failure))
+        except KeyboardInterrupt as interrupt:
+            if self.debug or self.is_interrupt():
+                raise
+            failure = TrialError(f"KeyboardInterrupt, which nobody asked for ({own_place(interrupt)})")
+            failure.__cause__ = interrupt
+            trial = self._failed(trial, str(failure) + self._told_in_full(planned, failure))
         return trial
+
+    def _failed(self, trial: Trial, error: str) -> Trial:
+        return Trial(
+            codec=trial.codec,
+            quality=trial.quality,
+            decoder_seed=trial.decoder_seed,
+            image=trial.image,
+            height=trial.height,
+            width=trial.width,
+            error=error,
+        )
+
+    def _told_in_full(self, planned: PlannedTrial, failure: TrialError) -> str:
+        """Where the traceback is, if an exception of foreign code is behind `failure`: one file for each place."""
+        error = failure.__cause__
+        if error is None or isinstance(error, BenchmarkError):
+            return ""
+        frames = traceback.extract_tb(error.__traceback__)
+        key = [type(error).__qualname__, *(f"{frame.filename}:{frame.lineno}" for frame in frames)]
+        name = f"{hashlib.sha256(' '.join(key).encode()).hexdigest()[:8]}.txt"
+        path = self.folder.traceback_path(name)
+        if name not in self._tracebacks:
+            self._tracebacks.add(name)
+            seed = "" if planned.decoder_seed is None else f", decoder seed {planned.decoder_seed}"
+            head = f"{planned.codec}, quality {planned.quality:g}{seed}, image {planned.image}\n\n"
+            text = head + "".join(traceback.format_exception(error))
+            self.folder.write_bytes(path, text.encode(errors="backslashreplace"))
+        return f"; {path.relative_to(self.folder.path).as_posix()}"
 
     def _fill(self, trial: Trial, planned: PlannedTrial, original: Prepared) -> None:
         codec = self.codecs[planned.codec]
+        if (stateful := self._stateful.get(planned.codec)) is not None:
+            raise TrialError(stateful)
         if not self.untimed and planned.codec not in self._warm:
             # The first call pays for memory, caches and kernels that later calls find ready.
             self._warm |= {planned.codec}
@@ -146,6 +205,8 @@ class Workbench:
             raise TrialError(encoded.error)
         reconstruction, repeats = self._timed(lambda: _decode(codec, encoded.data, planned.decoder_seed))
         _check(reconstruction, original.image)
+        if planned.codec in self.fresh and planned.codec not in self._stateful:
+            self._compare_with_fresh(trial, planned, encoded.data, reconstruction, original.image)
         pixels = original.image.shape[0] * original.image.shape[1]
         trial.bytes = len(encoded.data)
         trial.bpp = 8 * len(encoded.data) / pixels
@@ -162,6 +223,40 @@ class Workbench:
         if self.keep_reconstructions:
             self.folder.write_bytes(self.folder.bitstream_path(trial.key), encoded.data)
             self.folder.write_bytes(self.folder.reconstruction_path(trial.key), png_bytes(reconstruction))
+
+    def _compare_with_fresh(
+        self, trial: Trial, planned: PlannedTrial, data: bytes, reconstruction: Image, original: Image
+    ) -> None:
+        """Decodes `data` once more, without what `encode` may have left. Raises TrialError if that is needed."""
+        codec, opener = self.codecs[planned.codec], self.fresh[planned.codec]
+        self._stateful[planned.codec] = None
+        try:
+            if opener is None:
+                found = "after another image was encoded, decode"
+                _encode(codec, np.ascontiguousarray(np.rot90(original)[::2]), planned.quality)
+                other = codec
+            else:
+                found = "a fresh instance"
+                other = opener()
+        except (TrialError, BenchmarkError) as error:
+            trial.reasons[NOT_COMPARED] = one_line(error)
+            return
+        try:
+            again = _decode(other, data, planned.decoder_seed)
+            _check(again, original)
+            difference = int((again != reconstruction).sum())
+            found += f" gives another image: {difference} of {again.size} samples differ"
+        except TrialError as failure:
+            difference, found = 1, f"{found} fails: {failure}"
+        del other
+        gc.collect()  # what it held, perhaps gigabytes, before the next codec wants room
+        if not difference:
+            return
+        if opener is not None and not _repeats(codec, data, planned.decoder_seed, reconstruction):
+            trial.reasons[NOT_COMPARED] = "decode does not give the same image twice"
+            return
+        self._stateful[planned.codec] = f"decode depends on state that encode left: {found}"
+        raise TrialError(f"decode depends on state that encode left: {found}")
 
     def _original(self, name: str, path: Location, preparation: str) -> Prepared:
         if self._unreadable is not None and self._unreadable[0] == name:
@@ -290,6 +385,13 @@ def _decode(codec: Codec, data: bytes, seed: int | None) -> Image:
     return picture
 
 
+def _repeats(codec: Codec, data: bytes, seed: int | None, reconstruction: Image) -> bool:
+    try:
+        return np.array_equal(_decode(codec, data, seed), reconstruction)
+    except TrialError:
+        return False
+
+
 def _estimate(codec: Codec, image: Image, quality: float) -> tuple[float | None, str]:
     """The codec's own estimate of the whole stream's bits; None if it makes none, and why not if it tried."""
     if not callable(getattr(codec, "estimate_bits", None)):
@@ -313,16 +415,16 @@ def _synchronise() -> None:
 def _guarded(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """What `function` returns. Codecs and metrics are anyone's code: what they raise becomes this trial's failure.
 
-    UsageError, which concerns every trial, and Undefined, which is an answer, are passed on.
+    UsageError, which concerns every trial, Undefined, which is an answer, and KeyboardInterrupt are passed on.
     """
     try:
-        return function(*arguments)
+        return no_exit(function, *arguments)
     except (UsageError, Undefined):
         raise
     except BenchmarkError as error:
         raise TrialError(f"{what}: {one_line(error)}") from error
     except Exception as error:
-        raise TrialError(f"{what}: {type(error).__name__}: {one_line(error)}") from error
+        raise TrialError(f"{what}: {told(error)}") from error
 
 
 def _load(path: Location, preparation: str) -> Image:
@@ -334,7 +436,7 @@ def _load(path: Location, preparation: str) -> Image:
 
 def _check(reconstruction: Image, original: Image) -> None:
     if not isinstance(reconstruction, np.ndarray):
-        raise TrialError(f"decode returned {type(reconstruction).__name__}, not an array")
+        raise TrialError(f"decode returned {type(reconstruction).__name__}, not a uint8 array (height, width, 3)")
     if reconstruction.shape != original.shape or reconstruction.dtype != np.uint8:
         found = f"{reconstruction.dtype} {reconstruction.shape}"
         raise TrialError(f"decode returned {found}, but the original is uint8 {original.shape}")

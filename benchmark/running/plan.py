@@ -19,7 +19,7 @@ COMPANIONS = ("mse", "hific-small", "jpeg")
 
 @dataclass(frozen=True, slots=True)
 class PlannedTrial:
-    """One trial to do: codec spec, quality, decoder seed, and the picture with its file and its preparation."""
+    """One trial to do: the codec's label, quality, decoder seed, and the picture with its file and its preparation."""
 
     codec: str
     quality: float
@@ -49,26 +49,31 @@ def choose_codecs(asked: Sequence[str], only: bool) -> list[str]:
     return sorted(specs, key=lambda spec: spec.partition(":")[0] != FIRST)
 
 
-def parse_qualities(options: Iterable[str], codecs: Sequence[CodecSpec]) -> dict[str, tuple[float, ...]]:
-    """What the --quality options ask for: codec spec -> qualities, ascending; a codec that is not asked is not there.
+def parse_qualities(options: Iterable[str], codecs: Mapping[str, CodecSpec | None]) -> dict[str, tuple[float, ...]]:
+    """What the --quality options ask for: label -> qualities, ascending; a codec that is not asked is not there.
 
-    An option is "1,2" (all codecs), "hfd=1,3" (by codec name) or "hfd:decoder=flow=1,3" (by codec spec). A spec's own
-    option wins over its name's, and that over the one for all. Raises UsageError on anything else.
+    codecs: label -> spec, None for an object. An option is "1,2" (all codecs), "hfd=1,3" (by codec name),
+    "hfd:decoder=flow=1,3" (by codec spec) or "Ours=1,3" (by label). The most particular option wins: label, spec, name,
+    all. Raises UsageError on anything else.
     """
+    keys = {
+        label: [label] if spec is None else list(dict.fromkeys((label, spec.text, spec.name)))
+        for label, spec in codecs.items()
+    }
     by_key: dict[str, list[float]] = {}
     for option in options:
         key, _, numbers = option.rpartition("=")
-        if "=" in option and not any(key in (codec.text, codec.name) for codec in codecs):
-            known = list(dict.fromkeys(name for codec in codecs for name in (codec.name, codec.text)))
+        if "=" in option and not any(key in names for names in keys.values()):
+            known = list(dict.fromkeys(name for names in keys.values() for name in reversed(names)))
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
             raise UsageError(f"--quality {option}: this run has no codec {key!r}; {hint}")
         by_key.setdefault(key, []).extend(_numbers(option, numbers))
     asked: dict[str, tuple[float, ...]] = {}
-    for codec in codecs:
-        for key in (codec.text, codec.name, ""):
+    for label, names in keys.items():
+        for key in (*names, ""):
             if key in by_key:
-                asked[codec.text] = tuple(sorted(set(by_key[key])))
+                asked[label] = tuple(sorted(set(by_key[key])))
                 break
     return asked
 
@@ -92,7 +97,7 @@ def plan_trials(
 ) -> list[PlannedTrial]:
     """All trials, picture by picture, so that an original is read and prepared once for all codecs.
 
-    pictures: (name, file). qualities, seeds: by codec spec; the seeds of a deterministic codec are [None].
+    pictures: (name, file). qualities, seeds: by label; the seeds of a deterministic codec are [None].
     """
     return [
         PlannedTrial(codec, float(quality), seed, image, path, preparation)

@@ -2,16 +2,19 @@
 
 import contextlib
 import datetime
+import gc
 import importlib
+import sys
 import threading
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from benchmark.codecs import parse_codec_spec
+from benchmark.codecs import Codec, is_foreign, parse_codec_spec
 from benchmark.datasets import Dataset, limit, open_dataset, parse_sample, sample
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.foreign import ForeignCodec
 from benchmark.metrics import DEFAULT_METRICS, metric_info
 from benchmark.results import LOCK, PARTIAL, Manifest, Resumption, RunFolder, Trial, TrialKey, locked
 from benchmark.running import plan
@@ -19,13 +22,12 @@ from benchmark.running.backends import cluster
 from benchmark.running.backends import processes as execution
 from benchmark.running.backends.connection import connecting
 from benchmark.running.interruption import Stop
+from benchmark.running.labels import name_codecs, specs_of
 from benchmark.running.manifest import codec_record, differences, metric_records, new_manifest, now
-from benchmark.running.measurement import Workbench, load_networks, open_codecs, open_instruments
+from benchmark.running.measurement import Workbench, fresh_openers, load_networks, open_codecs, open_instruments
 from benchmark.running.originals import OriginalStore
-from benchmark.running.target import around, choose_qualities, parse_target
-
-if TYPE_CHECKING:
-    pass
+from benchmark.running.sizes import metrics_without_value
+from benchmark.running.target import choose_qualities, parse_target
 
 DEFAULT_DATASET = "photos"
 QUICK_LOOK = 8
@@ -36,11 +38,14 @@ QUICK_LOOK = 8
 class Request:
     """What the user asked for; the fields are the options of `python -m benchmark run`.
 
-    dataset: a name as the option has it, or an opened one. workers: None for as many as `executor` has room for.
-    originals: what earlier runs of this process computed of originals, if it is to be kept.
+    codecs: specs, or objects with `encode` and `decode`, or a mapping of labels to either. labels: "SPEC=Ours".
+    dataset: a name as the option has it, or an opened one. workers: None for as many as `executor` has room for;
+    objects then stay in this process. originals: what earlier runs of this process computed of originals, if it is to
+    be kept. here: all trials in this process, with one worker, though a codec of somebody else's may crash it. debug:
+    here too, and what a codec raises is raised.
     """
 
-    codecs: Sequence[str] = ()
+    codecs: "Sequence[str | Codec] | Mapping[str, str | Codec]" = ()
     only: bool = False
     dataset: str | Dataset | None = None
     qualities: Sequence[str] = ()
@@ -60,6 +65,9 @@ class Request:
     per: str = "set"
     command: Sequence[str] = ()
     originals: OriginalStore | None = None
+    labels: Sequence[str] = ()
+    here: bool = False
+    debug: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,16 +147,20 @@ def open_run(request: Request) -> Iterator[Run]:
         raise UsageError(f"--device {request.device}: which GPU a worker gets is the cluster's choice; say cuda")
     if where is not None and request.timing:
         raise UsageError(f"--timing with --executor {request.executor}: time is measured alone, in this process")
-    workers = request.workers or (1 if request.timing else execution.default_workers())
-    execution.check_timing(request.timing, workers)
+    if request.debug and (where is not None or (request.workers or 1) > 1):
+        raise UsageError("--debug raises what a codec raises, in this process; leave --workers and --executor out")
     target = parse_target(request.bpp, request.match, request.per)
-    chosen = plan.choose_codecs(request.codecs, request.only)
-    specs = {text: parse_codec_spec(text) for text in (chosen if target is None else around(target, chosen))}
-    asked = plan.parse_qualities(request.qualities, list(specs.values()))
+    chosen = name_codecs(request.codecs, request.only, request.labels, target)
+    specs = {label: parse_codec_spec(text) for label, text in specs_of(chosen).items()}
+    if target is not None:
+        target = replace(target, match=next((k for k, spec in chosen.items() if spec == target.match), target.match))
+    asked = plan.parse_qualities(request.qualities, {label: specs.get(label) for label in chosen})
     seeds = plan.parse_seeds(request.decoder_seeds)
     names, notes = _choose_metrics(request.metrics)
+    workers, here = _place(request, chosen, where is not None, notes)
+    execution.check_timing(request.timing, workers)
     dataset = _open_limited(request, notes)
-    if where is None and workers > 1:
+    if where is None and not here:
         execution.prepare_processes(specs.values(), names, execution.threads_per_process(workers))
     with contextlib.ExitStack() as held:
         connection = early = None
@@ -159,8 +171,13 @@ def open_run(request: Request) -> Iterator[Run]:
             connection = held.enter_context(connecting(where, cpus, early.begin))
         device = "cpu" if where is not None else request.device  # the cluster's devices need not be here
         execution.check_device(device)
-        codecs = open_codecs(specs, device)
+        codecs = open_codecs(chosen, device)
         instruments = open_instruments(names, device)
+        notes += [
+            f"{label} has no describe(): its weights are not in the record, so a changed checkpoint is not noticed"
+            for label, codec in codecs.items()
+            if isinstance(codec, ForeignCodec) and not codec.describes
+        ]
         qualities = {text: asked.get(text, tuple(codec.qualities)) for text, codec in codecs.items()}
         if target is not None:
             qualities, found = choose_qualities(target, codecs, asked, dataset)
@@ -178,7 +195,7 @@ def open_run(request: Request) -> Iterator[Run]:
         _check_place(path)
         setup = execution.Setup(
             run=path,
-            codecs=tuple(specs),
+            codecs=chosen,
             metrics=tuple(names),
             device=request.device,
             keep_reconstructions=request.keep_reconstructions,
@@ -195,7 +212,7 @@ def open_run(request: Request) -> Iterator[Run]:
             setup = shares[0].setup
         manifest = new_manifest(
             dataset,
-            {text: codec_record(specs[text], codec, qualities[text]) for text, codec in codecs.items()},
+            {label: codec_record(label, specs.get(label), codec, qualities[label]) for label, codec in codecs.items()},
             {name: records[name] for name in names},
             decoder_seeds=seeds,
             device=request.device,
@@ -208,24 +225,59 @@ def open_run(request: Request) -> Iterator[Run]:
         held.enter_context(locked(path))
         folder, done = _create_or_resume(path, manifest, notes)
         workbench = None
-        if shares is None and workers == 1:
+        trials = plan.remaining(planned, done)
+        if trials:
+            notes.extend(metrics_without_value(instruments, dataset))
+        if here:
             load_networks(instruments)
-            untimed = execution.untimed(workers, request.timing)
             workbench = Workbench(
                 folder,
                 codecs,
                 instruments,
                 request.keep_reconstructions,
-                untimed,
+                execution.untimed(workers, request.timing),
                 repeats=request.timing,
                 originals=request.originals,
+                fresh=fresh_openers(chosen, device),
+                debug=request.debug,
             )
         del codecs, instruments  # worker processes open their own
-        trials = plan.remaining(planned, done)
+        _free_memory()
         try:
             yield Run(folder, trials, len(done), notes, setup, workbench, shares, early)
         finally:
             folder.close()
+
+
+def _place(request: Request, chosen: Mapping[str, Any], on_cluster: bool, notes: list[str]) -> tuple[int, bool]:
+    """How many workers there are, and whether the one does its trials in this process; notes for the user.
+
+    Foreign code gets a process of its own, which it may crash. An object stays here if it must, or if nobody asked for
+    workers.
+    """
+    objects = {label: codec for label, codec in chosen.items() if not isinstance(codec, str)}
+    alone = request.timing or request.debug or request.here or (objects and not on_cluster)
+    workers = request.workers or (1 if alone else execution.default_workers())
+    if on_cluster:
+        for label, codec in objects.items():
+            cluster.check_object(label, codec)
+        return workers, False
+    kept = [label for label, codec in objects.items() if workers > 1 and not execution.can_be_sent(codec)]
+    if kept:
+        notes.append(f"{kept[0]} cannot be sent to other processes; all trials are done in this one")
+        workers = 1
+    if workers > 1:
+        return workers, False
+    foreign = any(isinstance(codec, str) and is_foreign(parse_codec_spec(codec)) for codec in chosen.values())
+    return 1, bool(request.here or request.debug or objects or not foreign)
+
+
+def _free_memory() -> None:
+    """Of a GPU: what codecs and metrics held that were opened here and are gone."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def draw_runs(

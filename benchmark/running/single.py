@@ -1,9 +1,14 @@
 """One picture, coded or decoded for its own sake."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from benchmark.codecs import Image, open_codec
+import numpy as np
+
+from benchmark.codecs import Image, is_foreign, open_codec, parse_codec_spec
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.foreign import no_exit, told
 from benchmark.images import load_image
 from benchmark.running.backends.processes import check_device
 
@@ -23,7 +28,9 @@ def encode_picture(path: Path, codec: str, quality: float, device: str) -> tuple
     check_device(device)
     opened = open_codec(codec, device)
     image = load_image(path)
-    data = opened.encode(image, quality)
+    data = _of_foreign(codec, opened.encode, image, quality)
+    if type(data) is not bytes:
+        raise BenchmarkError(f"{codec}: encode returned {type(data).__name__}, not bytes")
     return data, 8 * len(data) / (image.shape[0] * image.shape[1])
 
 
@@ -53,11 +60,27 @@ def decode_file(path: Path, codec: str | None, seed: int | None, device: str) ->
             raise type(error)(f"{path} was made with weights {weights}, which are not here: {error}") from None
         raise
     try:
-        return opened.decode(data, seed)
+        image = _of_foreign(name, opened.decode, data, seed)
     except UsageError:
         raise
     except BenchmarkError as error:
         raise type(error)(f"{path}: {error}") from None
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise BenchmarkError(f"{path}: decode returned {found}, not uint8 (height, width, 3)")
+    return image
+
+
+def _of_foreign(codec: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """What `function` returns. What anyone's code raises is raised as BenchmarkError."""
+    try:
+        return no_exit(function, *arguments)
+    except BenchmarkError:
+        raise
+    except Exception as error:
+        if not is_foreign(parse_codec_spec(codec)):
+            raise  # a mistake of the suite's own
+        raise BenchmarkError(f"{codec}: {told(error)}") from error
 
 
 def weights_of(data: bytes) -> str | None:

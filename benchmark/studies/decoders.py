@@ -17,6 +17,7 @@ from benchmark.baselines.target import candidates, closest
 from benchmark.codecs import Codec, open_codec
 from benchmark.datasets import limit, open_dataset
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.foreign import trained_on
 from benchmark.images import load_image
 from benchmark.macs import count_macs
 from benchmark.metrics.fidelity import mean_squared_error, psnr_from_mse
@@ -139,7 +140,7 @@ def notes_on(codecs: Mapping[str, Codec], metrics: Sequence[str]) -> list[str]:
         f"{spec} was trained on {metric}, by which it is judged here: its {metric} figures flatter it, and distances "
         "between features of another network may profit as well"
         for spec, codec in codecs.items()
-        for metric in getattr(codec, "taught_by", ())
+        for metric in trained_on(codec)
         if metric in judged
     ]
 

@@ -105,7 +105,7 @@ class Profile:
 def profile(request: Request) -> Profile:
     """Does a run and says what it took. Raises BenchmarkError if a trial fails: others would tell of no time."""
     start = time.process_time()
-    with open_run(request) as ready:
+    with open_run(replace(request, here=True)) as ready:
         opened = time.process_time()
         run, spent = watch(ready)
         wall = time.perf_counter()

@@ -202,7 +202,15 @@ def test_another_shape_or_type_is_an_error(bench: Bench, tmp_path: Path, codec: 
 def test_a_codec_that_fails_on_one_picture_is_one_line(bench: Bench, tmp_path: Path) -> None:
     write_pictures(tmp_path, ["b.png"], corner=0)
     workbench = bench(Breaks())
-    assert workbench.measure(planned(tmp_path, "b")).error == "encode: RuntimeError: a zero in the corner"
+    error = workbench.measure(planned(tmp_path, "b")).error
+    assert error is not None
+    told = re.fullmatch(
+        r"encode: RuntimeError: a zero in the corner \(fake_codecs.py:\d+ in encode\); (tracebacks/[0-9a-f]{8}.txt)", error
+    )
+    assert told is not None
+    text = (workbench.folder.path / told[1]).read_text()
+    assert text.startswith("c, quality 4, image b\n\nTraceback")
+    assert text.endswith("RuntimeError: a zero\nin the corner\n")
     assert workbench.measure(planned(tmp_path, "a")).error is None
 
 
@@ -237,7 +245,8 @@ def test_a_metric_without_a_value_is_null_with_a_reason(
 
 def test_a_metric_that_breaks_down_is_an_error_not_a_number(bench: Bench, tmp_path: Path) -> None:
     trial = bench(difference=Difference(ValueError("oh"))).measure(planned(tmp_path))
-    assert trial.error == "difference: ValueError: oh"
+    assert trial.error is not None
+    assert re.match(r"difference: ValueError: oh \(test_measurement.py:\d+ in compare\); tracebacks/", trial.error)
     assert trial.metrics == {}
 
 

@@ -51,14 +51,14 @@ SPECS = [parse_codec_spec(text) for text in ("hfd", "hfd:decoder=flow,steps=8", 
     ],
 )
 def test_the_most_particular_quality_wins(options: list[str], qualities: list[tuple[float, ...] | None]) -> None:
-    asked = parse_qualities(options, SPECS)
+    asked = parse_qualities(options, {spec.text: spec for spec in SPECS})
     assert [asked.get(spec.text) for spec in SPECS] == qualities
 
 
 @pytest.mark.parametrize("option", ["", "x", "1,", "hfd=", "mse=1", "hfd:decoder=flow=1", "nan", "inf", "=1"])
 def test_qualities_that_cannot_be_meant(option: str) -> None:
     with pytest.raises(UsageError, match="--quality"):
-        parse_qualities([option], SPECS)
+        parse_qualities([option], {spec.text: spec for spec in SPECS})
 
 
 def test_seeds() -> None:

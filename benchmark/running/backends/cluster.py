@@ -24,7 +24,7 @@ from typing import Any
 from benchmark.addresses import Location, absolute
 from benchmark.codecs import Codec
 from benchmark.datasets.arrays import is_stored, store
-from benchmark.errors import BenchmarkError, UsageError
+from benchmark.errors import BenchmarkError, UsageError, kind_and_message
 from benchmark.results import Manifest, RunFolder, Trial, TrialKey
 from benchmark.running.backends.connection import first_line
 from benchmark.running.backends.processes import Setup, limit_threads, open_workbench
@@ -77,6 +77,16 @@ def parse_executor(text: str) -> str | None:
     if importlib.util.find_spec("ray") is None:
         raise UsageError(f"--executor {text}: Ray is not installed; pip install -e '.[ray]' does it")
     return text
+
+
+def check_object(label: str, codec: object) -> None:
+    """Raises UsageError if the cluster cannot be sent `codec`."""
+    from ray import cloudpickle
+
+    try:
+        cloudpickle.dumps(codec)
+    except Exception as error:  # anyone's `__reduce__`
+        raise UsageError(f"{label} cannot be sent to a cluster: {kind_and_message(error)}") from None
 
 
 def parse_reservation(text: str | None) -> dict[str, float]:
@@ -446,7 +456,13 @@ def shares_of(reserved: Mapping[str, Reservation], setup: Setup, workers: int | 
             notes.append(f"{full}; the run waits for one")
         count = room(reservation) if workers is None else workers
         threads = max(1, int(reservation.cpus))
-        own = replace(setup, codecs=codecs, workers=count, threads=threads, untimed=UNTIMED)
+        own = replace(
+            setup,
+            codecs={label: setup.codecs[label] for label in codecs},
+            workers=count,
+            threads=threads,
+            untimed=UNTIMED,
+        )
         shares.append(Share(reservation, own))
     return shares, notes
 

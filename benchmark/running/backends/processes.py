@@ -3,16 +3,18 @@
 import contextlib
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,import-untyped]  # has no hints
 
@@ -21,7 +23,7 @@ from benchmark.errors import BenchmarkError, UsageError, one_line
 from benchmark.metrics import METRICS, metric_info, parse_metric
 from benchmark.results import FEWEST_REPEATS, RunFolder, Trial
 from benchmark.running.interruption import Stop
-from benchmark.running.measurement import Workbench, load_networks, open_codecs, open_instruments
+from benchmark.running.measurement import Workbench, fresh_openers, load_networks, open_codecs, open_instruments
 from benchmark.running.plan import PlannedTrial
 from benchmark.running.schedule import Schedule
 
@@ -36,10 +38,13 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker process needs to open its own codecs and metrics. untimed: as in `Workbench`, if it is known."""
+    """What a worker process needs to open its own codecs and metrics.
+
+    codecs: label -> spec, or an object. untimed: as in `Workbench`, if it is known.
+    """
 
     run: Path
-    codecs: tuple[str, ...]
+    codecs: Mapping[str, Any]
     metrics: tuple[str, ...]
     device: str
     keep_reconstructions: bool
@@ -78,6 +83,17 @@ def check_device(device: str) -> None:
         raise UsageError(f"--device {device}: {one_line(error)}") from None
 
 
+def can_be_sent(codec: object) -> bool:
+    """Whether another process can have `codec`: it can be pickled, and its class imported there."""
+    if type(codec).__module__ == "__main__":  # of a notebook or a script, which a worker does not run
+        return False
+    try:
+        pickle.dumps(codec)
+    except Exception:  # anyone's `__reduce__`
+        return False
+    return True
+
+
 def prepare_processes(codecs: Iterable[CodecSpec], metrics: Iterable[str], threads: int) -> None:
     """Begins, in a process beside this one, to import what workers need; each is then forked from there.
 
@@ -111,6 +127,7 @@ def limit_threads(threads: int) -> None:
 
 def execute_here(trials: Sequence[PlannedTrial], workbench: Workbench, stop: Stop) -> Generator[Trial, None, None]:
     """The records of `trials`, in order; none is begun once `stop` is asked."""
+    workbench.is_interrupt = stop.is_meant
     for planned in trials:
         if stop.asked:
             return
@@ -123,7 +140,7 @@ def execute_in_processes(trials: Sequence[PlannedTrial], setup: Setup, stop: Sto
     A worker gets its next trial when the consumer has taken its last record, so no more than one trial a worker is
     ever unwritten. Once `stop` is asked, the trials in hand end and none begins. A worker that dies leaves a record
     with an error, and another takes its place. Raises what a worker raises: BenchmarkError, such as UsageError on a
-    quality out of range.
+    quality out of range. What codecs have started in a worker ends with it.
     """
     schedule = Schedule(trials)
 
@@ -150,9 +167,8 @@ def execute_in_processes(trials: Sequence[PlannedTrial], setup: Setup, stop: Sto
                     case str():
                         raise RuntimeError(f"in a worker process:\n{message}")
                     case _Ready() if stop.asked:
-                        connection.close()
                         del workers[connection]
-                        worker.process.join()
+                        worker.end()
                         continue
                     case _Ready():
                         worker.ready = True
@@ -162,7 +178,7 @@ def execute_in_processes(trials: Sequence[PlannedTrial], setup: Setup, stop: Sto
                         raise BenchmarkError(f"a worker process ended while it was loading codecs: {message.cause}")
                     case _Death():
                         del workers[connection]
-                        connection.close()
+                        worker.end()
                         yield _lost(worker.planned, message.cause)
                         planned = next_trial(worker.number)
                         if planned is not None:
@@ -173,19 +189,17 @@ def execute_in_processes(trials: Sequence[PlannedTrial], setup: Setup, stop: Sto
                         yield message
                 planned = next_trial(worker.number)
                 if planned is None:
-                    connection.close()
                     del workers[connection]
-                    worker.process.join()
+                    worker.end()
                 else:
                     worker.planned = planned
                     with contextlib.suppress(OSError):  # a worker that has died by now says so at the next recv
                         connection.send(planned)
     finally:
         for worker in workers.values():
-            worker.process.terminate()
-            worker.connection.close()
+            worker.process.kill()
         for worker in workers.values():
-            worker.process.join()
+            worker.end()
 
 
 def open_workbench(setup: Setup, folder: RunFolder) -> Workbench:
@@ -199,6 +213,8 @@ def open_workbench(setup: Setup, folder: RunFolder) -> Workbench:
         setup.keep_reconstructions,
         untimed=setup.untimed or untimed(setup.workers, setup.timing),
         repeats=setup.timing,
+        fresh=fresh_openers(setup.codecs, setup.device),
+        is_interrupt=lambda: False,  # Ctrl-C is not heard here
     )
 
 
@@ -229,20 +245,37 @@ class _Death:
 
 @dataclass
 class _Worker:
+    """lifeline: this process's end of a pipe; when it is closed, by whatever way this process ends, the worker and all
+    that it has started are killed."""
+
     number: int
     process: BaseProcess
     connection: Connection
+    lifeline: Connection
     planned: PlannedTrial
     ready: bool = False
+
+    def end(self) -> None:
+        """Waits for it, and takes what it has started with it."""
+        self.connection.close()
+        self.process.join()
+        self.lifeline.close()
+        if self.process.pid is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
 
 
 def _start(number: int, setup: Setup, planned: PlannedTrial) -> _Worker:
     ours, theirs = _CONTEXT.Pipe()
-    process = _CONTEXT.Process(target=_work, args=(theirs, setup), name=f"worker-{number}", daemon=True)
+    their_lifeline, lifeline = _CONTEXT.Pipe(duplex=False)
+    process = _CONTEXT.Process(  # no daemon: a codec may start processes of its own
+        target=_work, args=(theirs, their_lifeline, setup), name=f"worker-{number}", daemon=False
+    )
     with _inherited(setup.threads):
         process.start()
     theirs.close()
-    return _Worker(number, process, ours, planned)
+    their_lifeline.close()
+    return _Worker(number, process, ours, lifeline, planned)
 
 
 @contextlib.contextmanager
@@ -265,8 +298,11 @@ def _inherited(threads: int) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _work(connection: Connection, setup: Setup) -> None:
+def _work(connection: Connection, lifeline: Connection, setup: Setup) -> None:
     """A worker's life: open, then one record for each trial, until the other end is closed."""
+    os.setsid()  # so that what a codec starts here can be ended with it
+    threading.Thread(target=_end_with, args=(lifeline,), name="lifeline", daemon=True).start()
+    os.dup2(2, 1)  # standard output belongs to the run's table
     limit_threads(setup.threads)
     try:
         workbench = open_workbench(setup, RunFolder.open(setup.run))
@@ -281,6 +317,13 @@ def _work(connection: Connection, setup: Setup) -> None:
         message = traceback.format_exc()
     with contextlib.suppress(OSError):
         connection.send(message)
+    os._exit(0)
+
+
+def _end_with(lifeline: Connection) -> None:
+    with contextlib.suppress(EOFError, OSError):
+        lifeline.recv_bytes()
+    os.killpg(0, signal.SIGKILL)
 
 
 def _cause(process: BaseProcess) -> str:

@@ -1,0 +1,304 @@
+"""Anyone's codec, made fit for the suite: checked when it is opened, kept to itself, known by what it is made of."""
+
+import contextlib
+import functools
+import glob
+import hashlib
+import importlib.util
+import inspect
+import math
+import modulefinder
+import numbers
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.containment import Containment
+from benchmark.errors import BenchmarkError, UsageError, kind_and_message
+
+NEEDED = ("encode", "decode")
+"""What a codec must have; all else has a default."""
+
+OPTIONAL = ("scale", "header_bytes", "cpus", "gpus")
+"""Attributes that are taken as they are, where a codec has them."""
+
+Picture = npt.NDArray[np.uint8]
+
+
+class ForeignCodec:
+    """A codec of a file, of a package, or an object: `benchmark.codecs.Codec` whatever it leaves out.
+
+    codec: has at least `encode` and `decode`. what: names it in messages. made_of: what tells it from another version,
+    beside its own description. containment: of its code. describes: whether it has a `describe` of its own. Raises
+    UsageError on a codec that cannot be used, with the part that is wrong.
+    """
+
+    def __init__(
+        self,
+        codec: Any,
+        what: str,
+        made_of: Callable[[], Mapping[str, Any]] = dict,
+        containment: Containment | None = None,
+    ) -> None:
+        if lacking := [name for name in NEEDED if not hasattr(codec, name)]:
+            raise UsageError(f"{what}: no codec, it has no {', '.join(lacking)}")
+        if isinstance(codec, type):
+            raise UsageError(f"{what}: a class, not an object of it; write {codec.__name__}(…)")
+        self._codec, self._what, self._made_of = codec, what, made_of
+        self._containment = containment or Containment()
+        self.qualities = _qualities(codec, what)
+        self.stochastic = _flag(codec, what)
+        self._encode = _call_of_encode(codec, what)
+        self._decode = _call_of_decode(codec, what, self.stochastic)
+        self.describes = callable(getattr(codec, "describe", None))
+        self.trained_on = trained_on(codec)
+        for name in OPTIONAL:
+            if hasattr(codec, name):
+                setattr(self, name, getattr(codec, name))
+        if callable(getattr(codec, "estimate_bits", None)):
+            self.estimate_bits = functools.partial(self._contained, codec.estimate_bits)
+
+    def encode(self, image: Picture, quality: float) -> bytes:
+        """What the codec's `encode` returns, whatever it is."""
+        data: bytes = self._contained(self._encode, image, quality)
+        return data
+
+    def decode(self, data: bytes, seed: int | None = None) -> Picture:
+        """What the codec's `decode` returns, whatever it is."""
+        image: Picture = self._contained(self._decode, data, seed)
+        return image
+
+    def describe(self) -> dict[str, Any]:
+        """The codec's own description and what it is made of. Raises BenchmarkError if it is none for a manifest."""
+        described: Any = {}
+        if self.describes:
+            try:
+                described = self._contained(self._codec.describe)
+            except BenchmarkError as error:
+                raise type(error)(f"{self._what}: describe: {error}") from error
+            except Exception as error:
+                raise BenchmarkError(f"{self._what}: describe: {told(error)}") from error
+            if not isinstance(described, Mapping):
+                raise BenchmarkError(f"{self._what}: describe returned {type(described).__name__}, not a dict")
+        return {**plain(described, f"{self._what}: describe"), **self._made_of()}
+
+    def _contained(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        with self._containment.inside():
+            return no_exit(function, *arguments)
+
+
+def no_exit(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What `function` returns. An attempt to end the process, by `sys.exit` say, is raised as RuntimeError."""
+    try:
+        return function(*arguments)
+    except (Exception, KeyboardInterrupt):
+        raise
+    except SystemExit as error:
+        raise RuntimeError(f"it calls sys.exit({error.code!r})").with_traceback(error.__traceback__) from error
+    except BaseException as error:
+        raise RuntimeError(f"it raises {kind_and_message(error)}").with_traceback(error.__traceback__) from error
+
+
+def trained_on(codec: Any) -> tuple[str, ...]:
+    """The metrics that the codec's training made small; `taught_by` is an older name of the attribute."""
+    names = getattr(codec, "trained_on", None)
+    if names is None:
+        names = getattr(codec, "taught_by", ())
+    return (names,) if isinstance(names, str) else tuple(map(str, names))
+
+
+# Checks
+
+
+def _qualities(codec: Any, what: str) -> tuple[float, ...]:
+    given = getattr(codec, "qualities", ())
+    numeric = f"{what}: qualities is {given!r}, not a list of numbers"
+    try:
+        found = tuple(given)
+    except TypeError:
+        raise UsageError(numeric) from None
+    for quality in found:
+        if isinstance(quality, bool) or not isinstance(quality, numbers.Real) or not math.isfinite(quality):
+            raise UsageError(numeric)
+    ordered = tuple(float(quality) for quality in found)
+    if ordered not in (tuple(sorted(set(ordered))), tuple(sorted(set(ordered), reverse=True))):
+        raise UsageError(f"{what}: qualities is {given!r}; they go from few bits to many, up or down, each once")
+    return ordered
+
+
+def _flag(codec: Any, what: str) -> bool:
+    stochastic = getattr(codec, "stochastic", False)
+    if not isinstance(stochastic, bool | np.bool_):
+        raise UsageError(f"{what}: stochastic is {stochastic!r}, not True or False")
+    return bool(stochastic)
+
+
+def _call_of_encode(codec: Any, what: str) -> Callable[..., Any]:
+    if not _takes(codec.encode, None, 1.0):
+        raise UsageError(f"{what}: encode must take (image, quality), it is {_written(codec.encode, 'encode')}")
+    function: Callable[..., Any] = codec.encode
+    return function
+
+
+def _call_of_decode(codec: Any, what: str, stochastic: bool) -> Callable[[bytes, int | None], Any]:
+    decode: Callable[..., Any] = codec.decode
+    if _takes(decode, b"", None):
+        return decode
+    if _takes(decode, b"", seed=None):
+        return lambda data, seed: decode(data, seed=seed)
+    written = _written(decode, "decode")
+    if not _takes(decode, b""):
+        raise UsageError(f"{what}: decode must take (data, seed), it is {written}")
+    if stochastic:
+        raise UsageError(f"{what}: stochastic, but decode takes no seed; it must take (data, seed), it is {written}")
+    return lambda data, seed: decode(data)
+
+
+def _takes(function: Any, *arguments: Any, **named: Any) -> bool:
+    if not callable(function):
+        return False
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # of a function in C, which tells nothing
+        return True
+    try:
+        signature.bind(*arguments, **named)
+    except TypeError:
+        return False
+    return True
+
+
+def _written(function: Any, name: str) -> str:
+    return f"{name}{inspect.signature(function)}" if callable(function) else f"{type(function).__name__}"
+
+
+def plain(value: Any, what: str, field: str = "") -> Any:
+    """`value` in JSON's types. Raises BenchmarkError that names the field whose value has none."""
+    if value is None or isinstance(value, bool):
+        return value
+    for kind in (str, int, float):
+        if isinstance(value, kind):
+            if kind is float and not math.isfinite(value):
+                raise BenchmarkError(f"{what}: field {field!r} is {float(value)}, not a JSON value")
+            return kind(value)
+    if isinstance(value, list | tuple):
+        return [plain(item, what, f"{field}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise BenchmarkError(f"{what}: field {field!r} has the key {key!r}, which is no string")
+        return {str(key): plain(item, what, f"{field}.{key}" if field else str(key)) for key, item in value.items()}
+    raise BenchmarkError(f"{what}: field {field!r} is {type(value).__name__}, not a JSON value")
+
+
+# What a codec is made of
+
+
+def sha256_of(path: Path) -> str:
+    """Of the file's bytes. Raises BenchmarkError if it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise BenchmarkError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def files_named(text: str) -> list[Path]:
+    """The files that a setting names: itself, or those that a pattern with {q} stands for; none if it names none."""
+    try:
+        path = Path(text).expanduser()
+        if "{q}" in text:
+            found = glob.glob(glob.escape(str(path)).replace("{q}", "*"))  # noqa: PTH207  # Path's has no root
+            return sorted(Path(name) for name in found if _is_file(name))
+        return [path] if _is_file(path) else []
+    except (OSError, ValueError, RuntimeError):  # no path at all: too long, a null character, no such user
+        return []
+
+
+def _is_file(path: str | Path) -> bool:
+    return Path(path).is_file()
+
+
+def hashes_of_settings(settings: Mapping[str, str]) -> dict[str, str]:
+    """File -> SHA-256, of each that a setting names, written as there."""
+    return {str(path): sha256_of(path) for text in settings.values() for path in files_named(text)}
+
+
+def modules_beside(file: Path) -> dict[str, Path]:
+    """Path relative to the folder of `file` -> path, of each module that it imports from there, directly or not.
+
+    Imports are found in the compiled code, those inside functions too; the file itself is not among them.
+    """
+    finder = modulefinder.ModuleFinder([str(file.parent)], excludes=["benchmark"])
+    with contextlib.suppress(SyntaxError, OSError, ValueError):  # of a module that may never be imported
+        finder.run_script(str(file))
+    found = {}
+    for name, module in finder.modules.items():
+        if name != "__main__" and module.__file__ is not None and Path(module.__file__).suffix == ".py":
+            path = Path(module.__file__)
+            found[path.relative_to(file.parent).as_posix()] = path
+    return dict(sorted(found.items()))
+
+
+def hashes_of_modules(file: Path) -> dict[str, str]:
+    """Module beside `file` -> SHA-256."""
+    return {name: sha256_of(path) for name, path in modules_beside(file).items()}
+
+
+@contextlib.contextmanager
+def forgotten(file: Path) -> Iterator[None]:
+    """Inside, `file` and the modules beside it are as if they had never been imported; afterwards they are back."""
+    paths = {str(path.resolve()) for path in (file, *modules_beside(file).values())}
+    known = {
+        name: module
+        for name, module in list(sys.modules.items())
+        if (origin := getattr(module, "__file__", None)) is not None and str(Path(origin).resolve()) in paths
+    }
+    for name in known:
+        del sys.modules[name]
+    try:
+        yield
+    finally:
+        sys.modules.update(known)
+
+
+# What went wrong
+
+
+def told(error: BaseException) -> str:
+    """Type and message, and the last place in the user's own code: "ValueError: no (my_codec.py:41 in decode)"."""
+    place = own_place(error)
+    return kind_and_message(error) + (f" ({place})" if place else "")
+
+
+def own_place(error: BaseException) -> str:
+    """ "my_codec.py:41 in decode": the last frame that is neither the suite's nor of an installed package; or ""."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not _is_installed(frame.filename):
+            return f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}"
+    return ""
+
+
+@functools.cache
+def _is_installed(filename: str) -> bool:
+    if filename.startswith("<frozen"):
+        return True
+    path = Path(filename)
+    if {"site-packages", "dist-packages"} & set(path.parts):
+        return True
+    return any(path.is_relative_to(folder) for folder in _installed_folders())
+
+
+@functools.cache
+def _installed_folders() -> tuple[str, ...]:
+    folders = [str(Path(__file__).parent), sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
+    for room in ("baselines", "datasets", "reports"):
+        found = importlib.util.find_spec(f"benchmark.{room}")
+        folders += found.submodule_search_locations or [] if found is not None else []
+    return tuple(dict.fromkeys(folders))
