@@ -100,7 +100,8 @@ def no_exit(function: Callable[..., Any], *arguments: Any) -> Any:
     except (Exception, KeyboardInterrupt):
         raise
     except SystemExit as error:
-        raise RuntimeError(f"it calls sys.exit({error.code!r})").with_traceback(error.__traceback__) from error
+        code = "" if error.code is None else repr(error.code)
+        raise RuntimeError(f"it calls sys.exit({code})").with_traceback(error.__traceback__) from error
     except BaseException as error:
         raise RuntimeError(f"it raises {kind_and_message(error)}").with_traceback(error.__traceback__) from error
 
@@ -211,6 +212,8 @@ def sha256_of(path: Path) -> str:
 
 def files_named(text: str) -> list[Path]:
     """The files that a setting names: itself, or those that a pattern with {q} stands for; none if it names none."""
+    if not text.replace("{q}", "").strip("./"):
+        return []
     try:
         path = Path(text).expanduser()
         if "{q}" in text:

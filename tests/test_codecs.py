@@ -241,3 +241,36 @@ def test_the_readmes_codec_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert lengths == sorted(set(lengths))
     assert np.abs(decoded.astype(int) - image).mean() < 10
     assert "--codec ./my_codec.py:MyCodec" in text
+
+
+def test_a_codec_that_ends_the_process_when_it_is_opened(own: Path) -> None:
+    (own.parent / "ends.py").write_text("import sys\nclass C:\n    def __init__(self): sys.exit()\n")
+    (own.parent / "ended.py").write_text("import sys\nsys.exit('enough')\n")
+    for spec, reason in (
+        ("./ends.py:C", r"cannot be opened: SystemExit \(ends.py:3 in __init__\)"),
+        ("./ended.py:C", r"the file cannot be run: SystemExit: enough \(ended.py:2 in <module>\)"),
+    ):
+        with pytest.raises(BenchmarkError, match=reason):
+            open_codec(spec)
+
+
+def test_modules_beside_the_file_and_annotated_settings(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = own.parent / "elsewhere"
+    folder.mkdir()
+    (folder / "beside_the_codec.py").write_text("NUMBER = 3\n")
+    (folder / "codec.py").write_text(
+        "from beside_the_codec import NUMBER\nclass C:\n    qualities = (1,)\n"
+        "    def __init__(self, n: int, fast: bool = False): self.n, self.fast = n, fast\n"
+        "    def encode(self, image, quality): ...\n    def decode(self, data): ...\n"
+        "    def describe(self): return {'n': self.n + NUMBER, 'fast': self.fast}\n"
+    )
+    described = open_codec("./elsewhere/codec.py:C:n=4,fast=true").describe()
+    assert (described["n"], described["fast"]) == (7, True)
+    assert list(described["modules_sha256"]) == ["beside_the_codec.py"]
+    for spec, reason in (
+        ("./elsewhere/codec.py:C:n=four", "n is 'four'; input should be a valid integer"),
+        ("./elsewhere/codec.py:C", "needs the setting n"),
+        ("./elsewhere/codec.py:C:n=1,device=cuda", "'device' is no setting; say --device cuda"),
+    ):
+        with pytest.raises(UsageError, match=reason):
+            open_codec(spec)

@@ -285,7 +285,9 @@ class Workbench:
                 estimate, why = _estimate(codec, original.image, planned.quality)
                 self._encoded = Encoded(planned.encoding, data, repeats, estimate, why)
             except TrialError as failure:
-                self._encoded = Encoded(planned.encoding, error=str(failure))
+                if self.debug:
+                    raise
+                self._encoded = Encoded(planned.encoding, error=str(failure) + self._told_in_full(planned, failure))
         return self._encoded
 
     def _timed(self, call: Callable[[], Result]) -> tuple[Result, list[float]]:

@@ -164,3 +164,19 @@ def test_cwebp() -> None:
     )
     image: Image = np.array(Pillow.fromarray(PICTURE).resize((120, 80)))
     assert codec.decode(codec.encode(image, 90)).shape == image.shape
+
+
+def test_every_word_that_is_a_file_tells_one_version_from_another(programs: Path) -> None:
+    (programs / "model.cfg").write_text("a")
+    text = spec(programs).replace("{q}", f"{{q}} --model={programs}/model.cfg {programs}")
+    described = [open_codec(text).describe()["files"]]
+    assert set(described[0]) == {str(programs / name) for name in ("enc.py", "dec.py", "model.cfg")}
+    for name in ("enc.py", "dec.py", "model.cfg"):
+        (programs / name).write_text((programs / name).read_text() + "\n")
+        described.append(open_codec(text).describe()["files"])
+        assert [part for part in described[-1] if described[-1][part] != described[-2][part]] == [str(programs / name)]
+
+
+def test_words_that_are_no_files_leave_the_description_as_it_was() -> None:
+    codec = open_codec('command:enc="true {in} {out} {q} -q=3",dec="true {in} {out}"')
+    assert set(codec.describe()) == {"enc", "dec", "suffix", "picture", "programs"}

@@ -205,7 +205,8 @@ def test_a_codec_that_fails_on_one_picture_is_one_line(bench: Bench, tmp_path: P
     error = workbench.measure(planned(tmp_path, "b")).error
     assert error is not None
     told = re.fullmatch(
-        r"encode: RuntimeError: a zero in the corner \(fake_codecs.py:\d+ in encode\); (tracebacks/[0-9a-f]{8}.txt)", error
+        r"encode: RuntimeError: a zero in the corner \(fake_codecs.py:\d+ in encode\); (tracebacks/[0-9a-f]{8}.txt)",
+        error,
     )
     assert told is not None
     text = (workbench.folder.path / told[1]).read_text()

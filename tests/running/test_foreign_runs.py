@@ -1,0 +1,321 @@
+"""Runs with codecs that are not the suite's: what they do concerns no other trial, and ends no run."""
+
+import os
+import re
+import shlex
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import unruly_codecs
+from support.fake_benchmark import start
+from support.pictures import write_pictures
+
+from benchmark.codecs import Image
+from benchmark.errors import UsageError
+from benchmark.results import RunFolder, Trial
+from benchmark.running.interruption import Stop, finishing_trials
+from benchmark.running.run import Request, Run, open_run, summarise
+
+FILE = Path(unruly_codecs.__file__)
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Request:
+    write_pictures(tmp_path / "pictures", ["a.png", "b.png"])
+    return Request(only=True, dataset=str(tmp_path / "pictures"), metrics=["psnr"], output=tmp_path / "run", workers=1)
+
+
+def spec(name: str) -> str:
+    return f"{FILE}:{name}"
+
+
+def do(request: Request, codecs: Any, stop: Stop | None = None) -> tuple[Run, list[Trial]]:
+    with open_run(replace(request, codecs=codecs)) as run:
+        return run, list(run.execute(stop))
+
+
+def errors(trials: list[Trial]) -> dict[float, set[str | None]]:
+    found: dict[float, set[str | None]] = {}
+    for trial in trials:
+        found.setdefault(trial.quality, set()).add(trial.error)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Exits", r"encode: RuntimeError: it calls sys.exit\(\) \(unruly_codecs.py:\d+ in trouble\); tracebacks/.*"),
+        ("Interrupts", r"KeyboardInterrupt, .* \(unruly_codecs.py:\d+ in trouble\); tracebacks/.*"),
+        ("Crashes", r"the worker process ended during this trial: signal 11 \(SIGSEGV\)"),
+        ("Leaves", "the worker process ended during this trial: exit code 0"),
+    ],
+)
+def test_what_would_end_a_process_is_a_failure_of_its_trial(asked: Request, name: str, reason: str) -> None:
+    run, trials = do(asked, [spec(name), "jpeg"])
+    assert run.folder.manifest.status == "complete"
+    own = errors([trial for trial in trials if trial.codec == spec(name)])
+    assert own[1] == {None}
+    assert all(error is not None and re.fullmatch(reason, error) for error in own[2])
+    assert {trial.error for trial in trials if trial.codec == "jpeg"} == {None}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_may_have_children(asked: Request, workers: int) -> None:
+    _, trials = do(replace(asked, workers=workers), [spec("HasChildren")])
+    assert errors(trials) == {1: {None}, 2: {None}}
+
+
+def test_an_interrupt_of_the_codec_s_own_in_this_process(asked: Request) -> None:
+    with finishing_trials(lambda: None) as stop:
+        run, trials = do(asked, {"mine": unruly_codecs.Interrupts()}, stop)
+    assert errors(trials)[1] == {None}
+    assert all(error is not None and error.startswith("KeyboardInterrupt, which nobody") for error in errors(trials)[2])
+    assert run.folder.manifest.status == "complete"
+
+
+def test_the_user_s_interrupt_is_no_failure(asked: Request) -> None:
+    class Slow(unruly_codecs.Plain):
+        def trouble(self) -> None:
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+
+    with finishing_trials(lambda: None) as stop, pytest.raises(KeyboardInterrupt):
+        do(asked, {"mine": Slow()}, stop)
+    assert RunFolder.open(asked.output or Path()).manifest.status == "interrupted"
+
+
+def test_without_anyone_who_listens_an_interrupt_is_the_user_s(asked: Request) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        do(asked, {"mine": unruly_codecs.Interrupts()})
+
+
+def test_what_a_codec_prints_is_not_in_the_table(asked: Request, tmp_path: Path) -> None:
+    process = start(
+        *("run", "--only", "--codec", spec("Changes"), "--metric", "psnr", "--dataset", "pictures", "--workers", "1"),
+        folder=tmp_path,
+    )
+    output, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert "words" not in output
+    assert said.count("words on standard output") == said.count("words of a program") == 2
+    assert f"{spec('Changes')} has not been audited: python -m benchmark audit {shlex.quote(spec('Changes'))}" in said
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, None])
+def test_nothing_that_a_codec_started_outlives_the_run(asked: Request, tmp_path: Path, how: int | None) -> None:
+    codec = f"{spec('LeavesChildren')}:folder={tmp_path},seconds={0 if how is None else 30}"
+    process = start(
+        *("run", "--only", "--codec", codec, "--metric", "bpp", "--dataset", "pictures", "--workers", "1"),
+        folder=tmp_path,
+    )
+    end = time.monotonic() + 60
+    while not (tmp_path / "begun").exists() or not (tmp_path / "begun").read_text():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    started = [int(number) for number in (tmp_path / "begun").read_text().split()]
+    if how is not None:
+        process.send_signal(how)
+    process.communicate(timeout=60)
+    while any(is_alive(number) for number in started):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert not (tmp_path / "late").exists() or how is None
+
+
+def is_alive(number: int) -> bool:
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+# State
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Keeps", "a fresh instance fails: decode: AttributeError: 'Keeps' object has no attribute 'last'"),
+        ("KeepsInModule", "a fresh instance gives another image: "),
+    ],
+)
+def test_what_encode_leaves_behind_is_found_without_an_audit(asked: Request, name: str, reason: str) -> None:
+    _, trials = do(asked, [spec(name)])
+    assert len(trials) == 4
+    assert all(trial.error is not None and trial.bytes is None for trial in trials)
+    assert all(str(trial.error).startswith(f"decode depends on state that encode left: {reason}") for trial in trials)
+
+
+def test_of_an_object_too(asked: Request) -> None:
+    _, trials = do(asked, {"mine": unruly_codecs.Keeps(), "good": unruly_codecs.Plain()})
+    by_codec = {codec: {t.error for t in trials if t.codec == codec} for codec in ("mine", "good")}
+    assert by_codec["good"] == {None}
+    assert all("after another image was encoded, decode" in str(error) for error in by_codec["mine"])
+
+
+def test_of_a_codec_that_does_not_repeat_itself_nothing_is_said(asked: Request) -> None:
+    _, trials = do(asked, [spec("Restless")])
+    assert {trial.error for trial in trials} == {None}
+    assert [trial.reasons.get("decode by a fresh instance") for trial in trials] == [
+        "decode does not give the same image twice",
+        *[None] * 3,
+    ]
+
+
+def test_each_instance_is_asked_once(asked: Request) -> None:
+    class Counts(unruly_codecs.Plain):
+        decoded = 0
+
+        def decode(self, data: bytes) -> Image:
+            self.decoded += 1
+            return super().decode(data)
+
+    codec = Counts()
+    do(asked, {"mine": codec})
+    assert codec.decoded == 4 + 1
+
+
+# Objects
+
+
+def test_objects_and_specs_side_by_side(asked: Request) -> None:
+    run, trials = do(replace(asked, workers=None), {"mine": unruly_codecs.Plain(), "jpeg": "jpeg"})
+    assert run.workbench is not None
+    assert {trial.codec for trial in trials} == {"mine", "jpeg"}
+    assert {trial.error for trial in trials} == {None}
+    record = RunFolder.open(run.folder.path).manifest.codecs["mine"]
+    assert (record.spec, record.audited) == (None, False)
+    assert record.description["object"] == "object of class support.unruly_codecs.Plain"
+
+
+def test_objects_go_to_workers_if_they_can(asked: Request) -> None:
+    run, trials = do(replace(asked, workers=2), {"mine": unruly_codecs.Plain()})
+    assert run.workbench is None
+    assert errors(trials) == {1: {None}, 2: {None}}
+
+    class Local(unruly_codecs.Plain): ...
+
+    run, trials = do(replace(asked, workers=2, output=run.folder.path.parent / "other"), {"mine": Local()})
+    assert run.workbench is not None
+    assert "mine cannot be sent to other processes; all trials are done in this one" in run.notes
+    assert {trial.error for trial in trials} == {None}
+
+
+def test_an_object_without_qualities_needs_some(asked: Request) -> None:
+    class Least:
+        encode, decode, trouble = unruly_codecs.Plain.encode, unruly_codecs.Plain.decode, unruly_codecs.Plain.trouble
+
+    with pytest.raises(UsageError, match="mine names no qualities of its own; --quality gives some"):
+        do(asked, {"mine": Least()})
+    run, trials = do(replace(asked, qualities=["mine=3"]), {"mine": Least()})
+    assert errors(trials) == {3: {None}}
+    assert any(note.startswith("mine has no describe(): its weights are not in the record") for note in run.notes)
+
+
+def test_objects_that_are_no_codecs(asked: Request) -> None:
+    codecs: Mapping[str, Any]
+    for codecs, reason in (
+        ({"mine": object()}, "codec mine: no codec, it has no encode, decode"),
+        ({"mine": unruly_codecs.Plain}, "codec mine: a class, not an object of it"),
+    ):
+        with pytest.raises(UsageError, match=reason):
+            do(asked, codecs)
+
+
+# What differs
+
+
+@pytest.mark.parametrize("changed", ["mine.py", "my_model.py", "a.pth", "describe"])
+def test_a_run_does_not_go_on_with_another_version(asked: Request, tmp_path: Path, changed: str) -> None:
+    (tmp_path / "my_model.py").write_text("")
+    (tmp_path / "a.pth").write_text("weights")
+    (tmp_path / "described").write_text("1")
+    (tmp_path / "mine.py").write_text(
+        f"from pathlib import Path\nimport sys\nsys.path.append({str(FILE.parents[1])!r})\n"
+        "from support.unruly_codecs import Plain\nclass Mine(Plain):\n    def __init__(self, weights): ...\n"
+        "    def encode(self, image, quality):\n        import my_model\n"
+        "        return super().encode(image, quality)\n"
+        f"    def describe(self): return {{'a': {{'b': Path({str(tmp_path / 'described')!r}).read_text()}}}}\n"
+    )
+    codec = f"{tmp_path}/mine.py:Mine:weights={tmp_path}/a.pth"
+    do(asked, [codec])
+    assert do(asked, [codec])[1] == []
+    target = tmp_path / ("described" if changed == "describe" else changed)
+    part = {
+        "mine.py": "file_sha256",
+        "my_model.py": "modules_sha256 my_model.py",
+        "a.pth": f"settings_sha256 {tmp_path}/a.pth",
+        "describe": "a b",
+    }[changed]
+    target.write_text(target.read_text() + "\n")
+    with pytest.raises(UsageError) as caught:
+        do(asked, [codec])
+    found = str(caught.value).partition("holds another run; ")[2]
+    assert found.startswith(f"{codec} {part}: ")
+    assert found.count(" there, ") == 1
+
+
+# What is said, and raised
+
+
+def test_debug_raises_the_exception_itself(asked: Request) -> None:
+    class Fails(unruly_codecs.Plain):
+        def trouble(self) -> None:
+            raise ZeroDivisionError("here")
+
+    with pytest.raises(ZeroDivisionError, match="here") as caught:
+        do(replace(asked, debug=True), {"mine": Fails()})
+    assert caught.traceback[-1].name == "trouble"
+    with pytest.raises(RuntimeError, match=r"sys.exit\(\)"):
+        do(replace(asked, debug=True, output=(asked.output or Path()) / "2"), [spec("Exits")])
+    with pytest.raises(UsageError, match="--debug raises"):
+        do(replace(asked, debug=True, workers=2), [spec("Plain")])
+
+
+def test_one_traceback_for_each_place(asked: Request) -> None:
+    class Fails(unruly_codecs.Plain):
+        def trouble(self) -> None:
+            raise ValueError(f"at {time.monotonic()}")
+
+        def decode(self, data: bytes) -> Image:
+            if data[2]:
+                return super().decode(data)
+            return np.stack([1, [2]])
+
+    run, trials = do(asked, {"mine": Fails()})
+    named = {str(trial.error).rpartition("; ")[2] for trial in trials if trial.error is not None}
+    there = {f"tracebacks/{path.name}" for path in (run.folder.path / "tracebacks").iterdir()}
+    assert named == there
+    assert len(there) == 1
+    text = (run.folder.path / there.pop()).read_text()
+    assert "in trouble" in text
+    assert "ValueError: at " in text
+
+
+def test_an_audit_is_known_again(asked: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import json
+
+    from benchmark.codecs import open_codec, parse_codec_spec
+
+    monkeypatch.chdir(tmp_path)
+    codec = spec("Plain")
+    run, _ = do(asked, [codec])
+    assert run.folder.manifest.codecs[codec].audited is False
+    assert any("has not been audited" in note for note in summarise(run.folder)[2])
+    audit = Path("results") / f"audit-{parse_codec_spec(codec).label}" / "audit.json"
+    audit.parent.mkdir(parents=True)
+    record = {"codec": codec, "failed": [], "about": {"description": open_codec(codec).describe()}}
+    for changes, audited in (({}, True), ({"failed": ["x"]}, False), ({"about": {"description": {}}}, False)):
+        audit.write_text(json.dumps(record | changes))
+        run, _ = do(asked, [codec])
+        assert run.folder.manifest.codecs[codec].audited is audited
+    run, _ = do(replace(asked, output=tmp_path / "ours"), ["jpeg"])
+    assert run.folder.manifest.codecs["jpeg"].audited is None

@@ -1,0 +1,107 @@
+"""What foreign code changes in the process is there for it, and for nobody else."""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageFile
+
+from benchmark.containment import Containment
+
+
+def change(folder: Path) -> None:
+    os.chdir(folder)
+    warnings.simplefilter("error")
+    np.seterr(all="raise")
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    Image.MAX_IMAGE_PIXELS = None
+    torch.set_default_dtype(torch.float64)
+    torch.set_grad_enabled(False)
+    torch.use_deterministic_algorithms(True)
+
+
+def seen() -> tuple[object, ...]:
+    with warnings.catch_warnings(record=True) as caught:
+        raises = False
+        try:
+            warnings.warn("a warning", UserWarning, stacklevel=1)
+        except UserWarning:
+            raises = True
+    del caught
+    return (
+        Path.cwd(),
+        raises,
+        np.geterr()["over"],
+        ImageFile.LOAD_TRUNCATED_IMAGES,
+        Image.MAX_IMAGE_PIXELS,
+        torch.get_default_dtype(),
+        torch.is_grad_enabled(),
+        torch.are_deterministic_algorithms_enabled(),
+    )
+
+
+def test_each_finds_what_it_left_and_others_what_was_there(tmp_path: Path) -> None:
+    before = seen()
+    changed = (tmp_path, True, "raise", True, None, torch.float64, False, True)
+    one, other = Containment(), Containment()
+    with one.inside():
+        change(tmp_path)
+        assert seen() == changed
+    assert seen() == before
+    with other.inside():
+        assert seen() == before
+    with one.inside():
+        assert seen() == changed
+        warnings.resetwarnings()
+    assert seen() == before
+
+
+def test_what_is_taken_back_is_not_brought_again(tmp_path: Path) -> None:
+    home, own = Path.cwd(), Containment()
+    with own.inside():
+        os.chdir(tmp_path)
+    with own.inside():
+        os.chdir(home)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    os.chdir(elsewhere)
+    try:
+        with own.inside():
+            assert Path.cwd() == elsewhere
+    finally:
+        os.chdir(home)
+
+
+def test_an_error_changes_nothing_of_that(tmp_path: Path) -> None:
+    before = seen()
+
+    def fail() -> None:
+        with Containment().inside():
+            change(tmp_path)
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
+    assert seen() == before
+
+
+def test_a_folder_that_is_gone_is_no_trouble(tmp_path: Path) -> None:
+    own = Containment()
+    (tmp_path / "gone").mkdir()
+    with own.inside():
+        os.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    home = Path.cwd()
+    with own.inside():
+        assert Path.cwd() == home
+
+
+def test_what_is_printed_leaves_standard_output_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with Containment().inside():
+        print("words")
+        print("others", file=sys.stderr)
+    assert capsys.readouterr() == ("", "words\nothers\n")
