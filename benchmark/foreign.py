@@ -7,7 +7,6 @@ import hashlib
 import importlib.util
 import inspect
 import math
-import modulefinder
 import numbers
 import sys
 import sysconfig
@@ -238,6 +237,8 @@ def modules_beside(file: Path) -> dict[str, Path]:
 
     Imports are found in the compiled code, those inside functions too; the file itself is not among them.
     """
+    import modulefinder
+
     finder = modulefinder.ModuleFinder([str(file.parent)], excludes=["benchmark"])
     with contextlib.suppress(SyntaxError, OSError, ValueError):  # of a module that may never be imported
         finder.run_script(str(file))

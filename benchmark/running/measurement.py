@@ -247,6 +247,9 @@ class Workbench:
             difference = int((again != reconstruction).sum())
             found += f" gives another image: {difference} of {again.size} samples differ"
         except TrialError as failure:
+            if _is_for_want_of_memory(failure.__cause__):
+                trial.reasons[NOT_COMPARED] = one_line(failure)
+                return
             difference, found = 1, f"{found} fails: {failure}"
         del other
         gc.collect()  # what it held, perhaps gigabytes, before the next codec wants room
@@ -385,6 +388,10 @@ def _encode(codec: Codec, image: Image, quality: float) -> bytes:
 def _decode(codec: Codec, data: bytes, seed: int | None) -> Image:
     picture: Image = _guarded("decode", codec.decode, data, seed)
     return picture
+
+
+def _is_for_want_of_memory(error: BaseException | None) -> bool:
+    return isinstance(error, MemoryError) or "out of memory" in str(error)
 
 
 def _repeats(codec: Codec, data: bytes, seed: int | None, reconstruction: Image) -> bool:
