@@ -89,6 +89,7 @@ def evaluate(
         output=folder,
         keep_reconstructions=keep_reconstructions,
         workers=workers,
+        here=workers == 1,
         timing=timing,
         command=("benchmark.evaluate",),
         originals=_ORIGINALS[0],

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from benchmark.reports.curves import draw_curves
 
+from benchmark.analysis.codec_notes import codec_notes
 from benchmark.analysis.groups import StoredGroups
 from benchmark.analysis.summary import coverage_notes, write_summary
 from benchmark.results import RunFolder
@@ -32,4 +33,5 @@ def sum_up(folder: RunFolder, *, draw: bool = True) -> Outcome:
     valued = set(frame.loc[frame["value"].notna(), "metric"])
     drawable = [name for name in folder.manifest.metrics if name in valued]
     plots = draw_curves([frame], drawable, folder.path / "plots") if draw and drawable else []
-    return Outcome(frame, plots, coverage_notes(folder.manifest, groups), groups.failures)
+    notes = [*coverage_notes(folder.manifest, groups), *codec_notes(folder.manifest)]
+    return Outcome(frame, plots, notes, groups.failures)

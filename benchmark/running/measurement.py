@@ -149,7 +149,7 @@ class Workbench:
             codec=planned.codec, quality=planned.quality, decoder_seed=planned.decoder_seed, image=planned.image
         )
         try:
-            original = self._original(planned.image, planned.path, planned.preparation)
+            original = self._original(planned)
             trial.height, trial.width = original.image.shape[:2]
             self._fill(trial, planned, original)
         except TrialError as failure:
@@ -261,15 +261,16 @@ class Workbench:
         self._stateful[planned.codec] = f"decode depends on state that encode left: {found}"
         raise TrialError(f"decode depends on state that encode left: {found}")
 
-    def _original(self, name: str, path: Location, preparation: str) -> Prepared:
+    def _original(self, planned: PlannedTrial) -> Prepared:
+        name = planned.image
         if self._unreadable is not None and self._unreadable[0] == name:
             raise TrialError(self._unreadable[1])
         if self._prepared is None or self._prepared.name != name:
             self._prepared = None  # the old one may be large
             try:
-                self._prepared = self._prepare(name, path, preparation)
+                self._prepared = self._prepare(name, planned.path, planned.preparation)
             except TrialError as failure:
-                self._unreadable = (name, str(failure))
+                self._unreadable = (name, str(failure) + self._told_in_full(planned, failure))
                 raise
         return self._prepared
 

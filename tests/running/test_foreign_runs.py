@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from benchmark.reports.outcome import sum_up
 from support import unruly_codecs
 from support.fake_benchmark import start
 from support.pictures import write_pictures
@@ -20,7 +21,7 @@ from benchmark.codecs import Image
 from benchmark.errors import UsageError
 from benchmark.results import RunFolder, Trial
 from benchmark.running.interruption import Stop, finishing_trials
-from benchmark.running.run import Request, Run, open_run, summarise
+from benchmark.running.run import Request, Run, open_run
 
 FILE = Path(unruly_codecs.__file__)
 
@@ -309,7 +310,7 @@ def test_an_audit_is_known_again(asked: Request, tmp_path: Path, monkeypatch: py
     codec = spec("Plain")
     run, _ = do(asked, [codec])
     assert run.folder.manifest.codecs[codec].audited is False
-    assert any("has not been audited" in note for note in summarise(run.folder)[2])
+    assert any("has not been audited" in note for note in sum_up(run.folder, draw=False).notes)
     audit = Path("results") / f"audit-{parse_codec_spec(codec).label}" / "audit.json"
     audit.parent.mkdir(parents=True)
     record = {"codec": codec, "failed": [], "about": {"description": open_codec(codec).describe()}}

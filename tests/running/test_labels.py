@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmark.reports.outcome import sum_up
 from support.fake_codecs import Tiny
 from support.pictures import write_pictures
 
 from benchmark.errors import UsageError
 from benchmark.results import RunFolder
 from benchmark.running.labels import name_codecs, parse_labels
-from benchmark.running.run import Request, open_run, summarise
+from benchmark.running.run import Request, open_run
 from benchmark.running.target import Target
 
 
@@ -114,7 +115,7 @@ def test_the_label_is_the_key_everywhere(asked: Request) -> None:
     assert (record.spec, record.qualities, record.label) == ("jpeg", [20, 40], "Ours")
     assert {trial.codec for trial in folder.trials()} == {"Ours"}
     assert (folder.path / "reconstructions" / "Ours" / "20" / "a.png").is_file()
-    frame, _, _ = summarise(folder)
+    frame = sum_up(folder, draw=False).summary
     assert set(frame["codec"]) == {"Ours"}
     unlabelled = do(replace(asked, labels=(), qualities=["20,40"], output=folder.path.parent / "other"))
     for one, other in zip(folder.trials(), unlabelled.trials(), strict=True):
