@@ -1,17 +1,14 @@
 """Anyone's codec, made fit for the suite: checked when it is opened, kept to itself, known by what it is made of."""
 
 import contextlib
-import functools
 import glob
 import hashlib
-import importlib.util
 import inspect
 import math
 import numbers
 import sys
-import sysconfig
-import traceback
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.containment import Containment
-from benchmark.errors import BenchmarkError, UsageError, kind_and_message
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.guards import no_exit, told
 
 NEEDED = ("encode", "decode")
 """What a codec must have; all else has a default."""
@@ -61,7 +59,7 @@ class ForeignCodec:
             if hasattr(codec, name):
                 setattr(self, name, getattr(codec, name))
         if callable(getattr(codec, "estimate_bits", None)):
-            self.estimate_bits = functools.partial(self._contained, codec.estimate_bits)
+            self.estimate_bits = partial(self._contained, codec.estimate_bits)
 
     def encode(self, image: Picture, quality: float) -> bytes:
         """What the codec's `encode` returns, whatever it is."""
@@ -90,19 +88,6 @@ class ForeignCodec:
     def _contained(self, function: Callable[..., Any], *arguments: Any) -> Any:
         with self._containment.inside():
             return no_exit(function, *arguments)
-
-
-def no_exit(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What `function` returns. An attempt to end the process, by `sys.exit` say, is raised as RuntimeError."""
-    try:
-        return function(*arguments)
-    except (Exception, KeyboardInterrupt):
-        raise
-    except SystemExit as error:
-        code = "" if error.code is None else repr(error.code)
-        raise RuntimeError(f"it calls sys.exit({code})").with_traceback(error.__traceback__) from error
-    except BaseException as error:
-        raise RuntimeError(f"it raises {kind_and_message(error)}").with_traceback(error.__traceback__) from error
 
 
 def trained_on(codec: Any) -> tuple[str, ...]:
@@ -270,39 +255,3 @@ def forgotten(file: Path) -> Iterator[None]:
         yield
     finally:
         sys.modules.update(known)
-
-
-# What went wrong
-
-
-def told(error: BaseException) -> str:
-    """Type and message, and the last place in the user's own code: "ValueError: no (my_codec.py:41 in decode)"."""
-    place = own_place(error)
-    return kind_and_message(error) + (f" ({place})" if place else "")
-
-
-def own_place(error: BaseException) -> str:
-    """ "my_codec.py:41 in decode": the last frame that is neither the suite's nor of an installed package; or ""."""
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not _is_installed(frame.filename):
-            return f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}"
-    return ""
-
-
-@functools.cache
-def _is_installed(filename: str) -> bool:
-    if filename.startswith("<frozen"):
-        return True
-    path = Path(filename)
-    if {"site-packages", "dist-packages"} & set(path.parts):
-        return True
-    return any(path.is_relative_to(folder) for folder in _installed_folders())
-
-
-@functools.cache
-def _installed_folders() -> tuple[str, ...]:
-    folders = [str(Path(__file__).parent), sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
-    for room in ("baselines", "datasets", "reports"):
-        found = importlib.util.find_spec(f"benchmark.{room}")
-        folders += found.submodule_search_locations or [] if found is not None else []
-    return tuple(dict.fromkeys(folders))

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import BenchmarkError, UsageError, kind_and_message
-from benchmark.foreign import told
+from benchmark.guards import told
 
 _FILE = re.compile(r"(?P<name>[^:]*\.py:[A-Za-z_]\w*)(?P<rest>:.*)?", re.DOTALL)
 _SETTING = re.compile(r'(?P<key>[A-Za-z_][\w-]*)=(?:"(?P<quoted>[^"]*)"|(?P<plain>[^",]*))(?:,|$)')

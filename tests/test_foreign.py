@@ -13,7 +13,7 @@ import pytest
 
 from benchmark.codecs import Codec, hold_codec, is_foreign, is_unproven, open_afresh, open_codec, parse_codec_spec
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.foreign import ForeignCodec, files_named, modules_beside, no_exit, own_place, plain, told, trained_on
+from benchmark.foreign import ForeignCodec, files_named, modules_beside, plain, trained_on
 
 IMAGE = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
 
@@ -243,38 +243,6 @@ def test_a_fresh_codec_shares_nothing_with_the_first(own: Path) -> None:
 def test_who_is_foreign(spec: str, foreign: bool, unproven: bool) -> None:
     parsed = parse_codec_spec(spec)
     assert (is_foreign(parsed), is_unproven(parsed)) == (foreign, unproven)
-
-
-# What went wrong
-
-
-def test_the_last_place_in_the_user_s_own_code() -> None:
-    def fails() -> None:
-        np.linalg.inv(np.zeros((2, 3)))
-
-    with pytest.raises(np.linalg.LinAlgError) as caught:
-        fails()
-    assert own_place(caught.value) == f"{Path(__file__).name}:{fails.__code__.co_firstlineno + 1} in fails"
-    assert told(caught.value).startswith("LinAlgError: Last 2 dimensions")
-    assert own_place(ValueError("never raised")) == ""
-
-
-def test_the_end_of_the_process_is_an_error_like_others() -> None:
-    ends_of = (
-        (SystemExit(), r"sys.exit\(\)"),
-        (SystemExit("no"), r"sys.exit\('no'\)"),
-        (GeneratorExit(), "raises Gen"),
-    )
-    for given, said in ends_of:
-
-        def ends(error: BaseException = given) -> None:
-            raise error
-
-        with pytest.raises(RuntimeError, match=said) as caught:
-            no_exit(ends)
-        assert own_place(caught.value).endswith("in ends")
-    with pytest.raises(KeyboardInterrupt):
-        no_exit(ends, KeyboardInterrupt())
 
 
 def test_what_a_file_changes_when_it_is_imported_all_its_codecs_find(tmp_path: Path) -> None:

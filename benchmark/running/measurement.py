@@ -18,7 +18,7 @@ import numpy.typing as npt
 from benchmark.addresses import Location
 from benchmark.codecs import Codec, Image, hold_codec, is_unproven, open_afresh, open_codec, parse_codec_spec
 from benchmark.errors import BenchmarkError, Undefined, UsageError, one_line
-from benchmark.foreign import no_exit, own_place, told
+from benchmark.guards import no_exit, own_place, told
 from benchmark.images import load_image, png_bytes
 from benchmark.metrics import ImageMetric, Loads, SetMetric, open_metric
 from benchmark.results import RunFolder, Trial

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmark.codecs import Image, is_foreign, open_codec, parse_codec_spec
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.foreign import no_exit, told
+from benchmark.guards import no_exit, told
 from benchmark.images import load_image
 from benchmark.running.backends.processes import check_device
 
