@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from benchmark.reports.outcome import sum_up
+from PIL import Image as Pillow
 from support import unruly_codecs
 from support.fake_benchmark import start
 from support.pictures import write_pictures
@@ -320,3 +321,31 @@ def test_an_audit_is_known_again(asked: Request, tmp_path: Path, monkeypatch: py
         assert run.folder.manifest.codecs[codec].audited is audited
     run, _ = do(replace(asked, output=tmp_path / "ours"), ["jpeg"])
     assert run.folder.manifest.codecs["jpeg"].audited is None
+
+
+def test_a_run_does_not_go_on_with_another_script(asked: Request, tmp_path: Path) -> None:
+    (tmp_path / "enc.sh").write_text('[ "$3" = 60 ] && exit 7; cp "$1" "$2"\n')
+    (tmp_path / "dec.sh").write_text('cp "$1" "$2"\n')
+    codec = (
+        f'command:enc="sh {tmp_path}/enc.sh {{in}} {{out}} {{q}}",dec="sh {tmp_path}/dec.sh {{in}} {{out}}"'
+        ',suffix=.png,qualities="30 60"'
+    )
+    assert errors(do(asked, [codec])[1])[30] == {None}
+    (tmp_path / "enc.sh").write_text('cp "$1" "$2"\n')
+    with pytest.raises(UsageError, match=re.escape(f"{codec} files {tmp_path}/enc.sh: ")):
+        do(asked, [codec])
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_a_codec_that_lets_pillow_read_half_files_lets_nobody_else(asked: Request, tmp_path: Path, here: bool) -> None:
+    whole = tmp_path / "whole.jpg"
+    Pillow.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(whole)
+    (tmp_path / "pictures" / "half.jpg").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    (tmp_path / "mine.py").write_text(
+        f"from PIL import ImageFile\nImageFile.LOAD_TRUNCATED_IMAGES = True\nimport sys\n"
+        f"sys.path.append({str(FILE.parents[1])!r})\nfrom support.unruly_codecs import Plain\n"
+    )
+    _, trials = do(replace(asked, here=here), [f"{tmp_path}/mine.py:Plain"])
+    failed = {trial.image: trial.error for trial in trials if trial.error is not None}
+    assert list(failed) == ["half"]
+    assert "truncated" in str(failed["half"])
