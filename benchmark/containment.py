@@ -20,7 +20,7 @@ class _Part:
     """A part of the process's state. module: that must be imported, else the state is `default`."""
 
     get: Callable[[Any], Any]
-    set: Callable[[Any, Any], None]
+    set: Callable[[Any, Any], object]
     module: str = "sys"
     default: Any = None
 

@@ -92,9 +92,7 @@ class ForeignCodec:
 
 def trained_on(codec: Any) -> tuple[str, ...]:
     """The metrics that the codec's training made small; `taught_by` is an older name of the attribute."""
-    names = getattr(codec, "trained_on", None)
-    if names is None:
-        names = getattr(codec, "taught_by", ())
+    names: Any = getattr(codec, "trained_on", getattr(codec, "taught_by", ()))
     return (names,) if isinstance(names, str) else tuple(map(str, names))
 
 
@@ -167,11 +165,14 @@ def plain(value: Any, what: str, field: str = "") -> Any:
     """`value` in JSON's types. Raises BenchmarkError that names the field whose value has none."""
     if value is None or isinstance(value, bool):
         return value
-    for kind in (str, int, float):
-        if isinstance(value, kind):
-            if kind is float and not math.isfinite(value):
-                raise BenchmarkError(f"{what}: field {field!r} is {float(value)}, not a JSON value")
-            return kind(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise BenchmarkError(f"{what}: field {field!r} is {float(value)}, not a JSON value")
+        return float(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, list | tuple):
         return [plain(item, what, f"{field}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, Mapping):
@@ -229,8 +230,8 @@ def modules_beside(file: Path) -> dict[str, Path]:
         finder.run_script(str(file))
     found = {}
     for name, module in finder.modules.items():
-        if name != "__main__" and module.__file__ is not None and Path(module.__file__).suffix == ".py":
-            path = Path(module.__file__)
+        path = Path(getattr(module, "__file__", None) or "")
+        if name != "__main__" and path.suffix == ".py":
             found[path.relative_to(file.parent).as_posix()] = path
     return dict(sorted(found.items()))
 

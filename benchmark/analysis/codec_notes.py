@@ -21,10 +21,10 @@ def _flattered(manifest: Manifest) -> Iterator[str]:
     for codec, record in manifest.codecs.items():
         if names := flatters(record.trained_on, list(manifest.metrics)):
             by_metrics.setdefault(", ".join(names), []).append(codec)
-    for names, codecs in by_metrics.items():
+    for measured, codecs in by_metrics.items():
         many = len(codecs) > 1
         yield (
-            f"{' and '.join(codecs)} {'were' if many else 'was'} trained on {names}, by which "
+            f"{' and '.join(codecs)} {'were' if many else 'was'} trained on {measured}, by which "
             f"{'they are' if many else 'it is'} judged here: the figures flatter {'them' if many else 'it'}"
         )
 

@@ -159,9 +159,9 @@ class Workbench:
         except KeyboardInterrupt as interrupt:
             if self.debug or self.is_interrupt():
                 raise
-            failure = TrialError(f"KeyboardInterrupt, which nobody asked for ({own_place(interrupt)})")
-            failure.__cause__ = interrupt
-            trial = self._failed(trial, str(failure) + self._told_in_full(planned, failure))
+            unasked = TrialError(f"KeyboardInterrupt, which nobody asked for ({own_place(interrupt)})")
+            unasked.__cause__ = interrupt
+            trial = self._failed(trial, str(unasked) + self._told_in_full(planned, unasked))
         return trial
 
     def _failed(self, trial: Trial, error: str) -> Trial:
