@@ -268,9 +268,7 @@ class _Worker:
 def _start(number: int, setup: Setup, planned: PlannedTrial) -> _Worker:
     ours, theirs = _CONTEXT.Pipe()
     their_lifeline, lifeline = _CONTEXT.Pipe(duplex=False)
-    process = _CONTEXT.Process(  # no daemon: a codec may start processes of its own
-        target=_work, args=(theirs, their_lifeline, setup), name=f"worker-{number}", daemon=False
-    )
+    process = _CONTEXT.Process(target=_work, args=(theirs, their_lifeline, setup), name=f"worker-{number}", daemon=True)
     with _inherited(setup.threads):
         process.start()
     theirs.close()
@@ -301,6 +299,7 @@ def _inherited(threads: int) -> Iterator[None]:
 def _work(connection: Connection, lifeline: Connection, setup: Setup) -> None:
     """A worker's life: open, then one record for each trial, until the other end is closed."""
     os.setsid()  # so that what a codec starts here can be ended with it
+    multiprocessing.current_process().daemon = False  # a daemon may start no processes; for the run it remains one
     threading.Thread(target=_end_with, args=(lifeline,), name="lifeline", daemon=True).start()
     os.dup2(2, 1)  # standard output belongs to the run's table
     limit_threads(setup.threads)
