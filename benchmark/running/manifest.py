@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -156,9 +157,9 @@ def _relabelled(there: Manifest, asked: Manifest) -> list[str]:
     """Codecs that the run knows by another label than the one that they are asked for by."""
     labels = {spec: label for label, record in asked.codecs.items() if (spec := record.spec_or(label)) is not None}
     return [
-        f"it calls {spec} {old}, not {labels[spec]}; say --label {spec}={old}"
+        f"it calls {spec} {old}, not {labels[spec]}; say --label {shlex.quote(f'{spec}={old}')}"
         if old != spec
-        else f"it has {spec} without a label; leave --label {spec}={labels[spec]} out"
+        else f"it has {spec} without a label; leave --label {shlex.quote(f'{spec}={labels[spec]}')} out"
         for old, record in there.codecs.items()
         if old not in asked.codecs and (spec := record.spec_or(old)) in labels and spec is not None
     ]

@@ -101,13 +101,15 @@ def test_without_anyone_who_listens_an_interrupt_is_the_user_s(asked: Request) -
 def test_what_a_codec_prints_is_not_in_the_table(asked: Request, tmp_path: Path) -> None:
     process = start(
         *("run", "--only", "--codec", spec("Changes"), "--metric", "psnr", "--dataset", "pictures", "--workers", "1"),
+        *("--label", f"{spec('Changes')}=Ours"),
         folder=tmp_path,
     )
     output, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert "words" not in output
+    assert output.splitlines()[2] == "Ours"
     assert said.count("words on standard output") == said.count("words of a program") == 2
-    assert f"{spec('Changes')} has not been audited: python -m benchmark audit {shlex.quote(spec('Changes'))}" in said
+    assert f"Ours has not been audited: python -m benchmark audit {shlex.quote(spec('Changes'))}" in said
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, None])
@@ -280,6 +282,21 @@ def test_debug_raises_the_exception_itself(asked: Request) -> None:
         do(replace(asked, debug=True, output=(asked.output or Path()) / "2"), [spec("Exits")])
     with pytest.raises(UsageError, match="--debug raises"):
         do(replace(asked, debug=True, workers=2), [spec("Plain")])
+
+
+def test_debug_on_the_command_line_shows_all_of_it(asked: Request, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "class Mine:\n    qualities = (1,)\n    def decode(self, data): ...\n"
+        "    def encode(self, image, quality): open('/nowhere/at/all')\n"
+    )
+    process = start(
+        *("run", "--only", "--codec", "./mine.py:Mine", "--metric", "psnr", "--dataset", "pictures", "--debug"),
+        folder=tmp_path,
+    )
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 3
+    assert 'mine.py", line 4, in encode' in said
+    assert said.splitlines()[-1].startswith("error: [Errno 2] No such file")
 
 
 def test_one_traceback_for_each_place(asked: Request) -> None:
