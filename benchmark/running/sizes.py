@@ -8,9 +8,10 @@ from PIL import Image as Pillow
 
 from benchmark.datasets import Dataset
 from benchmark.errors import Undefined, one_line
-from benchmark.images import FORMATS, PREPARATIONS
+from benchmark.images import FORMATS
 from benchmark.metrics import Loads
 from benchmark.metrics.patches import boxes
+from benchmark.preparations import prepare
 from benchmark.running.measurement import Instruments
 
 ENOUGH = 512
@@ -55,8 +56,8 @@ def _size(path: Path, preparation: str) -> tuple[int, int] | None:
             warnings.simplefilter("ignore")
             with Pillow.open(path, formats=FORMATS) as picture:
                 width, height = picture.size
-            if preparation in PREPARATIONS:
-                width, height = PREPARATIONS[preparation](Pillow.new("RGB", (width, height))).size
+            if preparation != "none":
+                width, height = prepare(Pillow.new("RGB", (width, height)), preparation).size
     except Exception:  # whatever a damaged file makes Pillow stumble over
         return None
     return height, width
