@@ -17,11 +17,12 @@ import sys
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmark.errors import BenchmarkError, UsageError, kind_and_message
-from benchmark.guards import told
+from benchmark.guards import no_exit, told
 
 _FILE = re.compile(r"(?P<name>[^:]*\.py:[A-Za-z_]\w*)(?P<rest>:.*)?", re.DOTALL)
 _SETTING = re.compile(r'(?P<key>[A-Za-z_][\w-]*)=(?:"(?P<quoted>[^"]*)"|(?P<plain>[^",]*))(?:,|$)')
@@ -128,8 +129,8 @@ class Registry:
             raise UsageError(f"no {self.kind} is named {name!r}; {hint}")
         module, _, attribute = self._entries[name][0].partition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
-        except (Exception, SystemExit) as error:
+            return getattr(no_exit(importlib.import_module, module), attribute)
+        except Exception as error:
             if not isinstance(error, ImportError | AttributeError) and name not in self.installed:
                 raise  # a mistake of the suite's own
             raise BenchmarkError(f"{self.kind} {name}: cannot be imported: {kind_and_message(error)}") from error
@@ -147,10 +148,10 @@ class Registry:
         what = f"{self.kind} {spec.name}"
         arguments = typed_settings(make, spec.settings, given, what)
         try:
-            return make(**arguments)
+            return no_exit(partial(make, **arguments))
         except BenchmarkError:
             raise
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             raise BenchmarkError(f"{self.kind} {spec.text}: cannot be opened: {told(error)}") from error
 
     def module(self, name: str) -> str:
@@ -244,8 +245,8 @@ def _from_file(name: str, kind: str) -> Any:
         folder = str(path.parent)
         sys.path.insert(0, folder)
         try:
-            found.loader.exec_module(module)
-        except (Exception, SystemExit) as error:
+            no_exit(found.loader.exec_module, module)
+        except Exception as error:
             del sys.modules[module_name]
             raise BenchmarkError(f"{kind} {name}: the file cannot be run: {told(error)}") from error
         finally:

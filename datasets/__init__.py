@@ -100,10 +100,7 @@ def dataset_of(
 
 def _made(place: str) -> Dataset:
     """The data set of a function, ours or somebody else's."""
-    try:
-        things = DATASETS.make(parse_spec(place, DATASETS.kind), {})
-    except SystemExit as error:
-        raise BenchmarkError(f"data set {place}: it called sys.exit({error.code!r})") from error
+    things = DATASETS.make(parse_spec(place, DATASETS.kind), {})
     if isinstance(things, Dataset):
         return things
     return collected(things, printable(place.rpartition("/")[2] if "/" in place.partition(":")[0] else place))

@@ -226,7 +226,7 @@ def open_run(request: Request) -> Iterator[Run]:
         folder, done = _create_or_resume(path, manifest, notes)
         workbench = None
         trials = plan.remaining(planned, done)
-        if trials:
+        if trials and request.originals is None:  # in a training loop, nobody asks again and again
             notes.extend(metrics_without_value(instruments, dataset))
         if here:
             load_networks(instruments)
