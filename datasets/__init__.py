@@ -19,7 +19,7 @@ from benchmark.datasets.pictures import (
 )
 
 from benchmark.addresses import is_address, location
-from benchmark.errors import BenchmarkError, UsageError, printable
+from benchmark.errors import UsageError, printable
 from benchmark.formats import SUFFIXES
 from benchmark.preparations import check_preparation
 from benchmark.registry import Registry, Spec, parse_spec
