@@ -138,6 +138,9 @@ def test_a_run_leaves_all_that_the_contract_names(capsys: pytest.CaptureFixture[
         "qualities": [4],
         "stochastic": True,
         "description": {"steps": [1, 2], "kind": "Tiny"},
+        "spec": "noisy",
+        "trained_on": [],
+        "audited": None,
     }
     assert manifest["metrics"]["psnr"]["unit"] == "dB"
     assert [picture["name"] for picture in manifest["dataset"]["pictures"]] == ["a", "b"]
