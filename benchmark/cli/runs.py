@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shlex
+import traceback
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
@@ -29,7 +30,11 @@ def finished_run(request: Request, console: Console) -> Iterator[RunFolder]:
         try:
             with finishing_trials(_tell) as stop, contextlib.closing(ready.execute(stop)) as trials:
                 track(trials, len(ready.trials), console)
-        except (KeyboardInterrupt, BenchmarkError) as error:
+        except (KeyboardInterrupt, BenchmarkError, OSError) as error:
+            if request.debug:
+                traceback.print_exc()  # of these, others see the message only
+            elif isinstance(error, OSError):
+                raise
             if not isinstance(error, UsageError):
                 again = [*request.command, *([] if request.output else ["--output", str(ready.folder.path)])]
                 what = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped; nothing written is lost"
