@@ -25,7 +25,8 @@ def _flattered(manifest: Manifest) -> Iterator[str]:
         many = len(codecs) > 1
         yield (
             f"{' and '.join(codecs)} {'were' if many else 'was'} trained on {measured}, by which "
-            f"{'they are' if many else 'it is'} judged here: the figures flatter {'them' if many else 'it'}"
+            f"{'they are' if many else 'it is'} judged here: the figures flatter {'them' if many else 'it'}, "
+            "and distances between features of another network may profit as well"
         )
 
 

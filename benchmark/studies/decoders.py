@@ -17,7 +17,6 @@ from benchmark.baselines.target import candidates, closest
 from benchmark.codecs import Codec, open_codec
 from benchmark.datasets import limit, open_dataset
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.foreign import trained_on
 from benchmark.images import load_image
 from benchmark.macs import count_macs
 from benchmark.metrics.fidelity import mean_squared_error, psnr_from_mse
@@ -108,7 +107,7 @@ def write_comparison(folder: RunFolder, codecs: Mapping[str, Codec], bpp: float,
     shown = sheets.images or (names if len(names) < 4 else [names[(2 * n + 1) * len(names) // 8] for n in range(4)])
     missing = {quality: _no_sheet(folder, group, quality, shown) for quality in sheets.qualities}
 
-    notes = [*outcome.notes, *notes_on(codecs, metrics)]
+    notes = [*outcome.notes]
     if len(group) > 1:
         notes.append(f"{', '.join(group)}: the same number of bytes at every image and quality")
     notes += [f"no sheet at quality {quality_name(quality)}: {reason}" for quality, reason in missing.items() if reason]
@@ -131,18 +130,6 @@ def write_comparison(folder: RunFolder, codecs: Mapping[str, Codec], bpp: float,
         title = f"{label}; crops at the same bytes, quality {quality_name(quality)} of {group[0]}"
         written += draw_sheet(rows, title, plots / f"sheet-{quality_name(quality)}")
     return Comparison(summary, notes, written, outcome.failures)
-
-
-def notes_on(codecs: Mapping[str, Codec], metrics: Sequence[str]) -> list[str]:
-    """Which codecs were trained on a metric by which they are judged."""
-    judged = [name.partition("@")[0] for name in metrics]
-    return [
-        f"{spec} was trained on {metric}, by which it is judged here: its {metric} figures flatter it, and distances "
-        "between features of another network may profit as well"
-        for spec, codec in codecs.items()
-        for metric in trained_on(codec)
-        if metric in judged
-    ]
 
 
 def same_bytes(trials: Iterable[Trial]) -> list[str]:

@@ -12,7 +12,8 @@ from support.pictures import write_pictures
 from support.records import trial
 
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.studies.decoders import METRICS, check_codecs, check_images, cost_of, most_detailed, notes_on, same_bytes
+from benchmark.foreign import trained_on
+from benchmark.studies.decoders import check_codecs, check_images, cost_of, most_detailed, same_bytes
 
 
 class WithNetwork(Tiny):
@@ -76,12 +77,13 @@ def test_what_cannot_be_compared_is_named(tmp_path: Path) -> None:
     assert list(check_codecs(["tiny", "noisy"], "cpu")) == ["tiny", "noisy"]
 
 
-def test_who_learned_by_a_metric_is_named_beside_it() -> None:
+def test_who_learned_by_a_metric_tells_it() -> None:
     codecs = check_codecs(["mse", "hfd", "hfd:decoder=diffusion", "hific-small", "bpp:hfd"], "cpu")
-    notes = notes_on(codecs, METRICS)
-    assert [note.partition(" was")[0] for note in notes] == ["hfd", "hific-small", "bpp:hfd"]
-    assert "trained on lpips, by which it is judged" in notes[0]
-    assert notes_on(codecs, ["psnr", "fd-effnet"]) == []
+    assert {spec: trained_on(codec) for spec, codec in codecs.items() if trained_on(codec)} == {
+        "hfd": ("lpips",),
+        "hific-small": ("lpips",),
+        "bpp:hfd": ("lpips",),
+    }
 
 
 def test_an_image_that_is_not_there_is_named(tmp_path: Path) -> None:
