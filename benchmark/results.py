@@ -2,7 +2,8 @@
 
     run.json            the manifest (`Manifest`), replaced atomically
     trials.jsonl        one line a trial (`Trial`), appended and synced as the trial ends
-    features/           <feature key>/originals/<image>.npy and <feature key>/<codec>/<quality>[/seed-<n>]/<image>.npy
+    features/           <feature key>/originals/<image>.npy and <feature key>/<codec>/<quality>[/seed-<n>]/<image>.npy;
+                        of a metric without a reference <feature key>/originals/<image>.json, its value of the original
     reconstructions/    <codec>/<quality>[/seed-<n>]/<image>.png and <codec>/<quality>/<image>.bin, where they are kept
     tracebacks/         <hash>.txt of what foreign code raised, one a place; a trial's error names its file
     leave-one-out.json  metrics of sets without each image, for intervals and gates; can be made again from features/
@@ -83,6 +84,14 @@ class Trial(Record):
     def key(self) -> TrialKey:
         return (self.codec, self.quality, self.decoder_seed, self.image)
 
+    @property
+    def broken(self) -> str | None:
+        """What went wrong, in one line: the trial, or a metric of it; None if nothing did."""
+        if self.error is not None:
+            return self.error
+        broken = ((name, why.removeprefix(FAILED)) for name, why in self.reasons.items() if why.startswith(FAILED))
+        return next((f"{name}: {why}" for name, why in broken), None)
+
 
 class PictureRecord(Record):
     """A picture of the data set."""
@@ -122,13 +131,47 @@ class CodecRecord(Record):
 
 
 class MetricRecord(Record):
-    """A metric of a run."""
+    """A metric of a run: all that a report must know of it. Runs of before have the first five fields alone."""
 
     protocol: str = Field(description="everything that moves the number; other protocols are not comparable")
     unit: str = Field(description="of the value, empty for a pure number")
     higher_is_better: bool = Field(description="direction")
-    kind: Literal["image", "set"] = Field(description="one value a picture, or one value for the set")
-    feature_key: str | None = Field(default=None, description="folder of a set metric's features; null for kind image")
+    kind: Literal["image", "set", "no-reference"] = Field(
+        description="one value a picture, one value for the set, or one value a picture that needs no original"
+    )
+    feature_key: str | None = Field(
+        default=None,
+        description="folder under features/ of a set metric's features, or of a no-reference metric's values of the "
+        "originals; null for kind image",
+    )
+    title: str | None = Field(default=None, description="as plots call it; null in a record without the fields below")
+    lowest: float | None = Field(default=None, description="end of the range; null if there is none")
+    highest: float | None = Field(default=None, description="end of the range; null if there is none")
+    default_patches: str | None = Field(default=None, description="patch rule that the bare name means")
+    patches: str | None = Field(default=None, description="patch rule of a metric of sets; null for other kinds")
+    signed: bool = Field(default=False, description="whether values can be negative, so that a share means nothing")
+    scale: Literal["linear", "decibel"] = Field(default="linear", description='of plots; "decibel" is -10 log10(1 - x)')
+    margin: str | float | None = Field(default=None, description="largest loss that the gate lets pass; null for none")
+    tolerance: str | float | None = Field(default=None, description="the same where no chance is in the number")
+    words: str = Field(default="", description="what `explain` says of the metric")
+    parts: dict[str, str] = Field(default_factory=dict, description="what `explain` says of the protocol's parts")
+    aspect: Literal["fidelity", "perception", "realism"] = Field(default="realism", description="what it tells")
+    pooled: Literal["", "mse"] = Field(default="", description='"mse": the value of the mean error is given besides')
+    smallest_side: int = Field(default=1, description="in pixels; a picture with a shorter side has no value")
+    elsewhere: dict[str, str] = Field(default_factory=dict, description="tool: what its files call the metric")
+    spec: str | None = Field(default=None, description="what opens it again; null for an object of a Python program")
+    distance: str | None = Field(default=None, description="distance of a metric of sets of the user's own, by name")
+
+
+class OriginalValue(Record):
+    """What a metric without a reference says of an original."""
+
+    value: float | None = Field(description="null if there is none")
+    reason: str = Field(description="why there is none; empty if there is one")
+
+
+FAILED = "failed: "
+"""How the reason begins where a metric broke down, as opposed to having no value."""
 
 
 class Resumption(Record):
@@ -339,7 +382,7 @@ class RunFolder:
         """
         import pandas
 
-        names = [name for name, metric in self.manifest.metrics.items() if metric.kind == "image"]
+        names = [name for name, metric in self.manifest.metrics.items() if metric.kind != "set"]
         before = ["codec", "quality", "decoder_seed", "image", "height", "width", "bytes", "bpp"]
         after = ["encode_seconds", "decode_seconds", "error"]
         rows = [
@@ -368,6 +411,18 @@ class RunFolder:
 
     def original_features_path(self, feature_key: str, image: str) -> Path:
         return self.path / "features" / feature_key / "originals" / f"{path_name(image)}.npy"
+
+    def original_value_path(self, feature_key: str, image: str) -> Path:
+        """Of a metric without a reference: what it says of the original."""
+        return self.original_features_path(feature_key, image).with_suffix(".json")
+
+    def knows_original(self, image: str) -> bool:
+        """Whether all that is kept of this original, for any metric, is there."""
+        keys = {(m.feature_key, m.kind) for m in self.manifest.metrics.values() if m.feature_key is not None}
+        return all(
+            (self.original_features_path if kind == "set" else self.original_value_path)(key, image).exists()
+            for key, kind in keys
+        )
 
     def features_path(self, feature_key: str, trial: TrialKey) -> Path:
         return self.path / "features" / feature_key / self._place(trial, f"{path_name(trial[3])}.npy")
@@ -401,6 +456,21 @@ class RunFolder:
         except (OSError, ValueError, EOFError) as error:
             raise BenchmarkError(f"{path}: features cannot be read: {error}") from None
         return features
+
+    def write_original_value(self, feature_key: str, image: str, value: float | None, reason: str) -> None:
+        """Keeps what a metric without a reference says of an original: a finite value, or None and the reason."""
+        text = OriginalValue(value=value, reason=reason).model_dump_json()
+        self._write(self.original_value_path(feature_key, image), text.encode() + b"\n")
+
+    def read_original_value(self, feature_key: str, image: str) -> float | None:
+        """What `write_original_value` kept; None also where nothing was. Raises BenchmarkError on a damaged file."""
+        path = self.original_value_path(feature_key, image)
+        try:
+            return OriginalValue.model_validate_json(path.read_bytes()).value
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            raise BenchmarkError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
 
     def write_bytes(self, path: Path, data: bytes | Iterable[bytes]) -> None:
         """A file inside the run folder, whole or not there. data: at once, or in pieces."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from benchmark.reports.styles import metric_name
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -106,4 +105,4 @@ def _label(table: pd.DataFrame, metric: str) -> str:
     """Name, unit and which way is better."""
     facts = metric_facts(table, metric)
     unit = f" ({facts.unit})" if facts.unit else ""
-    return f"{metric_name(metric)}{unit} {'↑' if facts.higher_is_better else '↓'}"
+    return f"{facts.title}{unit} {'↑' if facts.higher_is_better else '↓'}"

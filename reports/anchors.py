@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.errors import UsageError
+from benchmark.metrics import shipped_info
 
 COLUMNS = (
     "dataset",
@@ -36,12 +37,6 @@ KINDS = ("classical", "distortion", "perceptual", "generative")
 
 FOLDER = Path(__file__).parent / "anchors"
 
-# metric -> place in its protocol -> what is there, for the parts that a source may leave open
-_MAY_BE_OPEN = {
-    "psnr": {1: "colour space", 2: "rounding to 8 bits", 3: "averaging rule"},
-    "ms_ssim": {1: "colour space", 2: "rounding to 8 bits", 3: "implementation", 4: "data range"},
-    "lpips": {1: "version of LPIPS"},
-}
 _MEASURED_RATE = "bpp/whole-byte-string/original-pixels"
 # rate protocol -> how its bits differ from those counted here, and what of them it leaves open
 _RATES = {
@@ -50,8 +45,8 @@ _RATES = {
     "bpp/stream/original-pixels": ("", "whether headers count as bits"),
     "bpp/?/original-pixels": ("", "how bits are counted"),
 }
-# Where no codec is named: those that were made for the metric. Any other metric takes all kinds.
-_USUAL_KINDS = {"psnr": ("classical", "distortion"), "ms_ssim": ("classical", "distortion")}
+# Where no codec is named: those that were made for what the metric tells. Others take all kinds.
+_USUAL_KINDS = {"fidelity": ("classical", "distortion")}
 
 
 @dataclass(frozen=True)
@@ -116,7 +111,8 @@ def fitting_curves(
     published = read_published()
     wanted = published["codec"].isin(codecs)
     if not codecs:
-        wanted = published["kind"].isin(_USUAL_KINDS.get(metric, KINDS))
+        info = shipped_info(metric)
+        wanted = published["kind"].isin(KINDS if info is None else _USUAL_KINDS.get(info.aspect, KINDS))
     name = dataset.rpartition(" ")[0]  # a part of a set and a folder of one's own have other names
     rows = published[wanted & (published["dataset"] == name) & (published["metric"] == metric.partition("@")[0])]
     curves: list[PublishedCurve] = []
@@ -145,7 +141,8 @@ def fitting_curves(
 
 def _difference(metric: str, measured: str, published: str) -> tuple[str, list[str]]:
     """Why the two protocols contradict each other, empty if they do not; and the parts that `published` leaves open."""
-    may_be_open = _MAY_BE_OPEN.get(metric, {})
+    info = shipped_info(metric)
+    may_be_open = {} if info is None else info.unstated
     open_parts: list[str] = []
     for place, (own, other) in enumerate(zip_longest(measured.split("/"), published.split("/"), fillvalue="nothing")):
         if other == own:

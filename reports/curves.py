@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 from benchmark.reports.anchors import PublishedCurve, choose_codecs, fitting_curves
 from benchmark.reports.placement import inside, leader, place_labels, sampled
-from benchmark.reports.styles import PUBLISHED_STYLES, Style, codec_styles, metric_name
+from benchmark.reports.styles import PUBLISHED_STYLES, Style, codec_styles
 from matplotlib import style as matplotlib_style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -28,8 +28,9 @@ from matplotlib.textpath import TextToPath
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from benchmark.analysis.comparable import one_dataset, one_protocol, run_labels
-from benchmark.analysis.summary import HEADLINES
+from benchmark.analysis.summary import HEADLINES, ORIGINALS, metric_facts
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
+from benchmark.metrics import MetricInfo
 
 _COLUMN = 3.4  # inches: one column of a two-column paper
 _PAGE = 7.0  # inches: its whole width
@@ -90,9 +91,11 @@ class _Panel:
     """All that one panel says.
 
     published: curves of others' figures that fit. unfit: published codec -> why its figures of this metric do not.
+    originals: what a metric without a reference says of the originals, on the scale of the panel; None for others.
     """
 
     metric: str
+    facts: MetricInfo
     label: str
     protocol: str
     curves: tuple[_Curve, ...]
@@ -101,6 +104,7 @@ class _Panel:
     patches: tuple[int, int] | None
     published: tuple[PublishedCurve, ...] = ()
     unfit: tuple[tuple[str, str], ...] = ()
+    originals: float | None = None
 
 
 def draw_curves(
@@ -109,12 +113,13 @@ def draw_curves(
     """Draws each of `metrics` over bits per pixel, and all of them in one figure, into the folder `output`.
 
     summaries: frames as `benchmark.analysis.summary` makes them, of one data set. A codec that several of them hold
-    with different numbers is drawn once for each, the later ones labelled "(run 2)" and so on. MS-SSIM is drawn as
-    −10·log10(1 − x) dB. published: names of published codecs, whose figures are drawn in the panels that they fit; an
-    empty sequence for those usual for each metric, None for none. Measured curves alone set the limits. Returns the
-    paths: METRIC.png, METRIC.svg for each metric, then curves.png, curves.svg. Raises NotComparable if data sets or
-    protocols differ or published figures were asked for and fit no panel, UsageError on a metric that no summary
-    holds, and BenchmarkError on one that has no value at all.
+    with different numbers is drawn once for each, the later ones labelled "(run 2)" and so on. A similarity, whose
+    scale is "decibel", is drawn as −10·log10(1 − x) dB. A dotted line is the value of the originals. published: names
+    of published codecs, whose figures are drawn in the panels that they fit; an empty sequence for those usual for each
+    metric, None for none. Measured curves alone set the limits. Returns the paths: METRIC.png, METRIC.svg for each
+    metric, then curves.png, curves.svg. Raises NotComparable if data sets or protocols differ or published figures were
+    asked for and fit no panel, UsageError on a metric that no summary holds, and BenchmarkError on one that has no
+    value at all.
     """
     if not summaries or not metrics:
         raise UsageError("there is nothing to draw: name at least one run and one metric")
@@ -142,9 +147,10 @@ def draw_curves(
 
 def _joined(summaries: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The headline rows of all summaries; codecs that would meet under one label are told apart by their run."""
+    shown = [summary[summary["aggregation"].isin((*HEADLINES, ORIGINALS))] for summary in summaries]
     headlines = [summary[summary["aggregation"].isin(HEADLINES)] for summary in summaries]
     parts = []
-    for frame, labels in zip(headlines, run_labels(headlines), strict=True):
+    for frame, labels in zip(shown, run_labels(headlines), strict=True):
         part = frame[frame["codec"].isin(labels)]
         parts.append(part.assign(codec=part["codec"].map(labels)))
     return pd.concat(parts, ignore_index=True)
@@ -156,12 +162,15 @@ def _panel(frame: pd.DataFrame, metric: str) -> _Panel:
         there = ", ".join(name for name in dict.fromkeys(frame["metric"]) if name != "bpp") or "none"
         raise UsageError(f"no curve of {metric!r} can be drawn; the metrics of the summary: {there}")
     protocol = one_protocol(frame, metric)
+    facts = metric_facts(frame, metric)
+    originals = rows[(rows["aggregation"] == ORIGINALS) & rows["value"].notna()]
+    rows = rows[rows["aggregation"] != ORIGINALS]
     valued = rows[rows["value"].notna()]
     rates = frame[frame["metric"] == "bpp"].set_index(["codec", "quality"])
 
     curves, missing = [], []
     for codec in dict.fromkeys(frame["codec"]):
-        curve = _curve(codec, metric, rows[rows["codec"] == codec], rates)
+        curve = _curve(codec, facts, rows[rows["codec"] == codec], rates)
         if np.isfinite(curve.value).any():
             curves.append(curve)
         else:
@@ -172,9 +181,21 @@ def _panel(frame: pd.DataFrame, metric: str) -> _Panel:
     images = _range(valued["n_images"])
     patches = _range(valued["n_patches"]) if valued["n_patches"].notna().any() else None
     direction = "↑ higher is better" if bool(rows["higher_is_better"].iloc[0]) else "↓ lower is better"
-    unit = "dB" if metric == "ms_ssim" else _unit(rows)
-    shown = f"{metric_name(metric)} ({unit})" if unit else metric_name(metric)
-    return _Panel(metric, f"{shown}   {direction}", protocol, tuple(curves), tuple(missing), images, patches)
+    shown = f"{facts.title} ({facts.shown_unit})" if facts.shown_unit else facts.title
+    line = None
+    if len(originals):  # over the most images, where not all points are over the same
+        line = float(_shown(facts, [originals.sort_values("n_images", kind="stable")["value"].iloc[-1]])[0])
+    return _Panel(
+        metric,
+        facts,
+        f"{shown}   {direction}",
+        protocol,
+        tuple(curves),
+        tuple(missing),
+        images,
+        patches,
+        originals=line if line is not None and math.isfinite(line) else None,
+    )
 
 
 def _with_published(panels: Sequence[_Panel], codecs: Sequence[str], dataset: str, rate_protocol: str) -> list[_Panel]:
@@ -188,21 +209,16 @@ def _with_published(panels: Sequence[_Panel], codecs: Sequence[str], dataset: st
     # Who names all takes what there is.
     if not drawn or (lost and set(codecs) != set(choose_codecs("all"))):
         refused = [
-            f"{codec}, {metric_name(panel.metric)}: {reason}"
+            f"{codec}, {panel.facts.title}: {reason}"
             for panel in filled
             for codec, reason in panel.unfit
             if codec not in drawn and codec in (lost or [codec])
         ]
-        names = ", ".join(metric_name(panel.metric) for panel in filled)
+        names = ", ".join(panel.facts.title for panel in filled)
         which = f"published figures of {', '.join(lost)}" if 0 < len(lost) < 4 else "published figures"
         why = "; ".join(refused[:3]) or f"there are none of {names} on {dataset.rpartition(' ')[0]}"
         raise NotComparable(f"no {which} can be drawn beside this run: {why}")
     return filled
-
-
-def _unit(rows: pd.DataFrame) -> str:
-    units = rows["unit"].dropna()
-    return str(units.iloc[0]) if len(units) else ""
 
 
 def _range(counts: "pd.Series[int]") -> tuple[int, int]:
@@ -210,14 +226,14 @@ def _range(counts: "pd.Series[int]") -> tuple[int, int]:
     return (int(known.min()), int(known.max())) if len(known) else (0, 0)
 
 
-def _curve(codec: str, metric: str, rows: pd.DataFrame, rates: pd.DataFrame) -> _Curve:
+def _curve(codec: str, facts: MetricInfo, rows: pd.DataFrame, rates: pd.DataFrame) -> _Curve:
     def column(table: pd.DataFrame, name: str) -> Vector:
         return table[name].to_numpy(dtype=np.float64, copy=True)
 
     own_rates = rates.reindex([(codec, quality) for quality in rows["quality"]])
     order = np.argsort(column(own_rates, "value"), kind="stable")
     value, low, high = (column(rows, name) for name in ("value", "ci_low", "ci_high"))
-    if metric == "ms_ssim":
+    if facts.scale == "decibel":
         value, low, high = _decibel(value), _decibel(low), _decibel(high)
         value[np.isinf(value)] = np.nan  # no place on the scale; the end of an interval goes to the edge
     value[~(column(own_rates, "value") > 0)] = np.nan  # no bits have no place on a logarithmic axis
@@ -319,7 +335,19 @@ def _draw(axes: Axes, panel: _Panel, styles: dict[str, Style]) -> None:
     left, right, bottom, top = _limit(axes, panel)
     for published in panel.published:
         style = PUBLISHED_STYLES[published.kind]
-        axes.add_line(_handle(published.label, style, published.bpp, _shown(panel.metric, published.value)))
+        axes.add_line(_handle(published.label, style, published.bpp, _shown(panel.facts, published.value)))
+    if panel.originals is not None:
+        axes.axhline(panel.originals, color=_LABEL_COLOR, linestyle=(0, (1.2, 1.4)), linewidth=0.9, zorder=1)
+        axes.annotate(
+            "originals",
+            (1.0, panel.originals),
+            xycoords=("axes fraction", "data"),
+            xytext=(-2, 2),
+            textcoords="offset points",
+            fontsize=_LABEL,
+            color=_LABEL_COLOR,
+            ha="right",
+        )
     for curve in panel.curves:
         color = styles[curve.codec].color
         # Thin and pale, below the lines: the interval over images is wide, and much of it is common to the codecs.
@@ -342,7 +370,7 @@ def _label_published(axes: Axes, panel: _Panel) -> None:
         placed: Vector = axes.transData.transform(pairs[np.isfinite(pairs).all(axis=1)]) * points_per_pixel
         return placed
 
-    lines = [points(curve.bpp, _shown(panel.metric, curve.value)) for curve in panel.published]
+    lines = [points(curve.bpp, _shown(panel.facts, curve.value)) for curve in panel.published]
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     others = [points(curve.bpp, curve.value) for curve in panel.curves]
     for curve in panel.curves:
@@ -390,10 +418,10 @@ def _label_published(axes: Axes, panel: _Panel) -> None:
         )
 
 
-def _shown(metric: str, values: Sequence[float]) -> Vector:
-    """Published values on the scale of the panel."""
+def _shown(facts: MetricInfo, values: Sequence[float]) -> Vector:
+    """Values on the scale of the panel."""
     array = np.asarray(values, dtype=np.float64)
-    return _decibel(array) if metric == "ms_ssim" else array
+    return _decibel(array) if facts.scale == "decibel" else array
 
 
 def _handle(label: str, style: Style, x: npt.ArrayLike = (), y: npt.ArrayLike = ()) -> Line2D:
@@ -437,14 +465,15 @@ def _beyond(panel: _Panel) -> list[PublishedCurve]:
     bottom, top = _panel_heights(panel)
     hidden = []
     for curve in panel.published:
-        line = sampled(np.column_stack([np.log(curve.bpp), _shown(panel.metric, curve.value)]), 0.01)
+        line = sampled(np.column_stack([np.log(curve.bpp), _shown(panel.facts, curve.value)]), 0.01)
         if not inside(line, (math.log(left), bottom, math.log(right), top)).any():
             hidden.append(curve)
     return hidden
 
 
 def _panel_heights(panel: _Panel) -> tuple[float, float]:
-    values = np.concatenate([curve.value for curve in panel.curves])
+    line = [] if panel.originals is None else [panel.originals]
+    values = np.concatenate([*(curve.value for curve in panel.curves), line])
     ends = np.concatenate([end for curve in panel.curves for end in (curve.low, curve.high)])
     return _vertical_limits(values[np.isfinite(values)], ends[np.isfinite(ends)])
 
@@ -497,10 +526,10 @@ def _caption(panels: Sequence[_Panel], dataset: str) -> str:
     parts = [dataset, counts]
     if any(np.isfinite(curve.low).any() for panel in panels for curve in panel.curves):
         parts.append("95 % intervals over images")
-    parts += [f"no {metric_name(panel.metric)} for {', '.join(panel.missing)}" for panel in panels if panel.missing]
+    parts += [f"no {panel.facts.title} for {', '.join(panel.missing)}" for panel in panels if panel.missing]
     unequal = [panel for panel in panels if panel.images[0] != panel.images[1]]
     if unequal:
-        parts.append(f"not all points are over the same images in {', '.join(metric_name(p.metric) for p in unequal)}")
+        parts.append(f"not all points are over the same images in {', '.join(p.facts.title for p in unequal)}")
     if any(panel.patches is not None for panel in unequal):
         parts.append("distances of sets at different n are not comparable")
     return " · ".join(parts)
@@ -527,7 +556,7 @@ def _published_notes(panels: Sequence[_Panel]) -> list[str]:
         for curve in panel.published:
             key = curve.reference, curve.remark
             sources[key] = list(dict.fromkeys([*sources.get(key, []), curve.label]))
-            metrics[key] = list(dict.fromkeys([*metrics.get(key, []), metric_name(panel.metric)]))
+            metrics[key] = list(dict.fromkeys([*metrics.get(key, []), panel.facts.title]))
     parts = []
     for (reference, remark), labels in sources.items():
         # One source can leave more open in one metric than in another.
@@ -535,11 +564,9 @@ def _published_notes(panels: Sequence[_Panel]) -> list[str]:
         where = f" in {' and '.join(metrics[reference, remark])}" if several else ""
         parts.append(f"{', '.join(labels)}{where}: {reference}" + (f" ({remark})" if remark else ""))
     notes = [f"Published, as their sources give them, without intervals: {' · '.join(parts)}"]
-    left_out = [
-        f"{codec} in {metric_name(panel.metric)}, {reason}" for panel in panels for codec, reason in panel.unfit
-    ]
-    left_out += [f"nothing in {metric_name(panel.metric)}" for panel in panels if not panel.published]
-    beyond = [f"{curve.label} in {metric_name(panel.metric)}" for panel in panels for curve in _beyond(panel)]
+    left_out = [f"{codec} in {panel.facts.title}, {reason}" for panel in panels for codec, reason in panel.unfit]
+    left_out += [f"nothing in {panel.facts.title}" for panel in panels if not panel.published]
+    beyond = [f"{curve.label} in {panel.facts.title}" for panel in panels for curve in _beyond(panel)]
     if left_out:
         notes.append(f"Published figures that do not fit: {'; '.join(left_out)}")
     if beyond:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.reports.styles import codec_styles, metric_name
+from benchmark.reports.styles import codec_styles
 from matplotlib import style as matplotlib_style
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
@@ -53,9 +53,9 @@ def write_costs(found: Mapping[str, Sequence[AtRate]], costs: Mapping[str, Cost]
 
 
 def draw_costs(
-    values: Sequence[AtRate], costs: Mapping[str, Cost], metric: str, bpp: float, dataset: str, output: Path
+    values: Sequence[AtRate], costs: Mapping[str, Cost], title: str, bpp: float, dataset: str, output: Path
 ) -> list[Path]:
-    """`metric` at `bpp` over the operations of each decoder, OUTPUT.png and .svg; returns the paths.
+    """A metric, called `title`, at `bpp` over the operations of each decoder, OUTPUT.png and .svg; returns the paths.
 
     A codec without networks is a horizontal line. Bars: 95 % intervals over images, which are common to the codecs to a
     great part.
@@ -88,7 +88,7 @@ def draw_costs(
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set(xlabel="operations of the decoder (kMAC per pixel)", ylabel=f"{metric_name(metric)} at {bpp:g} bpp")
+        axes.set(xlabel="operations of the decoder (kMAC per pixel)", ylabel=f"{title} at {bpp:g} bpp")
         axes.set_title(dataset, loc="left", fontsize=7)
         axes.grid(color="0.9", linewidth=0.6, which="both")
         figure.legend(loc="outside lower center", frameon=False, fontsize=6.5)

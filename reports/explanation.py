@@ -2,45 +2,10 @@
 
 from collections.abc import Iterator
 
-from benchmark.reports.styles import metric_name
-
-from benchmark.analysis.summary import BPP, dataset_label
+from benchmark.analysis.summary import dataset_label
+from benchmark.metrics import BETWEEN, MetricInfo
+from benchmark.metrics.records import BPP, info_of
 from benchmark.results import CodecRecord, Manifest, MetricRecord, quality_name
-
-WORDS = {
-    "bpp": "bits per pixel",
-    "whole-byte-string": "8 × the length of all that decode is given, headers included",
-    "original-pixels": "divided by the pixels of the original; mean over images, total bits ÷ total pixels besides",
-    "psnr": "peak signal-to-noise ratio, peak 255",
-    "rgb": "over red, green and blue together",
-    "uint8": "of pictures rounded to whole numbers from 0 to 255",
-    "mean-of-db": "in dB for each image, then the mean; that of the mean squared error beside it",
-    "ms_ssim": "multi-scale structural similarity, for each image, then the mean; no value if a side is 160 or less",
-    "pytorch-msssim": "as the package pytorch-msssim computes it",
-    "range255": "with a data range of 255",
-    "lpips": "learned perceptual distance, for each image, then the mean",
-    "lpips-vgg": "learned perceptual distance, for each image, then the mean",
-    "v0.1": "version 0.1 of its weights",
-    "alex": "over AlexNet's features",
-    "vgg": "over VGG16's features",
-    "fd-effnet": "Fréchet distance between the originals' and the reconstructions' patches; not FID",
-    "kd-effnet": "kernel distance between the originals' and the reconstructions' patches; not KID",
-    "kd-effnet-paired": "kernel distance that leaves each patch's own pair out, 0 for identical sets",
-    "fid": "Fréchet inception distance between the originals' and the reconstructions' patches",
-    "kid": "kernel inception distance between the originals' and the reconstructions' patches",
-    "patch128-hific": "patches of 128 × 128 without overlap, and once more shifted by 64 in both directions",
-    "patch256-hific": "patches of 256 × 256 without overlap, and once more shifted by 128 in both directions",
-    "patch256-nc": "patches of 256 × 256 as NeuralCompression cuts them, shifted ones only if no side is below 384",
-    "whole": "whole images",
-    "efficientnet-lite0": "features of EfficientNet-Lite0 (1280, ImageNet)",
-    "bilinear-antialias": "each patch resized to 224 × 224, bilinear with antialiasing",
-    "inception-v3-compat": "features of torch-fidelity's Inception (2048)",
-    "tf1-bilinear": "each patch resized to 299 × 299 as TensorFlow 1 did",
-    "mmd2-unbiased-all-patches": "the unbiased estimator over all patches: it may be negative, and compares at equal "
-    "numbers of patches only",
-    "mmd2-u-statistic-all-patches": "the U-statistic over all patches: it may be negative",
-}
-"""Of a part of a protocol."""
 
 
 def explain(manifest: Manifest) -> list[tuple[str, list[str]]]:
@@ -48,7 +13,10 @@ def explain(manifest: Manifest) -> list[tuple[str, list[str]]]:
     return [
         ("Pictures", list(_pictures(manifest))),
         *((f"Codec {codec}", list(_codec(codec, record, manifest))) for codec, record in manifest.codecs.items()),
-        *((_title(name), list(_metric(record))) for name, record in {"bpp": BPP, **manifest.metrics}.items()),
+        *(
+            (_title(info_of(name, record)), list(_metric(info_of(name, record), record)))
+            for name, record in {"bpp": BPP, **manifest.metrics}.items()
+        ),
         ("Standard errors and intervals", list(_intervals(manifest))),
         ("Seconds", list(_seconds(manifest))),
         ("Made by", list(_made_by(manifest))),
@@ -93,17 +61,28 @@ def _flat(value: object) -> str:
     return str(value)
 
 
-def _title(name: str) -> str:
-    return f"{name} ({metric_name(name)})" if metric_name(name) != name else name
+def protocol_words(info: MetricInfo, protocol: str) -> list[tuple[str, str]]:
+    """(part, what it means) for each part of a protocol of this metric."""
+    first, *others = protocol.split("/")
+    unknown = "this version has no words for it"
+    return [(first, info.words or unknown), *((part, info.parts.get(part, unknown)) for part in others)]
 
 
-def _metric(record: MetricRecord) -> Iterator[str]:
+def _title(info: MetricInfo) -> str:
+    return f"{info.name} ({info.title})" if info.title != info.name else info.name
+
+
+def _metric(info: MetricInfo, record: MetricRecord) -> Iterator[str]:
     yield f"Protocol {record.protocol}:"
-    for part in record.protocol.split("/"):
-        yield f"- {part}: {WORDS.get(part, 'this version has no words for it')}"
+    for part, words in protocol_words(info, record.protocol):
+        yield f"- {part}: {words}"
     better = "Higher" if record.higher_is_better else "Lower"
     of = "one value for the whole set" if record.kind == "set" else "one value for each image"
     yield f"{better} is better; {of}{f', in {record.unit}' if record.unit else ''}."
+    if record.kind == "no-reference":
+        yield f"A value {BETWEEN[record.kind]}."
+    if info.signed:
+        yield "It may be negative, so no ratio of two values is given."
 
 
 def _intervals(manifest: Manifest) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from benchmark.reports.styles import codec_styles, metric_name
+from benchmark.reports.styles import codec_styles
 from matplotlib import style as matplotlib_style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -30,9 +30,9 @@ def draw_history(entries: Sequence[Entry], series: Sequence[Series], metric: str
             own = [one for one in series if one.codec == codec]
             for one in own:
                 _draw(axes, one, styles[codec].color)
-            last = entries[-1].baseline.metrics.get(metric)
-            unit = f" ({last.unit})" if last is not None and last.unit else ""
-            axes.set_title(f"{codec}: {metric_name(metric)}{unit}", loc="left", fontsize=8)
+            facts = next(e.baseline.facts(metric) for e in reversed(entries) if metric in e.baseline.metrics)
+            unit = f" ({facts.unit})" if facts.unit else ""
+            axes.set_title(f"{codec}: {facts.title}{unit}", loc="left", fontsize=8)
             axes.set_xlim(-0.4, len(entries) - 0.2)
             axes.xaxis.set_major_locator(FixedLocator(list(range(len(entries)))))
             axes.set_xticklabels([entry.commit[:8] for entry in entries] if number == len(codecs) else [])

@@ -13,14 +13,14 @@ from typing import Any
 import pandas as pd
 from benchmark.reports.anchors import COLUMNS as PUBLISHED_COLUMNS
 
-from benchmark.analysis.summary import BPP, COLUMNS, MEAN, SET
+from benchmark.analysis.summary import COLUMNS, MEAN, SCHEMA_VERSION, SET
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
-from benchmark.metrics import metric_info
+from benchmark.metrics import METRICS, metric_info, open_metric, shipped_info
+from benchmark.metrics.records import BPP
 
 UNKNOWN_DATASET = "unknown ?"
-_METRICS = {"psnr-rgb": "psnr", "psnr": "psnr", "ms-ssim-rgb": "ms_ssim", "ms-ssim": "ms_ssim"}
 _NOT_METRICS = ("bpp", "encoding_time", "decoding_time")
-_OPEN = {"psnr": "psnr/rgb/?/?", "ms_ssim": "ms_ssim/rgb/?/?/?", "bpp": "bpp/?/original-pixels"}
+_OPEN_RATE = "bpp/?/original-pixels"
 
 
 def import_summary(
@@ -42,7 +42,7 @@ def import_summary(
             if row["metric"] == metric:
                 row["protocol"] = protocol
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    types = {"n_images": "int64", "n_patches": "Int64", "higher_is_better": "bool"}
+    types = {"n_images": "int64", "n_patches": "Int64", "schema": "int64", "higher_is_better": "bool", "signed": "bool"}
     return frame.astype(types | dict.fromkeys(("quality", "value", "stderr", "ci_low", "ci_high"), "float64"))
 
 
@@ -53,7 +53,8 @@ def _compressai(text: str, file: Path, like: pd.DataFrame | None) -> list[dict[s
         results = document.get("results", document)
         rates = [float(rate) for rate in results["bpp"]]
         names = [key for key in results if key not in _NOT_METRICS and isinstance(results[key], list)]
-        values = {_METRICS.get(key, key): [float(value) for value in results[key]] for key in names}
+        ours = _our_names()
+        values = {ours.get(key, key): [float(value) for value in results[key]] for key in names}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BenchmarkError(f"{file}: not a result of CompressAI: {type(error).__name__} {error}") from None
     stated = document.get("meta", {}).get("protocols", {}) if isinstance(document.get("meta"), dict) else {}
@@ -70,10 +71,32 @@ def _compressai(text: str, file: Path, like: pd.DataFrame | None) -> list[dict[s
             raise BenchmarkError(f"{file}: {metric} has {len(series)} values for {len(rates)} rates")
         if not all(map(math.isfinite, series)):
             raise BenchmarkError(f"{file}: {metric} has a value that is not finite")
-        protocol = measured.get(metric) or stated.get(metric) or _OPEN.get(metric, f"{metric}/?")
+        protocol = measured.get(metric) or stated.get(metric) or _open_protocol(metric)
         for quality, value in enumerate(series, start=1):
             rows.append(_row(dataset, name, quality, metric, str(protocol), value, images))
     return rows
+
+
+def _our_names() -> dict[str, str]:
+    """What CompressAI's files call a metric, with its colours "-rgb" or without -> what this suite calls it."""
+    found: dict[str, str] = {}
+    for name in METRICS:
+        info = shipped_info(name)
+        if info is not None and "compressai" in info.elsewhere:
+            theirs = info.elsewhere["compressai"]
+            found |= {theirs: name, theirs.removesuffix("-rgb"): name}
+    return found
+
+
+def _open_protocol(metric: str) -> str:
+    """What CompressAI's files state of a metric: its colours, by its name there."""
+    if metric == "bpp":
+        return _OPEN_RATE
+    info = shipped_info(metric)
+    if info is None or "compressai" not in info.elsewhere:
+        return f"{metric}/?"
+    name, colours, *others = open_metric(metric).protocol.split("/")
+    return "/".join([name, colours, *("?" for _ in others)])
 
 
 def _published(file: Path, like: pd.DataFrame | None) -> list[dict[str, Any]]:
@@ -133,6 +156,10 @@ def _row(
         "aggregation": SET if info is not None and info.kind == "set" else MEAN,
         "unit": BPP.unit if info is None else info.unit,
         "higher_is_better": False if info is None else info.higher_is_better,
+        "title": BPP.title if info is None else info.title,
+        "signed": False if info is None else info.signed,
+        "scale": "linear" if info is None else info.scale,
+        "schema": SCHEMA_VERSION,
     }
 
 

@@ -17,7 +17,7 @@ from benchmark.results import RunFolder
 class Outcome:
     """summary: as `write_summary` has it. plots: paths of the files. notes: what the values leave out, a line each.
 
-    failures: why trials failed, a line per image and reason.
+    failures: why trials failed, or a metric, a line per image and reason.
     """
 
     summary: pd.DataFrame
@@ -29,9 +29,10 @@ class Outcome:
 def sum_up(folder: RunFolder, *, draw: bool = True) -> Outcome:
     """Writes summary.csv of the run, and its plots if `draw`. Raises as `write_summary` does."""
     groups = StoredGroups(folder)
-    frame = write_summary(folder, groups)
+    broken: list[str] = []
+    frame = write_summary(folder, groups, broken)
     valued = set(frame.loc[frame["value"].notna(), "metric"])
     drawable = [name for name in folder.manifest.metrics if name in valued]
     plots = draw_curves([frame], drawable, folder.path / "plots") if draw and drawable else []
     notes = [*coverage_notes(folder.manifest, groups), *codec_notes(folder.manifest)]
-    return Outcome(frame, plots, notes, groups.failures)
+    return Outcome(frame, plots, notes, [*groups.failures, *broken])

@@ -59,7 +59,7 @@ def view_of(numbers: Baseline, metric: str, point: Point, against: Point | None)
     if not math.isnan(estimate.ci_low):
         line += f", 95 % interval {estimate.ci_low:+.4g} to {estimate.ci_high:+.4g} (paired, over {len(names)} images)"
     lines = [line]
-    if old.value > 0 and not metric.startswith(("kd-", "kid")):
+    if old.value > 0 and not numbers.facts(metric).signed:
         lines.append(f"that is {100 * difference.value / old.value:+.2f} %")
     if of_set:
         return PictureView(metric, names, influence(difference.value, difference.without), "influence", tuple(lines))

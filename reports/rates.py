@@ -43,8 +43,7 @@ def rate_cells(row: RateRow) -> tuple[str, ...]:
     estimate = difference.estimate
     interval = "–" if math.isnan(estimate.ci_low) else f"{estimate.ci_low:+.1f} to {estimate.ci_high:+.1f} %"
     low, high = difference.overlap
-    unit = " dB" if row.metric in ("psnr", "ms_ssim") else ""
-    overlap = f"{low:.4g} to {high:.4g}{unit}"
+    overlap = f"{low:.4g} to {high:.4g} {row.unit}".rstrip()
     return (
         row.codec,
         row.metric,

@@ -1,4 +1,4 @@
-"""How each codec looks, everywhere: colour, marker and line; and how metrics are called on axes and in headers.
+"""How each codec looks, everywhere: colour, marker and line.
 
 Colours are those of Okabe & Ito (2008), for codecs that have no entry those of Paul Tol's "muted" scheme (2021): both
 are made for colour-blind readers. Marker and line differ too, so that a plot survives a grey printer.
@@ -62,25 +62,6 @@ _SHADES = (0.0, -0.45, 0.45, -0.7)
 """Of a codec's colour, for its variants: the share of black, below 0, or of white that is mixed in."""
 _DARK, _SHADES_OF_DARK = 80, (0.0, 0.3, 0.5, 0.7)
 """Channels all below this are dark: black mixed into them would not be seen."""
-
-METRIC_NAMES = {
-    "bpp": "Rate",
-    "psnr": "PSNR",
-    "ms_ssim": "MS-SSIM",
-    "lpips": "LPIPS",
-    "lpips-vgg": "LPIPS (VGG)",
-    "fd-effnet": "FD-EffNet",
-    "kd-effnet": "KD-EffNet",
-    "kd-effnet-paired": "KD-EffNet paired",
-    "fid": "FID",
-    "kid": "KID",
-}
-
-
-def metric_name(metric: str) -> str:
-    """The metric as the literature writes it, the user's patches in brackets: "FD-EffNet (patch256-hific)"."""
-    name, _, patches = metric.partition("@")
-    return METRIC_NAMES.get(name, name) + (f" ({patches})" if patches else "")
 
 
 def codec_styles(labels: Iterable[str]) -> dict[str, Style]:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from benchmark.reports.styles import metric_name
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from benchmark.analysis.comparable import one_dataset, one_protocol
-from benchmark.analysis.summary import HEADLINES
+from benchmark.analysis.summary import HEADLINES, metric_facts
 from benchmark.results import quality_name
 
 Row = tuple[str, ...]
@@ -111,7 +110,7 @@ def _header(metric: str, headlines: pd.DataFrame) -> tuple[str, str]:
     arrow = "↑" if row["higher_is_better"] else "↓"
     if metric == "bpp":
         return "bpp", arrow
-    return metric_name(metric), f"{row['unit']} {arrow}".strip()
+    return metric_facts(headlines, metric).title, f"{row['unit']} {arrow}".strip()
 
 
 def _cell(record: Mapping[Hashable, Any], decimals: int, images: int) -> str:

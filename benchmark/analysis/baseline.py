@@ -16,8 +16,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from benchmark.analysis.groups import Group, by_seed, groups_of
 from benchmark.analysis.set_values import SetValue, values_of_sets
-from benchmark.analysis.summary import BPP
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.metrics import MetricInfo
+from benchmark.metrics.records import BPP, info_of
 from benchmark.results import CodecRecord, Manifest, MetricRecord, Record, RunFolder, Trial, quality_name
 from benchmark.statistics.intervals import Estimate, jackknife_estimate, mean_estimate
 from benchmark.statistics.paired import Replicates, mean_replicates
@@ -115,6 +116,10 @@ class Baseline(Record):
         """The data set as tables name it."""
         return f"{self.dataset.name} {self.dataset.fingerprint[:8]}"
 
+    def facts(self, metric: str) -> MetricInfo:
+        """The facts about `metric`, which was measured, from its record alone."""
+        return info_of(metric, self.metrics[metric])
+
     def point(self, codec: str, quality: float) -> Point | None:
         return next((point for point in self.points if point.key == (codec, quality)), None)
 
@@ -183,7 +188,7 @@ def baseline_of_run(folder: RunFolder) -> Baseline:
     groups = list(groups_of(manifest, trials))
     names = [picture.name for picture in manifest.dataset.pictures]
     sizes = {t.image: t.height * t.width for t in trials if t.height is not None and t.width is not None}
-    of_sets = values_of_sets(folder, groups)
+    of_sets = values_of_sets(folder, groups, failures=[])  # the run has said what is wrong with a metric
     return Baseline(
         dataset=DatasetIdentity(
             name=manifest.dataset.name,
@@ -234,7 +239,7 @@ def _point(
     metrics: dict[str, list[float | None]] = {}
     per_seed: dict[str, list[float]] = {}
     for name, record in manifest.metrics.items():
-        if record.kind == "image":
+        if record.kind != "set":
             metrics[name] = [
                 over_seeds([trials[image].metrics.get(name) for trials in seeds]) if everywhere(image) else None
                 for image in names

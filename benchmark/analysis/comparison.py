@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from benchmark.analysis.baseline import Baseline, Point
 from benchmark.analysis.comparable import dataset_difference, protocol_difference
-from benchmark.analysis.margins import RATE_DIFFERENCE, SECONDS, Gate, Margin
+from benchmark.analysis.margins import RATE_DIFFERENCE, SECONDS, Gate
 from benchmark.analysis.rate_differences import jackknife_curve, scale_of
 from benchmark.errors import BenchmarkError, NotComparable
+from benchmark.metrics import Margin
 from benchmark.results import FEWEST_REPEATS, quality_name
 from benchmark.statistics.bjontegaard import Curve, bd_rate, bd_rate_without
 from benchmark.statistics.gate import Judgement, Outcome, judge, judge_exactly
@@ -194,7 +195,7 @@ def _notes(base: Baseline, new: Baseline, gate: Gate) -> list[str]:
         notes.append(f"streams have other sizes at {len(changed)} of {len(pairs)} points: {shown}")
     else:
         notes.append(f"all streams have the same sizes, byte for byte, at {len(pairs)} points")
-    free = [name for name in base.metrics if gate.margin_of(name) is None]
+    free = [name for name in base.metrics if gate.margin_of(name, base.facts(name)) is None]
     if free:
         notes.append(f"without a margin in [tool.benchmark.gate], so not judged: {', '.join(free)}")
     if len(base.images) == 1:
@@ -228,8 +229,9 @@ def _of_point(base: Baseline, new: Baseline, point: Point, gate: Gate) -> Iterat
     other = new.point(*point.key)
     assert other is not None  # checked
     for metric, record in base.metrics.items():
-        margin = gate.margin_of(metric)
-        tolerance = gate.tolerance_of(metric)
+        facts = base.facts(metric)
+        margin = gate.margin_of(metric, facts)
+        tolerance = gate.tolerance_of(metric, facts)
         # An encoder has no chance in it; a decoder may.
         stochastic = base.codecs[point.codec].stochastic or new.codecs[point.codec].stochastic
         exact = tolerance is not None and (metric == "bpp" or not stochastic)
@@ -291,7 +293,8 @@ def _of_curve(base: Baseline, new: Baseline, codec: str, gate: Gate) -> Iterator
     if margin is None or len(base.of(codec)) < 2:
         return
     for metric, record in base.metrics.items():
-        if metric == "bpp" or gate.margin_of(metric) is None:
+        facts = base.facts(metric)
+        if metric == "bpp" or gate.margin_of(metric, facts) is None:
             continue
         pairs = [(point, new.point(*point.key)) for point in base.of(codec)]
         shared = [_shared(base, new, one, other, metric) for one, other in pairs if other is not None]
@@ -299,7 +302,7 @@ def _of_curve(base: Baseline, new: Baseline, codec: str, gate: Gate) -> Iterator
         # The points of both, over the same images; others would compare sets of different pictures.
         one = jackknife_curve(base, base.of(codec), metric, images)
         other = jackknife_curve(new, [found for _, found in pairs if found is not None], metric, images)
-        higher, scale = record.higher_is_better, scale_of(metric)
+        higher, scale = record.higher_is_better, scale_of(facts)
         whole = bd_rate(Curve(one.rate, one.value), Curve(other.rate, other.value), higher, scale)
         row = Row(
             codec,
@@ -403,7 +406,7 @@ def _moved(base: Baseline, new: Baseline, gate: Gate) -> Sequence[Move]:
     for point in base.points:
         other = new.point(*point.key)
         for metric, record in base.metrics.items():
-            margin = gate.margin_of(metric)
+            margin = gate.margin_of(metric, base.facts(metric))
             if other is None or margin is None or margin.size == 0:
                 continue
             images = _shared(base, new, point, other, metric)
@@ -428,7 +431,7 @@ def _picture_changes(
     """(n,): the change of each picture's value; for a metric of sets, of its influence on the set's value."""
     if not images:
         return None
-    if base.metrics[metric].kind == "image":
+    if base.metrics[metric].kind != "set":
         changes: Vector = new.image_values(other, metric, images) - base.image_values(one, metric, images)
         return changes
     before, after = base.replicates(one, metric, images), new.replicates(other, metric, images)

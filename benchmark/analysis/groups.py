@@ -103,7 +103,8 @@ def _or_none(value: Any) -> Any:
 class StoredGroups(Sequence[Group]):
     """The groups of a run, in the order of `groups_of`, from one reading of trials.jsonl.
 
-    failures: why trials failed, a line per image and reason with the number of trials, in the order of the file.
+    failures: why trials failed, or a metric of theirs, a line per image and reason with the number of trials, in the
+    order of the file.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -120,8 +121,8 @@ class StoredGroups(Sequence[Group]):
             group = columns.setdefault((trial.codec, trial.quality), _Columns(metrics))
             group.append(places.setdefault(trial.image, len(places)), trial)
             errors.pop(trial.key, None)
-            if trial.error is not None:
-                errors[trial.key] = trial.error
+            if trial.broken is not None:
+                errors[trial.key] = trial.broken
         self._names = list(places)
         self._columns = [(key, found) for key, found in columns.items() if found.images]
         self._known = len(pictures)

@@ -6,89 +6,58 @@ margin = { lpips = "2 %", kd-effnet = 0.003 } # a loss up to this is not worse: 
 tolerance = { bpp = "0.1 %", psnr = 0.01 }    # of numbers without chance: bits, PSNR of deterministic codecs
 """
 
-import re
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, ValidationError
 
 from benchmark.errors import UsageError
+from benchmark.metrics import Margin, MetricInfo, parse_margin, shipped_info
 from benchmark.results import Record
 
 RATE_DIFFERENCE = "bd-rate"
 SECONDS = "seconds"
 
 
-@dataclass(frozen=True)
-class Margin:
-    """size: a share if `relative`, else in the metric's unit."""
+Margins = dict[str, Annotated[Margin, BeforeValidator(parse_margin)]]
 
-    size: float
-    relative: bool
-
-    def __str__(self) -> str:
-        return f"{100 * self.size:g} %" if self.relative else f"{self.size:g}"
-
-
-def _margin(value: object) -> Margin:
-    if isinstance(value, Margin):
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
-        return Margin(float(value), relative=False)
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f'{value!r} is neither a number of at least 0 nor a share such as "2 %"')
-    return Margin(float(match[1]) / 100, relative=True)
-
-
-Margins = dict[str, Annotated[Margin, BeforeValidator(_margin)]]
-
-NO_RATIO = ("kd-effnet", "kd-effnet-paired", "kid")
-"""Distances that may be 0 or negative: a share of them means nothing."""
-
-MARGIN = {
-    "bpp": Margin(0.005, True),
-    "psnr": Margin(0.1, False),
-    "ms_ssim": Margin(0.001, False),
-    "lpips": Margin(0.02, True),
-    "lpips-vgg": Margin(0.02, True),
-    "fd-effnet": Margin(0.03, True),
-    "fid": Margin(0.03, True),
-    "kd-effnet": Margin(0.003, False),
-    "kd-effnet-paired": Margin(0.003, False),
-    "kid": Margin(0.0005, False),
-    RATE_DIFFERENCE: Margin(1.0, False),
-    SECONDS: Margin(0.25, True),
-}
-"""By metric; `bd-rate` in per cent of rate, at equal values of any metric; `seconds` of encode and decode."""
-
-TOLERANCE = {"bpp": Margin(0.001, True), "psnr": Margin(0.01, False)}
-"""Of numbers without chance. Metrics that are not named have none, and are tested with their margin."""
+MARGIN = {RATE_DIFFERENCE: Margin(1.0, False), SECONDS: Margin(0.25, True)}
+"""Of what is no metric: `bd-rate` in per cent of rate, at equal values of any metric; `seconds` of encode and decode.
+A metric's own default is a fact of it, `MetricInfo.margin`, and `MetricInfo.tolerance` where no chance is in it."""
 
 
 class Gate(Record):
-    """The settings of the gate. A table in pyproject.toml adds to and overrides the defaults, name by name."""
+    """The settings of the gate. A table in pyproject.toml overrides what metrics say of themselves, name by name."""
 
     alpha: float = Field(default=0.05, gt=0, lt=0.5, description="chance of one wrong claim, over the whole family")
     margin: Margins = Field(default_factory=dict, description="metric: largest loss that is not worse")
     tolerance: Margins = Field(default_factory=dict, description="metric: of numbers without chance")
 
-    def margin_of(self, metric: str) -> Margin | None:
-        """Of the metric as named, patches included, or else of the metric without them; None if it is not gated."""
-        return _of(metric, self.margin, MARGIN)
+    def margin_of(self, metric: str, facts: MetricInfo | None = None) -> Margin | None:
+        """What the table says of the metric as named, patches included, or else of it without them, or else what the
+        metric says of itself; None if it is not gated. facts: None for what is no metric.
 
-    def tolerance_of(self, metric: str) -> Margin | None:
-        return _of(metric, self.tolerance, TOLERANCE)
+        Raises UsageError on a share where values may be 0 or negative.
+        """
+        found = _of(metric, self.margin) or MARGIN.get(metric)
+        if found is None and facts is not None and facts.margin is not None:
+            found = parse_margin(facts.margin)
+        if found is not None and found.relative and facts is not None and facts.signed:
+            raise UsageError(f"[tool.benchmark.gate]: {_NO_SHARE.format(metric)}")
+        return found
+
+    def tolerance_of(self, metric: str, facts: MetricInfo) -> Margin | None:
+        """The same of its tolerance."""
+        found = _of(metric, self.tolerance)
+        return found if found is not None or facts.tolerance is None else parse_margin(facts.tolerance)
 
 
-def _of(metric: str, *tables: dict[str, Margin]) -> Margin | None:
-    for name in (metric, metric.partition("@")[0]):
-        for table in tables:
-            if name in table:
-                return table[name]
-    return None
+_NO_SHARE = "{} may be 0 or negative, so its margin is no share"
+
+
+def _of(metric: str, table: dict[str, Margin]) -> Margin | None:
+    return table.get(metric, table.get(metric.partition("@")[0]))
 
 
 def read_gate(path: Path | None) -> Gate:
@@ -117,8 +86,9 @@ def read_gate(path: Path | None) -> Gate:
         where = ".".join(map(str, first["loc"]))
         raise UsageError(f"{file}, [tool.benchmark.gate]: {where}: {first['msg']}") from None
     for name, margin in gate.margin.items():
-        if margin.relative and name.partition("@")[0] in NO_RATIO:
-            raise UsageError(f"{file}, [tool.benchmark.gate]: {name} may be 0 or negative, so its margin is no share")
+        info = shipped_info(name.partition("@")[0])
+        if margin.relative and info is not None and info.signed:
+            raise UsageError(f"{file}, [tool.benchmark.gate]: {_NO_SHARE.format(name)}")
         if margin.relative and name == RATE_DIFFERENCE:
             raise UsageError(f"{file}, [tool.benchmark.gate]: {name} is in per cent already; write 1.0 for 1 %")
     return gate

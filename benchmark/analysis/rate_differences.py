@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from benchmark.analysis.baseline import Baseline, Point
 from benchmark.errors import UsageError
+from benchmark.metrics import MetricInfo
 from benchmark.statistics.bjontegaard import (
     Curve,
     ImageCurve,
@@ -31,14 +32,16 @@ JACKKNIFE = "jackknife over images"
 class RateRow:
     """The rate difference of `codec` against `anchor` at equal `metric`.
 
-    interval: how the interval was made. n: images that all points of both curves share. points: of the anchor and the
-    codec. images: their names; influence (n,): how many per cent each moves the difference, empty where unknown.
+    unit: of the overlap, which is on the metric's scale. interval: how the interval was made. n: images that all points
+    of both curves share. points: of the anchor and the codec. images: their names; influence (n,): how many per cent
+    each moves the difference, empty where unknown.
     """
 
     codec: str
     anchor: str
     metric: str
     protocol: str
+    unit: str
     difference: RateDifference
     interval: str
     n: int
@@ -48,13 +51,13 @@ class RateRow:
 
 
 def decibel(similarity: Vector) -> Vector:
-    """−10·log10(1 − x): MS-SSIM as it is drawn, and as rate differences at equal MS-SSIM are computed."""
+    """−10·log10(1 − x): a similarity as it is drawn, and as rate differences at equal similarity are computed."""
     return np.asarray(-10 * np.log10(1 - similarity), dtype=np.float64)
 
 
-def scale_of(metric: str) -> Scale | None:
+def scale_of(facts: MetricInfo) -> Scale | None:
     """What is done to the metric's values before a rate difference; None for nothing."""
-    return decibel if metric == "ms_ssim" else None
+    return decibel if facts.scale == "decibel" else None
 
 
 def rate_differences(
@@ -84,7 +87,8 @@ def _row(baseline: Baseline, anchor: str, codec: str, metric: str, resamples: in
     record = baseline.metrics[metric]
     sides = baseline.of(anchor), baseline.of(codec)
     images, used = common_images(baseline, sides, metric)
-    higher, scale = record.higher_is_better, scale_of(metric)
+    facts = baseline.facts(metric)
+    higher, scale = record.higher_is_better, scale_of(facts)
     one, other = (jackknife_curve(baseline, points, metric, images) for points in used)
     if not images:
         difference = bd_rate(Curve(one.rate, one.value), Curve(other.rate, other.value), higher, scale)
@@ -101,6 +105,7 @@ def _row(baseline: Baseline, anchor: str, codec: str, metric: str, resamples: in
         anchor,
         metric,
         record.protocol,
+        facts.shown_unit,
         difference,
         JACKKNIFE if record.kind == "set" else BOOTSTRAP,
         len(images),

@@ -20,9 +20,11 @@ from pydantic import Field, ValidationError
 from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,import-untyped]  # has no hints
 
 from benchmark.analysis.groups import Group, by_seed, images_with
-from benchmark.errors import NotComparable, Undefined
-from benchmark.metrics import SetMetric, open_metric
+from benchmark.errors import BenchmarkError, NotComparable, Undefined, one_line
+from benchmark.metrics import SetMetric, open_metric, shipped_info
 from benchmark.metrics.distribution import Memory
+from benchmark.metrics.own import from_record, object_of
+from benchmark.metrics.records import info_of
 from benchmark.results import MetricRecord, Record, RunFolder
 
 Features = npt.NDArray[np.float32]
@@ -60,37 +62,70 @@ class _Stored(Record):
     values: list[SetValue] = Field(description="of all codecs, qualities and metrics of sets")
 
 
-def values_of_sets(folder: RunFolder, groups: Iterable[Group]) -> dict[SetKey, SetValue]:
+def values_of_sets(
+    folder: RunFolder, groups: Iterable[Group], failures: list[str] | None = None
+) -> dict[SetKey, SetValue]:
     """The values of all metrics of sets; none where a metric has none. Computed side by side on this machine's cores.
 
     Each on one thread: so the number of cores does not change the order of sums, and with it the last digits. What an
     earlier summary of the same trials has left is taken as it is. Raises NotComparable if a metric has another protocol
     now than the run was measured with, and BenchmarkError if features are missing.
+
+    failures: gets a line for each metric of the user's own that breaks down, or is not there any more; it has no value
+    then. Without it, that is a BenchmarkError too.
     """
-    metrics = {n: _opened(n, record) for n, record in folder.manifest.metrics.items() if record.kind == "set"}
-    if not metrics:
+    records = {name: record for name, record in folder.manifest.metrics.items() if record.kind == "set"}
+    if not records:
         return {}
     there = _read(folder)
+    # Those of the suite at once: they must be the ones of the run. The user's file need not be there without need.
+    metrics = {name: _opened(name, record) for name, record in records.items() if shipped_info(name) is not None}
+    kept = {v.metric for v in there.values() if v.metric in records and records[v.metric].protocol == v.protocol}
+    lost: set[str] = set()
     originals = _Originals(folder)
     jobs = []
     keys = []
     same: dict[tuple[str, ...], tuple[str, ...]] = {}  # most points are over the same images
     for group in groups:
-        for name, metric in metrics.items():
+        for name, record in records.items():
             key = (group.codec, group.quality, name)
             keys.append(key)
-            if getattr(there.get(key), "protocol", None) != metric.protocol:
+            # Once a metric of the user's own has values here, those that are missing do not exist.
+            measured = name in kept and shipped_info(name) is None
+            if not measured and getattr(there.get(key), "protocol", None) != record.protocol:
+                if name not in metrics and name not in lost:
+                    try:
+                        metrics[name] = _opened(name, record)
+                    except BenchmarkError as error:
+                        _fail(failures, error)
+                        lost.add(name)
+                if name in lost:
+                    continue
                 images = tuple(images_with(group, name, "set"))
                 jobs.append(_Job(*key, same.setdefault(images, images), tuple(by_seed(group))))
         del group  # some kilobytes an image: not beside the next one
 
     def value(job: _Job) -> SetValue | None:
-        return _value(folder, job, metrics[job.name], originals)
+        try:
+            return _value(folder, job, metrics[job.name], originals)
+        except BenchmarkError as error:
+            if shipped_info(job.name) is not None:
+                raise
+            _fail(failures, error)
+            return None
 
     with threadpool_limits(1), ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), _MOST_THREADS)) as pool:
         found = list(pool.map(value, jobs))
     computed = {(v.codec, v.quality, v.metric): v for v in found if v is not None}
     return {key: values[key] for key in keys for values in (computed, there) if key in values}
+
+
+def _fail(failures: list[str] | None, error: BenchmarkError) -> None:
+    """Raises `error` where nobody wants to go on. The same line is said once."""
+    if failures is None:
+        raise error
+    if one_line(error) not in failures:
+        failures.append(one_line(error))
 
 
 def keep_values(folder: RunFolder, values: dict[SetKey, SetValue]) -> None:
@@ -180,8 +215,10 @@ class _Originals:
         with self._lock:
             if (feature_key, images) not in self._sets:
                 place = partial(self._folder.original_features_path, feature_key)
-                counts = [len(features) for features in StoredFeatures(self._folder, images, place)]
+                shapes = [features.shape for features in StoredFeatures(self._folder, images, place)]
+                counts = [shape[0] for shape in shapes]
                 there = [image for image, count in zip(images, counts, strict=True) if count]
+                _check_dimensions(feature_key, {i: s[1] for i, s in zip(images, shapes, strict=True) if s[0]})
                 self._sets[feature_key, images] = (there, StoredFeatures(self._folder, there, place), sum(counts))
             return self._sets[feature_key, images]
 
@@ -233,8 +270,21 @@ def _without(metric: SetMetric, before: StoredFeatures, after: list[StoredFeatur
     return [float(value) for value in np.mean(left_out, axis=0)]
 
 
+def _check_dimensions(feature_key: str, dimensions: dict[str, int]) -> None:
+    """Raises BenchmarkError that names two images, if their features are not of one dimension."""
+    for image, dimension in dimensions.items():
+        first = next(iter(dimensions))
+        if dimension != dimensions[first]:
+            raise BenchmarkError(
+                f"{feature_key}: features of {image} are {dimension} numbers, of {first} {dimensions[first]}; "
+                "a distance needs one number of them for all images"
+            )
+
+
 def _opened(name: str, record: MetricRecord) -> SetMetric:
-    metric = open_metric(name)
+    if record.distance is not None:
+        return from_record(info_of(name, record), record)
+    metric = object_of(record.protocol) or open_metric(record.spec or name)
     if not isinstance(metric, SetMetric):
         raise NotComparable(f"{name}: a metric of sets in the run, one of images in this version")
     if metric.protocol != record.protocol:

@@ -4,10 +4,11 @@ Needs the run folder alone: per-image metrics come from trials.jsonl, metrics of
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,9 @@ from benchmark.analysis.groups import Group, StoredGroups, by_seed, images_with
 from benchmark.analysis.set_values import SetValue, keep_values, values_of_sets
 from benchmark.codecs import ESTIMATE_BYTES, ESTIMATE_SHARE
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.metrics import MetricInfo, metric_info
-from benchmark.results import Manifest, MetricRecord, RunFolder
+from benchmark.metrics import Kind, MetricInfo, shipped_info
+from benchmark.metrics.records import BPP, info_of
+from benchmark.results import Manifest, RunFolder
 from benchmark.statistics.intervals import (
     Estimate,
     function_of_means_estimate,
@@ -45,23 +47,23 @@ COLUMNS = (
     "aggregation",
     "unit",
     "higher_is_better",
+    "title",
+    "signed",
+    "scale",
+    "schema",
 )
+SCHEMA_VERSION = 2
+"""Files of version 1 have the columns up to `higher_is_better`."""
+_FIRST_COLUMNS = COLUMNS[: COLUMNS.index("title")]
 
 MEAN = "mean over images"
 TOTAL = "total bits / total pixels"  # of bpp
 ESTIMATED = "estimated by the codec, mean over images"  # of bpp
 MEAN_MSE = "of the mean MSE"  # of psnr
 SET = "set"
+ORIGINALS = "of the originals, mean over images"  # of metrics without a reference
 HEADLINES = (MEAN, SET)
 """The aggregations that curves and tables show: a summary has one of them for each metric."""
-
-BPP = MetricRecord(
-    protocol="bpp/whole-byte-string/original-pixels",
-    unit="bits per pixel",
-    higher_is_better=False,
-    kind="image",
-    feature_key=None,
-)
 
 ESTIMATED_PROTOCOL = "bpp/estimated/original-pixels"
 """Bits that a codec's entropy model predicts, its header counted: a column beside bpp, never drawn as bpp."""
@@ -80,18 +82,22 @@ class _Value:
     n_patches: int | None = None
 
 
-def write_summary(folder: RunFolder, groups: Sequence[Group] | None = None) -> "pandas.DataFrame":
+def write_summary(
+    folder: RunFolder, groups: Sequence[Group] | None = None, failures: list[str] | None = None
+) -> "pandas.DataFrame":
     """Writes summary.csv of the run `folder` atomically and returns it; the columns are COLUMNS.
 
-    groups: of the run, if they are read already.
+    groups: of the run, if they are read already. failures: as `values_of_sets` has it.
 
     A row is over the images whose trials succeeded and have a value; n_images counts them, `coverage_notes` names the
     others. Where none has one, the row stays, with n_images 0 and no value. With several decoder seeds the value is
     the mean over them, an image counts if it has a value at every seed, the standard error is that of the seeds'
     mean over images, and stderr_seed is the standard deviation of the per-seed values over √(number of seeds).
     stderr and interval are missing for a single image. Aggregations: "mean over images" and "set" for the headline,
-    "total bits / total pixels" for bpp and "of the mean MSE" for psnr besides, and for bpp, where a codec estimates its
-    bits, "estimated by the codec, mean over images" with a protocol of its own. Raises NotComparable if a metric of
+    "total bits / total pixels" for bpp and "of the mean MSE" for psnr besides, for bpp, where a codec estimates its
+    bits, "estimated by the codec, mean over images" with a protocol of its own, and for a metric without a reference
+    "of the originals, mean over images", over the same images. The last columns are the metric's facts, `metric_facts`
+    reads them, and the version of this file. Raises NotComparable if a metric of
     sets has another protocol now than the run was measured with, and BenchmarkError if features are missing.
     """
     import pandas
@@ -99,21 +105,27 @@ def write_summary(folder: RunFolder, groups: Sequence[Group] | None = None) -> "
     manifest = folder.manifest
     dataset = dataset_label(manifest)
     groups = StoredGroups(folder) if groups is None else groups
-    of_sets = values_of_sets(folder, groups)
+    of_sets = values_of_sets(folder, groups, failures)
     keep_values(folder, of_sets)
+    records = {"bpp": BPP, **manifest.metrics}
+    facts = {name: info_of(name, record) for name, record in records.items()}
+    value_of = cache(folder.read_original_value)
     rows: list[list[object]] = []
     for group in groups:
-        for name, record in {"bpp": BPP, **manifest.metrics}.items():
+        for name, record in records.items():
             if record.kind == "set":
                 values = [_of_the_set(of_sets.get((group.codec, group.quality, name)))]
             elif name == "bpp":
                 values = _of_the_rate(group)
             else:
-                values = _of_the_images_with(group, name)
+                values = _of_the_images(group, name, facts[name])
+            if record.kind == "no-reference" and record.feature_key is not None:
+                values.append(_of_the_originals(group, name, partial(value_of, record.feature_key)))
             for value in values:
                 protocol = ESTIMATED_PROTOCOL if value.aggregation == ESTIMATED else record.protocol
                 rows.append([dataset, group.codec, group.quality, name, protocol, *_cells(value)])
                 rows[-1] += [record.unit, record.higher_is_better]
+                rows[-1] += [facts[name].title, facts[name].signed, facts[name].scale, SCHEMA_VERSION]
         del group  # some kilobytes an image: not beside the next one
     frame = _typed(pandas.DataFrame(rows, columns=list(COLUMNS)))
     folder.write_bytes(folder.summary_path, frame.to_csv(index=False, lineterminator="\n").encode())
@@ -123,7 +135,8 @@ def write_summary(folder: RunFolder, groups: Sequence[Group] | None = None) -> "
 def read_summary(path: Path) -> "pandas.DataFrame":
     """The summary at `path`, a run folder or a CSV file, equal to what `write_summary` returned.
 
-    Raises BenchmarkError if there is none, or if it is no summary.
+    A file of an older version gets the columns that it lacks, by the names of its metrics. Raises BenchmarkError if
+    there is none, or if it is no summary.
     """
     import pandas
 
@@ -135,10 +148,10 @@ def read_summary(path: Path) -> "pandas.DataFrame":
         raise BenchmarkError(f"{file}: there is no summary; a run writes it at its end") from None
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise BenchmarkError(f"{file}: no summary can be read: {str(error).splitlines()[0]}") from None
-    if tuple(frame.columns) != COLUMNS:
+    if tuple(frame.columns) not in (COLUMNS, _FIRST_COLUMNS):
         raise BenchmarkError(f"{file}: no summary: its columns must be {','.join(COLUMNS)}")
     try:
-        return _typed(frame)
+        return _typed(frame if "schema" in frame else _with_facts(frame))
     except (TypeError, ValueError) as error:
         raise BenchmarkError(f"{file}: no summary: {str(error).splitlines()[0]}") from None
 
@@ -151,11 +164,25 @@ def metric_facts(frame: "pandas.DataFrame", metric: str) -> MetricInfo:
     rows = frame[frame["metric"] == metric]
     if not len(rows):
         raise UsageError(f"no metric {metric!r} was measured; there are {', '.join(dict.fromkeys(frame['metric']))}")
-    row = rows.iloc[0]
-    try:
-        return metric_info(metric)
-    except UsageError:
-        return MetricInfo(metric, metric, "image", str(row["unit"]), bool(row["higher_is_better"]), None, None)
+    aggregations = set(rows["aggregation"]) if "aggregation" in rows else set()
+    kind: Kind = "set" if SET in aggregations else "no-reference" if ORIGINALS in aggregations else "image"
+    first = rows.iloc[0]
+    facts: dict[str, Any] = {"higher_is_better": bool(first["higher_is_better"])}
+    if isinstance(first.get("unit"), str) and first["unit"]:
+        facts["unit"] = first["unit"]
+    if isinstance(first.get("title"), str) and first["title"]:
+        facts |= {"title": first["title"], "signed": bool(first["signed"]), "scale": first["scale"]}
+    known = shipped_info(metric) or MetricInfo(metric, metric, kind, "", False, None, None)
+    return replace(known, **facts)
+
+
+def _with_facts(frame: "pandas.DataFrame") -> "pandas.DataFrame":
+    """A summary of version 1 with the columns of today."""
+    facts = {name: metric_facts(frame, name) for name in dict.fromkeys(frame["metric"])}
+    own = [facts[name] for name in frame["metric"]]
+    return frame.assign(
+        title=[f.title for f in own], signed=[f.signed for f in own], scale=[f.scale for f in own], schema=1
+    )
 
 
 def coverage_notes(manifest: Manifest, groups: Iterable[Group]) -> list[str]:
@@ -246,15 +273,22 @@ def _estimated_rate(group: Group) -> list[_Value]:
     return [replace(_mean(np.array([known]), len(known)), aggregation=ESTIMATED)] if known else []
 
 
-def _of_the_images_with(group: Group, metric: str) -> list[_Value]:
+def _of_the_images(group: Group, metric: str, facts: MetricInfo) -> list[_Value]:
     images = images_with(group, metric, "image")
     matrix = np.array(
         [[trials[image].metrics[metric] for image in images] for trials in by_seed(group).values()], dtype=np.float64
     )
     values = [_mean(matrix, len(images))]
-    if metric == "psnr":
-        values.append(_psnr_of_the_mean_error(matrix, len(images)))
+    if facts.pooled == "mse":
+        values.append(_decibels_of_the_mean_error(matrix, len(images)))
     return values
+
+
+def _of_the_originals(group: Group, metric: str, value_of: Callable[[str], float | None]) -> _Value:
+    """What a metric without a reference says of the originals of the images with a value."""
+    found = [value_of(image) for image in images_with(group, metric, "no-reference")]
+    known = [value for value in found if value is not None]
+    return replace(_mean(np.array([known], dtype=np.float64), len(known)), aggregation=ORIGINALS)
 
 
 def _mean(matrix: Matrix, n_images: int) -> _Value:
@@ -264,11 +298,12 @@ def _mean(matrix: Matrix, n_images: int) -> _Value:
     return _Value(MEAN, mean_estimate(matrix.mean(axis=0)), tuple(matrix.mean(axis=1)), n_images)
 
 
-def _psnr_of_the_mean_error(psnr: Matrix, n_images: int) -> _Value:
-    """psnr: (seeds, images), in dB. 10·log10(255² / mean over images of the MSE), for each seed; then their mean."""
+def _decibels_of_the_mean_error(decibels: Matrix, n_images: int) -> _Value:
+    """decibels: (seeds, images), of PSNR say. 10·log10(255² / mean over images of the MSE), for each seed; then their
+    mean."""
     if not n_images:
         return _Value(MEAN_MSE, None)
-    error = 10 ** (-psnr / 10)  # MSE over 255²; the peak cancels
+    error = 10 ** (-decibels / 10)  # MSE over 255²; the peak cancels
     estimate = function_of_means_estimate(
         lambda *means: np.mean([-10 * np.log10(mean) for mean in means], axis=0), *error
     )
@@ -311,7 +346,8 @@ _MISSING = {column: [""] for column in (*_REAL, "n_images", "n_patches")}
 def _typed(frame: "pandas.DataFrame") -> "pandas.DataFrame":
     """quality, value, stderr, ends and stderr_seed float64; n_images int64, n_patches nullable Int64; the rest text."""
     types = dict.fromkeys(COLUMNS, "object") | dict.fromkeys(_REAL, "float64")
-    return frame.astype(types | {"n_images": "int64", "n_patches": "Int64", "higher_is_better": "bool"})
+    whole = {"n_images": "int64", "n_patches": "Int64", "schema": "int64"}
+    return frame.astype(types | whole | {"higher_is_better": "bool", "signed": "bool"})
 
 
 def _first(reasons: dict[str, str]) -> str:

@@ -38,8 +38,9 @@ def ablate(
     from rich.console import Console
 
     from benchmark.cli.runs import finished_run, show_failures
+    from benchmark.metrics import STUDY_METRICS
     from benchmark.running.run import Request
-    from benchmark.studies.ablation import METRICS, choose_studies, variants_of, write_studies
+    from benchmark.studies.ablation import choose_studies, variants_of, write_studies
 
     chosen = choose_studies(studies or (), weights or ())
     console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -48,7 +49,7 @@ def ablate(
         only=True,
         dataset=dataset,
         qualities=[f"{quality:g}"],
-        metrics=metric or METRICS,
+        metrics=metric or STUDY_METRICS,
         limit=0 if full else QUICK_IMAGES,
         decoder_seeds="0,1,2" if full else "0",
         device=device,

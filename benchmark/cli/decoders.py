@@ -52,11 +52,11 @@ def decoders(
     from rich.console import Console
 
     from benchmark.cli.runs import finished_run, show_failures
+    from benchmark.metrics import STUDY_METRICS
     from benchmark.reports.tables import print_summary
     from benchmark.running.run import Request
     from benchmark.studies.decoders import (
         CODECS,
-        METRICS,
         SHEET_QUALITIES,
         Sheets,
         check_codecs,
@@ -72,7 +72,7 @@ def decoders(
         only=True,
         dataset=dataset,
         qualities=quality or (),
-        metrics=metric or METRICS,
+        metrics=metric or STUDY_METRICS,
         limit=limit,
         decoder_seeds=decoder_seeds,
         device=device,

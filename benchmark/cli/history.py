@@ -31,7 +31,9 @@ def add(
 
 @history.command()
 def show(
-    metric: Annotated[str, typer.Option(help="Metric to show.", metavar="NAME")] = "psnr",
+    metric: Annotated[
+        str | None, typer.Option(help="Metric to show. Default: the first that was measured.", metavar="NAME")
+    ] = None,
     codec: Annotated[
         list[str] | None, typer.Option(help="Only this codec; may be repeated. Default: all.", metavar="SPEC")
     ] = None,
@@ -50,6 +52,8 @@ def show(
     if output is not None and output.suffix not in (".png", ".svg"):
         raise UsageError(f"--output {output}: a .png or .svg file")
     entries = read_entries(file)
+    if metric is None:
+        metric = next((name for name in entries[-1].baseline.metrics if name != "bpp"), "bpp")
     series = series_of(entries, metric, codec or ())
     print_history(entries, series, metric, Console(highlight=False))
     typer.echo(draw_history(entries, series, metric, output or file.parent / f"history-{metric}.png"))

@@ -52,7 +52,7 @@ def run(
     ] = "set",
     metric: Annotated[
         list[str] | None,
-        typer.Option(help="Metric, such as lpips or fd-effnet@patch256-hific; may be repeated.", metavar="NAME"),
+        typer.Option(help="Metric, such as lpips, fd-effnet@whole or ./file.py:Name; may be repeated.", metavar="NAME"),
     ] = None,
     limit: Annotated[
         int | None,

@@ -52,14 +52,16 @@ def posterior(
 def detail(
     codecs: Annotated[list[str] | None, typer.Argument(help="Default: mse hfd.", metavar="[CODEC...]")] = None,
     quality: Annotated[float, typer.Option(help="Of each codec.")] = 1.0,
-    metric: Annotated[str, typer.Option(help="A metric of sets.", metavar="NAME")] = "fd-effnet",
+    metric: Annotated[
+        str | None, typer.Option(help="A metric of sets. Default: the first that runs measure.", metavar="NAME")
+    ] = None,
     dataset: Annotated[str, typer.Option(help="Data set or folder of images.", metavar="NAME|FOLDER")] = "photos",
     limit: Annotated[int, typer.Option(min=0, help="That many images, spread over the set; 0 takes all.")] = 0,
 ) -> None:
     """Find which part of decoded images is far from the originals: luma or chroma, fine or coarse."""
-    from benchmark.studies.detail import lines, measure
+    from benchmark.studies.detail import DEFAULT_METRIC, lines, measure
 
-    _print(lines(measure(codecs or ("mse", "hfd"), quality, metric, dataset, limit)))
+    _print(lines(measure(codecs or ("mse", "hfd"), quality, metric or DEFAULT_METRIC, dataset, limit)))
 
 
 @studies.command()

@@ -6,11 +6,36 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.errors import Undefined
-from benchmark.metrics import MetricInfo, metric_info
+from benchmark.metrics.info import MetricInfo
 from benchmark.metrics.pairs import check_pair, check_picture
 from benchmark.pixels import Image
 
 PEAK = 255.0
+
+PSNR = MetricInfo(
+    "psnr",
+    "PSNR",
+    "image",
+    "dB",
+    True,
+    0.0,
+    None,
+    margin=0.1,
+    tolerance=0.01,
+    words="peak signal-to-noise ratio, peak 255",
+    parts={
+        "rgb": "over red, green and blue together",
+        "uint8": "of pictures rounded to whole numbers from 0 to 255",
+        "mean-of-db": "in dB for each image, then the mean; that of the mean squared error beside it",
+    },
+    aspect="fidelity",
+    pooled="mse",
+    unstated={1: "colour space", 2: "rounding to 8 bits", 3: "averaging rule"},
+    elsewhere={"compressai": "psnr-rgb"},
+    make="benchmark.metrics.fidelity:make_psnr",
+    summary="PSNR in dB over all three channels, per image",
+)
+METRICS = (PSNR,)
 
 
 def mean_squared_error(original: Image, reconstruction: Image) -> float:
@@ -45,6 +70,6 @@ class Psnr:
         return psnr_from_mse(mse)
 
 
-def make_psnr(patches: str | None, device: str) -> Psnr:
-    """Entry of METRICS. Neither argument matters."""
-    return Psnr(metric_info("psnr"))
+def make_psnr() -> Psnr:
+    """Opens PSNR."""
+    return Psnr(PSNR)

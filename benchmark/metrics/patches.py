@@ -14,6 +14,17 @@ from benchmark.pixels import Image
 Box = tuple[int, int, int, int]
 """top, left, height, width"""
 
+PATCH_RULES = {
+    "patch128-hific": "patches of 128 × 128 without overlap, and once more shifted by 64 in both directions",
+    "patch256-hific": "patches of 256 × 256 without overlap, and once more shifted by 128 in both directions",
+    "patch256-nc": "patches of 256 × 256 as NeuralCompression cuts them, shifted ones only if no side is below 384",
+    "whole": "whole images",
+}
+"""The rules, and what `explain` says of each."""
+
+SMALLEST_SIDES = {"patch128-hific": 128, "patch256-hific": 256, "patch256-nc": 256, "whole": 1}
+"""In pixels, by rule: a picture with a shorter side has no patch."""
+
 
 def boxes(rule: str, height: int, width: int) -> list[Box]:
     """The patches of a picture, in order, all inside it. Raises UsageError on an unknown rule."""

@@ -5,24 +5,69 @@ VGG16's is a download of its own, `python -m benchmark fetch vgg16`. The feature
 all its reconstructions.
 """
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import BenchmarkError, Undefined
-from benchmark.metrics import MetricInfo, metric_info
-from benchmark.metrics.inference import exact_inference
+from benchmark.metrics.info import MetricInfo
 from benchmark.metrics.pairs import check_pair, check_picture
 from benchmark.pixels import Image
+
+if TYPE_CHECKING:  # torch takes seconds to import, and these facts are read without measuring
+    from torch import Tensor
 
 MINIMUM_SIDES = {"alex": 31, "vgg": 16}
 """By trunk. Smaller pictures leave nothing after AlexNet's second pooling, or after VGG16's fourth."""
 TRUNK = Path(__file__).parent / "weights" / "alexnet-features.safetensors"
+
+_PARTS = {
+    "v0.1": "version 0.1 of its weights",
+    "alex": "over AlexNet's features",
+    "vgg": "over VGG16's features",
+}
+_PACKAGES = ("torch", "benchmark.metrics.inference", "lpips")
+
+LPIPS = MetricInfo(
+    "lpips",
+    "LPIPS",
+    "image",
+    "",
+    False,
+    0.0,
+    None,
+    margin="2 %",
+    words="learned perceptual distance, for each image, then the mean",
+    parts=_PARTS,
+    aspect="perception",
+    smallest_side=MINIMUM_SIDES["alex"],
+    unstated={1: "version of LPIPS"},
+    packages=_PACKAGES,
+    make="benchmark.metrics.perceptual:make_lpips",
+    summary="LPIPS v0.1, AlexNet, per image; both sides at least 31",
+)
+LPIPS_VGG = MetricInfo(
+    "lpips-vgg",
+    "LPIPS (VGG)",
+    "image",
+    "",
+    False,
+    0.0,
+    None,
+    margin="2 %",
+    words="learned perceptual distance, for each image, then the mean",
+    parts=_PARTS,
+    aspect="perception",
+    smallest_side=MINIMUM_SIDES["vgg"],
+    packages=_PACKAGES,
+    make="benchmark.metrics.perceptual:make_lpips_vgg",
+    summary="LPIPS v0.1, VGG16, per image; both sides at least 16; needs `python -m benchmark fetch vgg16`",
+)
+METRICS = (LPIPS, LPIPS_VGG)
 
 
 @dataclass(frozen=True)
@@ -66,13 +111,18 @@ class Lpips:
 
     def compare(self, prepared: Prepared, reconstruction: Image) -> float:
         """Sum over the five maps of the mean over positions of the weighted squared difference."""
+        from benchmark.metrics.inference import exact_inference
+
         check_pair(prepared.size, reconstruction)
         pairs = zip(self.network.lins, prepared.features, self._features(reconstruction), strict=True)
         with exact_inference():
             return float(sum(linear((x - y) ** 2).mean() for linear, x, y in pairs))
 
     def _features(self, image: Image) -> tuple[Tensor, ...]:
+        import torch
         from lpips import normalize_tensor
+
+        from benchmark.metrics.inference import exact_inference
 
         x = torch.from_numpy(image.copy()).to(self.device).permute(2, 0, 1)[None].contiguous()
         with exact_inference():
@@ -80,14 +130,14 @@ class Lpips:
             return tuple(normalize_tensor(features) for features in maps)
 
 
-def make_lpips(patches: str | None, device: str) -> Lpips:
-    """Entry of METRICS. `patches` does not matter."""
-    return Lpips(metric_info("lpips"), device)
+def make_lpips(device: str = "cpu") -> Lpips:
+    """Opens LPIPS over AlexNet."""
+    return Lpips(LPIPS, device)
 
 
-def make_lpips_vgg(patches: str | None, device: str) -> Lpips:
-    """Entry of METRICS. `patches` does not matter."""
-    return Lpips(metric_info("lpips-vgg"), device, "vgg")
+def make_lpips_vgg(device: str = "cpu") -> Lpips:
+    """Opens LPIPS over VGG16."""
+    return Lpips(LPIPS_VGG, device, "vgg")
 
 
 def load_network(device: str = "cpu", net: str = "alex") -> Any:
@@ -95,13 +145,14 @@ def load_network(device: str = "cpu", net: str = "alex") -> Any:
 
     Raises BenchmarkError if the weights of VGG16 are not here.
     """
-    from lpips import LPIPS
+    import torch
+    from lpips import LPIPS as PACKAGE
 
     weights = _alexnet() if net == "alex" else _vgg16()
     # The package fills the trunk with random numbers first, and calls torchvision in a way that is out of date.
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        network = LPIPS(net=net, pnet_rand=True, verbose=False)
+        network = PACKAGE(net=net, pnet_rand=True, verbose=False)
     trunk = {name: weights[name.replace(name.split(".")[0], "features", 1)] for name in network.net.state_dict()}
     network.net.load_state_dict(trunk)
     return network.eval().requires_grad_(False).to(device)
@@ -114,6 +165,8 @@ def _alexnet() -> dict[str, Tensor]:
 
 
 def _vgg16() -> dict[str, Tensor]:
+    import torch
+
     from benchmark.fetching import VGG16_NAME, cache_folder, vgg16_weights
 
     path = vgg16_weights()

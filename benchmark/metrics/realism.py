@@ -12,13 +12,95 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.metrics import MetricInfo, distribution, metric_info
+from benchmark.metrics import distribution
+from benchmark.metrics.info import MetricInfo
 from benchmark.metrics.pairs import check_picture
-from benchmark.metrics.patches import cut
+from benchmark.metrics.patches import PATCH_RULES, cut
 from benchmark.pixels import Image
 
 Features = npt.NDArray[np.floating[Any]]
 Values = npt.NDArray[np.float64]
+
+_PARTS = {
+    **PATCH_RULES,
+    "efficientnet-lite0": "features of EfficientNet-Lite0 (1280, ImageNet)",
+    "bilinear-antialias": "each patch resized to 224 × 224, bilinear with antialiasing",
+    "inception-v3-compat": "features of torch-fidelity's Inception (2048)",
+    "tf1-bilinear": "each patch resized to 299 × 299 as TensorFlow 1 did",
+    "mmd2-unbiased-all-patches": "the unbiased estimator over all patches: it may be negative, and compares at equal "
+    "numbers of patches only",
+    "mmd2-u-statistic-all-patches": "the U-statistic over all patches: it may be negative",
+}
+
+
+def _info(
+    name: str, title: str, words: str, summary: str, *, patches: str, margin: str | float, signed: bool = False
+) -> MetricInfo:
+    return MetricInfo(
+        name,
+        title,
+        "set",
+        "",
+        False,
+        None if signed else 0.0,
+        None,
+        patches,
+        signed=signed,
+        margin=margin,
+        words=words,
+        parts=_PARTS,
+        packages=("benchmark.metrics.extractors",),
+        make=f"benchmark.metrics.realism:make_{name.replace('-', '_')}",
+        summary=summary,
+    )
+
+
+FD_EFFNET = _info(
+    "fd-effnet",
+    "FD-EffNet",
+    "Fréchet distance between the originals' and the reconstructions' patches; not FID",
+    "Fréchet distance, EfficientNet-Lite0",
+    patches="patch128-hific",
+    margin="3 %",
+)
+KD_EFFNET = _info(
+    "kd-effnet",
+    "KD-EffNet",
+    "kernel distance between the originals' and the reconstructions' patches; not KID",
+    "kernel distance (MMD²), EfficientNet-Lite0",
+    patches="patch128-hific",
+    margin=0.003,
+    signed=True,
+)
+KD_EFFNET_PAIRED = _info(
+    "kd-effnet-paired",
+    "KD-EffNet paired",
+    "kernel distance that leaves each patch's own pair out, 0 for identical sets",
+    "kernel distance that is 0 for identical sets, EfficientNet-Lite0",
+    patches="patch128-hific",
+    margin=0.003,
+    signed=True,
+)
+FID = _info(
+    "fid",
+    "FID",
+    "Fréchet inception distance between the originals' and the reconstructions' patches",
+    "FID; needs `python -m benchmark fetch inception`",
+    patches="patch256-hific",
+    margin="3 %",
+)
+KID = _info(
+    "kid",
+    "KID",
+    "kernel inception distance between the originals' and the reconstructions' patches",
+    "KID; needs `python -m benchmark fetch inception`",
+    patches="patch256-hific",
+    margin=0.0005,
+    signed=True,
+)
+METRICS = (FD_EFFNET, KD_EFFNET, KD_EFFNET_PAIRED, FID, KID)
+OVER_INCEPTION = (FID, KID)
+"""Those whose network is a download of its own."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +131,9 @@ KERNEL = Distance("/mmd2-unbiased-all-patches", distribution.kernel_distance, di
 PAIRED_KERNEL = Distance(
     "/mmd2-u-statistic-all-patches", distribution.paired_kernel_distance, distribution.paired_kernel_leave_one_out
 )
+
+DISTANCES = {"frechet": FRECHET, "kernel": KERNEL, "paired-kernel": PAIRED_KERNEL}
+"""By the names that metrics of the user's own choose them by."""
 
 
 @dataclass(frozen=True)
@@ -94,32 +179,34 @@ class FeatureDistance:
         return self.statistic.leave_one_out(originals, reconstructions)
 
 
-def make_fd_effnet(patches: str | None, device: str) -> FeatureDistance:
-    """Entry of METRICS."""
-    return _make("fd-effnet", patches, EFFICIENTNET, FRECHET, device)
+def make_fd_effnet(patches: str | None = None, device: str = "cpu") -> FeatureDistance:
+    """Opens it over patches of a rule, None for its own."""
+    return _make(FD_EFFNET, patches, EFFICIENTNET, FRECHET, device)
 
 
-def make_kd_effnet(patches: str | None, device: str) -> FeatureDistance:
-    """Entry of METRICS."""
-    return _make("kd-effnet", patches, EFFICIENTNET, KERNEL, device)
+def make_kd_effnet(patches: str | None = None, device: str = "cpu") -> FeatureDistance:
+    """Opens it over patches of a rule, None for its own."""
+    return _make(KD_EFFNET, patches, EFFICIENTNET, KERNEL, device)
 
 
-def make_kd_effnet_paired(patches: str | None, device: str) -> FeatureDistance:
-    """Entry of METRICS."""
-    return _make("kd-effnet-paired", patches, EFFICIENTNET, PAIRED_KERNEL, device)
+def make_kd_effnet_paired(patches: str | None = None, device: str = "cpu") -> FeatureDistance:
+    """Opens it over patches of a rule, None for its own."""
+    return _make(KD_EFFNET_PAIRED, patches, EFFICIENTNET, PAIRED_KERNEL, device)
 
 
-def make_fid(patches: str | None, device: str) -> FeatureDistance:
-    """Entry of METRICS."""
-    return _make("fid", patches, INCEPTION, FRECHET, device)
+def make_fid(patches: str | None = None, device: str = "cpu") -> FeatureDistance:
+    """Opens it over patches of a rule, None for its own."""
+    return _make(FID, patches, INCEPTION, FRECHET, device)
 
 
-def make_kid(patches: str | None, device: str) -> FeatureDistance:
-    """Entry of METRICS."""
-    return _make("kid", patches, INCEPTION, KERNEL, device)
+def make_kid(patches: str | None = None, device: str = "cpu") -> FeatureDistance:
+    """Opens it over patches of a rule, None for its own."""
+    return _make(KID, patches, INCEPTION, KERNEL, device)
 
 
-def _make(name: str, patches: str | None, extraction: Extraction, statistic: Distance, device: str) -> FeatureDistance:
-    info = metric_info(name if patches is None else f"{name}@{patches}")
-    assert info.patches is not None
-    return FeatureDistance(info, info.patches, extraction, statistic, device)
+def _make(
+    info: MetricInfo, patches: str | None, extraction: Extraction, statistic: Distance, device: str
+) -> FeatureDistance:
+    over = info.over(patches)
+    assert over.patches is not None
+    return FeatureDistance(over, over.patches, extraction, statistic, device)

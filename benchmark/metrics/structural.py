@@ -5,15 +5,19 @@ row of interleaved samples is contiguous, so a Gaussian along either axis is ele
 rows, done strip by strip inside the cache.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
 from benchmark.errors import Undefined
-from benchmark.metrics import MetricInfo, metric_info
+from benchmark.metrics.info import MetricInfo
 from benchmark.metrics.pairs import check_pair, check_picture
 from benchmark.pixels import Image
+
+if TYPE_CHECKING:  # torch takes seconds to import, and these facts are read without measuring
+    from torch import Tensor
 
 WINDOW, SIGMA = 11, 1.5
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -22,6 +26,33 @@ MINIMUM_SIDE = (WINDOW - 1) * 2 ** (len(WEIGHTS) - 1) + 1
 """161: the window must fit into the picture that was halved four times."""
 STRIP = 1 << 16
 """Samples of a strip, about: what is at work on it then fits into a second-level cache of 2 MB."""
+
+MS_SSIM = MetricInfo(
+    "ms_ssim",
+    "MS-SSIM",
+    "image",
+    "",
+    True,
+    0.0,
+    1.0,
+    scale="decibel",
+    margin=0.001,
+    words="multi-scale structural similarity, for each image, then the mean; no value if a side is 160 or less",
+    parts={
+        "rgb": "over red, green and blue together",
+        "uint8": "of pictures rounded to whole numbers from 0 to 255",
+        "pytorch-msssim": "as the package pytorch-msssim computes it",
+        "range255": "with a data range of 255",
+    },
+    aspect="fidelity",
+    smallest_side=MINIMUM_SIDE,
+    unstated={1: "colour space", 2: "rounding to 8 bits", 3: "implementation", 4: "data range"},
+    elsewhere={"compressai": "ms-ssim-rgb", "codec-compare": "msssim"},
+    packages=("torch",),
+    make="benchmark.metrics.structural:make_ms_ssim",
+    summary="MS-SSIM, per image; shorter side above 160",
+)
+METRICS = (MS_SSIM,)
 
 
 @dataclass(frozen=True)
@@ -43,6 +74,8 @@ class MsSsim:
 
     def prepare(self, original: Image) -> tuple[Level, ...]:
         """The original's scales, from fine to coarse. Raises Undefined if a side is below 161."""
+        import torch
+
         check_picture(original)
         height, width = original.shape[:2]
         if min(height, width) < MINIMUM_SIDE:
@@ -58,6 +91,8 @@ class MsSsim:
 
     def compare(self, prepared: tuple[Level, ...], reconstruction: Image) -> float:
         """Between 0 and 1; 1 for identical pictures."""
+        import torch
+
         height, samples = prepared[0].x.shape
         check_pair((height, samples // 3), reconstruction)
         y = _samples(reconstruction, self.device)
@@ -70,35 +105,38 @@ class MsSsim:
         return float(value.mean())
 
 
-def make_ms_ssim(patches: str | None, device: str) -> MsSsim:
-    """Entry of METRICS. `patches` does not matter."""
-    return MsSsim(metric_info("ms_ssim"), device)
+def make_ms_ssim(device: str = "cpu") -> MsSsim:
+    """Opens MS-SSIM."""
+    return MsSsim(MS_SSIM, device)
 
 
+@cache
 def gaussian() -> list[float]:
     """The window along one axis; float32, as pytorch-msssim has it."""
+    import torch
+
     offsets = torch.arange(WINDOW, dtype=torch.float32) - WINDOW // 2
     window = torch.exp(-(offsets**2) / (2 * SIGMA**2))
     return [float(weight) for weight in window / window.sum()]
 
 
-GAUSSIAN = gaussian()
-
-
 def smooth(x: Tensor) -> Tensor:
     """(N, H, 3·W) under the window, where it fits: (N, H − 10, 3·(W − 10))."""
+    weights = gaussian()
     height, width = x.shape[1] - WINDOW + 1, x.shape[2] - 3 * (WINDOW - 1)
-    rows = x[:, :height] * GAUSSIAN[0]
+    rows = x[:, :height] * weights[0]
     for k in range(1, WINDOW):
-        rows.add_(x[:, k : k + height], alpha=GAUSSIAN[k])
-    result = rows[:, :, :width] * GAUSSIAN[0]
+        rows.add_(x[:, k : k + height], alpha=weights[k])
+    result = rows[:, :, :width] * weights[0]
     for k in range(1, WINDOW):
-        result.add_(rows[:, :, 3 * k : 3 * k + width], alpha=GAUSSIAN[k])
+        result.add_(rows[:, :, 3 * k : 3 * k + width], alpha=weights[k])
     return result
 
 
 def mean_similarity(level: Level, y: Tensor, with_luminance: bool) -> Tensor:
     """Mean over the picture of contrast·structure, times luminance if asked, for each channel: (3,), float64, CPU."""
+    import torch
+
     height, width = level.mean.shape
     rows = max(8, STRIP // y.shape[1])
     total = torch.zeros(width, dtype=torch.float64, device=y.device)
@@ -119,6 +157,8 @@ def mean_similarity(level: Level, y: Tensor, with_luminance: bool) -> Tensor:
 
 def halve(x: Tensor) -> Tensor:
     """Means of 2x2: (H, 3·W) to (⌈H/2⌉, 3·⌈W/2⌉). An odd side gets zeros at its beginning, as pytorch-msssim does."""
+    import torch
+
     if x.shape[0] % 2:
         x = torch.nn.functional.pad(x, (0, 0, 1, 0))
     if x.shape[1] % 2:
@@ -129,4 +169,6 @@ def halve(x: Tensor) -> Tensor:
 
 def _samples(image: Image, device: str) -> Tensor:
     """(H, 3·W) float32."""
+    import torch
+
     return torch.from_numpy(image.reshape(image.shape[0], -1).copy()).to(device).float()

@@ -13,7 +13,7 @@ from benchmark.codecs import Codec, CodecSpec, is_unproven
 from benchmark.datasets import Dataset
 from benchmark.errors import printable
 from benchmark.foreign import trained_on
-from benchmark.metrics import ImageMetric, SetMetric
+from benchmark.metrics.records import record_of
 from benchmark.results import CodecRecord, DatasetRecord, Manifest, MetricRecord, PictureRecord, quality_name
 from benchmark.running import provenance
 from benchmark.running.measurement import Instruments
@@ -75,8 +75,7 @@ def audited_as(spec: CodecSpec, description: Mapping[str, Any]) -> bool:
 
 def metric_records(instruments: Instruments) -> dict[str, MetricRecord]:
     """By name, per-image metrics first."""
-    records = {name: _metric_record(metric, None) for name, metric in instruments.image.items()}
-    return records | {name: _metric_record(metric, metric.feature_key) for name, metric in instruments.set.items()}
+    return {name: record_of(metric, instruments.specs.get(name, name)) for name, metric in instruments.all.items()}
 
 
 def new_manifest(
@@ -141,16 +140,6 @@ def differences(there: Manifest, asked: Manifest) -> list[str]:
         _parts_differ("package", there.packages, asked.packages),
     )
     return list(lines)
-
-
-def _metric_record(metric: ImageMetric | SetMetric, feature_key: str | None) -> MetricRecord:
-    return MetricRecord(
-        protocol=metric.protocol,
-        unit=metric.info.unit,
-        higher_is_better=metric.info.higher_is_better,
-        kind=metric.info.kind,
-        feature_key=feature_key,
-    )
 
 
 def _relabelled(there: Manifest, asked: Manifest) -> list[str]:

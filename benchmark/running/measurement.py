@@ -20,7 +20,7 @@ from benchmark.codecs import Codec, Image, hold_codec, is_unproven, open_afresh,
 from benchmark.errors import BenchmarkError, Undefined, UsageError, one_line
 from benchmark.guards import no_exit, own_place, told
 from benchmark.images import load_image, png_bytes
-from benchmark.metrics import ImageMetric, Loads, SetMetric, open_metric
+from benchmark.metrics import ImageMetric, Loads, Metric, NoReferenceMetric, SetMetric, file_version, open_metric
 from benchmark.results import RunFolder, Trial
 from benchmark.running.originals import Kept, OriginalStore
 from benchmark.running.plan import PlannedTrial
@@ -40,10 +40,17 @@ class TrialError(Exception):
 
 @dataclass(frozen=True)
 class Instruments:
-    """Opened metrics, by name as the user asked."""
+    """Opened metrics by their names. specs: name -> what opened it, None for an object; in the order asked for."""
 
     image: Mapping[str, ImageMetric]
     set: Mapping[str, SetMetric]
+    alone: Mapping[str, NoReferenceMetric] = field(default_factory=dict)
+    specs: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def all(self) -> dict[str, Metric]:
+        """Per-image metrics first."""
+        return {**self.image, **self.alone, **self.set}
 
 
 def open_codecs(chosen: Mapping[str, Any], device: str) -> dict[str, Codec]:
@@ -65,24 +72,34 @@ def fresh_openers(chosen: Mapping[str, Any], device: str) -> dict[str, Callable[
     return fresh
 
 
-def open_instruments(names: Iterable[str], device: str) -> Instruments:
-    """The metrics that are called `names`. Raises UsageError on an unknown one."""
-    metrics = {name: _metric(name, device) for name in names}
+def open_instruments(asked: Iterable[str | object], device: str) -> Instruments:
+    """The metrics that `asked` names or holds. Raises UsageError on an unknown one, and if two have one name."""
+    metrics: dict[str, Metric] = {}
+    specs: dict[str, str | None] = {}
+    for one in asked:
+        metric = _metric(one, device, file_version(one)) if isinstance(one, str) else open_metric(one, device)
+        name, spec = metric.info.name, one if isinstance(one, str) else None
+        if name in metrics:
+            both = " and ".join(other or f"an object {type(one).__name__}" for other in (specs[name], spec))
+            raise UsageError(f"two metrics are named {name!r}: {both}; give one of them another name")
+        metrics[name], specs[name] = metric, spec
     return Instruments(
         {name: cast(ImageMetric, metric) for name, metric in metrics.items() if metric.info.kind == "image"},
         {name: cast(SetMetric, metric) for name, metric in metrics.items() if metric.info.kind == "set"},
+        {name: cast(NoReferenceMetric, m) for name, m in metrics.items() if m.info.kind == "no-reference"},
+        specs,
     )
 
 
 @cache
-def _metric(name: str, device: str) -> ImageMetric | SetMetric:
-    """Opened once per process: a metric has no state but its network."""
+def _metric(name: str, device: str, version: str) -> Metric:
+    """Opened once per process: a metric has no state but its network. version: of its file, which may be edited."""
     return open_metric(name, device)
 
 
 def load_networks(instruments: Instruments) -> None:
     """Loads what metrics need. Raises BenchmarkError, which says how to fetch them, if weights are not there."""
-    for metric in (*instruments.image.values(), *instruments.set.values()):
+    for metric in instruments.all.values():
         if isinstance(metric, Loads):
             metric.load()
 
@@ -328,9 +345,17 @@ def prepare(folder: RunFolder, instruments: Instruments, name: str, image: Image
     for metric_name, set_metric in instruments.set.items():
         path = folder.original_features_path(set_metric.feature_key, name)
         if not folder.holds(path):
-            if set_metric.feature_key not in kept.features:
-                kept.features[set_metric.feature_key] = _features(metric_name, set_metric, image)
-            folder.write_features(path, kept.features[set_metric.feature_key])
+            try:
+                if set_metric.feature_key not in kept.features:
+                    kept.features[set_metric.feature_key] = _features(metric_name, set_metric, image)
+                folder.write_features(path, kept.features[set_metric.feature_key])
+            except Undefined as reason:
+                prepared.reasons[metric_name] = one_line(reason)
+    for metric_name, alone in instruments.alone.items():
+        if not folder.holds(folder.original_value_path(alone.feature_key, name)):
+            if alone.feature_key not in kept.values:
+                kept.values[alone.feature_key] = _value(metric_name, alone.score, image)
+            folder.write_original_value(alone.feature_key, name, *kept.values[alone.feature_key])
     return prepared
 
 
@@ -342,39 +367,47 @@ def measure_pair(
     Raises TrialError if a metric breaks down.
     """
     for name, metric in instruments.image.items():
-        _enter(trial, name, metric, original, reconstruction)
+        if name in original.reasons:
+            _enter(trial, name, None, original.reasons[name])
+        else:
+            _enter(trial, name, *_value(name, metric.compare, original.metrics[name], reconstruction))
+    for name, alone in instruments.alone.items():
+        _enter(trial, name, *_value(name, alone.score, reconstruction))
     patches: dict[str, int] = {}  # metrics of one feature key share their features
     for name, set_metric in instruments.set.items():
         key = set_metric.feature_key
+        if name in original.reasons:
+            trial.reasons[name] = original.reasons[name]
+            continue
         if key not in patches:
-            features = _features(name, set_metric, reconstruction)
+            try:
+                features = _features(name, set_metric, reconstruction)
+            except Undefined as reason:
+                trial.reasons[name] = one_line(reason)
+                continue
             folder.write_features(folder.features_path(key, trial.key), features)
             patches[key] = len(features)
         if not patches[key]:
             trial.reasons[name] = NO_PATCH
 
 
-def _enter(trial: Trial, name: str, metric: ImageMetric, original: Prepared, reconstruction: Image) -> None:
-    trial.metrics[name] = None
-    if name in original.reasons:
-        trial.reasons[name] = original.reasons[name]
-        return
+def _enter(trial: Trial, name: str, value: float | None, reason: str) -> None:
+    trial.metrics[name] = value
+    if value is None:
+        trial.reasons[name] = reason
+
+
+def _value(name: str, function: Callable[..., float], *arguments: Any) -> tuple[float | None, str]:
+    """What the metric `name` returns; None, and the reason, where it has no value."""
     try:
-        value = float(_guarded(name, metric.compare, original.metrics[name], reconstruction))
+        value = float(_guarded(name, function, *arguments))
     except Undefined as reason:
-        trial.reasons[name] = one_line(reason)
-        return
-    if math.isfinite(value):
-        trial.metrics[name] = value
-    else:
-        trial.reasons[name] = f"the value is {value}"
+        return None, one_line(reason)
+    return (value, "") if math.isfinite(value) else (None, f"the value is {value}")
 
 
 def _features(name: str, metric: SetMetric, image: Image) -> npt.NDArray[np.float32]:
-    try:
-        features: npt.NDArray[np.float32] = _guarded(name, metric.features, image)
-    except Undefined as reason:
-        raise TrialError(f"{name}: {one_line(reason)}") from None
+    features: npt.NDArray[np.float32] = _guarded(name, metric.features, image)
     return features
 
 

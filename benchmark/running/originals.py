@@ -20,13 +20,15 @@ MEMORY = 1 << 30
 class Kept:
     """Of one original: its pixels, and by protocol what `prepare` of a metric returned or why it has no value.
 
-    features: by feature key, of metrics of sets.
+    features: by feature key, of metrics of sets; values: by the same, of metrics without a reference, each with the
+    reason why there is none.
     """
 
     image: Image
     prepared: dict[str, Any] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     features: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    values: dict[str, tuple[float | None, str]] = field(default_factory=dict)
 
 
 class OriginalStore:

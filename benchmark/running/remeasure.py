@@ -10,8 +10,8 @@ from benchmark.addresses import Location, location, sha256_of_each
 from benchmark.datasets import open_dataset
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
 from benchmark.images import load_image
-from benchmark.metrics import SetMetric, metric_info
-from benchmark.results import Manifest, MetricRecord, RunFolder, Trial, locked
+from benchmark.metrics import SetMetric, check_metric
+from benchmark.results import FAILED, Manifest, MetricRecord, RunFolder, Trial, locked
 from benchmark.running.backends.processes import check_device
 from benchmark.running.manifest import metric_records
 from benchmark.running.measurement import (
@@ -57,6 +57,9 @@ class Measuring:
                     original = self._prepare(trial.image)
                 reconstruction = load_image(self.folder.reconstruction_path(trial.key))
                 _of(trial.image, measure_pair, self.folder, self.instruments, trial, original, reconstruction)
+                for name in self.instruments.all:
+                    if (why := trial.reasons.get(name, "")).startswith(FAILED):
+                        raise BenchmarkError(f"{trial.image}: {name}: {why.removeprefix(FAILED)}")
             for name, metric in self.featured.items():
                 if not len(self.folder.read_features(self.folder.features_path(metric.feature_key, trial.key))):
                     trial.reasons[name] = NO_PATCH
@@ -81,7 +84,7 @@ def open_measuring(path: Path, names: Sequence[str], dataset: str | None, device
     """
     for name in names:
         if name != "bpp":
-            metric_info(name)
+            check_metric(name)
     check_device(device)
     RunFolder.open(path)  # before anything is made there
     with locked(path):
@@ -103,11 +106,12 @@ def open_measuring(path: Path, names: Sequence[str], dataset: str | None, device
         needing = Instruments(
             {name: metric for name, metric in instruments.image.items() if name not in there},
             {name: metric for name, metric in new_sets.items() if name not in featured},
+            {name: metric for name, metric in instruments.alone.items() if name not in there},
         )
         originals: dict[str, Location] = {}
-        if needing.image or needing.set:
+        if needing.all:
             if not folder.manifest.keep_reconstructions:
-                wanted = ", ".join([*needing.image, *needing.set])
+                wanted = ", ".join(needing.all)
                 raise UsageError(f"{path}: {wanted} needs pictures, but the run was without --keep-reconstructions")
             load_networks(needing)
             originals = _originals(folder.manifest, dataset, [trial.image for trial in trials])

@@ -15,7 +15,7 @@ from benchmark.codecs import Codec, is_foreign, parse_codec_spec
 from benchmark.datasets import Dataset, limit, open_dataset, parse_sample, sample
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.foreign import ForeignCodec
-from benchmark.metrics import DEFAULT_METRICS, metric_info
+from benchmark.metrics import check_metric, default_metrics
 from benchmark.results import LOCK, PARTIAL, Manifest, Resumption, RunFolder, Trial, TrialKey, locked
 from benchmark.running import plan
 from benchmark.running.backends import cluster
@@ -39,17 +39,17 @@ class Request:
     """What the user asked for; the fields are the options of `python -m benchmark run`.
 
     codecs: specs, or objects with `encode` and `decode`, or a mapping of labels to either. labels: "SPEC=Ours".
-    dataset: a name as the option has it, or an opened one. workers: None for as many as `executor` has room for;
-    objects then stay in this process. originals: what earlier runs of this process computed of originals, if it is to
-    be kept. here: all trials in this process, with one worker, though a codec of somebody else's may crash it. debug:
-    here too, and what a codec raises is raised.
+    dataset: a name as the option has it, or an opened one. metrics: as the option has them, or objects. workers: None
+    for as many as `executor` has room for; objects then stay in this process. originals: what earlier runs of this
+    process computed of originals, if it is to be kept. here: all trials in this process, with one worker, though a
+    codec of somebody else's may crash it. debug: here too, and what a codec raises is raised.
     """
 
     codecs: "Sequence[str | Codec] | Mapping[str, str | Codec]" = ()
     only: bool = False
     dataset: str | Dataset | None = None
     qualities: Sequence[str] = ()
-    metrics: Sequence[str] = ()
+    metrics: Sequence[Any] = ()
     limit: int | None = None
     sample: str | None = None
     decoder_seeds: str = "0"
@@ -158,6 +158,12 @@ def open_run(request: Request) -> Iterator[Run]:
     seeds = plan.parse_seeds(request.decoder_seeds)
     names, notes = _choose_metrics(request.metrics)
     workers, here = _place(request, chosen, where is not None, notes)
+    if objects := [type(one).__name__ for one in names if not isinstance(one, str)]:
+        if where is not None:
+            raise UsageError(f"the metric {objects[0]} is an object of this process; a cluster needs ./file.py:Name")
+        if workers > 1:
+            notes.append(f"the metric {objects[0]} is an object of this process, so it does all trials itself")
+        workers, here = 1, True
     execution.check_timing(request.timing, workers)
     dataset = _open_limited(request, notes)
     if where is None and not here:
@@ -196,7 +202,7 @@ def open_run(request: Request) -> Iterator[Run]:
         setup = execution.Setup(
             run=path,
             codecs=chosen,
-            metrics=tuple(names),
+            metrics=tuple(one for one in names if isinstance(one, str)),
             device=request.device,
             keep_reconstructions=request.keep_reconstructions,
             workers=workers,
@@ -213,7 +219,7 @@ def open_run(request: Request) -> Iterator[Run]:
         manifest = new_manifest(
             dataset,
             {label: codec_record(label, specs.get(label), codec, qualities[label]) for label, codec in codecs.items()},
-            {name: records[name] for name in names},
+            {name: records[name] for name in instruments.specs},
             decoder_seeds=seeds,
             device=request.device,
             keep_reconstructions=request.keep_reconstructions,
@@ -310,20 +316,13 @@ def _import_for_the_summary() -> None:
             importlib.import_module(module)
 
 
-def _choose_metrics(asked: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Names of the metrics, without bpp, which is always there; and notes for the user."""
-    names = [name for name in dict.fromkeys(asked) if name != "bpp"]
-    for name in names:
-        metric_info(name)
-    if asked:
-        return names, []
-    from benchmark.fetching import inception_weights
-
-    if inception_weights() is not None:
-        return [*DEFAULT_METRICS, "fid", "kid"], []
-    return list(DEFAULT_METRICS), [
-        "fid and kid are left out, their network is not here: python -m benchmark fetch inception gets it"
-    ]
+def _choose_metrics(asked: Sequence[Any]) -> tuple[list[Any], list[str]]:
+    """The metrics' specs and objects, without bpp, which is always there; and notes for the user."""
+    chosen = [one for place, one in enumerate(asked) if one != "bpp" and one not in asked[:place]]
+    for one in chosen:
+        if isinstance(one, str):
+            check_metric(one)
+    return (chosen, []) if asked else default_metrics()
 
 
 def _open_limited(request: Request, notes: list[str]) -> Dataset:
@@ -376,7 +375,7 @@ def _create_or_resume(path: Path, manifest: Manifest, notes: list[str]) -> tuple
     if not (path / "run.json").exists():
         return RunFolder.create(path, manifest), set()
     folder = RunFolder.open(path)
-    succeeded = {trial.key: trial.error is None for _, _, trial in folder.each_trial()}
+    succeeded = {trial.key: trial.broken is None for _, _, trial in folder.each_trial()}
     if not succeeded:
         return RunFolder.create(path, manifest), set()
     there = folder.manifest

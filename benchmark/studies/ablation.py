@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     import pandas
 
 
-METRICS = ("psnr", "lpips", "fd-effnet", "kd-effnet")
-
-
 class Ablation(Protocol):
     """One question and the codecs that answer it."""
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from benchmark.addresses import location
 from benchmark.analysis.equal_bits import at_rate
+from benchmark.analysis.summary import metric_facts
 from benchmark.baselines.target import candidates, closest
 from benchmark.codecs import Codec, open_codec
 from benchmark.datasets import limit, open_dataset
@@ -41,7 +42,6 @@ CODECS = (
 )
 """The last is the noise baseline: what noise alone, as strong as x̂'s error at each place, does to each metric."""
 
-METRICS = ("psnr", "lpips", "fd-effnet", "kd-effnet")
 SHEET_QUALITIES = (3.0,)
 COUNTED_SIDE = 256
 """Of the square image on which operations are counted."""
@@ -122,7 +122,9 @@ def write_comparison(folder: RunFolder, codecs: Mapping[str, Codec], bpp: float,
     label = f"{summary['dataset'].iloc[0]}, {len(names)} images"
     written.append(write_costs(found, costs, folder.path / "costs.csv"))
     for name in metrics:
-        written += draw_costs(found[name], costs, name, bpp, label, plots / f"{name}-over-cost")
+        written += draw_costs(
+            found[name], costs, metric_facts(summary, name).title, bpp, label, plots / f"{name}-over-cost"
+        )
 
     others = {spec: codec for spec, codec in codecs.items() if spec not in group}
     for quality in (quality for quality, reason in missing.items() if not reason):

@@ -23,9 +23,11 @@ from benchmark.datasets import limit, open_dataset
 from benchmark.errors import UsageError
 from benchmark.hfd.score import from_luma_chroma, picture_to_tensor, tensor_to_picture, to_luma_chroma
 from benchmark.images import load_image
-from benchmark.metrics import SetMetric, open_metric
+from benchmark.metrics import DEFAULT_METRICS, SetMetric, metric_info, open_metric
 from benchmark.metrics.fidelity import mean_squared_error, psnr_from_mse
 from benchmark.pixels import Image
+
+DEFAULT_METRIC = next(name for name in DEFAULT_METRICS if metric_info(name).kind == "set")
 
 FINE = 2.0
 """Pixels."""
@@ -116,7 +118,7 @@ class Parts:
 def measure(
     codecs: Sequence[str] = ("mse", "hfd"),
     quality: float = 1.0,
-    metric: str = "fd-effnet",
+    metric: str = DEFAULT_METRIC,
     dataset: str = "photos",
     most: int = 0,
 ) -> Iterator[Parts]:

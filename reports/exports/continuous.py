@@ -12,12 +12,12 @@ from benchmark.results import quality_name
 def github_action_benchmark(baseline: Baseline, *, bigger_is_better: bool) -> list[dict[str, Any]]:
     """Entries for one of the tool's two files, "customBiggerIsBetter" or "customSmallerIsBetter".
 
-    The tool compares ratios, so only positive values have an entry; kernel distances, which may be negative, have none.
+    The tool compares ratios, so only positive values have an entry; metrics that may be negative have none.
     """
     entries = []
     for point in baseline.points:
         for metric, record in baseline.metrics.items():
-            if record.higher_is_better is not bigger_is_better or metric.startswith(("kd-", "kid")):
+            if record.higher_is_better is not bigger_is_better or baseline.facts(metric).signed:
                 continue
             found = baseline.estimate(point, metric)
             if found is None or found.value <= 0:

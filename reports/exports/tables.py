@@ -8,12 +8,11 @@ from typing import Any
 import pandas as pd
 
 from benchmark.analysis.baseline import check_complete
-from benchmark.analysis.summary import BPP, HEADLINES, dataset_label, read_summary
+from benchmark.analysis.summary import HEADLINES, dataset_label, read_summary
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.metrics.records import BPP, info_of
 from benchmark.results import RunFolder, quality_name
 
-COMPRESSAI_NAMES = {"psnr": "psnr-rgb", "ms_ssim": "ms-ssim-rgb"}
-CODEC_COMPARE_NAMES = {"ms_ssim": "msssim"}
 BENCHMARK_XL_COLUMNS = (
     "method",
     "image",
@@ -72,17 +71,16 @@ def compressai(folder: RunFolder, output: Path) -> list[Path]:
     summary = read_summary(folder.path)
     headlines = summary[summary["aggregation"].isin(HEADLINES)]
     images = _per_image(folder)
+    names = _names(folder, "compressai")
+    metrics = folder.manifest.metrics
+    order = [*(name for name in metrics if name in names), "bpp", *(name for name in metrics if name not in names)]
     written = []
     for codec, record in folder.manifest.codecs.items():
         table = headlines[headlines["codec"] == codec].pivot(index="quality", columns="metric", values="value")
         if "bpp" not in table or table["bpp"].isna().all():
             continue
         table = table.dropna(subset="bpp").sort_values("bpp", kind="stable").dropna(axis="columns")
-        results = {
-            COMPRESSAI_NAMES.get(metric, metric): table[metric].tolist()
-            for metric in ("psnr", "ms_ssim", "bpp", *folder.manifest.metrics)
-            if metric in table
-        }
+        results = {names.get(metric, metric): table[metric].tolist() for metric in order if metric in table}
         seconds = images[images["codec"] == codec].groupby("quality")[[*_SECONDS]].mean().reindex(table.index)
         for name, label in (("encode_seconds", "encoding_time"), ("decode_seconds", "decoding_time")):
             if seconds[name].notna().all():
@@ -131,6 +129,7 @@ def codec_compare(folder: RunFolder, output: Path) -> list[Path]:
     """
     rows = _per_image(folder)
     manifest = folder.manifest
+    names = _names(folder, "codec-compare")
     written = []
     for codec, record in manifest.codecs.items():
         own = rows[rows["codec"] == codec]
@@ -143,7 +142,7 @@ def codec_compare(folder: RunFolder, output: Path) -> list[Path]:
             "bpp": ("bpp", BPP.protocol),
         }
         for name in _image_metrics(folder):
-            fields[name] = (CODEC_COMPARE_NAMES.get(name, name), manifest.metrics[name].protocol)
+            fields[name] = (names.get(name, name), manifest.metrics[name].protocol)
         for name, label in (("encode_seconds", "encoding_time"), ("decode_seconds", "decoding_time")):
             if own[name].notna().all():
                 fields[name] = (label, _SECONDS[name])
@@ -223,8 +222,14 @@ def long_table(folder: RunFolder) -> pd.DataFrame:
     return table[table["value"].notna()].assign(dataset=dataset)[list(LONG_COLUMNS)].reset_index(drop=True)
 
 
+def _names(folder: RunFolder, tool: str) -> dict[str, str]:
+    """Metric -> what the files of `tool` call it, where that is another name."""
+    facts = {name: info_of(name, record) for name, record in folder.manifest.metrics.items()}
+    return {name: info.elsewhere[tool] for name, info in facts.items() if tool in info.elsewhere}
+
+
 def _image_metrics(folder: RunFolder) -> list[str]:
-    return [name for name, record in folder.manifest.metrics.items() if record.kind == "image"]
+    return [name for name, record in folder.manifest.metrics.items() if record.kind != "set"]
 
 
 def _per_image(folder: RunFolder) -> pd.DataFrame:

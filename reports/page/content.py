@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 from benchmark.reports.anchors import fitting_curves
 from benchmark.reports.comparison import HEADERS, cells_of, lines_of, ordered, verdict
-from benchmark.reports.explanation import WORDS, explain
-from benchmark.reports.styles import PUBLISHED_STYLES, Style, codec_styles, metric_name
+from benchmark.reports.explanation import explain, protocol_words
+from benchmark.reports.styles import PUBLISHED_STYLES, Style, codec_styles
 
 from benchmark.analysis.baseline import Baseline, Point, baseline_of_run
 from benchmark.analysis.comparable import one_dataset, one_protocol, run_labels
 from benchmark.analysis.comparison import Comparison, compare
 from benchmark.analysis.groups import StoredGroups
 from benchmark.analysis.margins import Gate
-from benchmark.analysis.summary import HEADLINES, coverage_notes, read_summary
+from benchmark.analysis.summary import HEADLINES, ORIGINALS, coverage_notes, read_summary
 from benchmark.errors import BenchmarkError
 from benchmark.results import RunFolder, quality_name
 from benchmark.statistics.paired import influence, paired_difference, paired_estimate
@@ -34,12 +34,16 @@ _SYMBOLS = {
 
 @dataclass(frozen=True)
 class Source:
-    """A run that the page shows. number: from 1. labels: codec -> how the page calls it; the codecs shown anew."""
+    """A run that the page shows. number: from 1. labels: codec -> how the page calls it; the codecs shown anew.
+
+    summary: the headlines. originals: what metrics without a reference say of the originals.
+    """
 
     folder: RunFolder
     number: int
     numbers: Baseline
     summary: pd.DataFrame
+    originals: pd.DataFrame
     labels: dict[str, str]
 
 
@@ -47,14 +51,16 @@ def read_sources(paths: Sequence[Path]) -> list[Source]:
     """The runs at `paths`. Raises NotComparable if data sets or protocols differ, BenchmarkError on a part of a run."""
     folders = [RunFolder.open(path) for path in paths]
     numbers = [baseline_of_run(folder) for folder in folders]
-    summaries = [_headlines(read_summary(path)) for path in paths]
+    whole = [read_summary(path) for path in paths]
+    summaries = [_headlines(summary) for summary in whole]
+    originals = [summary[summary["aggregation"] == ORIGINALS] for summary in whole]
     one_dataset(summaries)
     joined = pd.concat(summaries, ignore_index=True)
     for metric in dict.fromkeys(joined["metric"]):
         one_protocol(joined, str(metric))
     labels = run_labels(summaries)
     return [
-        Source(folder, index + 1, numbers[index], summaries[index], labels[index])
+        Source(folder, index + 1, numbers[index], summaries[index], originals[index], labels[index])
         for index, folder in enumerate(folders)
     ]
 
@@ -100,20 +106,39 @@ def content(sources: Sequence[Source], gate: Gate) -> dict[str, Any]:
 
 
 def _metrics(sources: Sequence[Source]) -> list[dict[str, Any]]:
-    """bpp first, then in the order of the runs."""
-    found = {name: record for source in sources for name, record in source.numbers.metrics.items()}
+    """bpp first, then in the order of the runs; all facts that the page's scripts use.
+
+    originals: what a metric without a reference says of the originals, null for others.
+    """
+    found = {
+        name: (source.numbers.facts(name), record)
+        for source in sources
+        for name, record in source.numbers.metrics.items()
+    }
     return [
         {
             "name": name,
-            "title": metric_name(name),
-            "unit": record.unit,
-            "higher": record.higher_is_better,
-            "kind": record.kind,
+            "title": info.title,
+            "unit": info.unit,
+            "shown_unit": info.shown_unit,
+            "higher": info.higher_is_better,
+            "kind": info.kind,
+            "signed": info.signed,
+            "scale": info.scale,
+            "aspect": info.aspect,
+            "originals": _originals(sources, name),
             "protocol": record.protocol,
-            "words": [f"{part}: {WORDS.get(part, part)}" for part in record.protocol.split("/")],
+            "words": [f"{part}: {words}" for part, words in protocol_words(info, record.protocol)],
         }
-        for name, record in found.items()
+        for name, (info, record) in found.items()
     ]
+
+
+def _originals(sources: Sequence[Source], metric: str) -> float | None:
+    """Over the most images, where not all points are over the same."""
+    joined = pd.concat([source.originals for source in sources], ignore_index=True)
+    rows = joined[(joined["metric"] == metric) & joined["value"].notna()].sort_values("n_images", kind="stable")
+    return float(rows["value"].iloc[-1]) if len(rows) else None
 
 
 def _codec(source: Source, codec: str, label: str, style: Style) -> dict[str, Any]:

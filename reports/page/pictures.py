@@ -114,7 +114,7 @@ def _provenance(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def place_of(number: int, label: str, quality: float, seed: int | None) -> str:
-    """The folder, under pictures/ and lpips/, of the reconstructions of the run with that number."""
+    """The folder, under pictures/ and maps/, of the reconstructions of the run with that number."""
     folder = f"run-{number}/{path_name(label)}/{quality_name(quality)}"
     return folder if seed is None else f"{folder}/seed-{seed}"
 
@@ -147,7 +147,7 @@ def write_maps(
     files = {original.name: original.file for original in originals if original.file is not None}
     place = {original.name: index for index, original in enumerate(originals)}
     wanted = sorted((t for t in trials if t.image in files), key=lambda trial: place[trial.image])
-    lpips = make_lpips(None, "cpu")
+    lpips = make_lpips()
     name, prepared, written = "", None, 0
     for trial in track(wanted, "heat maps of LPIPS"):
         if trial.image != name:
@@ -160,7 +160,7 @@ def write_maps(
             continue
         decoded = lpips.prepare(load_image(run.reconstruction_path(trial.key)))
         label = run.manifest.codecs[trial.codec].label
-        target = folder / "lpips" / place_of(number, label, trial.quality, trial.decoder_seed)
+        target = folder / "maps" / place_of(number, label, trial.quality, trial.decoder_seed)
         target.mkdir(parents=True, exist_ok=True)
         write_file(target / f"{path_name(name)}.png", map_png(lpips_map(lpips.network, prepared, decoded)))
         written += 1

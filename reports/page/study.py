@@ -202,7 +202,7 @@ def _nearest(points: Sequence[Point], image: int, wanted: float) -> Point | None
 
 
 def _image_metrics(numbers: Baseline) -> list[tuple[str, Any]]:
-    return [(name, record) for name, record in numbers.metrics.items() if record.kind == "image" and name != "bpp"]
+    return [(name, record) for name, record in numbers.metrics.items() if record.kind != "set" and name != "bpp"]
 
 
 def _side(numbers: Baseline, point: Point, image: int) -> dict[str, Any]:

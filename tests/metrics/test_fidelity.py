@@ -10,7 +10,7 @@ from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, Undefined
 from benchmark.metrics.fidelity import make_psnr, mean_squared_error, psnr_from_mse
 
-PSNR = make_psnr(None, "cpu")
+PSNR = make_psnr()
 STEADY = settings(deadline=None, derandomize=True)
 PICTURES = arrays(np.uint8, (5, 7, 3))
 

@@ -14,6 +14,7 @@ from benchmark.metrics import (
     open_metric,
     parse_metric,
 )
+from benchmark.registry import Spec
 
 
 @pytest.mark.parametrize("name", list(METRICS))
@@ -32,8 +33,8 @@ def test_direction_unit_and_kind_are_known_without_opening() -> None:
 
 
 def test_patches_follow_the_name() -> None:
-    assert parse_metric("fd-effnet") == ("fd-effnet", None)
-    assert parse_metric("fid@whole") == ("fid", "whole")
+    assert parse_metric("fd-effnet") == (Spec("fd-effnet", "fd-effnet"), None)
+    assert parse_metric("fid@whole") == (Spec("fid", "fid"), "whole")
     info = metric_info("fd-effnet@patch256-hific")
     assert (info.name, info.patches, info.default_patches) == (
         "fd-effnet@patch256-hific",

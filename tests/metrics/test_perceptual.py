@@ -15,7 +15,7 @@ from benchmark.metrics.perceptual import TRUNK, Lpips, load_network, make_lpips,
 
 @pytest.fixture(scope="module")
 def lpips() -> Lpips:
-    return make_lpips(None, "cpu")
+    return make_lpips()
 
 
 def scaled(image: Image) -> torch.Tensor:
@@ -86,7 +86,7 @@ def test_over_vgg16_it_is_the_package_s_own_with_the_fetched_trunk(
     weights |= {f"features.{n}.bias": torch.randn(o) * 0.1 for n, (_, o) in VGG16.items()}
     torch.save(weights | {"classifier.0.weight": torch.zeros(1)}, tmp_path / "vgg16.pth")
     monkeypatch.setattr(benchmark.fetching, "vgg16_weights", lambda: tmp_path / "vgg16.pth")
-    metric = make_lpips_vgg(None, "cpu")
+    metric = make_lpips_vgg()
     trunk = metric.network.net
     for number in VGG16:
         part = next(part for part in trunk.children() if str(number) in dict(part.named_children()))
@@ -105,4 +105,4 @@ def test_over_vgg16_it_is_the_package_s_own_with_the_fetched_trunk(
 def test_without_vgg16_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark.fetching, "vgg16_weights", lambda: None)
     with pytest.raises(BenchmarkError, match=r"python -m benchmark fetch vgg16.*--from FILE"):
-        make_lpips_vgg(None, "cpu").load()
+        make_lpips_vgg().load()

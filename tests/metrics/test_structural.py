@@ -9,7 +9,7 @@ from benchmark.errors import BenchmarkError, Undefined
 from benchmark.metrics import structural
 from benchmark.metrics.structural import make_ms_ssim
 
-MS_SSIM = make_ms_ssim(None, "cpu")
+MS_SSIM = make_ms_ssim()
 
 
 def oracle(original: Image, reconstruction: Image) -> float:

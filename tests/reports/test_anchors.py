@@ -12,10 +12,11 @@ from benchmark.datasets import kodak, open_dataset
 from benchmark.reports import anchors
 from benchmark.reports.anchors import COLUMNS, KINDS, choose_codecs, fitting_curves, read_published
 
-from benchmark.analysis.summary import BPP, read_summary
+from benchmark.analysis.summary import read_summary
 from benchmark.errors import UsageError
 from benchmark.images import load_image
 from benchmark.metrics.fidelity import make_psnr
+from benchmark.metrics.records import BPP
 
 PSNR = "psnr/rgb/uint8/mean-of-db"
 KODAK = "kodak 88970ca5"
@@ -77,7 +78,7 @@ def test_the_measured_summary_of_jpeg_lies_on_the_published_curve() -> None:
 
 @needs_kodak
 def test_jpeg_and_webp_as_coded_here_lie_on_the_published_curves() -> None:
-    psnr = make_psnr(None, "cpu")
+    psnr = make_psnr()
     pictures = [load_image(picture.path) for picture in open_dataset("kodak").pictures]
     # JPEG's decoders differ a little between versions of the library, WebP's do not.
     for name, codec, quality, tolerance in (

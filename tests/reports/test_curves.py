@@ -15,6 +15,7 @@ from PIL import Image
 
 from benchmark.analysis.summary import COLUMNS
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
+from benchmark.metrics import metric_info
 
 PROTOCOLS = {"bpp": "bpp/whole", "lpips": "lpips/v0.1/alex", "ms_ssim": "ms_ssim/255", "fd-effnet": "fd/patch128/lite0"}
 HIGHER = {"ms_ssim"}
@@ -285,8 +286,8 @@ def test_published_curves_do_not_stretch_the_axes_nor_carry_intervals() -> None:
 
 
 def test_published_ms_ssim_is_drawn_in_decibels() -> None:
-    assert curves._shown("ms_ssim", (0.9, 0.99)) == pytest.approx([10, 20])
-    assert curves._shown("psnr", (30.0, 0.9)) == pytest.approx([30, 0.9])
+    assert curves._shown(metric_info("ms_ssim"), (0.9, 0.99)) == pytest.approx([10, 20])
+    assert curves._shown(metric_info("psnr"), (30.0, 0.9)) == pytest.approx([30, 0.9])
 
 
 def test_panels_that_nothing_fits_say_so(tmp_path: Path) -> None:

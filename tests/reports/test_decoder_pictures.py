@@ -36,7 +36,7 @@ def test_costs_are_told_and_a_codec_without_network_is_a_line(tmp_path: Path) ->
         for name, value in (("jpeg", 9.0), ("mse", 8.0), ("hfd", 5.0))
     ]
     costs = {"jpeg": Cost(0, 0.0), "mse": Cost(7_200_000, 28.5), "hfd": Cost(9_200_000, 289.3)}
-    paths = draw_costs(values, costs, "fd-effnet", 0.2, "set", tmp_path / "plot")
+    paths = draw_costs(values, costs, "FD-EffNet", 0.2, "set", tmp_path / "plot")
     assert [path.suffix for path in paths] == [".png", ".svg"]
     text = paths[1].read_text()
     for part in (

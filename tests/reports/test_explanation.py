@@ -1,7 +1,8 @@
-from benchmark.reports.explanation import WORDS, explain
+from benchmark.reports.explanation import explain, protocol_words
 from support.records import manifest
 
 from benchmark.metrics import METRICS, PATCH_RULES, open_metric
+from benchmark.metrics.records import BPP, info_of
 from benchmark.results import MetricRecord
 
 
@@ -10,8 +11,10 @@ def test_every_part_of_every_protocol_has_words() -> None:
         metric = open_metric(name)
         names = [f"{name}@{rule}" for rule in PATCH_RULES] if metric.info.kind == "set" else [name]
         for each in names:
-            for part in open_metric(each).protocol.split("/"):
-                assert part in WORDS, f"{each}: {part}"
+            opened = open_metric(each)
+            for part, words in protocol_words(opened.info, opened.protocol):
+                assert "no words" not in words, f"{each}: {part}"
+    assert all("no words" not in words for _, words in protocol_words(info_of("bpp", BPP), BPP.protocol))
 
 
 def test_a_run_is_explained_in_sections() -> None:

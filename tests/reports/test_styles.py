@@ -3,7 +3,7 @@ import itertools
 
 import pytest
 from benchmark.reports.anchors import KINDS
-from benchmark.reports.styles import PUBLISHED_STYLES, STYLES, codec_styles, metric_name, mixed
+from benchmark.reports.styles import PUBLISHED_STYLES, STYLES, codec_styles, mixed
 
 
 def test_a_codec_looks_the_same_whatever_is_drawn_beside_it() -> None:
@@ -46,12 +46,6 @@ def test_no_two_codecs_share_a_marker_in_grey() -> None:
 
 def test_more_codecs_than_styles_are_still_drawn() -> None:
     assert len(codec_styles([f"hfd:steps={n}" for n in range(50)])) == 50
-
-
-def test_metric_names() -> None:
-    assert metric_name("ms_ssim") == "MS-SSIM"
-    assert metric_name("fd-effnet@patch256-hific") == "FD-EffNet (patch256-hific)"
-    assert metric_name("new") == "new"
 
 
 def test_published_curves_are_grey_thin_and_without_markers() -> None:

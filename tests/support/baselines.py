@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.analysis.baseline import Baseline, DatasetIdentity, Origin, Point, SetPoint
-from benchmark.analysis.summary import BPP
+from benchmark.metrics.records import BPP
 from benchmark.results import CodecRecord, MetricRecord
 from benchmark.statistics.intervals import leave_one_out_means
 

@@ -281,7 +281,6 @@ class _Dispatch:
         self._losses: Counter[TrialKey] = Counter()
         self._failed_openings = 0
         self._contents: dict[Path, Any] = {}
-        self._keys = {m.feature_key for m in folder.manifest.metrics.values() if m.feature_key is not None}
         pictures = folder.manifest.dataset.model_copy(update={"pictures": []})  # 30,000 hashes that no actor reads
         self._manifest = folder.manifest.model_copy(update={"dataset": pictures}).model_dump_json()
 
@@ -398,7 +397,7 @@ class _Dispatch:
         return [self._contents[path]]
 
     def _knows(self, image: str) -> bool:
-        return all(self._folder.original_features_path(key, image).exists() for key in self._keys)
+        return self._folder.knows_original(image)
 
 
 @dataclass(frozen=True)

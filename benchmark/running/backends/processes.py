@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,imp
 
 from benchmark.codecs import CODECS, CodecSpec
 from benchmark.errors import BenchmarkError, UsageError, one_line
-from benchmark.metrics import METRICS, metric_info, parse_metric
+from benchmark.metrics import modules_of_metric
 from benchmark.results import FEWEST_REPEATS, RunFolder, Trial
 from benchmark.running.interruption import Stop
 from benchmark.running.measurement import Workbench, fresh_openers, load_networks, open_codecs, open_instruments
@@ -29,9 +29,6 @@ from benchmark.running.schedule import Schedule
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 """A fork of this process would copy torch's thread pools in an unknown state."""
-
-LOADED_WITH_NETWORK = {"lpips": ("lpips",), "lpips-vgg": ("lpips",)}
-"""Packages of a second and more that a metric's module imports not before its network is loaded."""
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -110,10 +107,7 @@ def modules_of_workers(codecs: Iterable[CodecSpec], metrics: Iterable[str]) -> l
     modules = ["benchmark.running.backends.processes"]
     modules += [CODECS.module(codec.name) for codec in codecs if codec.name in CODECS]
     for name in metrics:
-        modules.append(METRICS.module(parse_metric(name)[0]))
-        if metric_info(name).kind == "set":
-            modules.append("benchmark.metrics.extractors")
-        modules += LOADED_WITH_NETWORK.get(parse_metric(name)[0], ())
+        modules += modules_of_metric(name)
     return list(dict.fromkeys(modules))
 
 

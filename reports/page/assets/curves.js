@@ -16,9 +16,9 @@
     return entry && entry.value !== null ? entry.value : null;
   }
 
-  // MS-SSIM is drawn in decibels, which spread out the values just under 1.
+  // A similarity is drawn in decibels, which spread out the values just under 1.
   function scaled(metric, x) {
-    if (x === null || metric !== "ms_ssim") return x;
+    if (x === null || metrics.get(metric).scale !== "decibel") return x;
     return x < 1 ? -10 * Math.log10(1 - x) : null;
   }
 
@@ -32,8 +32,7 @@
   }
 
   function axisTitle(metric) {
-    const unit = metric.name === "ms_ssim" ? "dB" : metric.unit;
-    return plain(metric.title) + (unit ? ` (${plain(unit)})` : "");
+    return plain(metric.title) + (metric.shown_unit ? ` (${plain(metric.shown_unit)})` : "");
   }
 
   function hover(point, metric) {
@@ -125,7 +124,7 @@
         showlegend: true,
       });
     });
-    return made;
+    return made.concat(originalsInRange(metric));
   }
 
   function theme(dark) {
@@ -147,6 +146,46 @@
       tickfont: { size: 11, color: look.quiet },
       fixedrange: true,
     };
+  }
+
+  // What a metric without a reference says of the originals.
+  function originals(metric, look) {
+    const y = scaled(metric.name, metric.originals);
+    if (y === null) return {};
+    const line = { color: look.quiet, width: 1.3, dash: "dot" };
+    return {
+      shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line }],
+      annotations: [
+        {
+          xref: "paper",
+          x: 1,
+          xanchor: "right",
+          y,
+          yanchor: "bottom",
+          text: "originals",
+          showarrow: false,
+          font: { size: 11, color: look.quiet },
+        },
+      ],
+    };
+  }
+
+  // plotly's own range knows traces only.
+  function originalsInRange(metric) {
+    const y = scaled(metric.name, metric.originals);
+    if (y === null) return [];
+    const rates = report.points.map((point) => Page.rate(point)).filter((rate) => rate > 0);
+    return [
+      {
+        type: "scatter",
+        mode: "markers",
+        x: rates.slice(0, 1),
+        y: [y],
+        marker: { opacity: 0 },
+        hoverinfo: "skip",
+        showlegend: false,
+      },
+    ];
   }
 
   function layout(metric, dark, legend) {
@@ -178,6 +217,7 @@
         title: { text: "bits per pixel", font: { size: 11.5, color: look.quiet }, standoff: 6 },
       },
       yaxis: axis(look),
+      ...originals(metric, look),
       hovermode: "closest",
       hoverlabel: { align: "left", font: { size: 12 } },
       showlegend: legend,
@@ -384,22 +424,20 @@
   }
 
   function makePlane() {
-    const realism = drawn.filter((metric) => !["psnr", "ms_ssim"].includes(metric.name));
+    const realism = drawn.filter((metric) => metric.aspect !== "fidelity");
+    const faithful = drawn.find((metric) => metric.aspect === "fidelity");
     const place = document.getElementById("panels");
     const rates = report.points.map((point) => Page.rate(point)).filter((rate) => rate > 0);
-    if (!realism.length || !drawn.some((metric) => metric.name === "psnr") || new Set(rates).size < 2) return;
-    const first = (
-      realism.find((m) => m.name.startsWith("fid")) ||
-      realism.find((m) => m.name.startsWith("fd-")) ||
-      realism[0]
-    ).name;
+    if (!realism.length || !faithful || new Set(rates).size < 2) return;
+    const first = (realism.find((m) => m.aspect === "realism" && !m.signed) || realism[0]).name;
     const [low, high] = [Math.log(Math.min(...rates)), Math.log(Math.max(...rates))];
     const output = element("output");
     const slider = element("input", { type: "range", min: 0, max: 200, step: 1, "aria-label": "bits per pixel" });
     slider.addEventListener("input", () => {
       Page.set({ bits: Math.exp(low + (high - low) * (slider.value / 200)).toPrecision(3) });
     });
-    const box = element("div", { class: "plot", role: "img", "aria-label": "Realism against PSNR at the chosen bits" });
+    const said = `Realism against ${faithful.title} at the chosen bits`;
+    const box = element("div", { class: "plot", role: "img", "aria-label": said });
     const note = element("p", { class: "hint", "aria-live": "polite" });
     const choice = element("span");
     place.append(
@@ -428,6 +466,7 @@
       output,
       choice,
       realism,
+      faithful,
       first,
       low,
       high,
@@ -453,7 +492,9 @@
         ),
       );
     }
-    const [psnr, other] = [metrics.get("psnr"), metrics.get(name)];
+    const [faithful, other] = [plane.faithful, metrics.get(name)];
+    const across = (y) => scaled(faithful.name, y);
+    const upwards = (y) => scaled(name, y);
     const look = theme(Page.dark.matches);
     const made = [];
     const missing = [];
@@ -463,18 +504,18 @@
       if (off.has(codec.label)) return;
       const points = Page.of(index)
         .map((p) => report.points[p])
-        .filter((p) => value(p, "psnr") !== null && value(p, name) !== null)
+        .filter((p) => across(value(p, faithful.name)) !== null && upwards(value(p, name)) !== null)
         .sort((a, b) => Page.rate(a) - Page.rate(b));
       const tone = color(index);
       made.push({
         type: "scatter",
         mode: "lines",
-        x: points.map((p) => value(p, "psnr")),
-        y: points.map((p) => value(p, name)),
+        x: points.map((p) => across(value(p, faithful.name))),
+        y: points.map((p) => upwards(value(p, name))),
         line: { color: faded(tone), width: 1.5 },
         hoverinfo: "skip",
       });
-      const [x, y] = [at(index, rate, "psnr"), at(index, rate, name)];
+      const [x, y] = [across(at(index, rate, faithful.name)), upwards(at(index, rate, name))];
       if (x === null || y === null) {
         missing.push(codec.label);
         return;
@@ -490,8 +531,9 @@
         cliponaxis: false,
         marker: { color: tone, size: 11, symbol: codec.symbol, line: { color: tone, width: 1.5 } },
         hovertext: [
-          `<b>${plain(codec.label)}</b> at ${rate.toPrecision(3)} bpp<br>PSNR ${number(x, 2)} dB<br>` +
-            `${plain(other.title)} ${number(y, other.decimals)}`,
+          `<b>${plain(codec.label)}</b> at ${rate.toPrecision(3)} bpp<br>` +
+            `${plain(faithful.title)} ${number(x, 2)} ${plain(faithful.shown_unit)}<br>` +
+            `${plain(other.title)} ${number(y, other.decimals)} ${plain(other.shown_unit)}`,
         ],
         hoverinfo: "text",
       });
@@ -501,15 +543,21 @@
       "Better is up and to the right. Thin lines: each codec over its bits. Between two measured " +
       "points: a straight line over the logarithm of bits." +
       (missing.length ? ` Not measured at these bits: ${missing.join(", ")}.` : "");
-    const base = layout(psnr, Page.dark.matches, false);
+    const base = layout(faithful, Page.dark.matches, false);
     Plotly.react(
       plane.box,
       made,
       {
         ...base,
         title: undefined,
+        shapes: [],
+        annotations: [],
         margin: { l: 46, r: 60, t: 16, b: 40 },
-        xaxis: { ...axis(look), title: { text: "PSNR (dB)", font: { size: 11.5, color: look.quiet }, standoff: 6 } },
+        xaxis: {
+          ...axis(look),
+          autorange: faithful.higher ? true : "reversed",
+          title: { text: axisTitle(faithful), font: { size: 11.5, color: look.quiet }, standoff: 6 },
+        },
         yaxis: {
           ...axis(look),
           autorange: other.higher ? true : "reversed",

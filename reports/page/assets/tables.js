@@ -5,7 +5,7 @@ const Tables = (() => {
   const { report, metrics, element, select, number, signed, whole } = Page;
   Page.define({ table: "", columns: "", sort: "", order: "worst", one: "", other: "", by: "" });
 
-  const imageMetrics = report.metrics.filter((metric) => metric.kind === "image" && metric.name !== "bpp");
+  const imageMetrics = report.metrics.filter((metric) => metric.kind !== "set" && metric.name !== "bpp");
   const setMetrics = report.metrics.filter((metric) => report.points.some((point) => point.influence[metric.name]));
 
   // What a column can show of a point. higher: whether a higher number is better.
@@ -14,6 +14,7 @@ const Tables = (() => {
     ...imageMetrics.map((metric) => ({
       name: metric.name,
       title: metric.title,
+      aspect: metric.aspect,
       higher: metric.higher,
       of: (point) => point.images[metric.name] || [],
       text: (value) => number(value, metric.decimals),
@@ -26,6 +27,11 @@ const Tables = (() => {
       text: (value) => signed(value, Math.max(metric.decimals - 1, 0)),
     })),
   ];
+
+  // The first of those that tell the same of a picture.
+  function ofAspect(of, aspect) {
+    return of.find((one) => one.aspect === aspect);
+  }
 
   function start() {
     if (!report.points.length) return;
@@ -50,7 +56,8 @@ const Tables = (() => {
 
   function chosenKinds() {
     const names = Page.state.columns ? Page.state.columns.split(",") : null;
-    const usual = report.codecs.length > 3 ? ["bytes", "psnr", "lpips"] : ["bytes", ...imageMetrics.map((m) => m.name)];
+    const first = ["fidelity", "perception"].map((aspect) => ofAspect(imageMetrics, aspect)).filter(Boolean);
+    const usual = ["bytes", ...(report.codecs.length > 3 && first.length ? first : imageMetrics).map((m) => m.name)];
     const found = kinds.filter((kind) => (names || usual).includes(kind.name));
     return found.length ? found : kinds.slice(0, 2);
   }
@@ -64,8 +71,7 @@ const Tables = (() => {
     const columns = points.flatMap((point) =>
       shown.map((kind) => ({ point, kind, id: `${kind.name}@${report.codecs[report.points[point].codec].label}` })),
     );
-    const worstFirst =
-      shown.find((kind) => kind.name === "lpips") || shown.find((kind) => kind.name !== "bytes") || shown[0];
+    const worstFirst = ofAspect(shown, "perception") || shown.find((kind) => kind.name !== "bytes") || shown[0];
     const sorted =
       columns.find((column) => column.id === Page.state.sort) ||
       (Page.state.sort === "name" ? null : columns.find((column) => column.kind === worstFirst));
@@ -245,7 +251,8 @@ const Tables = (() => {
     const pairs = report.pairs.filter((pair) => pair.a === one);
     const pair = pairs.find((p) => Page.key(report.points[p.b]) === Page.state.other) || pairs[0];
     const names = Object.keys(pair.differences);
-    const usual = names.includes("lpips") ? "lpips" : names.find((name) => name !== "bpp") || names[0];
+    const usual =
+      names.find((n) => metrics.get(n).aspect === "perception") || names.find((n) => n !== "bpp") || names[0];
     const name = names.includes(Page.state.by) ? Page.state.by : usual;
     document.getElementById("difference-tools").replaceChildren(
       select(

@@ -23,7 +23,7 @@ const Viewer = (() => {
     ["slide", "Slider"],
     ["side", "Side by side"],
     ["difference", "Difference"],
-    ["lpips", "LPIPS map"],
+    ["map", "LPIPS map"],
   ];
   const SIDES = { o: "original", a: "A", b: "B" };
   const STEPS = [0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32];
@@ -263,7 +263,7 @@ const Viewer = (() => {
       element(
         "span",
         { class: "segments", role: "group", "aria-label": "How they are shown" },
-        ...MODES.filter(([name]) => name !== "lpips" || report.maps).map(([name, title]) =>
+        ...MODES.filter(([name]) => name !== "map" || report.maps).map(([name, title]) =>
           element(
             "button",
             { type: "button", "aria-pressed": String(name === mode), onclick: () => Page.set({ mode: name }) },
@@ -316,7 +316,7 @@ const Viewer = (() => {
         ),
       );
     }
-    if (mode === "lpips") {
+    if (mode === "map") {
       parts.push(
         element(
           "span",
@@ -403,7 +403,7 @@ const Viewer = (() => {
   }
 
   function build() {
-    const mode = Page.state.mode === "lpips" && !report.maps ? "flip" : Page.state.mode;
+    const mode = Page.state.mode === "map" && !report.maps ? "flip" : Page.state.mode;
     const one = (side, stage) => pane(title(side), [stage || absent(side)], side);
     if (mode === "side") {
       return ["o", "a", "b"].map((side) => one(side, file(side) && layers([[side, file(side)]], "")));
@@ -423,8 +423,8 @@ const Viewer = (() => {
         return pane(`${title(side)} − original`, [stage || absent(side)], side);
       });
     }
-    if (mode === "lpips") {
-      return ["a", "b"].map((side) => one(side, file(side) && layers([[side, file(side, "lpips")]], "map")));
+    if (mode === "map") {
+      return ["a", "b"].map((side) => one(side, file(side) && layers([[side, file(side, "maps")]], "map")));
     }
     if (mode === "slide") {
       const [left, right] = Page.state.pair.split("");
@@ -711,7 +711,7 @@ const Viewer = (() => {
       "-": () => zoomStep(-1),
       0: () => Page.set({ view: "" }),
       m: () => {
-        const names = MODES.map(([name]) => name).filter((name) => name !== "lpips" || report.maps);
+        const names = MODES.map(([name]) => name).filter((name) => name !== "map" || report.maps);
         Page.set({ mode: names[(names.indexOf(Page.state.mode) + 1) % names.length] });
       },
     };
@@ -752,7 +752,7 @@ const Viewer = (() => {
     const index = image();
     const place = document.getElementById("viewer-facts");
     const [a, b] = [pointA(), pointB()].map((point) => report.points[point]);
-    const shown = report.metrics.filter((metric) => metric.kind === "image" && metric.name !== "bpp");
+    const shown = report.metrics.filter((metric) => metric.kind !== "set" && metric.name !== "bpp");
     const pixels = report.pixels[index];
     const rows = element("tbody");
     for (const [side, point, other] of [

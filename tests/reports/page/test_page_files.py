@@ -39,7 +39,7 @@ def test_heat_maps_are_those_of_lpips() -> None:
     original = generator.integers(0, 256, (64, 96, 3), dtype=np.uint8)
     changed = original.copy()
     changed[:32, :48] = generator.integers(0, 256, (32, 48, 3), dtype=np.uint8)
-    metric = make_lpips(None, "cpu")
+    metric = make_lpips()
     found = lpips_map(metric.network, metric.prepare(original), metric.prepare(changed))
     assert found.shape == (16, 24)
     metric.network.spatial = True

@@ -127,7 +127,7 @@ def test_differences_and_heat_maps_are_shown(page: Page, page_folder: Path) -> N
     assert "brightness(8)" in page.locator(".stage").first.evaluate("stage => getComputedStyle(stage).filter")
     page.get_by_role("button", name="LPIPS map").click()
     for image in page.locator(".stage.map .layer").all():
-        assert (image.get_attribute("src") or "").startswith("lpips/run-1/")
+        assert (image.get_attribute("src") or "").startswith("maps/run-1/")
         assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 24
 
 

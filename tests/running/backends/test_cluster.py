@@ -18,7 +18,7 @@ import pytest
 from benchmark.datasets import dataset_of
 from benchmark.reports.outcome import sum_up
 from PIL import Image
-from support import fake_codecs
+from support import fake_codecs, own_metrics
 from support.fake_benchmark import start
 from support.pictures import write_pictures
 from support.web_server import served
@@ -403,3 +403,15 @@ def test_what_goes_with_a_cluster_only(pictures: Path, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=message), open_run(request(pictures, tmp_path / "run", **changes)):
             pass
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_metrics_of_a_user_s_own_go_along(cluster: Any, pictures: Path, tmp_path: Path) -> None:
+    """One of each kind is opened by its spec in each actor; what is kept of originals comes back."""
+    own = Path(own_metrics.__file__)
+    metrics = ["psnr", *(f"{own}:{name}" for name in ("Shift", "Rows", "Contrast"))]
+    for executor in ("local", "ray"):
+        run(request(pictures, tmp_path / executor, executor, metrics=metrics))
+    assert records(tmp_path / "ray") == records(tmp_path / "local")
+    assert files(tmp_path / "ray") == files(tmp_path / "local")
+    assert any(name.endswith("originals/a.json") for name in files(tmp_path / "ray"))

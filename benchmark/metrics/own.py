@@ -1,0 +1,451 @@
+"""Metrics of the user's own: what a class must be, and how one becomes a metric of the suite.
+
+A metric is a class in a Python file (`--metric ./my_metric.py:MyMetric`, `./my_metric.py:MyMetric:key=value`), the
+target of an entry point in the group `hfd_benchmark.metrics`, or an object in a Python program. Annotated parameters of
+its constructor are its settings; `device` among them gets --device, and `patches` what follows an @, or None.
+Images are uint8 arrays (height, width, 3), RGB. It has one of three functions, which says of what kind it is:
+
+compare(original, reconstruction) -> float
+    An image metric. With `prepare(original)` besides, what that returns is made once for each original, and `compare`
+    gets it in the original's place.
+features(image) -> array (n, d), or (d,) for one
+    A metric of sets, with `distance`: "frechet" (FID's), "kernel" (KID's, which is signed), "paired-kernel", or a
+    function `distance(originals, reconstructions) -> float` of two lists of such arrays. `features` is given each patch
+    of an image, by default the whole image; a class with a constructor parameter `patches` is given whole images and
+    cuts them itself. d must be one for all images. Intervals come from leaving out each image; that costs a call of
+    `distance` per image, unless the class has `leave_one_out(originals, reconstructions)`. Several threads may call it.
+score(reconstruction) -> float
+    A metric without a reference. The originals are scored too, once each.
+
+It may have `load()`, called before the first image is at hand. A number may be a Python or NumPy number or anything
+with `item()` and no dimensions, such as a torch tensor of shape (). `benchmark.errors.Undefined` says that an image has
+no value, and why, and so does NaN or infinity. Whatever else is raised or returned is recorded in that trial in the
+value's place; the run goes on, and ends with exit code 3.
+
+Attributes are its facts:
+
+    higher_is_better  True or False: the only one that it must have
+    name              key of its values, letters, digits, "." "_" "-"; the class's name (of an entry point, the entry's)
+    title, unit       as plots and tables show them; the name, and nothing
+    signed            whether values can be negative, so that no share of them is said; True with a kernel distance
+    scale             "linear", or "decibel" for a similarity up to 1, drawn as −10·log10(1 − x)
+    lowest, highest   ends of its range, None where there is none
+    margin            the largest loss that the gate lets pass, "2 %" or in its unit; without it, it is not judged
+    words             what `explain` says of it
+    protocol          what moves its numbers, such as "v2/luma"; the file's hash and the settings are added
+    aspect            "fidelity" (near the original), "perception" (looks near), "realism" (looks real); by kind
+    smallest_side     in pixels; a picture with a shorter side has no value
+    patches           the rule of a metric of sets where no @ follows; "whole"
+
+or they stand in `info`, a `benchmark.metrics.MetricInfo`. The hash is of that file alone, not of what it imports.
+Of an object its attributes that are numbers, text or truth values count as settings; a network in it must be told apart
+by `protocol`, since what it says of an original is kept for the next run of the process.
+"""
+
+import hashlib
+import importlib.metadata
+import inspect
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.errors import BenchmarkError, Undefined, UsageError
+from benchmark.guards import no_exit, told
+from benchmark.metrics.info import BETWEEN, Features, Kind, Metric, MetricInfo, parse_margin
+from benchmark.metrics.patches import PATCH_RULES, cut
+from benchmark.metrics.realism import DISTANCES
+from benchmark.pixels import Image
+from benchmark.registry import Registry, Spec
+from benchmark.results import FAILED, MetricRecord
+
+_KINDS: Mapping[str, Kind] = {"compare": "image", "features": "set", "score": "no-reference"}
+_ASPECTS = {"image": "perception", "set": "realism", "no-reference": "realism"}
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "name": (str,),
+    "title": (str,),
+    "unit": (str,),
+    "higher_is_better": (bool,),
+    "signed": (bool,),
+    "lowest": (int, float, type(None)),
+    "highest": (int, float, type(None)),
+    "words": (str,),
+    "protocol": (str,),
+    "smallest_side": (int,),
+}
+_CHOICES = {"scale": ("linear", "decibel"), "aspect": ("fidelity", "perception", "realism")}
+
+_TAKEN = (
+    *("bpp", "bpp_estimated", "seconds", "encode_seconds", "decode_seconds", "bd-rate", "curves", "originals"),
+    *("codec", "quality", "decoder_seed", "image", "height", "width", "bytes", "error", "value"),
+    *("method", "size", "pixels", "name", "description"),
+)
+"""What tables, settings and files call other things."""
+
+
+class Failed(Undefined):
+    """A metric of the user's own that broke down on an image: recorded there, and the run ends with exit code 3."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{FAILED}{what}")
+
+
+@dataclass(eq=False)
+class OwnImageMetric:
+    """`compare` of the user's class, as an ImageMetric."""
+
+    info: MetricInfo
+    protocol: str
+    theirs: Any
+
+    def load(self) -> None:
+        _load(self.theirs, self.info.name)
+
+    def prepare(self, original: Image) -> Any:
+        """What `prepare` of the class returns, or a copy of the original, which its code may write to."""
+        if hasattr(self.theirs, "prepare"):
+            return _called("prepare", self.theirs.prepare, original.copy())
+        return original
+
+    def compare(self, prepared: Any, reconstruction: Image) -> float:
+        """Raises Failed if the class raises, or returns no number."""
+        mine = prepared if hasattr(self.theirs, "prepare") else prepared.copy()
+        return number(_called("compare", self.theirs.compare, mine, reconstruction.copy()), "compare")
+
+
+@dataclass(eq=False)
+class OwnNoReferenceMetric:
+    """`score` of the user's class, as a NoReferenceMetric."""
+
+    info: MetricInfo
+    protocol: str
+    feature_key: str
+    theirs: Any
+
+    def load(self) -> None:
+        _load(self.theirs, self.info.name)
+
+    def score(self, image: Image) -> float:
+        """Raises Failed if the class raises, or returns no number."""
+        return number(_called("score", self.theirs.score, image.copy()), "score")
+
+
+@dataclass(eq=False)
+class OwnSetMetric:
+    """`features` of the user's class, as a SetMetric. cuts: whether the class cuts its patches itself."""
+
+    info: MetricInfo
+    protocol: str
+    feature_key: str
+    theirs: Any
+    cuts: bool
+    distance_name: str | None
+    _dimensions: list[int] = field(default_factory=list)
+
+    def load(self) -> None:
+        _load(self.theirs, self.info.name)
+
+    def features(self, image: Image) -> npt.NDArray[np.float32]:
+        """(n, dimension); (0, 0) if no patch fits. Raises Failed on anything else than finite numbers of one shape."""
+        rule = self.info.patches
+        parts = [image] if self.cuts or rule is None else cut(rule, image)
+        rows = [self._rows(_called("features", self.theirs.features, part.copy())) for part in parts]
+        return np.concatenate(rows) if rows else np.empty((0, 0), dtype=np.float32)
+
+    def distance(self, originals: Sequence[Features], reconstructions: Sequence[Features]) -> float:
+        """Raises Undefined on too few patches, BenchmarkError if the class's own distance breaks down."""
+        if self.distance_name is not None:
+            return DISTANCES[self.distance_name].whole(originals, reconstructions)
+        return self._distance(list(originals), list(reconstructions))
+
+    def leave_one_out(
+        self, originals: Sequence[Features], reconstructions: Sequence[Features]
+    ) -> npt.NDArray[np.float64]:
+        """(n_images,), as a SetMetric has it."""
+        if self.distance_name is not None:
+            return DISTANCES[self.distance_name].leave_one_out(originals, reconstructions)
+        before, after = list(originals), list(reconstructions)
+        if hasattr(self.theirs, "leave_one_out"):
+            try:
+                values = np.asarray(no_exit(self.theirs.leave_one_out, before, after), dtype=np.float64)
+            except Undefined:
+                raise
+            except Exception as error:
+                raise BenchmarkError(f"{self.info.name}: leave_one_out: {told(error)}") from error
+            if values.shape != (len(before),):
+                raise BenchmarkError(
+                    f"{self.info.name}: leave_one_out returned shape {values.shape}, not ({len(before)},)"
+                )
+            return values
+        return np.array(
+            [self._distance(before[:i] + before[i + 1 :], after[:i] + after[i + 1 :]) for i in range(len(before))]
+        )
+
+    def _distance(self, originals: list[Features], reconstructions: list[Features]) -> float:
+        try:
+            value = number(no_exit(self.theirs.distance, originals, reconstructions), "distance")
+        except Failed as failure:
+            raise BenchmarkError(f"{self.info.name}: {str(failure).removeprefix(FAILED)}") from None
+        except Undefined:
+            raise
+        except Exception as error:
+            raise BenchmarkError(f"{self.info.name}: distance: {told(error)}") from error
+        if not np.isfinite(value):
+            raise Undefined(f"the value is {value}")
+        return value
+
+    def _rows(self, found: Any) -> npt.NDArray[np.float32]:
+        try:
+            rows = np.asarray(found.detach().cpu() if hasattr(found, "detach") else found)
+            real = np.issubdtype(rows.dtype, np.floating) or np.issubdtype(rows.dtype, np.integer)
+        except (TypeError, ValueError) as error:
+            raise Failed(f"features returned {_told(found)}: {told(error)}") from None
+        if rows.ndim not in (1, 2) or not real or rows.shape[-1] == 0:
+            raise Failed(f"features returned {_told(found)}, not numbers of shape (n, d) or (d,)")
+        rows = rows.reshape(-1, rows.shape[-1]).astype(np.float32)
+        if not np.isfinite(rows).all():
+            raise Failed("features returned values that are not finite")
+        if not self._dimensions:
+            self._dimensions.append(rows.shape[1])
+        if rows.shape[1] != self._dimensions[0]:
+            raise Failed(f"features returned {rows.shape[1]} numbers for a patch, {self._dimensions[0]} for others")
+        return rows
+
+
+def number(value: Any, what: str) -> float:
+    """`value` as a float, if it is one number. Raises Failed."""
+    if isinstance(value, bool | np.bool_):
+        raise Failed(f"{what} returned {value}, not a number")
+    if isinstance(value, int | float | np.integer | np.floating):
+        return float(value)
+    if hasattr(value, "item") and tuple(getattr(value, "shape", ("unknown",))) == ():
+        return number(value.item(), what)
+    raise Failed(f"{what} returned {_told(value)}, not a number")
+
+
+_OBJECTS: dict[str, OwnSetMetric] = {}
+
+
+def object_of(protocol: str) -> OwnSetMetric | None:
+    """The metric of sets of that protocol that this process was given as an object; no spec could open it again."""
+    return _OBJECTS.get(protocol)
+
+
+def from_record(info: MetricInfo, record: MetricRecord) -> OwnSetMetric:
+    """A metric of sets as far as its record goes: its distance over stored features, without the user's code."""
+    assert record.distance is not None
+    return OwnSetMetric(info, record.protocol, str(record.feature_key), None, False, record.distance)
+
+
+def adopted(
+    theirs: Any,
+    shipped: Mapping[str, MetricInfo],
+    spec: Spec | None = None,
+    patches: str | None = None,
+    registry: Registry | None = None,
+) -> Metric:
+    """The user's object as a metric of the suite. spec: that it was opened with; None for one from a Python program.
+
+    Raises UsageError, in one line, on what is no metric and on a name that is taken.
+    """
+    what = f"metric {spec.text if spec is not None else type(theirs).__name__}"
+    if isinstance(theirs, type):
+        raise UsageError(f"{what}: a class, not an object: {theirs.__name__}()")
+    kind = _kind(theirs, what)
+    installed = spec is not None and spec.file is None
+    info = _info(theirs, kind, what, spec.name if spec is not None and installed else type(theirs).__name__)
+    if installed and spec is not None:
+        info = replace(info, name=spec.name)
+    _check_name(info.name, what, shipped)
+    if kind != "set" and patches is not None:
+        raise UsageError(f"{what}: it compares whole pictures; only metrics of sets have patches")
+    declared = [str(theirs.protocol)] if getattr(theirs, "protocol", "") else []
+    own = _identity(theirs, spec, bool(declared), registry)
+    settings = [f"{key}={value}" for key, value in sorted(spec.settings.items())] if spec is not None else []
+    parts = {**info.parts, **own.words, **dict.fromkeys(settings, "a setting of it")}
+    info = replace(info, parts=parts)
+    after = [*declared, *settings, *own.words]
+    if kind == "image":
+        return OwnImageMetric(info, "/".join([info.name, *after]), theirs)
+    if kind == "no-reference":
+        protocol = "/".join([info.name, *after])
+        return OwnNoReferenceMetric(info, protocol, _key(info.name, protocol), theirs)
+    of_sets = _set_metric(theirs, info, patches, after, what)
+    if spec is None:
+        _OBJECTS[of_sets.protocol] = of_sets
+    return of_sets
+
+
+def _set_metric(theirs: Any, info: MetricInfo, patches: str | None, after: list[str], what: str) -> OwnSetMetric:
+    distance = getattr(theirs, "distance", None)
+    named = distance if isinstance(distance, str) else None
+    if not callable(distance) and named not in DISTANCES:
+        raise UsageError(
+            f"{what}: distance is {distance!r}; it must be {', '.join(map(repr, DISTANCES))}, or a function"
+        )
+    if named is not None and named != "frechet" and not hasattr(theirs, "signed"):
+        info = replace(info, signed=True)
+        _check_margin(info, what)
+    base = info.name
+    estimator = "own-distance" if named is None else f"{named}{DISTANCES[named].estimator}".replace("/", "-")
+    words = "by a distance of its own" if named is None else f"by the {named} distance, as the suite computes it"
+    info = replace(info.over(patches), parts={**info.parts, **PATCH_RULES, estimator: words})
+    protocol = "/".join([base, str(info.patches), estimator, *after])
+    cuts = "patches" in inspect.signature(type(theirs)).parameters
+    return OwnSetMetric(info, protocol, _key(f"{base}.{info.patches}", protocol), theirs, cuts, named)
+
+
+def _key(name: str, protocol: str) -> str:
+    return f"{name}.{hashlib.sha256(protocol.encode()).hexdigest()[:8]}"
+
+
+def _kind(theirs: Any, what: str) -> Kind:
+    found = [name for name in _KINDS if callable(getattr(theirs, name, None))]
+    if len(found) != 1:
+        has = f"it has {' and '.join(found)}" if found else "it has none of them"
+        raise UsageError(
+            f"{what}: no metric; one has compare(original, reconstruction), features(image) or "
+            f"score(reconstruction), and {has}"
+        )
+    return _KINDS[found[0]]
+
+
+def _info(theirs: Any, kind: Kind, what: str, name: str) -> MetricInfo:
+    """The facts that the object declares; the others are plain."""
+    declared = getattr(theirs, "info", None)
+    if isinstance(declared, MetricInfo):
+        facts = {f.name: getattr(declared, f.name) for f in fields(MetricInfo)}
+    else:
+        names = (*(f.name for f in fields(MetricInfo)), "protocol")
+        facts = {key: getattr(theirs, key) for key in names if hasattr(theirs, key)}
+    for key, types in _TYPES.items():
+        value = facts.get(key)
+        if key in facts and (not isinstance(value, types) or (bool not in types and isinstance(value, bool))):
+            kinds = " or ".join("None" if one is type(None) else one.__name__ for one in types)
+            raise UsageError(f"{what}: {key} is {value!r}, not {kinds}")
+    for key, choices in _CHOICES.items():
+        if key in facts and facts[key] not in choices:
+            raise UsageError(f"{what}: {key} is {facts[key]!r}; it must be {' or '.join(map(repr, choices))}")
+    if "higher_is_better" not in facts:
+        raise UsageError(f"{what}: says not whether higher is better: higher_is_better = True or False")
+    rule = facts.get("patches") or facts.get("default_patches") or "whole"
+    if kind == "set" and (not isinstance(rule, str) or rule not in PATCH_RULES):
+        raise UsageError(f"{what}: patches is {rule!r}; there are {', '.join(PATCH_RULES)}")
+    info = MetricInfo(
+        facts.get("name") or name,
+        facts.get("title") or facts.get("name") or name,
+        kind,
+        facts.get("unit", ""),
+        facts["higher_is_better"],
+        facts.get("lowest"),
+        facts.get("highest"),
+        default_patches=str(rule) if kind == "set" else None,
+        signed=facts.get("signed", False),
+        scale=facts.get("scale", "linear"),
+        margin=facts.get("margin"),
+        words=facts.get("words") or f"a metric of the user's own, {BETWEEN[kind]}",
+        parts=dict(facts.get("parts", {})),
+        aspect=facts.get("aspect", _ASPECTS[kind]),
+        smallest_side=facts.get("smallest_side", 1),
+    )
+    _check_margin(info, what)
+    return info
+
+
+def _check_margin(info: MetricInfo, what: str) -> None:
+    if info.margin is None:
+        return
+    try:
+        margin = parse_margin(info.margin)
+    except ValueError as error:
+        raise UsageError(f"{what}: margin: {error}") from None
+    if margin.relative and info.signed:
+        raise UsageError(f"{what}: its values may be 0 or negative, so its margin is no share: {info.margin}")
+
+
+def _check_name(name: str, what: str, shipped: Mapping[str, MetricInfo]) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}", name):
+        raise UsageError(f"{what}: its name {name!r} must be of letters, digits, '.', '_' and '-', 60 at most")
+    if name.lower() in (taken.lower() for taken in shipped):
+        raise UsageError(f"{what}: its name {name!r} is that of a metric of the suite; give it another")
+    if name.lower() in _TAKEN:
+        raise UsageError(f"{what}: its name {name!r} means something else in tables and files; give it another")
+
+
+@dataclass(frozen=True)
+class _Identity:
+    """Parts of a protocol, and what `explain` says of them."""
+
+    words: dict[str, str]
+
+
+def _identity(theirs: Any, spec: Spec | None, declared: bool, registry: Registry | None) -> _Identity:
+    """What tells two versions of the code apart: the file's hash, or for a package that declares none its version."""
+    if spec is not None and spec.file is not None:
+        digest = hashlib.sha256(spec.file.read_bytes()).hexdigest()[:16]
+        return _Identity({f"file-{digest}": f"computed by {spec.file.name} with this SHA-256 (its first 16 digits)"})
+    if spec is not None:
+        group = registry.entry_points if registry is not None else None
+        points = importlib.metadata.entry_points(group=group or "", name=spec.name)
+        found = next((point.dist for point in points if point.dist is not None), None)
+        if found is not None and not declared:
+            return _Identity({f"{found.name}-{found.version}": "computed by this version of the package"})
+        if found is not None or declared:
+            return _Identity({})
+    settings = {
+        f"{key}={value}": "a setting of it"
+        for key, value in sorted(getattr(theirs, "__dict__", {}).items())
+        if isinstance(value, str | int | float)
+        and not key.startswith("_")
+        and key not in _TYPES
+        and key not in _CHOICES
+    }
+    source = _code_hash(type(theirs))
+    if source is None:
+        return _Identity({f"unknown-{uuid.uuid4().hex[:8]}": "of code that cannot be read, so comparable with nothing"})
+    code = f"code-{source[:16]}"
+    return _Identity({**settings, code: "computed by code with this SHA-256 (its first 16 digits)"})
+
+
+def _code_hash(made: type) -> str | None:
+    """Of the class's file, or of its own text where it was typed in; None where neither can be read."""
+    try:
+        file = inspect.getsourcefile(made)
+        if file is not None and Path(file).is_file():
+            return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        return hashlib.sha256(inspect.getsource(made).encode()).hexdigest()
+    except (OSError, TypeError):
+        return None
+
+
+def _load(theirs: Any, name: str) -> None:
+    if not hasattr(theirs, "load"):
+        return
+    try:
+        no_exit(theirs.load)
+    except BenchmarkError:
+        raise
+    except Exception as error:
+        raise BenchmarkError(f"{name}: load: {told(error)}") from error
+
+
+def _called(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """What the user's function returns. Whatever it raises is Failed, but for Undefined and UsageError."""
+    try:
+        return no_exit(function, *arguments)
+    except (Undefined, UsageError):
+        raise
+    except Exception as error:
+        raise Failed(f"{what}: {told(error)}") from error
+
+
+def _told(value: Any) -> str:
+    """What kind of thing it is, and its shape if it has one."""
+    shape = getattr(value, "shape", None)
+    told = f"{value!r}" if isinstance(value, str) and len(value) < 40 else type(value).__name__
+    return told if shape is None else f"{told} of shape {tuple(cast(Sequence[int], shape))}"

@@ -1,0 +1,210 @@
+"""Metrics of a user's own, as a file of theirs: one of each kind, and those that misbehave."""
+
+import numpy as np
+
+from benchmark.errors import Undefined
+
+
+class Shift:
+    """Signed, with all facts declared."""
+
+    name = "shift"
+    title = "Brightness shift"
+    unit = "levels"
+    higher_is_better = False
+    signed = True
+    margin = 0.25
+    words = "mean of the reconstruction minus that of the original"
+    protocol = "mean/rgb"
+    aspect = "fidelity"
+
+    def compare(self, original, reconstruction):
+        return reconstruction.astype(float).mean() - original.astype(float).mean()
+
+
+class Similarity:
+    """Drawn in decibels; `prepare` once for each original."""
+
+    higher_is_better = True
+    scale = "decibel"
+
+    def prepare(self, original):
+        return original.astype(float)
+
+    def compare(self, prepared, reconstruction):
+        return 1 - np.abs(prepared - reconstruction).mean() / 255
+
+
+class Rows:
+    """Of sets, by a distance of the suite."""
+
+    higher_is_better = False
+    distance = "frechet"
+
+    def features(self, image):
+        return image[:4, :3, 0].astype(np.float32)
+
+
+class Colours:
+    """Of sets, with a distance and a setting of its own; one row per image."""
+
+    higher_is_better = False
+
+    def __init__(self, factor: float = 1.0):
+        self.factor = factor
+
+    def features(self, image):
+        return image.mean((0, 1))
+
+    def distance(self, originals, reconstructions):
+        return self.factor * np.abs(np.concatenate(originals).mean(0) - np.concatenate(reconstructions).mean(0)).sum()
+
+
+class Breaks(Colours):
+    """Its distance raises."""
+
+    def distance(self, originals, reconstructions):
+        raise RuntimeError("no distance")
+
+
+class Contrast:
+    """Without a reference."""
+
+    higher_is_better = True
+    unit = "levels"
+
+    def score(self, image):
+        return image.astype(float).std()
+
+
+class Raises:
+    higher_is_better = True
+
+    def compare(self, original, reconstruction):
+        raise KeyError("no\nidea")
+
+
+class Returns:
+    """What `value` says."""
+
+    higher_is_better = True
+
+    def __init__(self, value: str):
+        import torch
+
+        self.value = {
+            "text": "0.5",
+            "nothing": None,
+            "nan": float("nan"),
+            "truth": True,
+            "many": np.ones(3),
+            "scalar": np.float32(0.5),
+            "array": np.array(0.5),
+            "tensor": torch.tensor(0.5),
+            "tensors": torch.ones(1),
+        }[value]
+
+    def compare(self, original, reconstruction):
+        return self.value
+
+
+class Undecided:
+    higher_is_better = True
+
+    def score(self, image):
+        raise Undefined("too dark")
+
+
+class WrongFeatures:
+    """What `value` says, of a picture whose first sample is 0; else one number."""
+
+    higher_is_better = False
+    distance = "frechet"
+
+    def __init__(self, value: str):
+        self.value = {
+            "deep": np.ones((2, 2, 2)),
+            "nan": np.array([np.nan]),
+            "text": "none",
+            "wide": np.ones(3),
+            "empty": np.ones((2, 0)),
+        }[value]
+
+    def features(self, image):
+        return np.ones(1) if image[0, 0, 0] else self.value
+
+
+class Nothing:
+    higher_is_better = True
+
+
+class Both:
+    higher_is_better = True
+
+    def compare(self, original, reconstruction):
+        return 0
+
+    def score(self, image):
+        return 0
+
+
+class NoDirection:
+    def score(self, image):
+        return 0
+
+
+class Psnr:
+    name = "psnr"
+    higher_is_better = True
+
+    def score(self, image):
+        return 0
+
+
+class Path:
+    name = "a/b"
+    higher_is_better = True
+
+    def score(self, image):
+        return 0
+
+
+class SignedShare:
+    higher_is_better = True
+    signed = True
+    margin = "2 %"
+
+    def score(self, image):
+        return 0
+
+
+class WrongMargin(SignedShare):
+    signed = False
+    margin = "two"
+
+
+class WrongTitle(SignedShare):
+    margin = None
+    title = 3
+
+
+class WrongScale(SignedShare):
+    margin = None
+    scale = "log"
+
+
+class NoDistance:
+    higher_is_better = True
+    distance = "wasserstein"
+
+    def features(self, image):
+        return np.ones(1)
+
+
+class Quality(SignedShare):
+    margin = None
+    name = "quality"
+
+
+class Twin(Shift):
+    """Another metric called "shift"."""
