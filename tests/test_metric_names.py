@@ -35,11 +35,11 @@ def sources(*suffixes: str) -> list[Path]:
 
 
 def named_in_python(text: str) -> Iterator[tuple[int, str]]:
-    """(line, name); what stands in a codec's `taught_by` is a fact of the codec."""
+    """(line, name); what stands in a codec's `trained_on` is a fact of the codec."""
     tree = ast.parse(text)
     assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign | ast.AnnAssign) and node.value]
-    taught = [node.value for node in assigned if "taught_by" in ast.unparse(node).partition("=")[0]]
-    facts = {id(inner) for value in taught if value is not None for inner in ast.walk(value)}
+    trained = [node.value for node in assigned if "trained_on" in ast.unparse(node).partition("=")[0]]
+    facts = {id(inner) for value in trained if value is not None for inner in ast.walk(value)}
     for node in ast.walk(tree):
         if id(node) in facts:
             continue
@@ -76,7 +76,7 @@ def test_every_exception_is_one() -> None:
         ('x = metric == "ms_ssim"', ["ms_ssim"]),
         ('metric.startswith(("kd-", "kid"))', ["kd-", "kid"]),
         ('y = {"lpips-vgg": 1}["fid@whole"]', ["lpips-vgg", "fid@whole"]),
-        ('self.taught_by = ("lpips",) if one_step else ()', []),
+        ('self.trained_on = ("lpips",) if one_step else ()', []),
         ('"""PSNR, psnr and fid in a sentence"""', []),
     ],
 )

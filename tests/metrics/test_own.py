@@ -242,7 +242,7 @@ def test_features_of_the_wrong_shape_are_no_features(value: str, reason: str) ->
 
 
 def test_what_it_raises_is_told_in_one_line() -> None:
-    with pytest.raises(Failed, match=r"^failed: compare: KeyError: 'no\\nidea'$"):
+    with pytest.raises(Failed, match=r"^failed: compare: KeyError: 'no\\nidea' \(own_metrics.py:\d+ in compare\)$"):
         own("Raises").compare(IMAGES[0], IMAGES[0])
     with pytest.raises(Undefined, match=r"^too dark$"):
         own("Undecided").score(IMAGES[0])
