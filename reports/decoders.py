@@ -5,15 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.reports.figure_style import figure_style
 from benchmark.reports.styles import codec_styles
-from matplotlib import style as matplotlib_style
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmark.analysis.equal_bits import AtRate
 from benchmark.pixels import Image
 
-SETTINGS = {"font.size": 7, "svg.fonttype": "none", "svg.hashsalt": "decoders", "text.parse_math": False}
 MAGNIFIED = 2
 """Each pixel of a crop takes so many in each direction."""
 _DPI = 200
@@ -61,7 +60,7 @@ def draw_costs(
     great part.
     """
     styles = codec_styles([value.codec for value in values])
-    with matplotlib_style.context(["default", SETTINGS]):
+    with figure_style():
         figure = Figure(figsize=(5.0, 3.6), layout="constrained")
         axes = figure.add_subplot()
         for value in values:
@@ -90,7 +89,6 @@ def draw_costs(
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set(xlabel="operations of the decoder (kMAC per pixel)", ylabel=f"{title} at {bpp:g} bpp")
         axes.set_title(dataset, loc="left", fontsize=7)
-        axes.grid(color="0.9", linewidth=0.6, which="both")
         figure.legend(loc="outside lower center", frameon=False, fontsize=6.5)
         return _save(figure, output)
 
@@ -101,7 +99,7 @@ def draw_sheet(rows: Sequence[tuple[str, Sequence[Cell]]], title: str, output: P
     side = max(max(cell.crop.shape[:2]) for _, cells in rows for cell in cells) * MAGNIFIED
     head, gap, top = 64, 8, 60
     width, height = columns * (side + gap) + gap, len(rows) * (side + head) + top
-    with matplotlib_style.context(["default", SETTINGS]):
+    with figure_style():
         figure = Figure(figsize=(width / _DPI, height / _DPI))
         figure.text(gap / width, 1 - 14 / height, title, fontsize=8, va="top")
         for line, (name, cells) in enumerate(rows):

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from benchmark.reports.figure_style import figure_style
 from benchmark.reports.styles import codec_styles
-from matplotlib import style as matplotlib_style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -22,7 +22,7 @@ def draw_history(entries: Sequence[Entry], series: Sequence[Series], metric: str
     """Draws a panel a codec into the file `output`, PNG or SVG, and returns it."""
     codecs = list(dict.fromkeys(one.codec for one in series))
     styles = codec_styles(codecs)
-    with matplotlib_style.context(["default", {"font.size": 8, "text.parse_math": False}]):
+    with figure_style(font_size=8):
         figure = Figure(figsize=(7, 0.6 + 2.3 * len(codecs)), layout="constrained")
         FigureCanvasAgg(figure)
         for number, codec in enumerate(codecs, start=1):
@@ -37,9 +37,7 @@ def draw_history(entries: Sequence[Entry], series: Sequence[Series], metric: str
             axes.xaxis.set_major_locator(FixedLocator(list(range(len(entries)))))
             axes.set_xticklabels([entry.commit[:8] for entry in entries] if number == len(codecs) else [])
             axes.tick_params(axis="x", rotation=45 if len(entries) > 8 else 0)
-            axes.grid(True, axis="y", color="#DDDDDD", linewidth=0.4)
-            for side in ("top", "right"):
-                axes.spines[side].set_visible(False)
+            axes.grid(False, axis="x")
         figure.supxlabel(
             f"95 % intervals over images; ringed: changed from the commit before (paired, {100 * ALPHA:g} % in all)",
             fontsize=7,

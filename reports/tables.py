@@ -1,7 +1,8 @@
 """The summary as a table: on the terminal, and as Markdown. One row a codec and quality, one column a metric."""
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+import statistics
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -93,7 +94,7 @@ def _content(frame: pd.DataFrame) -> _Content:
     metrics = list(dict.fromkeys(headlines["metric"]))
     protocols = [one_protocol(headlines, metric) for metric in metrics]
     headers = [("quality", ""), *(_header(metric, headlines) for metric in metrics)]
-    decimals = {metric: _decimals(headlines.loc[headlines["metric"] == metric, "value"]) for metric in metrics}
+    decimals = {metric: decimals_of(headlines.loc[headlines["metric"] == metric, "value"]) for metric in metrics}
     images = int(headlines["n_images"].max())
 
     sections: dict[str, list[Row]] = {}
@@ -106,11 +107,11 @@ def _content(frame: pd.DataFrame) -> _Content:
 
 
 def _header(metric: str, headlines: pd.DataFrame) -> tuple[str, str]:
-    row = headlines[headlines["metric"] == metric].iloc[0]
-    arrow = "↑" if row["higher_is_better"] else "↓"
+    info = metric_facts(headlines, metric)
+    arrow = "↑" if info.higher_is_better else "↓"
     if metric == "bpp":
         return "bpp", arrow
-    return metric_facts(headlines, metric).title, f"{row['unit']} {arrow}".strip()
+    return info.title, f"{info.unit} {arrow}".strip()
 
 
 def _cell(record: Mapping[Hashable, Any], decimals: int, images: int) -> str:
@@ -119,21 +120,21 @@ def _cell(record: Mapping[Hashable, Any], decimals: int, images: int) -> str:
         return "–"
     cell = f"{record['value']:.{decimals}f}"
     if not math.isnan(record["ci_high"]):
-        cell += f" ±{_two_digits((record['ci_high'] - record['ci_low']) / 2, decimals)}"
+        cell += f" ±{two_digits((record['ci_high'] - record['ci_low']) / 2, decimals)}"
     if not math.isnan(record["stderr_seed"]):
-        cell += f" ({_two_digits(record['stderr_seed'], decimals + 1)})"
+        cell += f" ({two_digits(record['stderr_seed'], decimals + 1)})"
     if record["n_images"] != images:
         cell += f" [{record['n_images']}]"
     return cell
 
 
-def _decimals(values: "pd.Series[float]") -> int:
+def decimals_of(values: Iterable[float]) -> int:
     """So many that a typical value has four digits: differences on the same images are finer than the intervals."""
-    typical = values.abs().replace(0, math.nan).median()
-    return 3 if math.isnan(typical) else min(max(3 - math.floor(math.log10(typical)), 0), 4)
+    sizes = [abs(value) for value in values if value and not math.isnan(value)]
+    return 3 if not sizes else min(max(3 - math.floor(math.log10(statistics.median(sizes))), 0), 4)
 
 
-def _two_digits(value: float, most: int) -> str:
+def two_digits(value: float, most: int) -> str:
     """`value` with two digits that count, and no more than `most` decimals."""
     decimals = most if value <= 0 else 1 - math.floor(math.log10(value))
     return f"{value:.{min(max(decimals, 0), most)}f}"

@@ -5,7 +5,8 @@ from itertools import zip_longest
 
 import pandas as pd
 
-from benchmark.errors import BenchmarkError, NotComparable
+from benchmark.analysis.summary import HEADLINES
+from benchmark.errors import BenchmarkError, NotComparable, UsageError
 
 
 def one_dataset(summaries: Sequence[pd.DataFrame]) -> str:
@@ -71,3 +72,31 @@ def run_labels(summaries: Sequence[pd.DataFrame]) -> list[dict[str, str]]:
 
 def _numbers_of(summary: pd.DataFrame, codec: str) -> pd.DataFrame:
     return summary.loc[summary["codec"] == codec, ["quality", "metric", "value"]].reset_index(drop=True)
+
+
+def codec_labels(summaries: Sequence[pd.DataFrame]) -> list[dict[str, str]]:
+    """`run_labels` by the rows that curves and tables show."""
+    return run_labels([_headlines(summary) for summary in summaries])
+
+
+def joined_headlines(summaries: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of all summaries that curves and tables show; codecs of one label are told apart by `run_labels`."""
+    parts = []
+    for summary, labels in zip(summaries, codec_labels(summaries), strict=True):
+        part = _headlines(summary)
+        part = part[part["codec"].isin(labels)]
+        parts.append(part.assign(codec=part["codec"].map(labels)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _headlines(summary: pd.DataFrame) -> pd.DataFrame:
+    return summary[summary["aggregation"].isin(HEADLINES)]
+
+
+def chosen_codecs(frame: pd.DataFrame, asked: Sequence[str]) -> list[str]:
+    """`asked`, in its order, each once; all codecs of `frame` where none is. Raises UsageError on an unknown one."""
+    there = [str(codec) for codec in dict.fromkeys(frame["codec"])]
+    for codec in asked:
+        if codec not in there:
+            raise UsageError(f"no codec {codec!r} was measured; there are {', '.join(there)}")
+    return list(dict.fromkeys(asked)) or there

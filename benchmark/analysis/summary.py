@@ -127,7 +127,7 @@ def write_summary(
                 rows[-1] += [record.unit, record.higher_is_better]
                 rows[-1] += [facts[name].title, facts[name].signed, facts[name].scale, SCHEMA_VERSION]
         del group  # some kilobytes an image: not beside the next one
-    frame = _typed(pandas.DataFrame(rows, columns=list(COLUMNS)))
+    frame = typed(pandas.DataFrame(rows, columns=list(COLUMNS)))
     folder.write_bytes(folder.summary_path, frame.to_csv(index=False, lineterminator="\n").encode())
     return frame
 
@@ -151,7 +151,7 @@ def read_summary(path: Path) -> "pandas.DataFrame":
     if tuple(frame.columns) not in (COLUMNS, _FIRST_COLUMNS):
         raise BenchmarkError(f"{file}: no summary: its columns must be {','.join(COLUMNS)}")
     try:
-        return _typed(frame if "schema" in frame else _with_facts(frame))
+        return typed(frame if "schema" in frame else _with_facts(frame))
     except (TypeError, ValueError) as error:
         raise BenchmarkError(f"{file}: no summary: {str(error).splitlines()[0]}") from None
 
@@ -343,7 +343,7 @@ _REAL = ("quality", "value", "stderr", "ci_low", "ci_high", "stderr_seed")
 _MISSING = {column: [""] for column in (*_REAL, "n_images", "n_patches")}
 
 
-def _typed(frame: "pandas.DataFrame") -> "pandas.DataFrame":
+def typed(frame: "pandas.DataFrame") -> "pandas.DataFrame":
     """quality, value, stderr, ends and stderr_seed float64; n_images int64, n_patches nullable Int64; the rest text."""
     types = dict.fromkeys(COLUMNS, "object") | dict.fromkeys(_REAL, "float64")
     whole = {"n_images": "int64", "n_patches": "Int64", "schema": "int64"}

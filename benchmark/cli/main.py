@@ -27,6 +27,7 @@ from benchmark.cli.report import report
 from benchmark.cli.run import run
 from benchmark.cli.studies import studies
 from benchmark.cli.study import study
+from benchmark.cli.table import table
 from benchmark.cli.train import train
 from benchmark.cli.train_hific import hific, hific_small
 from benchmark.errors import BenchmarkError
@@ -50,6 +51,7 @@ app.command("list")(list_names)
 app.command()(encode)
 app.command()(decode)
 app.command(cls=PlotCommand)(plot)
+app.command()(table)
 app.command()(ablate)
 app.command()(decoders)
 app.command()(bd)

@@ -286,29 +286,6 @@ def _free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def draw_runs(
-    runs: Sequence[Path], metrics: Sequence[str], output: Path | None, published: str | None = None
-) -> list[Path]:
-    """Draws the summaries of `runs` into `output`, or the first run's plots; returns the paths of the plots.
-
-    metrics: none for all that every run has a value of. published: names of published codecs with commas between,
-    "all", or an empty text for those usual for each metric. Raises UsageError if there is no metric or no such name,
-    and NotComparable if no published figure fits.
-    """
-    from benchmark.analysis.summary import read_summary
-    from benchmark.reports.anchors import choose_codecs
-    from benchmark.reports.curves import draw_curves
-
-    names = None if published is None else choose_codecs(published)
-    summaries = [read_summary(run) for run in runs]
-    if not metrics:
-        of_runs = [dict.fromkeys(frame.loc[frame["value"].notna(), "metric"]) for frame in summaries]
-        metrics = [name for name in of_runs[0] if name != "bpp" and all(name in others for others in of_runs)]
-        if not metrics:
-            raise UsageError("the runs have no metric in common; --metric names one")
-    return draw_curves(summaries, metrics, output or runs[0] / "plots", names)
-
-
 def _import_for_the_summary() -> None:
     """What the end of a run imports, a second of pandas and matplotlib; what cannot be imported is said there."""
     for module in ("benchmark.analysis.summary", "benchmark.reports.curves"):

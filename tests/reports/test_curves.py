@@ -9,36 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from benchmark.reports import curves
 from benchmark.reports.curves import draw_curves
+from benchmark.reports.figure_style import figure_style
+from benchmark.reports.plots import PlotOptions
+from benchmark.reports.plots.axes import draw_panel, rate_limits, rate_ticks, vertical_limits
+from benchmark.reports.plots.layout import legend_columns
+from benchmark.reports.plots.panels import metric_panel, shown
+from benchmark.reports.plots.published import published_notes, with_published
+from benchmark.reports.plots.text import text_width, wrap
+from benchmark.reports.styles import codec_styles
 from PIL import Image
+from support.summaries import PROTOCOLS, summary_frame
 
-from benchmark.analysis.summary import COLUMNS
+from benchmark.analysis.comparable import one_protocol
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
-from benchmark.metrics import metric_info
-
-PROTOCOLS = {"bpp": "bpp/whole", "lpips": "lpips/v0.1/alex", "ms_ssim": "ms_ssim/255", "fd-effnet": "fd/patch128/lite0"}
-HIGHER = {"ms_ssim"}
-
-
-def summary_frame(
-    codecs: Sequence[str] = ("hfd", "jpeg"), metrics: Sequence[str] = ("lpips",), **changes: Any
-) -> pd.DataFrame:
-    """Three qualities a codec. changes: columns to set, for all rows."""
-    rows = []
-    for number, codec in enumerate(codecs):
-        for quality, bpp in enumerate((0.1, 0.3, 0.9), start=1):
-            for metric in ("bpp", *metrics):
-                value = bpp * (1 + 0.1 * number) if metric == "bpp" else 0.5 - 0.1 * quality + 0.02 * number
-                row = dict.fromkeys(COLUMNS, "")
-                row |= {"dataset": "tiny 01234567", "codec": codec, "quality": float(quality), "metric": metric}
-                row |= {"protocol": PROTOCOLS.get(metric, metric), "higher_is_better": metric in HIGHER}
-                row |= {"value": value, "stderr": value / 20, "ci_low": value * 0.9, "ci_high": value * 1.1}
-                row |= {"stderr_seed": math.nan, "n_images": 8, "n_patches": 72 if metric.startswith("fd") else None}
-                row["aggregation"] = "set" if metric.startswith("fd") else "mean over images"
-                rows.append(row | changes)
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return frame.astype({"n_patches": "Int64"})
 
 
 def texts(svg: Path) -> list[str]:
@@ -150,7 +134,7 @@ def test_runs_of_one_codec_are_told_apart(tmp_path: Path) -> None:
 def test_points_are_joined_by_rate_with_gaps_where_a_value_is_missing() -> None:
     frame = summary_frame(("jpeg",)).iloc[::-1]  # a codec whose scale runs downwards
     frame.loc[(frame["metric"] == "lpips") & (frame["quality"] == 2.0), "value"] = math.nan
-    [curve] = curves._panel(frame, "lpips").curves
+    [curve] = metric_panel(frame, "lpips").curves
     assert curve.bpp.tolist() == [0.1, 0.3, 0.9]
     assert curve.value[[0, 2]] == pytest.approx([0.4, 0.2])
     assert math.isnan(curve.value[1])
@@ -160,14 +144,14 @@ def test_ms_ssim_is_drawn_in_decibels() -> None:
     frame = summary_frame(("jpeg",), ("ms_ssim",))
     rows = frame["metric"] == "ms_ssim"
     frame.loc[rows, ["value", "ci_low", "ci_high"]] = [[0.9, 0.8, 0.99], [0.99, 0.9, 1.01], [0.999, 0.99, 0.9999]]
-    panel = curves._panel(frame, "ms_ssim")
+    panel = metric_panel(frame, "ms_ssim")
     [curve] = panel.curves
     assert curve.value == pytest.approx([10, 20, 30])
     assert curve.low == pytest.approx([-10 * math.log10(0.2), 10, 20])
     assert curve.high[[0, 2]] == pytest.approx([20, 40])
     assert math.isinf(curve.high[1])  # drawn to the edge
-    assert "dB" in panel.label
-    assert "higher is better" in panel.label
+    assert "dB" in panel.name
+    assert "higher is better" in panel.heading[1]
 
 
 def test_points_without_a_place_on_the_axes_are_left_out(tmp_path: Path) -> None:
@@ -176,7 +160,7 @@ def test_points_without_a_place_on_the_axes_are_left_out(tmp_path: Path) -> None
     frame.loc[(frame["metric"] == "bpp") & (frame["codec"] == "hfd") & (frame["quality"] == 1.0), "value"] = 0.0
     draw_curves([frame], ["ms_ssim"], tmp_path)
     assert "no MS-SSIM for jpeg" in " ".join(texts(tmp_path / "ms_ssim.svg"))
-    [curve] = curves._panel(frame, "ms_ssim").curves
+    [curve] = metric_panel(frame, "ms_ssim").curves
     assert np.isfinite(curve.value).tolist() == [False, True, True]
 
 
@@ -190,34 +174,35 @@ def test_points_without_a_place_on_the_axes_are_left_out(tmp_path: Path) -> None
     ],
 )
 def test_rate_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
-    assert curves._rate_ticks(low, high) == pytest.approx(ticks)
+    assert rate_ticks(low, high) == pytest.approx(ticks)
 
 
 @pytest.mark.parametrize("bpp", np.geomspace(0.01, 30, 40))
 def test_a_single_point_has_ticks_and_room(bpp: float) -> None:
     frame = summary_frame(("jpeg",)).iloc[:2].copy()
     frame.loc[frame["metric"] == "bpp", ["value", "ci_low", "ci_high"]] = [bpp, -bpp, 3 * bpp]
-    low, high = curves._rate_limits(curves._panel(frame, "lpips").curves)
+    low, high = rate_limits(metric_panel(frame, "lpips").curves)
     assert 0 < low < bpp < high
     assert high / low >= 3.99
-    assert len(curves._rate_ticks(low, high)) >= 2
+    assert len(rate_ticks(low, high)) >= 2
 
 
 def test_wide_intervals_do_not_flatten_the_points() -> None:
-    bottom, top = curves._vertical_limits(np.array([1.0, 2.0]), np.array([-1000.0, 1000.0]))
+    bottom, top = vertical_limits(np.array([1.0, 2.0]), np.array([-1000.0, 1000.0]))
     assert -0.5 < bottom < 1
     assert 2 < top < 3.5
-    assert curves._vertical_limits(np.array([1.0]), np.array([])) == pytest.approx((0.885, 1.115))
-    assert curves._vertical_limits(np.array([0.0]), np.array([])) == pytest.approx((-1.15, 1.15))
+    assert vertical_limits(np.array([1.0]), np.array([])) == pytest.approx((0.885, 1.115))
+    assert vertical_limits(np.array([0.0]), np.array([])) == pytest.approx((-1.15, 1.15))
 
 
 def test_long_labels_stay_inside_the_figure() -> None:
-    assert curves._legend_columns(["hfd:decoder=diffusion,steps=50"] * 4, 3.4) == 1
-    assert curves._legend_columns(["hfd", "mse", "jpeg", "webp"], 7.0) == 4
-    for text in ("photos[quick look, 8 of 24] 1a2b3c4d · " * 6, "hfd:weights=" + "x" * 200):
-        lines = curves._wrap(text, 3.3, 6.0)
-        assert max(curves._text_width(line, 6.0) for line in lines) <= 3.3
-        assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    with figure_style():
+        assert legend_columns([text_width("hfd:decoder=diffusion,steps=50", 7.0)] * 4, 3.4) == 1
+        assert legend_columns([text_width(name, 7.0) for name in ("hfd", "mse", "jpeg", "webp")], 7.0) == 4
+        for text in ("photos[quick look, 8 of 24] 1a2b3c4d · " * 6, "hfd:weights=" + "x" * 200):
+            lines = wrap(text, 3.3, 6.0)
+            assert max(text_width(line, 6.0) for line in lines) <= 3.3
+            assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 
 
 # Published curves
@@ -264,30 +249,28 @@ def test_only_the_named_ones_are_drawn(tmp_path: Path) -> None:
 def test_published_curves_do_not_stretch_the_axes_nor_carry_intervals() -> None:
     from matplotlib.figure import Figure
 
-    plain = curves._panel(kodak_frame(), "psnr")
-    [filled] = curves._with_published(
-        [plain], ("jpeg", "bpg"), "kodak 88970ca5", curves.one_protocol(kodak_frame(), "bpp")
-    )
+    plain = metric_panel(kodak_frame(), "psnr")
+    [filled] = with_published([plain], ("jpeg", "bpg"), "kodak 88970ca5", one_protocol(kodak_frame(), "bpp"))
     drawn = []
     for panel in (plain, filled):
         axes = Figure().add_subplot()
-        curves._draw(axes, panel, curves.codec_styles(["mse", "jpeg"]))
+        draw_panel(axes, panel, codec_styles(["mse", "jpeg"]), PlotOptions())
         drawn.append(axes)
-    without, with_published = drawn
-    assert with_published.get_xlim() == without.get_xlim()
-    assert with_published.get_ylim() == without.get_ylim()
-    assert len(with_published.collections) == len(without.collections)
-    new = with_published.lines[: len(with_published.lines) - len(without.lines)]
+    without, beside = drawn
+    assert beside.get_xlim() == without.get_xlim()
+    assert beside.get_ylim() == without.get_ylim()
+    assert len(beside.collections) == len(without.collections)
+    new = beside.lines[: len(beside.lines) - len(without.lines)]
     assert len(new) == 2
-    measured = with_published.lines[-1]
+    measured = beside.lines[-1]
     assert all(line.get_linewidth() < measured.get_linewidth() for line in new)
     assert all(line.get_zorder() < measured.get_zorder() for line in new)
-    assert max(new[1].get_xdata()) > with_published.get_xlim()[1]
+    assert max(new[1].get_xdata()) > beside.get_xlim()[1]
 
 
 def test_published_ms_ssim_is_drawn_in_decibels() -> None:
-    assert curves._shown(metric_info("ms_ssim"), (0.9, 0.99)) == pytest.approx([10, 20])
-    assert curves._shown(metric_info("psnr"), (30.0, 0.9)) == pytest.approx([30, 0.9])
+    assert shown("decibel", (0.9, 0.99)) == pytest.approx([10, 20])
+    assert shown("linear", (30.0, 0.9)) == pytest.approx([30, 0.9])
 
 
 def test_panels_that_nothing_fits_say_so(tmp_path: Path) -> None:
@@ -303,9 +286,9 @@ def test_panels_that_nothing_fits_say_so(tmp_path: Path) -> None:
 def test_what_a_source_leaves_open_in_one_metric_is_said_of_that_metric() -> None:
     frame = kodak_frame(("psnr", "lpips"))
     frame.loc[frame["metric"] == "lpips", "protocol"] = "lpips/v0.1/alex"
-    panels = [curves._panel(frame, metric) for metric in ("psnr", "lpips")]
-    rate = curves.one_protocol(frame, "bpp")
-    note, *_ = curves._published_notes(curves._with_published(panels, ("ms-illm",), "kodak 88970ca5", rate))
+    panels = [metric_panel(frame, metric) for metric in ("psnr", "lpips")]
+    rate = one_protocol(frame, "bpp")
+    note, *_ = published_notes(with_published(panels, ("ms-illm",), "kodak 88970ca5", rate), PlotOptions())
     assert note.count("MS-ILLM in ") == 2
     assert "MS-ILLM in LPIPS: Muckley et al. 2023" in note
     assert note.index("rounding to 8 bits") < note.index("MS-ILLM in LPIPS") < note.index("version of LPIPS")

@@ -1,0 +1,99 @@
+"""Figures on disk. Inside of `figure_style`: resolution, fonts and TeX system are matplotlib's parameters."""
+
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from benchmark.reports.tex import escaped
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from benchmark.errors import BenchmarkError
+
+
+def file_name(name: str) -> str:
+    """`name` without what has no place in the name of a file."""
+    return re.sub(r"[^A-Za-z0-9._@=-]+", "-", name)
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Raises BenchmarkError where one of `formats`, or the style, needs a program that is not there."""
+    programs = {}
+    if "pgf" in formats:
+        programs[matplotlib.rcParams["pgf.texsystem"]] = "pgf"
+    if matplotlib.rcParams["text.usetex"]:
+        programs["latex"] = "text.usetex"
+    for program, needed in programs.items():
+        if shutil.which(program) is None:
+            other = ", name another one by pgf.texsystem in a matplotlib style, or take pdf" if needed == "pgf" else ""
+            raise BenchmarkError(
+                f"{needed}: matplotlib measures text with {program}, which is not installed; "
+                f"install a TeX system{other}"
+            )
+
+
+def save(figure: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
+    """Writes `stem`.FORMAT for each of `formats`, without dates: the same figure gives the same bytes. The paths.
+
+    Raises BenchmarkError if TeX, where it is asked, cannot set a text.
+    """
+    paths = []
+    for name in dict.fromkeys(formats):
+        path = stem.with_name(f"{stem.name}.{name}")
+        if name == "pgf" or matplotlib.rcParams["text.usetex"]:
+            _by_tex(figure, path, _WRITERS[name])
+        else:
+            _WRITERS[name](figure, path)
+        paths.append(path)
+    return paths
+
+
+def _by_tex(figure: Figure, path: Path, write: Callable[[Figure, Path], None]) -> None:
+    """Text that is no mathematics is escaped while TeX sees it."""
+    texts = {text: text.get_text() for text in figure.findobj(Text) if not text.get_parse_math()}
+    try:
+        for text, plain in texts.items():
+            text.set_text(escaped(plain))
+        write(figure, path)
+    except (RuntimeError, ValueError) as error:  # matplotlib's, of a program that fails
+        path.unlink(missing_ok=True)
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise BenchmarkError(f"{path}: TeX cannot set the text of the figure: {first}") from None
+    finally:
+        for text, plain in texts.items():
+            text.set_text(plain)
+
+
+def _png(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    figure.savefig(path, metadata={"Software": None})
+
+
+def _svg(figure: Figure, path: Path) -> None:
+    FigureCanvasSVG(figure)
+    figure.savefig(path, metadata={"Date": None, "Creator": None})
+
+
+def _pdf(figure: Figure, path: Path) -> None:
+    FigureCanvasPdf(figure)
+    nothing: dict[str, Any] = {"CreationDate": None, "Creator": None, "Producer": None}
+    figure.savefig(path, metadata=nothing)
+
+
+def _pgf(figure: Figure, path: Path) -> None:
+    from matplotlib.backends.backend_pgf import FigureCanvasPgf, LatexError
+
+    FigureCanvasPgf(figure)
+    try:
+        figure.savefig(path)
+    except LatexError as error:
+        raise RuntimeError(str(error)) from None
+
+
+_WRITERS: dict[str, Callable[[Figure, Path], None]] = {"png": _png, "svg": _svg, "pdf": _pdf, "pgf": _pgf}

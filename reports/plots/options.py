@@ -1,0 +1,91 @@
+"""What may be asked of a plot, checked once."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from benchmark.reports.arguments import one_of
+from benchmark.reports.figure_style import StyleChoice
+
+from benchmark.errors import UsageError
+
+Range = tuple[float, float]
+XAxis = Literal["log", "linear"]
+Intervals = Literal["bars", "bands", "none"]
+Legend = Literal["auto", "above", "below", "inside", "none"]
+INTERVALS: tuple[Intervals, ...] = get_args(Intervals)
+LEGENDS: tuple[Legend, ...] = get_args(Legend)
+FORMATS = ("png", "svg", "pdf", "pgf")
+
+
+@dataclass(frozen=True)
+class PlotOptions:
+    """How `draw` draws. The defaults are the plots of a run. Raises UsageError on a value that means nothing.
+
+    codecs: those that are drawn, in this order of the legend; none named for all. labels: codec -> its name in the
+    plot; a "$" in such a name and in the title begins mathematics.
+    title: over the figure; None for none. Each panel has its metric's name in any case.
+    width: of the figure in inches, such as 3.3 for one column of a paper and 6.9 for two; None for 3.4, and 7.0 with
+    several panels. height: of the whole figure, in inches; aspect: of a panel, height over width; None for what the
+    width gives; one of both at most.
+    font_size: in points, of all but ticks and caption, which are smaller in proportion; None for the style's, or 7.
+    formats: of the files, of FORMATS; pgf needs a TeX system, with which matplotlib measures text.
+    x_axis: bits per pixel on a logarithmic or a linear axis. xlim: its ends; None for what shows every point.
+    ylim: metric -> ends of its axis, in the unit that is drawn.
+    intervals: 95 % over images, as "bars", as "bands" or not at all.
+    caption: data set, number of images and protocols below the panels.
+    legend: "inside" the first panel, "above" or "below" all panels, "none", or "auto": above, or in a free cell of the
+    grid, or, with a `width`, inside a single panel that has the room.
+    style: a style of matplotlib's by name, a file, parameters, or "current" for `matplotlib.rcParams` as they are; what
+    it sets is kept, its colours included.
+    published: names of published codecs to draw too, none named for those usual for each metric; None for none.
+    relative_to: a codec; drawn are the paired differences of all others from it, at equal rate.
+    """
+
+    codecs: Sequence[str] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    title: str | None = None
+    width: float | None = None
+    height: float | None = None
+    aspect: float | None = None
+    font_size: float | None = None
+    formats: Sequence[str] = ("png", "svg")
+    x_axis: XAxis = "log"
+    xlim: Range | None = None
+    ylim: Mapping[str, Range] = field(default_factory=dict)
+    intervals: Intervals = "bars"
+    caption: bool = True
+    legend: Legend = "auto"
+    style: StyleChoice = None
+    published: Sequence[str] | None = None
+    relative_to: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("codecs", "formats", "published"):
+            if isinstance(getattr(self, name), str):
+                raise UsageError(f"{name}: a list is needed, not the text {getattr(self, name)!r}")
+        for name, low, high in (("width", 1, 50), ("height", 1, 50), ("aspect", 0.1, 10), ("font_size", 2, 40)):
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise UsageError(f"{name.replace('_', ' ')} {value:g}: between {low:g} and {high:g} is possible")
+        one_of("x axis", self.x_axis, get_args(XAxis))
+        one_of("intervals", self.intervals, INTERVALS)
+        one_of("legend", self.legend, LEGENDS)
+        for name in self.formats:
+            one_of("format", name, FORMATS)
+        if not self.formats:
+            raise UsageError(f"no format is named; there are {', '.join(FORMATS)}")
+        if self.height is not None and self.aspect is not None:
+            raise UsageError("height and aspect: one of both says how high the panels are")
+        for name, ends in {"xlim": self.xlim, **{f"ylim of {m}": ends for m, ends in self.ylim.items()}}.items():
+            if ends is not None and not (all(map(math.isfinite, ends)) and ends[0] < ends[1]):
+                raise UsageError(f"{name} {ends[0]:g}:{ends[1]:g}: two numbers are needed, the lower one first")
+        if self.xlim is not None and self.x_axis == "log" and self.xlim[0] <= 0:
+            raise UsageError(f"xlim {self.xlim[0]:g}:{self.xlim[1]:g}: a logarithmic axis begins above 0")
+        if self.relative_to is not None and self.published is not None:
+            raise UsageError("published curves have no values of single images, so no paired difference is known")
+
+    def label(self, codec: str) -> str:
+        """The codec's name in the plot."""
+        return self.labels.get(codec, codec)

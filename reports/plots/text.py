@@ -1,0 +1,47 @@
+"""The size of text in a figure, and how it is broken into lines. Inside of `figure_style`, whose font it measures."""
+
+from functools import lru_cache
+
+import matplotlib
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextToPath
+
+
+def points(name: str) -> float:
+    """A size among matplotlib's parameters, such as "legend.fontsize", in points: it may be a word."""
+    return float(FontProperties(size=matplotlib.rcParams[name]).get_size_in_points())
+
+
+def line_height(size: float) -> float:
+    """Inches that a line of text of `size` points takes."""
+    return size * 1.35 / 72
+
+
+def text_width(text: str, size: float, math: bool = False) -> float:
+    """In inches, as matplotlib sets it. math: a "$" begins mathematics."""
+    families = matplotlib.rcParams["font.family"]
+    # What a generic family stands for belongs to the key: it is another font in another style.
+    fonts = tuple(font for family in families for font in matplotlib.rcParams.get(f"font.{family}", (family,)))
+    return _width(text, size, tuple(families), fonts, math)
+
+
+@lru_cache(4096)
+def _width(text: str, size: float, families: tuple[str, ...], _fonts: tuple[str, ...], math: bool) -> float:
+    font = FontProperties(family=list(families), size=size)
+    width, _height, _descent = TextToPath().get_text_width_height_descent(text, font, math and "$" in text)
+    return float(width) / 72
+
+
+def wrap(text: str, width: float, size: float) -> list[str]:
+    """`text` in lines of at most `width` inches, broken at spaces, and inside of words that are longer than a line."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and text_width(f"{lines[-1]} {word}", size) <= width:
+            lines[-1] += f" {word}"
+            continue
+        lines.append("")
+        for character in word:
+            if text_width(lines[-1] + character, size) > width:
+                lines.append("")
+            lines[-1] += character
+    return lines
