@@ -18,11 +18,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.errors import UsageError
+from benchmark.errors import UsageError, one_line
 from benchmark.results import RunFolder
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from benchmark.analysis.baseline import Baseline
     from benchmark.analysis.comparison import Comparison
@@ -159,8 +161,7 @@ class Results:
         return f"<Results: {points} points of {', '.join(manifest.codecs)} on {images} images{failed}>"
 
     def _repr_html_(self) -> str:
-        html: str = self.table(format="html")
-        return html
+        return self.table(format="html")
 
     @cached_property
     def _folder(self) -> RunFolder:
@@ -260,6 +261,80 @@ class Results:
         view = view_of(self.numbers, metric, find_point(self.numbers, point), other)
         frame = pandas.DataFrame({"image": view.images, "share": view.shares})
         return frame.sort_values("share", ascending=False, key=abs, ignore_index=True)
+
+    def plot(
+        self,
+        *metrics: str,
+        ax: "Axes | None" = None,
+        save: str | Path | None = None,
+        beside: "Sequence[Results]" = (),
+        **options: Any,
+    ) -> "Figure":
+        """Curves over bits per pixel as a matplotlib figure, a panel per metric; all metrics if none is named.
+
+        ax: draws one metric into these axes. save: a file, whose suffix (.png, .svg, .pdf, .pgf) says the format.
+        beside: results on the same images whose codecs are drawn too. options: fields of
+        `benchmark.reports.plots.PlotOptions`, such as codecs, labels, title, width (inches), font_size, x_axis,
+        intervals, xlim, ylim, caption, legend, style, published and relative_to, which draws paired differences from a
+        codec. Raises UsageError on what cannot be drawn, NotComparable on results of other images or protocols.
+        """
+        from benchmark.reports.figure_style import figure_style
+        from benchmark.reports.plots import PlotOptions, draw
+        from benchmark.reports.plots.files import check_formats
+        from benchmark.reports.plots.files import save as save_figure
+
+        if "formats" in options:
+            raise UsageError("plot: formats belongs to the command line; here save=FILE says the format by its suffix")
+        suffix = "png" if save is None else Path(save).suffix.removeprefix(".")
+        try:
+            chosen = PlotOptions(**options, formats=(suffix,))
+        except TypeError as error:
+            raise UsageError(f"plot: {one_line(error).partition(' ')[2]}") from None
+        runs = [self, *beside]
+        numbers = [run.numbers for run in runs] if chosen.relative_to is not None else []
+        with figure_style(chosen.font_size, chosen.style):
+            if save is not None:
+                check_formats(chosen.formats)
+            summaries = [run.summary for run in runs]
+            figure = draw(summaries, metrics or self._valued(), chosen, numbers=numbers, ax=ax)
+            if save is not None:
+                save_figure(figure, Path(save).with_suffix(""), chosen.formats)
+        return figure
+
+    def table(
+        self,
+        *metrics: str,
+        format: str = "markdown",
+        rates: Sequence[float] = (),
+        codecs: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
+        plus_minus: bool = False,
+        bold_ties: bool = False,
+    ) -> str:
+        """Rates × codecs × metrics as text: "markdown", "latex" (booktabs), "html" or "csv"; all metrics if none named.
+
+        rates: bits per pixel, between a codec's measured points interpolated in log rate; none for the qualities that
+        were measured. The best value of each rate is bold, the second underlined. plus_minus: half the width of the
+        95 % interval beside each value. bold_ties: bold is every value that the paired test does not tell from the
+        best. Raises UsageError on codecs and metrics that were not measured.
+        """
+        from benchmark.analysis.tabulation import tabulate
+        from benchmark.reports.paper_tables import write_table
+
+        found = tabulate(
+            [self.summary],
+            metrics or self._valued(),
+            codecs=codecs,
+            rates=rates,
+            numbers=[self.numbers] if bold_ties else [],
+        )
+        return write_table(found, format, labels=labels, plus_minus=plus_minus, bold_ties=bold_ties)
+
+    def _valued(self) -> list[str]:
+        """Metrics that have a value, without bpp, in the order of the run."""
+        frame = self.summary
+        names = dict.fromkeys(frame.loc[frame["value"].notna(), "metric"])
+        return [name for name in names if name != "bpp"]
 
     def report(self, folder: str | Path, *, maps: bool = True) -> Path:
         """Writes the page, with the images behind the numbers if the run kept its reconstructions; its index.html."""
