@@ -30,8 +30,6 @@ NEVER = {
 
 EXCEPTIONS = {
     ("benchmark.hfd.bases", "benchmark.baselines.classical"),  # Pillow's codecs, which carry HFD's bytes
-    ("benchmark.running.run", "benchmark.reports.anchors"),  # draw_runs
-    ("benchmark.running.run", "benchmark.reports.curves"),  # draw_runs
 }
 """Imports that break a rule until their module is moved: (who, whom)."""
 

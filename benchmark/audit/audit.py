@@ -16,8 +16,8 @@ from benchmark.datasets import limit, open_dataset
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import write_file
 from benchmark.running import provenance
-from benchmark.running.backends.processes import threads_per_process
 from benchmark.running.plan import parse_qualities
+from benchmark.running.setup import threads_per_process
 
 DEFAULT_DATASET = "photos"
 REPORT, RECORD = "audit.txt", "audit.json"

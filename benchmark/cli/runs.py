@@ -1,8 +1,10 @@
 """What the commands that do a run share: notes, progress, the command that goes on, and failed trials."""
 
 import contextlib
+import importlib
 import os
 import shlex
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 
@@ -11,6 +13,7 @@ from rich.console import Console
 from benchmark.cli.progress import track
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.results import RunFolder
+from benchmark.running.backends.here import Here
 from benchmark.running.interruption import finishing_trials
 from benchmark.running.run import Request, open_run
 
@@ -28,6 +31,8 @@ def finished_run(request: Request, console: Console) -> Iterator[RunFolder]:
         for note in ready.notes:
             console.print(note, markup=False)
         try:
+            if not isinstance(ready.backend, Here):  # this process only waits then
+                threading.Thread(target=_import_the_end, name="imports", daemon=True).start()
             with finishing_trials(_tell) as stop, contextlib.closing(ready.execute(stop)) as trials:
                 track(trials, len(ready.trials), console)
         except (KeyboardInterrupt, BenchmarkError, OSError) as error:
@@ -41,6 +46,12 @@ def finished_run(request: Request, console: Console) -> Iterator[RunFolder]:
                 console.print(f"{what}; to go on: {shlex.join(again)}", markup=False)
             raise
         yield ready.folder
+
+
+def _import_the_end() -> None:
+    """What the end of a run imports, a second of pandas and matplotlib; what cannot be imported is said there."""
+    with contextlib.suppress(Exception):
+        importlib.import_module("benchmark.reports.outcome")
 
 
 def show_failures(failed: Sequence[str], folder: RunFolder, console: Console) -> None:

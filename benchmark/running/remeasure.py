@@ -12,7 +12,6 @@ from benchmark.errors import BenchmarkError, NotComparable, UsageError
 from benchmark.images import load_image
 from benchmark.metrics import SetMetric, check_metric
 from benchmark.results import FAILED, Manifest, MetricRecord, RunFolder, Trial, locked
-from benchmark.running.backends.processes import check_device
 from benchmark.running.manifest import metric_records
 from benchmark.running.measurement import (
     NO_PATCH,
@@ -24,6 +23,7 @@ from benchmark.running.measurement import (
     open_instruments,
     prepare,
 )
+from benchmark.running.setup import check_device
 
 Result = TypeVar("Result")
 

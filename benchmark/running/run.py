@@ -3,9 +3,7 @@
 import contextlib
 import datetime
 import gc
-import importlib
 import sys
-import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,14 +16,16 @@ from benchmark.foreign import ForeignCodec
 from benchmark.metrics import check_metric, default_metrics
 from benchmark.results import LOCK, PARTIAL, Manifest, Resumption, RunFolder, Trial, TrialKey, locked
 from benchmark.running import plan
-from benchmark.running.backends import cluster
-from benchmark.running.backends import processes as execution
-from benchmark.running.backends.connection import connecting
+from benchmark.running.backends import Backend, cluster
+from benchmark.running.backends.cluster import Cluster
+from benchmark.running.backends.here import Here
+from benchmark.running.backends.processes import Processes, can_be_sent
 from benchmark.running.interruption import Stop
 from benchmark.running.labels import name_codecs, specs_of
 from benchmark.running.manifest import codec_record, differences, metric_records, new_manifest, now
-from benchmark.running.measurement import Workbench, fresh_openers, load_networks, open_codecs, open_instruments
+from benchmark.running.measurement import open_codecs, open_instruments
 from benchmark.running.originals import OriginalStore
+from benchmark.running.setup import Setup, check_device, check_timing, default_workers, threads_per_process
 from benchmark.running.sizes import metrics_without_value
 from benchmark.running.target import choose_qualities, parse_target
 
@@ -74,19 +74,15 @@ class Request:
 class Run:
     """A run that is ready: its folder holds the manifest.
 
-    trials: what is to do. done: how many trials an earlier start left. notes: lines for the user. workbench: opened
-    codecs and metrics of this process; None if worker processes do the trials. shares, early: what actors on a cluster
-    do, and those that are there already; None if no cluster is in play.
+    trials: what is to do. done: how many trials an earlier start left. notes: lines for the user. backend: does them.
     """
 
     folder: RunFolder
     trials: Sequence[plan.PlannedTrial]
     done: int
     notes: Sequence[str]
-    setup: execution.Setup
-    workbench: Workbench | None
-    shares: Sequence[cluster.Share] | None = None
-    early: cluster.EarlyActors | None = None
+    setup: Setup
+    backend: Backend
 
     def execute(self, stop: Stop | None = None) -> Generator[Trial, None, None]:
         """Does the trials and yields each record once it is on the disk; the manifest's status follows.
@@ -100,14 +96,7 @@ class Run:
             return
         stop = stop or Stop()
         _set_status(self.folder, status="running", finished=None)
-        if self.workbench is None:  # this process only waits then
-            threading.Thread(target=_import_for_the_summary, name="imports", daemon=True).start()
-        if self.shares is not None and self.early is not None:
-            records = cluster.execute_on_cluster(self.trials, self.shares, self.folder, stop, self.early)
-        elif self.workbench is None:
-            records = execution.execute_in_processes(self.trials, self.setup, stop)
-        else:
-            records = execution.execute_here(self.trials, self.workbench, stop)
+        records = self.backend.execute(self.trials, self.folder, stop)
         written = 0
         try:
             with contextlib.closing(records):
@@ -137,18 +126,7 @@ def open_run(request: Request) -> Iterator[Run]:
     codecs and decoder seeds that the plan has besides are added.
     Raises UsageError, before anything is written, on what cannot be meant and on a folder with another run in it.
     """
-    if request.workers is not None and request.workers < 1:
-        raise UsageError(f"--workers {request.workers}: at least 1")
-    where = cluster.parse_executor(request.executor)
-    if where is None and request.reserve is not None:
-        raise UsageError("--reserve says what workers on a cluster hold; it goes with --executor ray")
-    reserve = cluster.parse_reservation(request.reserve)
-    if where is not None and ":" in request.device:
-        raise UsageError(f"--device {request.device}: which GPU a worker gets is the cluster's choice; say cuda")
-    if where is not None and request.timing:
-        raise UsageError(f"--timing with --executor {request.executor}: time is measured alone, in this process")
-    if request.debug and (where is not None or (request.workers or 1) > 1):
-        raise UsageError("--debug raises what a codec raises, in this process; leave --workers and --executor out")
+    where, reserve = _check_request(request)
     target = parse_target(request.bpp, request.match, request.per)
     chosen = name_codecs(request.codecs, request.only, request.labels, target)
     specs = {label: parse_codec_spec(text) for label, text in specs_of(chosen).items()}
@@ -157,26 +135,25 @@ def open_run(request: Request) -> Iterator[Run]:
     asked = plan.parse_qualities(request.qualities, {label: specs.get(label) for label in chosen})
     seeds = plan.parse_seeds(request.decoder_seeds)
     names, notes = _choose_metrics(request.metrics)
-    workers, here = _place(request, chosen, where is not None, notes)
-    if objects := [type(one).__name__ for one in names if not isinstance(one, str)]:
-        if where is not None:
-            raise UsageError(f"the metric {objects[0]} is an object of this process; a cluster needs ./file.py:Name")
-        if workers > 1:
-            notes.append(f"the metric {objects[0]} is an object of this process, so it does all trials itself")
-        workers, here = 1, True
-    execution.check_timing(request.timing, workers)
+    backend, workers = _choose_backend(request, chosen, where, reserve, notes)
+    check_timing(request.timing, workers)
     dataset = _open_limited(request, notes)
-    if where is None and not here:
-        execution.prepare_processes(specs.values(), names, execution.threads_per_process(workers))
+    path = _dated() if request.output is None else request.output
+    _check_place(path)
+    setup = Setup(
+        run=path,
+        codecs=chosen,
+        metrics=tuple(names),
+        device=request.device,
+        keep_reconstructions=request.keep_reconstructions,
+        workers=workers,
+        threads=threads_per_process(workers),
+        timing=request.timing,
+    )
     with contextlib.ExitStack() as held:
-        connection = early = None
-        if where is not None:
-            count = (request.workers or execution.cores()) if request.device == "cpu" else 0
-            early = cluster.EarlyActors(reserve, count, execution.modules_of_workers(specs.values(), names))
-            cpus = cluster.local_cpus(execution.cores(), [early.reservation], request.workers)
-            connection = held.enter_context(connecting(where, cpus, early.begin))
-        device = "cpu" if where is not None else request.device  # the cluster's devices need not be here
-        execution.check_device(device)
+        held.enter_context(backend.prepared(setup, specs.values()))
+        device = backend.codec_device or request.device
+        check_device(device)
         codecs = open_codecs(chosen, device)
         instruments = open_instruments(names, device)
         notes += [
@@ -197,25 +174,8 @@ def open_run(request: Request) -> Iterator[Run]:
             {text: seeds if codec.stochastic else (None,) for text, codec in codecs.items()},
             dataset.preparation,
         )
-        path = _dated() if request.output is None else request.output
-        _check_place(path)
-        setup = execution.Setup(
-            run=path,
-            codecs=chosen,
-            metrics=tuple(one for one in names if isinstance(one, str)),
-            device=request.device,
-            keep_reconstructions=request.keep_reconstructions,
-            workers=workers,
-            threads=execution.threads_per_process(workers),
-            timing=request.timing,
-        )
-        shares = None
-        if connection is not None:
-            reserved = cluster.reservations(codecs, request.device, reserve)
-            connection.wait(cluster.local_cpus(execution.cores(), reserved.values(), request.workers))
-            shares, found = cluster.shares_of(reserved, setup, request.workers)
-            notes.extend(found)
-            setup = shares[0].setup
+        setup, found = backend.settle(setup, codecs)
+        notes.extend(found)
         manifest = new_manifest(
             dataset,
             {label: codec_record(label, specs.get(label), codec, qualities[label]) for label, codec in codecs.items()},
@@ -223,59 +183,71 @@ def open_run(request: Request) -> Iterator[Run]:
             decoder_seeds=seeds,
             device=request.device,
             keep_reconstructions=request.keep_reconstructions,
-            workers=setup.workers if shares is None else sum(share.setup.workers for share in shares),
+            workers=setup.workers,
             threads=setup.threads,
             timing=request.timing,
             command=request.command,
         )
         held.enter_context(locked(path))
         folder, done = _create_or_resume(path, manifest, notes)
-        workbench = None
         trials = plan.remaining(planned, done)
         if trials and request.originals is None:  # in a training loop, nobody asks again and again
             notes.extend(metrics_without_value(instruments, dataset))
-        if here:
-            load_networks(instruments)
-            workbench = Workbench(
-                folder,
-                codecs,
-                instruments,
-                request.keep_reconstructions,
-                execution.untimed(workers, request.timing),
-                repeats=request.timing,
-                originals=request.originals,
-                fresh=fresh_openers(chosen, device),
-                debug=request.debug,
-            )
+        backend.open(folder, codecs, instruments)
         del codecs, instruments  # worker processes open their own
         _free_memory()
         try:
-            yield Run(folder, trials, len(done), notes, setup, workbench, shares, early)
+            yield Run(folder, trials, len(done), notes, setup, backend)
         finally:
             folder.close()
 
 
-def _place(request: Request, chosen: Mapping[str, Any], on_cluster: bool, notes: list[str]) -> tuple[int, bool]:
-    """How many workers there are, and whether the one does its trials in this process; notes for the user.
+def _check_request(request: Request) -> tuple[str | None, Mapping[str, float]]:
+    """Where the cluster is, None for this machine, and what each worker holds there. Raises UsageError."""
+    if request.workers is not None and request.workers < 1:
+        raise UsageError(f"--workers {request.workers}: at least 1")
+    where = cluster.parse_executor(request.executor)
+    if where is None and request.reserve is not None:
+        raise UsageError("--reserve says what workers on a cluster hold; it goes with --executor ray")
+    reserve = cluster.parse_reservation(request.reserve)
+    if where is not None and ":" in request.device:
+        raise UsageError(f"--device {request.device}: which GPU a worker gets is the cluster's choice; say cuda")
+    if where is not None and request.timing:
+        raise UsageError(f"--timing with --executor {request.executor}: time is measured alone, in this process")
+    if request.debug and (where is not None or (request.workers or 1) > 1):
+        raise UsageError("--debug raises what a codec raises, in this process; leave --workers and --executor out")
+    return where, reserve
+
+
+def _choose_backend(
+    request: Request,
+    chosen: Mapping[str, Any],
+    where: str | None,
+    reserve: Mapping[str, float],
+    notes: list[str],
+) -> tuple[Backend, int]:
+    """Who does the trials, and how many workers; notes for the user.
 
     Foreign code gets a process of its own, which it may crash. An object stays here if it must, or if nobody asked for
     workers.
     """
     objects = {label: codec for label, codec in chosen.items() if not isinstance(codec, str)}
-    alone = request.timing or request.debug or request.here or (objects and not on_cluster)
-    workers = request.workers or (1 if alone else execution.default_workers())
-    if on_cluster:
+    alone = request.timing or request.debug or request.here or (objects and where is None)
+    workers = request.workers or (1 if alone else default_workers())
+    if where is not None:
         for label, codec in objects.items():
             cluster.check_object(label, codec)
-        return workers, False
-    kept = [label for label, codec in objects.items() if workers > 1 and not execution.can_be_sent(codec)]
+        return Cluster(where, reserve, request.workers), workers
+    kept = [label for label, codec in objects.items() if workers > 1 and not can_be_sent(codec)]
     if kept:
         notes.append(f"{kept[0]} cannot be sent to other processes; all trials are done in this one")
         workers = 1
     if workers > 1:
-        return workers, False
+        return Processes(), workers
     foreign = any(isinstance(codec, str) and is_foreign(parse_codec_spec(codec)) for codec in chosen.values())
-    return 1, bool(request.here or request.debug or objects or not foreign)
+    if request.here or request.debug or objects or not foreign:
+        return Here(request.originals, request.debug), 1
+    return Processes(), 1
 
 
 def _free_memory() -> None:
@@ -284,13 +256,6 @@ def _free_memory() -> None:
     if torch is not None and torch.cuda.is_initialized():
         gc.collect()
         torch.cuda.empty_cache()
-
-
-def _import_for_the_summary() -> None:
-    """What the end of a run imports, a second of pandas and matplotlib; what cannot be imported is said there."""
-    for module in ("benchmark.analysis.summary", "benchmark.reports.curves"):
-        with contextlib.suppress(Exception):
-            importlib.import_module(module)
 
 
 def _choose_metrics(asked: Sequence[Any]) -> tuple[list[Any], list[str]]:

@@ -10,7 +10,7 @@ from benchmark.codecs import Image, is_foreign, open_codec, parse_codec_spec
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.guards import no_exit, told
 from benchmark.images import load_image
-from benchmark.running.backends.processes import check_device
+from benchmark.running.setup import check_device
 
 SIGNATURES = (
     (0, b"\xff\xd8\xff", "jpeg"),

@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmark.errors import BenchmarkError
 from benchmark.reports.outcome import sum_up
+from benchmark.running.backends.here import Here
 from benchmark.running.measurement import Instruments, Workbench
 from benchmark.running.run import Request, Run, open_run
 
@@ -57,7 +58,8 @@ def _watched(function: Callable[..., Any], key: str, spent: Spent) -> Callable[.
 
 def watch(run: Run) -> tuple[Run, Spent]:
     """The run with watched codecs and metrics, and what they spend."""
-    bench = run.workbench
+    assert isinstance(run.backend, Here)
+    bench = run.backend.workbench
     assert bench is not None
     spent = Spent()
     coding = {"encode": "encode", "decode": "decode"}
@@ -73,7 +75,7 @@ def watch(run: Run) -> tuple[Run, Spent]:
     watched = Workbench(
         bench.folder, codecs, instruments, bench.keep_reconstructions, bench.untimed, repeats=bench.repeats
     )
-    return replace(run, workbench=watched), spent
+    return replace(run, backend=replace(run.backend, workbench=watched)), spent
 
 
 @dataclass(frozen=True)

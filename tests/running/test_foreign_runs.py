@@ -21,6 +21,8 @@ from support.pictures import write_pictures
 from benchmark.codecs import Image
 from benchmark.errors import UsageError
 from benchmark.results import RunFolder, Trial
+from benchmark.running.backends.here import Here
+from benchmark.running.backends.processes import Processes
 from benchmark.running.interruption import Stop, finishing_trials
 from benchmark.running.run import Request, Run, open_run
 
@@ -192,7 +194,7 @@ def test_each_instance_is_asked_once(asked: Request) -> None:
 
 def test_objects_and_specs_side_by_side(asked: Request) -> None:
     run, trials = do(replace(asked, workers=None), {"mine": unruly_codecs.Plain(), "jpeg": "jpeg"})
-    assert run.workbench is not None
+    assert isinstance(run.backend, Here)
     assert {trial.codec for trial in trials} == {"mine", "jpeg"}
     assert {trial.error for trial in trials} == {None}
     record = RunFolder.open(run.folder.path).manifest.codecs["mine"]
@@ -202,13 +204,13 @@ def test_objects_and_specs_side_by_side(asked: Request) -> None:
 
 def test_objects_go_to_workers_if_they_can(asked: Request) -> None:
     run, trials = do(replace(asked, workers=2), {"mine": unruly_codecs.Plain()})
-    assert run.workbench is None
+    assert isinstance(run.backend, Processes)
     assert errors(trials) == {1: {None}, 2: {None}}
 
     class Local(unruly_codecs.Plain): ...
 
     run, trials = do(replace(asked, workers=2, output=run.folder.path.parent / "other"), {"mine": Local()})
-    assert run.workbench is not None
+    assert isinstance(run.backend, Here)
     assert "mine cannot be sent to other processes; all trials are done in this one" in run.notes
     assert {trial.error for trial in trials} == {None}
 

@@ -16,8 +16,8 @@ from benchmark.datasets import limit, open_dataset
 from support import peers
 
 from benchmark.errors import BenchmarkError
-from benchmark.running.backends.processes import cores
 from benchmark.running.run import Request
+from benchmark.running.setup import cores
 from benchmark.studies.profile import HARNESS, profile
 
 pytestmark = pytest.mark.slow

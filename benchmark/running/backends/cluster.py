@@ -22,15 +22,17 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.addresses import Location, absolute
-from benchmark.codecs import Codec
+from benchmark.codecs import Codec, CodecSpec
 from benchmark.datasets.arrays import is_stored, store
 from benchmark.errors import BenchmarkError, UsageError, kind_and_message
 from benchmark.results import Manifest, RunFolder, Trial, TrialKey
-from benchmark.running.backends.connection import first_line
-from benchmark.running.backends.processes import Setup, limit_threads, open_workbench
+from benchmark.running.backends.connection import Connection, connecting, first_line
+from benchmark.running.backends.processes import modules_of_workers
 from benchmark.running.interruption import Stop
+from benchmark.running.measurement import Instruments
 from benchmark.running.plan import PlannedTrial
 from benchmark.running.schedule import Schedule
+from benchmark.running.setup import Setup, cores, limit_threads, open_workbench
 
 IN_HAND = 2
 """Trials of one actor: the one that it does and the one that it does next, so that it need not wait for this side."""
@@ -172,6 +174,47 @@ def no_room(reservation: Reservation) -> str:
     total = ray.cluster_resources()
     there = f"{total.get('CPU', 0):g} CPU and {total.get('GPU', 0):g} GPU in all"
     return f"no node of the cluster has room for a worker of {reservation}; it has {there}"
+
+
+class Cluster:
+    """The `Backend` of a Ray cluster.
+
+    where: as `parse_executor` has it. asked: what `--reserve` says. workers: None for as many as there is room for.
+    """
+
+    codec_device: str | None = "cpu"  # the cluster's devices need not be here
+
+    def __init__(self, where: str, asked: Mapping[str, float], workers: int | None) -> None:
+        self._where, self._asked, self._workers = where, asked, workers
+        self._early: EarlyActors | None = None
+        self._connection: Connection | None = None
+        self._shares: Sequence[Share] = ()
+
+    @contextlib.contextmanager
+    def prepared(self, setup: Setup, codecs: Iterable[CodecSpec]) -> Iterator[None]:
+        """Connects, and lets actors begin to import."""
+        count = (self._workers or cores()) if setup.device == "cpu" else 0
+        self._early = EarlyActors(self._asked, count, modules_of_workers(codecs, setup.metrics))
+        cpus = local_cpus(cores(), [self._early.reservation], self._workers)
+        with connecting(self._where, cpus, self._early.begin) as self._connection:
+            yield
+
+    def settle(self, setup: Setup, codecs: Mapping[str, Codec]) -> tuple[Setup, list[str]]:
+        """Waits for the cluster and shares its room among the codecs."""
+        assert self._connection is not None
+        reserved = reservations(codecs, setup.device, self._asked)
+        self._connection.wait(local_cpus(cores(), reserved.values(), self._workers))
+        self._shares, notes = shares_of(reserved, setup, self._workers)
+        first = self._shares[0].setup
+        return replace(first, codecs=setup.codecs, workers=sum(share.setup.workers for share in self._shares)), notes
+
+    def open(self, folder: RunFolder, codecs: Mapping[str, Codec], instruments: Instruments) -> None:
+        """Nothing: each actor opens its own."""
+
+    def execute(self, trials: Sequence[PlannedTrial], folder: RunFolder, stop: Stop) -> Generator[Trial, None, None]:
+        """See `execute_on_cluster`."""
+        assert self._early is not None
+        return execute_on_cluster(trials, self._shares, folder, stop, self._early)
 
 
 def execute_on_cluster(

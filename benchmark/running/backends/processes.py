@@ -1,11 +1,10 @@
-"""Doing the trials, in this process or in several, and handing each record on as soon as it is there."""
+"""The trials in worker processes on this machine; each record is handed on as soon as it is there."""
 
 import contextlib
 import multiprocessing
 import os
 import pickle
 import signal
-import sys
 import threading
 import traceback
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -13,71 +12,54 @@ from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,import-untyped]  # has no hints
-
-from benchmark.codecs import CODECS, CodecSpec
-from benchmark.errors import BenchmarkError, UsageError, one_line
+from benchmark.codecs import CODECS, Codec, CodecSpec
+from benchmark.errors import BenchmarkError
 from benchmark.metrics import modules_of_metric
-from benchmark.results import FEWEST_REPEATS, RunFolder, Trial
+from benchmark.results import RunFolder, Trial
 from benchmark.running.interruption import Stop
-from benchmark.running.measurement import Workbench, fresh_openers, load_networks, open_codecs, open_instruments
+from benchmark.running.measurement import Instruments
 from benchmark.running.plan import PlannedTrial
 from benchmark.running.schedule import Schedule
+from benchmark.running.setup import THREAD_VARIABLES, Setup, limit_threads, open_workbench
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 """A fork of this process would copy torch's thread pools in an unknown state."""
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
+class Processes:
+    """The `Backend` of several workers, or of one whose codecs may crash it."""
 
-@dataclass(frozen=True)
-class Setup:
-    """What a worker process needs to open its own codecs and metrics.
+    codec_device: str | None = None
 
-    codecs: label -> spec, or an object. untimed: as in `Workbench`, if it is known.
-    """
+    def __init__(self) -> None:
+        self._setup: Setup | None = None
 
-    run: Path
-    codecs: Mapping[str, Any]
-    metrics: tuple[str, ...]
-    device: str
-    keep_reconstructions: bool
-    workers: int
-    threads: int
-    timing: int = 0
-    untimed: str = ""
+    @contextlib.contextmanager
+    def prepared(self, setup: Setup, codecs: Iterable[CodecSpec]) -> Iterator[None]:
+        """Begins, in a process beside this one, to import what workers need; each is then forked from there.
 
+        So all of them together import it once, while this process opens its own codecs. That process computes nothing
+        and starts no threads, so a fork of it is sound. What cannot be imported is reported by who opens it.
+        """
+        _CONTEXT.set_forkserver_preload(modules_of_workers(codecs, setup.metrics))
+        with _inherited(setup.threads):
+            forkserver.ensure_running()
+        yield
 
-def cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0))
+    def settle(self, setup: Setup, codecs: Mapping[str, Codec]) -> tuple[Setup, list[str]]:
+        """See `Backend`."""
+        self._setup = setup
+        return setup, []
 
+    def open(self, folder: RunFolder, codecs: Mapping[str, Codec], instruments: Instruments) -> None:
+        """Nothing: each worker opens its own."""
 
-def default_workers() -> int:
-    """One a core, four at most: each needs a gigabyte for its networks."""
-    return min(4, cores())
-
-
-def threads_per_process(workers: int) -> int:
-    """The cores that this process may use, shared among the workers; fewer if OMP_NUM_THREADS says so."""
-    share = max(1, cores() // workers)
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(share, int(asked)) if asked.isdecimal() and int(asked) else share
-
-
-def check_device(device: str) -> None:
-    """Raises UsageError if torch cannot use `device`. "cpu" imports nothing."""
-    if device == "cpu":
-        return
-    import torch
-
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UsageError(f"--device {device}: {one_line(error)}") from None
+    def execute(self, trials: Sequence[PlannedTrial], folder: RunFolder, stop: Stop) -> Generator[Trial, None, None]:
+        """See `execute_in_processes`."""
+        assert self._setup is not None
+        return execute_in_processes(trials, self._setup, stop)
 
 
 def can_be_sent(codec: object) -> bool:
@@ -91,17 +73,6 @@ def can_be_sent(codec: object) -> bool:
     return True
 
 
-def prepare_processes(codecs: Iterable[CodecSpec], metrics: Iterable[str], threads: int) -> None:
-    """Begins, in a process beside this one, to import what workers need; each is then forked from there.
-
-    So all of them together import it once, while this process opens its own codecs. That process computes nothing and
-    starts no threads, so a fork of it is sound. What cannot be imported is reported by who opens it.
-    """
-    _CONTEXT.set_forkserver_preload(modules_of_workers(codecs, metrics))
-    with _inherited(threads):
-        forkserver.ensure_running()
-
-
 def modules_of_workers(codecs: Iterable[CodecSpec], metrics: Iterable[str]) -> list[str]:
     """What a worker that does trials of these codecs and metrics imports."""
     modules = ["benchmark.running.backends.processes"]
@@ -109,23 +80,6 @@ def modules_of_workers(codecs: Iterable[CodecSpec], metrics: Iterable[str]) -> l
     for name in metrics:
         modules += modules_of_metric(name)
     return list(dict.fromkeys(modules))
-
-
-def limit_threads(threads: int) -> None:
-    """Of this process, whatever was loaded before."""
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-    threadpool_limits(threads)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(threads)
-
-
-def execute_here(trials: Sequence[PlannedTrial], workbench: Workbench, stop: Stop) -> Generator[Trial, None, None]:
-    """The records of `trials`, in order; none is begun once `stop` is asked."""
-    workbench.is_interrupt = stop.is_meant
-    for planned in trials:
-        if stop.asked:
-            return
-        yield workbench.measure(planned)
 
 
 def execute_in_processes(trials: Sequence[PlannedTrial], setup: Setup, stop: Stop) -> Generator[Trial, None, None]:
@@ -194,37 +148,6 @@ def execute_in_processes(trials: Sequence[PlannedTrial], setup: Setup, stop: Sto
             worker.process.kill()
         for worker in workers.values():
             worker.end()
-
-
-def open_workbench(setup: Setup, folder: RunFolder) -> Workbench:
-    """Codecs and metrics of a worker that writes into `folder`. Raises BenchmarkError."""
-    instruments = open_instruments(setup.metrics, setup.device)
-    load_networks(instruments)
-    return Workbench(
-        folder,
-        open_codecs(setup.codecs, setup.device),
-        instruments,
-        setup.keep_reconstructions,
-        untimed=setup.untimed or untimed(setup.workers, setup.timing),
-        repeats=setup.timing,
-        fresh=fresh_openers(setup.codecs, setup.device),
-        is_interrupt=lambda: False,  # Ctrl-C is not heard here
-    )
-
-
-def untimed(workers: int, timing: int) -> str:
-    """Why no time is recorded, "" if it is. timing: calls whose time is asked for."""
-    if workers > 1:
-        return f"not measured alone: {workers} workers"
-    return "" if timing else f"not asked for: --timing {FEWEST_REPEATS} measures it"
-
-
-def check_timing(timing: int, workers: int) -> None:
-    """Raises UsageError on too few repeats, or with several workers."""
-    if timing and timing < FEWEST_REPEATS:
-        raise UsageError(f"--timing {timing}: at least {FEWEST_REPEATS} calls, for a median and quartiles")
-    if timing and workers > 1:
-        raise UsageError(f"--timing with --workers {workers}: time is measured alone, with --workers 1")
 
 
 @dataclass(frozen=True)

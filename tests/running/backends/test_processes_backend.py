@@ -14,8 +14,8 @@ from support.fake_benchmark import start
 from support.pictures import write_pictures
 
 from benchmark.results import RunFolder
-from benchmark.running.backends.processes import threads_per_process
 from benchmark.running.run import Request, open_run
+from benchmark.running.setup import threads_per_process
 
 RUN = ("run", "--codec", "slow", "--codec", "noisy", "--decoder-seeds", "0,1", "--metric", "psnr")
 TRIALS = 3 * 2 * (1 + 2)
