@@ -61,7 +61,7 @@ def test_reach_bounds_what_a_pixel_depends_on(config: UNetConfig) -> None:
         for parameter in unet.parameters():
             parameter.normal_(0, 0.3)
     cell = unet.stride
-    start = cell * (unet.reach // cell + 4)
+    start = cell * (unet.receptive_field // cell + 4)
     z = torch.zeros(1, 3, 2 * cell, 2 * start + cell, requires_grad=True)
     t = torch.tensor([0.5])
     for at in (start, start + cell - 1):
@@ -69,9 +69,9 @@ def test_reach_bounds_what_a_pixel_depends_on(config: UNetConfig) -> None:
         unet(z, torch.zeros_like(z), t, t)[0, 0, 1, at].backward()
         assert z.grad is not None
         columns = z.grad.abs().sum((0, 1, 2)).nonzero().flatten()
-        assert start - unet.reach <= int(columns.min())
-        assert int(columns.max()) < start + cell + unet.reach
-        assert int(columns.max()) - int(columns.min()) > unet.reach  # the bound is not idle
+        assert start - unet.receptive_field <= int(columns.min())
+        assert int(columns.max()) < start + cell + unet.receptive_field
+        assert int(columns.max()) - int(columns.min()) > unet.receptive_field  # the bound is not idle
 
 
 @pytest.mark.parametrize("sampler", [FlowSettings(2), DiffusionSettings(2, noise=0.5), OneStepSettings()])
@@ -142,8 +142,8 @@ def test_local_deviation_reaches_no_farther_than_it_says() -> None:
     changed = x.clone()
     changed[..., 80] += 1
     moved = (network(changed, quality) != network(x, quality)).any(dim=2).flatten().nonzero().flatten()
-    assert 80 - LocalDeviation.REACH <= int(moved.min()) < 80 - 12
-    assert 80 + 12 < int(moved.max()) <= 80 + LocalDeviation.REACH
+    assert 80 - LocalDeviation.RECEPTIVE_FIELD <= int(moved.min()) < 80 - 12
+    assert 80 + 12 < int(moved.max()) <= 80 + LocalDeviation.RECEPTIVE_FIELD
 
 
 @pytest.mark.parametrize("quality", [1, 4, 7])
