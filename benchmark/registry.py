@@ -220,7 +220,7 @@ def settings_of(make: Callable[..., Any], given: Collection[str] = ("device",)) 
     for name, parameter in inspect.signature(make).parameters.items():
         if name in given or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
-        hint, known = hints.get(name, str), parameter.default not in (parameter.empty, None)
+        hint, known = hints.get(name, str), parameter.default not in (parameter.empty, None, ())
         values = allowed(hint) or "text"
         found.append(Setting(name, values, str(parameter.default) if known else "", described(hint)))
     for condition, other in getattr(make, "further", dict)().items():

@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.hfd.diffusion import alpha_sigma
-from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, OneStepSettings, Sampler
+from benchmark.hfd.decoders.diffusion import DiffusionSettings, alpha_sigma
+from benchmark.hfd.decoders.flow import FlowSettings
+from benchmark.hfd.decoders.one_step import OneStepSettings
+from benchmark.hfd.sampling import Sampler
 
 MEAN, DEVIATION = 0.7, 0.5
 

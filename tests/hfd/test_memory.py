@@ -4,6 +4,7 @@ import pytest
 
 from benchmark.errors import BenchmarkError
 from benchmark.hfd import elic_coder, memory
+from benchmark.hfd.decoders.one_step import OneStepSettings
 from benchmark.hfd.memory import (
     FIRST_STAGE,
     PAPER_FIRST_STAGE,
@@ -12,7 +13,7 @@ from benchmark.hfd.memory import (
     require_memory,
     sampling_memory,
 )
-from benchmark.hfd.sampling import OneStepSettings, ScoreDecoder
+from benchmark.hfd.sampling import ScoreDecoder
 from benchmark.hfd.score import ScoreNetwork
 from benchmark.hfd.transforms import tiles
 from benchmark.hfd.unet import LARGE, PAPER, SMALL, UNetConfig

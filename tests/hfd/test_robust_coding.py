@@ -32,7 +32,7 @@ slow_fixture = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 @pytest.fixture(scope="module")
 def tiny(first_stage_file: Path) -> MseCodec:
-    return mse("cpu", first_stage=str(first_stage_file))
+    return mse("cpu", first_stage=first_stage_file)
 
 
 @pytest.fixture(scope="module")

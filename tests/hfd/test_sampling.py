@@ -6,19 +6,13 @@ import pytest
 import torch
 
 from benchmark.hfd.autoencoder import FirstStage
-from benchmark.hfd.codec import DECODER_FILES, FIRST_STAGE_FILE
+from benchmark.hfd.decoders import KINDS
+from benchmark.hfd.decoders.diffusion import DiffusionSettings
+from benchmark.hfd.decoders.flow import FlowNetwork, FlowSettings
+from benchmark.hfd.decoders.one_step import OneStepSettings
 from benchmark.hfd.noise import gaussian_noise
-from benchmark.hfd.sampling import (
-    DiffusionSettings,
-    FlowSettings,
-    Noise,
-    OneStepSettings,
-    Predict,
-    Sampler,
-    ScoreDecoder,
-)
+from benchmark.hfd.sampling import Noise, Predict, Sampler, ScoreDecoder
 from benchmark.hfd.score import (
-    FlowNetwork,
     LocalDeviation,
     ScoreNetwork,
     from_luma_chroma,
@@ -28,7 +22,7 @@ from benchmark.hfd.score import (
 )
 from benchmark.hfd.transforms import tiles
 from benchmark.hfd.unet import LARGE, MEDIUM, SMALL, UNet, UNetConfig
-from benchmark.hfd.weights import SHIPPED, load_autoencoder
+from benchmark.hfd.weights import FIRST_STAGE_FILE, SHIPPED, load_autoencoder
 from benchmark.images import load_image
 from benchmark.studies.seams import border_gradient, column_gradient, without_overlap
 
@@ -111,7 +105,7 @@ def first_stage() -> FirstStage:
 
 @pytest.fixture(scope="module")
 def flow() -> ScoreNetwork:
-    return load_score_network(SHIPPED / DECODER_FILES["flow"], "flow")[0]
+    return load_score_network(SHIPPED / KINDS["flow"].shipped_file(), "flow")[0]
 
 
 PHOTOS = Path(__file__).parents[2] / "datasets" / "photos"
@@ -160,7 +154,7 @@ def test_bfloat16_agrees_with_float32(
     first_stage: FirstStage, kind: str, sampler: Sampler, name: str, quality: int
 ) -> None:
     """On photographs, with the shipped weights: 99.9 % of the values within 1, and 50 dB."""
-    network = load_score_network(SHIPPED / DECODER_FILES[kind], kind)[0]
+    network = load_score_network(SHIPPED / KINDS[kind].shipped_file(), kind)[0]
     steps = 32 * (quality - 1)
     x_hat = first_stage.reconstruct(crop_of(name, 160, 208), steps)
     one, other = (

@@ -19,12 +19,12 @@ from safetensors.torch import load_file, save_file
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.hfd.autoencoder import AutoencoderConfig
 from benchmark.hfd.codec import hfd, mse
+from benchmark.hfd.decoders import KINDS
 from benchmark.hfd.training.autoencoder import AutoencoderRecipe, train_autoencoder
-from benchmark.hfd.training.decoder import ScoreRecipe
+from benchmark.hfd.training.decoder import train_decoder
 from benchmark.hfd.training.export import export_decoder, export_first_stage
-from benchmark.hfd.training.score import train_score
 from benchmark.hfd.unet import UNetConfig
-from benchmark.training.engine import Schedule
+from benchmark.training.options import Schedule
 
 TINY = AutoencoderConfig(
     luma=40, chroma=10, widths=(8, 8, 8), hyper_channels=4, features=8, hidden=8, levels=3, slice_ends=(0.1, 1.01)
@@ -70,16 +70,21 @@ def test_schedule() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "scales"), [("flow", (1,)), ("diffusion", (1,)), ("one-step", (1,)), ("one-step", (1, 2, 3))]
+    ("kind", "enlarged"), [("flow", None), ("diffusion", None), ("one-step", ()), ("one-step", (2, 3))]
 )
-def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path, kind: str, scales: tuple[int, ...]) -> None:
+def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path, kind: str, enlarged: tuple[int, ...] | None) -> None:
     export_first_stage(train_tiny(pictures, tmp_path / "first"), tmp_path / "first.safetensors")
     precision = "float32" if kind == "flow" else "bf16"
-    recipe = ScoreRecipe(steps=4, decay=2, batch=1, crop=32 * scales[-1], passes=1, precision=precision, accumulate=2)
-    recipe = replace(recipe, perceptual_scales=scales)
+    own = {} if enlarged is None else {"enlarged": enlarged}
+    crop = 32 * max(enlarged or (1,))
+    recipe = (
+        KINDS[kind]
+        .load()
+        .recipe(steps=4, decay=2, batch=1, crop=crop, passes=1, precision=precision, accumulate=2, **own)
+    )
     unet = UNetConfig(channels=(8, 12), blocks_down=(1, 1), blocks_up=(1,), embedding=16)
     first, weights = str(tmp_path / "first.safetensors"), str(tmp_path / "decoder.safetensors")
-    trained = train_score(kind, Path(first), pictures, tmp_path / kind, tmp_path / "cache", recipe, QUIET, unet=unet)
+    trained = train_decoder(kind, Path(first), pictures, tmp_path / kind, tmp_path / "cache", recipe, QUIET, unet=unet)
     export_decoder(trained, Path(weights), steps=2)
     image = np.asarray(Image.open(pictures / "0.png"))
     base = mse("cpu", first_stage=first)
@@ -107,14 +112,14 @@ def test_refusals(pictures: Path, tmp_path: Path) -> None:
     tensors["log_gain"][0, 0] = float("nan")
     save_file(tensors, tmp_path / "nan.safetensors", metadata={"kind": "first stage", "configuration": "{}"})
     with pytest.raises(BenchmarkError, match="log_gain has values that are not finite"):
-        mse("cpu", first_stage=str(tmp_path / "nan.safetensors"))
+        mse("cpu", first_stage=tmp_path / "nan.safetensors")
 
 
 def test_an_interrupt_ends_it_cleanly(pictures: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "ignore", "-m", "benchmark", "train", "autoencoder", str(pictures)]
     command += ["--output", str(tmp_path / "out"), "--steps", "100000", "--threads", "1"]
     process = subprocess.Popen(
-        command, cwd=Path(__file__).parents[3], env={"BENCHMARK_CACHE": str(tmp_path), "PATH": ""}
+        command, cwd=Path(__file__).parents[2], env={"BENCHMARK_CACHE": str(tmp_path), "PATH": ""}
     )
     begun = tmp_path / "out" / "recipe.json"
     deadline = time.monotonic() + 120

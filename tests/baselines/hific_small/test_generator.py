@@ -90,7 +90,7 @@ def test_every_part_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(("list", "codecs", "--details"))
     assert caught.value.code == 0
-    table = capsys.readouterr().out.partition("\n\n")[2].splitlines()[1:]
+    table = capsys.readouterr().out.split("\n\n")[1].splitlines()[1:]
     rows = {name: [row.split()[1:] for row in table if row.startswith(f"{name} ")] for name in ("mse", "hific-small")}
     assert rows["hific-small"][:-1] == [row for row in rows["mse"] if row[0] == "small"]
     parameters, kmac = rows["hific-small"][-1][-2:]
