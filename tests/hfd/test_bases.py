@@ -11,6 +11,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from benchmark.cli.train import export
+from benchmark.codecs import open_codec
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd import codec as codec_module
 from benchmark.hfd import embedding
@@ -202,7 +203,7 @@ def test_settings_that_do_not_fit(
     if "base" not in settings:
         given["first_stage"] = str(first_stage_file)
     with pytest.raises(UsageError, match=words):
-        hfd("cpu", **given)
+        open_codec("hfd:" + ",".join(f'{key}="{value}"' for key, value in given.items()))
 
 
 def test_a_decoder_of_another_table_is_refused(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from PIL import Image as PillowImage
 
 from benchmark.codecs import open_codec
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
+from benchmark.hfd import bases
 from benchmark.hfd.codec import HfdCodec, MseCodec, hfd, mse
 from benchmark.hfd.container import pack, unpack
 from benchmark.hfd.decoders import KINDS
@@ -143,14 +144,24 @@ def test_estimated_bits_are_the_payload_s(
     first_stage_file: Path, tiny_hfd: HfdCodec, picture: np.ndarray, quality: float
 ) -> None:
     codec = mse("cpu", first_stage=first_stage_file)
-    before = codec.estimate_bits(picture, quality)
-    stream = codec.encode(picture, quality)
-    assert codec.estimate_bits(picture, quality) == before
-    assert tiny_hfd.estimate_bits(picture, quality) == before
-    codec.encode(picture[::-1], quality)  # what is remembered is of this picture
-    assert codec.estimate_bits(picture, quality) == before
-    assert abs(before / 8 - len(unpack(stream).payload)) <= 8
+    stream, bits = codec.encode_with_estimate(picture, quality)
+    assert stream == codec.encode(picture, quality)
+    assert codec.estimate_bits(picture, quality) == bits
+    assert tiny_hfd.estimate_bits(picture, quality) == bits
+    assert tiny_hfd.encode_with_estimate(picture, quality) == (tiny_hfd.encode(picture, quality), bits)
+    assert abs(bits / 8 - len(unpack(stream).payload)) <= 8
     assert abs(len(stream) - len(unpack(stream).payload) - codec.header_bytes) <= 4
+
+
+@pytest.mark.parametrize("kind", ["mse", "hfd"])
+def test_a_stream_is_unpacked_once(
+    kind: str, tiny_mse: MseCodec, tiny_hfd: HfdCodec, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec: MseCodec | HfdCodec = {"mse": tiny_mse, "hfd": tiny_hfd}[kind]
+    data, seen = codec.encode(picture, 2), []
+    monkeypatch.setattr(bases, "unpack", lambda stream: seen.append(stream) or unpack(stream))
+    assert codec.decode(data).shape == picture.shape
+    assert seen == [data]
 
 
 @given(st.data())

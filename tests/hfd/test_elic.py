@@ -121,7 +121,7 @@ def test_a_fresh_process_on_another_thread_count_decodes_it(
     root = Path(__file__).parents[2]
     code = (
         "import sys, numpy as np, torch; from pathlib import Path; from benchmark.hfd.codec import mse; "
-        "torch.set_num_threads(2); codec = mse('cpu', model='paper', first_stage=sys.argv[1]); "
+        "torch.set_num_threads(2); codec = mse('cpu', model='paper', first_stage=Path(sys.argv[1])); "
         "np.save('decoded.npy', codec.decode(Path('stream').read_bytes()))"
     )
     command = [sys.executable, "-W", "ignore", "-c", code, str(paper_file)]

@@ -173,7 +173,7 @@ def test_read_in_another_process(tiny: MseCodec, first_stage_file: Path, picture
     code = (
         "import sys, torch; from pathlib import Path; from benchmark.hfd.codec import mse; import numpy as np; "
         "torch.backends.mkldnn.set_flags(False); "
-        "picture = mse('cpu', first_stage=sys.argv[1]).decode(Path(sys.argv[2]).read_bytes()); "
+        "picture = mse('cpu', first_stage=Path(sys.argv[1])).decode(Path(sys.argv[2]).read_bytes()); "
         "np.save(sys.argv[3], picture)"
     )
     subprocess.run(

@@ -20,10 +20,13 @@ from benchmark.errors import BenchmarkError, UsageError
 from benchmark.hfd.autoencoder import AutoencoderConfig
 from benchmark.hfd.codec import hfd, mse
 from benchmark.hfd.decoders import KINDS
+from benchmark.hfd.decoders.one_step import OneStepRecipe
 from benchmark.hfd.training.autoencoder import AutoencoderRecipe, train_autoencoder
 from benchmark.hfd.training.decoder import train_decoder
-from benchmark.hfd.training.export import export_decoder, export_first_stage
+from benchmark.hfd.training.export import export_decoder, export_first_stage, export_trained
+from benchmark.hfd.training.synthesis import SynthesisRecipe, train_synthesis
 from benchmark.hfd.unet import UNetConfig
+from benchmark.training.checkpoint import read_training
 from benchmark.training.options import Schedule
 
 TINY = AutoencoderConfig(
@@ -83,9 +86,9 @@ def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path, kind: str, enla
         .recipe(steps=4, decay=2, batch=1, crop=crop, passes=1, precision=precision, accumulate=2, **own)
     )
     unet = UNetConfig(channels=(8, 12), blocks_down=(1, 1), blocks_up=(1,), embedding=16)
-    first, weights = str(tmp_path / "first.safetensors"), str(tmp_path / "decoder.safetensors")
-    trained = train_decoder(kind, Path(first), pictures, tmp_path / kind, tmp_path / "cache", recipe, QUIET, unet=unet)
-    export_decoder(trained, Path(weights), steps=2)
+    first, weights = tmp_path / "first.safetensors", tmp_path / "decoder.safetensors"
+    trained = train_decoder(kind, first, pictures, tmp_path / kind, tmp_path / "cache", recipe, QUIET, unet=unet)
+    export_decoder(trained, weights, steps=2)
     image = np.asarray(Image.open(pictures / "0.png"))
     base = mse("cpu", first_stage=first)
     codec = hfd("cpu", first_stage=first, decoder=kind, weights=weights)
@@ -99,6 +102,36 @@ def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path, kind: str, enla
     described = json.loads((tmp_path / kind / "recipe.json").read_text())
     assert described["parts"] == 2
     assert described["unet_precision"] == precision
+
+
+def test_several_folders_and_options_that_do_nothing(pictures: Path, tmp_path: Path) -> None:
+    """A training of two folders has the images of both; an export refuses what does not belong to it."""
+    (tmp_path / "more").mkdir()
+    for n in range(2):
+        (tmp_path / "more" / f"{n}.png").write_bytes((pictures / f"{n}.png").read_bytes())
+    folders = [pictures, tmp_path / "more"]
+    first = tmp_path / "first.safetensors"
+    trained = train_autoencoder(folders, tmp_path / "a", tmp_path / "cache", RECIPE, QUIET, config=TINY)
+    export_first_stage(trained, first)
+    assert read_training(trained)[1]["pictures"] == 3  # of 3 + 2 images the first of each folder is held out
+    recipe = SynthesisRecipe(steps=1, decay=0, batch=1, crop=64, passes=1)
+    synthesis = train_synthesis(first, folders, tmp_path / "s", tmp_path / "cache", recipe, QUIET)
+    assert read_training(synthesis)[1]["pairs"] == 3
+    unet = UNetConfig(channels=(8, 12), blocks_down=(1, 1), blocks_up=(1,), embedding=16)
+    one_step = OneStepRecipe(steps=1, decay=0, batch=1, crop=32, passes=1)
+    decoder = train_decoder("one-step", first, folders, tmp_path / "d", tmp_path / "cache", one_step, QUIET, unet=unet)
+    assert read_training(decoder)[1]["pairs"] == 3
+    for path, arguments, words in [
+        (trained, {"sampling_steps": 2}, "--sampling-steps belongs to a decoder that samples in steps"),
+        (decoder, {"sampling_steps": 2}, "--sampling-steps belongs to a decoder that samples in steps"),
+        (trained, {"begun": first}, "--begun belongs to a decoder"),
+        (decoder, {"first_stage": first}, "--first-stage belongs to a synthesis transform"),
+        (trained, {"share": 0.5}, "--share needs a synthesis transform or decoder"),
+        (decoder, {"begun": decoder}, "say how much of the new weights with --share"),
+    ]:
+        with pytest.raises(UsageError, match=words):
+            export_trained(path, tmp_path / "none.safetensors", **arguments)
+    assert not (tmp_path / "none.safetensors").exists()
 
 
 def test_refusals(pictures: Path, tmp_path: Path) -> None:

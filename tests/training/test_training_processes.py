@@ -164,7 +164,7 @@ def test_replay_as_a_command(pictures: Path, tmp_path: Path, monkeypatch: pytest
     (tmp_path / "fewer").mkdir()
     for name in ("0.png", "1.png"):
         (tmp_path / "fewer" / name).write_bytes((pictures / name).read_bytes())
-    with pytest.raises(BenchmarkError, match="1 training pictures, the training had 2"):
+    with pytest.raises(BenchmarkError, match="1 training images, the training had 2"):
         replay_autoencoder(file, tmp_path / "fewer", tmp_path / "cache")
     with pytest.raises(BenchmarkError, match="no step that a training"):
         replay_autoencoder(tmp_path / "t" / "averaged.safetensors", pictures, tmp_path / "cache")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from benchmark.codecs import open_codec
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd.codec import mse
 from benchmark.hfd.container import unpack
@@ -81,7 +82,7 @@ def test_damage_is_noticed(codec: HificSmallCodec, waves: np.ndarray, data: st.D
 
 
 def test_refused_weights(small_first_stage: Path, generator_file: Path, waves: np.ndarray, tmp_path: Path) -> None:
-    first = str(small_first_stage)
+    first = small_first_stage
     with pytest.raises(UsageError, match="was trained on the first stage"):
         hific_small("cpu", weights=generator_file)
     with pytest.raises(BenchmarkError, match="there are no weights at"):
@@ -95,7 +96,7 @@ def test_refused_weights(small_first_stage: Path, generator_file: Path, waves: n
     with pytest.raises(BenchmarkError, match="another architecture"):
         hific_small("cpu", first_stage=first, weights=thin)
     with pytest.raises(UsageError, match="no setting 'steps'"):
-        hific_small("cpu", steps="4")
+        open_codec("hific-small:steps=4")
     other = rewritten(generator_file, tmp_path / "other.safetensors", **{"exit.bias": torch.ones(12)})
     second = hific_small("cpu", first_stage=first, weights=other)
     with pytest.raises(CorruptStream, match="was made with weights"):

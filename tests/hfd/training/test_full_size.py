@@ -101,7 +101,7 @@ def test_from_pictures_to_a_codec_of_full_size(
     command += ["--steps", "1", "--decay", "1", "--crop", "64", "--batch", "1"]
     result = CliRunner().invoke(app, [*command, "--accumulate", "2", "--output", str(output)])
     assert result.exit_code == 0, result.output
-    weights = str(output / "diffusion.safetensors")
+    weights = output / "diffusion.safetensors"
     codec = hfd("cpu", model="paper", first_stage=first_stage, decoder="diffusion", weights=weights, steps="1")
     picture = np.asarray(Image.open(pictures / "0.png"))[:64, :96]
     assert codec.decode(codec.encode(picture, 2)).shape == picture.shape
