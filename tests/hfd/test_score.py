@@ -21,12 +21,12 @@ def test_local_deviation_begins_at_that_of_the_quality() -> None:
     assert torch.equal(LocalDeviation()(torch.randn(1, 3, 16, 24), torch.tensor([0.3])), torch.zeros(1, 1, 16, 24))
 
 
-def test_surprise_is_least_at_the_true_deviation() -> None:
+def test_nll_is_least_at_the_true_deviation() -> None:
     residual = 0.03 * torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    surprises = [
+    likelihoods = [
         float(gaussian_nll(residual, torch.full_like(residual, deviation)).mean()) for deviation in (0.027, 0.03, 0.033)
     ]
-    assert min(surprises) == surprises[1]
+    assert min(likelihoods) == likelihoods[1]
 
 
 def test_without_noise_and_with_a_silent_network_the_sample_is_x_hat(flow_file: Path) -> None:
