@@ -280,7 +280,7 @@ def described(hint: Any) -> str:
 
 def _hints(make: Callable[..., Any]) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(make.__init__ if isinstance(make, type) else make, include_extras=True)
+        return typing.get_type_hints(make.__init__ if isinstance(make, type) else make, include_extras=True)  # type: ignore[misc]
     except Exception:  # annotations of somebody else's file may name what is not there
         return {}
 

@@ -29,7 +29,6 @@ NEVER = {
 """Room -> rooms that it must not import. What stands above all of them, `cli` and `api`, may know every room."""
 
 EXCEPTIONS = {
-    ("benchmark.hfd.bases", "benchmark.baselines.classical"),  # Pillow's codecs, which carry HFD's bytes
     ("benchmark.running.run", "benchmark.reports.anchors"),  # draw_runs
     ("benchmark.running.run", "benchmark.reports.curves"),  # draw_runs
 }

@@ -8,7 +8,6 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import click
 import typer
 
 from benchmark.registry import described, limits
@@ -46,8 +45,8 @@ OPTIONS: dict[str, Any] = {
 """Keyword of a function that makes a training -> its option."""
 
 
-def recipe_command(name: str, place: str, summary: str) -> click.Command:
-    """The command `train NAME`. place: "module:attribute" of its `TrainingCommand`; imports torch."""
+def recipe_command(name: str, place: str, summary: str) -> Any:
+    """The command `train NAME`, click's. place: "module:attribute" of its `TrainingCommand`; imports torch."""
     from benchmark.fetching import cache_folder
 
     module, _, path = place.partition(":")

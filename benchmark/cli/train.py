@@ -5,9 +5,8 @@ it. It is built when it is asked for, since both lie beside the networks, and th
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -36,11 +35,11 @@ TRAININGS = {
 class TrainGroup(TyperGroup):
     """The group `train`: the commands of TRAININGS, and those that deal with what they made."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """All names."""
         return [*TRAININGS, *super().list_commands(ctx)]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command; that of a training is built now."""
         if cmd_name in TRAININGS:
             return recipe_command(cmd_name, *TRAININGS[cmd_name])
