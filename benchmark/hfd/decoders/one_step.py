@@ -113,7 +113,7 @@ class OneStepTask(DecoderTask[OneStepRecipe]):
 
     kind = "one-step"
     check_steps = (1,)
-    judged_steps = 1
+    scored_steps = 1
     smallest_crop = 32  # AlexNet, under LPIPS, takes none below 31
     perceptual: PerceptualFeatures | None = None
 

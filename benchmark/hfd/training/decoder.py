@@ -89,7 +89,7 @@ class DecoderTask(ABC, Generic[Recipe]):
 
     kind: str
     check_steps: tuple[int, ...] = (1, 4, 16)
-    judged_steps: int = 4
+    scored_steps: int = 4
     smallest_crop: int = 8
     network: ScoreNetwork
 
@@ -175,7 +175,7 @@ class DecoderTask(ABC, Generic[Recipe]):
         return torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16")
 
     def check(self) -> dict[str, float]:
-        """LPIPS and PSNR of x̂ (0 steps) and of samples; score: LPIPS with `judged_steps`."""
+        """LPIPS and PSNR of x̂ (0 steps) and of samples; score: LPIPS with `scored_steps`."""
         figures = {}
         device = self.network.residual_deviation.device
         for steps in (0, *self.check_steps):
@@ -188,7 +188,7 @@ class DecoderTask(ABC, Generic[Recipe]):
                 psnr.append(float(-10 * (sample - x).square().mean().log10()))
             figures[f"lpips_{steps}"] = float(np.mean(lpips))
             figures[f"psnr_{steps}"] = float(np.mean(psnr))
-        return {"score": figures[f"lpips_{self.judged_steps}"], **figures}
+        return {"score": figures[f"lpips_{self.scored_steps}"], **figures}
 
     def describe(self) -> dict[str, Any]:
         """Network, base and data."""

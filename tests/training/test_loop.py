@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from rich.console import Console
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from benchmark.errors import BenchmarkError, UsageError
@@ -102,6 +103,23 @@ def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path, kind: str, enla
     described = json.loads((tmp_path / kind / "recipe.json").read_text())
     assert described["parts"] == 2
     assert described["unet_precision"] == precision
+
+
+def test_a_state_with_figures_of_other_names_goes_on(pictures: Path, tmp_path: Path) -> None:
+    """Each figure is the mean over the steps that have it: a log may get other columns while a training pauses."""
+    train_tiny(pictures, tmp_path / "a", replace(RECIPE, steps=3, decay=0))
+    last = tmp_path / "a" / "last.safetensors"
+    with safe_open(last, "pt") as file:
+        metadata = json.loads(file.metadata()["training"])
+    assert [sorted(figures) for figures in metadata["figures"]] == [["bpp", "gradient_norm", "loss", "psnr"]] * 3
+    for figures in metadata["figures"]:
+        figures["other"] = figures.pop("psnr")
+    save_file(load_file(last), last, metadata={"training": json.dumps(metadata)})
+    train_tiny(pictures, tmp_path / "a", replace(RECIPE, steps=50, decay=0))
+    with (tmp_path / "a" / "log.csv").open() as file:
+        row = next(csv.DictReader(file))
+    assert float(row["other"]) == pytest.approx(np.mean([figures["other"] for figures in metadata["figures"]]))
+    assert float(row["psnr"]) > 0
 
 
 def test_several_folders_and_options_that_do_nothing(pictures: Path, tmp_path: Path) -> None:
