@@ -271,7 +271,7 @@ def test_modules_beside_the_file_and_annotated_settings(own: Path, monkeypatch: 
     assert (described["n"], described["fast"]) == (7, True)
     assert list(described["modules_sha256"]) == ["beside_the_codec.py"]
     for spec, reason in (
-        ("./elsewhere/codec.py:C:n=four", "n is 'four'; input should be a valid integer"),
+        ("./elsewhere/codec.py:C:n=four", "n is a whole number, not 'four'"),
         ("./elsewhere/codec.py:C", "needs the setting n"),
         ("./elsewhere/codec.py:C:n=1,device=cuda", "'device' is no setting; say --device cuda"),
     ):
