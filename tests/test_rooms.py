@@ -28,10 +28,7 @@ NEVER = {
 }
 """Room -> rooms that it must not import. What stands above all of them, `cli` and `api`, may know every room."""
 
-EXCEPTIONS = {
-    ("benchmark.running.run", "benchmark.reports.anchors"),  # draw_runs
-    ("benchmark.running.run", "benchmark.reports.curves"),  # draw_runs
-}
+EXCEPTIONS: set[tuple[str, str]] = set()
 """Imports that break a rule until their module is moved: (who, whom)."""
 
 
