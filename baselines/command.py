@@ -18,17 +18,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from PIL import Image as Pillow
+from pydantic import BeforeValidator, Field
 
-from benchmark.codecs import Image, reject_unknown
+from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.foreign import files_named, sha256_of
 from benchmark.images import load_image
 
-PICTURES = ("png", "ppm", "bmp")
-DEFAULT_SECONDS = 300.0
+Pictures = Literal["png", "ppm", "bmp"]
 SHOWN = 300
 """Characters of a program's last words that an error repeats."""
 
@@ -130,37 +130,57 @@ class CommandCodec:
                 raise BenchmarkError(f"{words[0]}: wrote no file {{out}}{_last_words(said)}")
 
 
-def command(**settings: str) -> CommandCodec:
-    """`command:enc="prog {in} {out} -q {q}",dec="prog {in} {out}"`.
+def _words(marks: tuple[str, ...]) -> BeforeValidator:
+    """Splits a command line as a shell does. ValueError unless all `marks` are among its arguments."""
 
-    qualities: numbers with spaces between them, from few bits to many. scale: "lowest highest step" for a search.
-    suffix: of the coded file, such as .jpg. picture: png, ppm or bmp. timeout: seconds a call. Raises UsageError on
-    anything else, and if a program is not there.
-    """
-    known = {
-        "enc": "a command line with {in}, {out} and {q}",
-        "dec": "a command line with {in} and {out}",
-        "qualities": "numbers with spaces between them",
-        "scale": "lowest highest step",
-        "suffix": ".jpg",
-        "picture": ", ".join(PICTURES),
-        "timeout": "seconds",
-    }
-    reject_unknown("command", settings, known)
-    enc, dec = (_words(settings, key, known[key]) for key in ("enc", "dec"))
-    qualities = _numbers(settings, "qualities") or ()
-    scale = _numbers(settings, "scale") or ()
-    if scale and (len(scale) != 3 or scale[0] > scale[1] or scale[2] < 0):
-        raise UsageError(f"command: scale={settings['scale']} is not lowest highest step")
-    seconds = _numbers(settings, "timeout") or (DEFAULT_SECONDS,)
-    if len(seconds) != 1 or seconds[0] <= 0:
-        raise UsageError(f"command: timeout={settings['timeout']} is not a number of seconds")
-    picture = settings.get("picture", "png")
-    if picture not in PICTURES:
-        raise UsageError(f"command: picture={picture} is none of {known['picture']}")
-    suffix = settings.get("suffix", ".bin")
-    if not re.fullmatch(r"\.?[A-Za-z0-9]+", suffix):
-        raise UsageError(f"command: suffix={suffix} is not a suffix such as .jpg")
+    def split(text: str) -> tuple[str, ...]:
+        words = tuple(shlex.split(text))
+        if lacking := [mark for mark in marks if not any(mark in word for word in words[1:])]:
+            raise ValueError(f"it lacks {' and '.join(lacking)}")
+        return words
+
+    return BeforeValidator(split)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    """Numbers with spaces or commas between them."""
+    try:
+        return tuple(float(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise ValueError("it is not numbers with spaces between them") from None
+
+
+def _scale(text: str) -> tuple[float, ...]:
+    scale = _numbers(text)
+    if len(scale) != 3 or scale[0] > scale[1] or scale[2] < 0:
+        raise ValueError("it is not lowest highest step")
+    return scale
+
+
+def command(
+    enc: Annotated[
+        tuple[str, ...],
+        _words(("{in}", "{out}", "{q}")),
+        Field(description="the line that encodes, with {in}, {out} and {q}"),
+    ],
+    dec: Annotated[
+        tuple[str, ...],
+        _words(("{in}", "{out}")),
+        Field(description="the line that decodes, with {in} and {out}"),
+    ],
+    qualities: Annotated[
+        tuple[float, ...],
+        BeforeValidator(_numbers),
+        Field(description="numbers with spaces between, from few bits to many"),
+    ] = (),
+    scale: Annotated[
+        tuple[float, ...], BeforeValidator(_scale), Field(description="lowest highest step, for a search")
+    ] = (),
+    suffix: Annotated[str, Field(pattern=r"^\.?[A-Za-z0-9]+$", description="of the coded file, such as .jpg")] = ".bin",
+    picture: Annotated[Pictures, Field(description="format that the programs read and write")] = "png",
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False, description="seconds that a call may take")] = 300.0,
+) -> CommandCodec:
+    """Any program: `command:enc="prog {in} {out} -q {q}",dec="prog {in} {out}"`. UsageError if it is not there."""
     programs = {words[0]: _program_sha256(words[0]) for words in (enc, dec)}
     enc, dec = ((_absolute(words[0]), *words[1:]) for words in (enc, dec))
     return CommandCodec(
@@ -169,30 +189,10 @@ def command(**settings: str) -> CommandCodec:
         qualities=qualities,
         suffix="." + suffix.lstrip("."),
         picture=picture,
-        seconds=seconds[0],
+        seconds=timeout,
         grid=scale or qualities,
         programs=programs,
     )
-
-
-def _words(settings: dict[str, str], key: str, wanted: str) -> tuple[str, ...]:
-    text = settings.get(key, "")
-    try:
-        words = tuple(shlex.split(text))
-    except ValueError as error:
-        raise UsageError(f"command: {key}={text}: {error}") from None
-    needed = ["{in}", "{out}"] + (["{q}"] if key == "enc" else [])
-    lacking = [mark for mark in needed if not any(mark in word for word in words[1:])]
-    if lacking:
-        raise UsageError(f"command: {key} lacks {' and '.join(lacking)}; it is {wanted}")
-    return words
-
-
-def _numbers(settings: dict[str, str], key: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in settings.get(key, "").replace(",", " ").split())
-    except ValueError:
-        raise UsageError(f"command: {key}={settings[key]} is not numbers with spaces between them") from None
 
 
 def _absolute(program: str) -> str:
@@ -203,7 +203,7 @@ def _absolute(program: str) -> str:
 def _program_sha256(program: str) -> str:
     found = shutil.which(_absolute(program))
     if found is None:
-        raise UsageError(f"command: there is no program {program}; install it, or give its path")
+        raise UsageError(f"codec command: there is no program {program}; install it, or give its path")
     with open(found, "rb") as stream:  # noqa: PTH123
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -18,21 +18,21 @@ picture is coded on one thread, so that the number of threads is no such differe
 """
 
 import hashlib
-import re
 import struct
 import urllib.error
 import warnings
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, Literal, cast, get_args
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.codecs import Image, reject_unknown
+from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError, one_line
 from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.machine import describe_machine, machine_fingerprint
@@ -46,7 +46,7 @@ with warnings.catch_warnings():
     from compressai.zoo import image_vbr as variable_rate
     from compressai.zoo.pretrained import load_pretrained
 
-ARCHITECTURES = (
+Architecture = Literal[
     "bmshj2018-factorized",
     "bmshj2018-factorized-relu",
     "bmshj2018-hyperprior",
@@ -57,11 +57,11 @@ ARCHITECTURES = (
     "bmshj2018-hyperprior-vbr",
     "mbt2018-mean-vbr",
     "mbt2018-vbr",
-)
+]
+ARCHITECTURES: tuple[str, ...] = get_args(Architecture)
 """Their places are written into streams: new ones go to the end."""
 
-METRICS = ("mse", "ms-ssim")
-DEFAULT_MODEL = "mbt2018-mean"
+Metric = Literal["mse", "ms-ssim"]
 VBR_LEVELS = 8
 MAGIC, VERSION = b"CAI", 1
 HEADER = struct.Struct(">3sBBHH4s4s")
@@ -242,28 +242,20 @@ def published(model: str, metric: str) -> Mapping[int, str]:
     return urls
 
 
-def compressai_zoo(device: str = "cpu", **settings: str) -> ZooCodec:
-    """`compressai:model=NAME`: CompressAI's published weights, which it downloads itself, or `weights=FILE`.
+def compressai_zoo(
+    device: str = "cpu",
+    model: Annotated[Architecture, Field(description="network of the zoo")] = "mbt2018-mean",
+    metric: Annotated[Metric, Field(description="what the published weights were trained for")] = "mse",
+    weights: Annotated[str | None, Field(description="a file; {q} stands for the quality")] = None,
+    quality: Annotated[int | None, Field(ge=0, le=99, description="the one of a file without {q}; 1 if unsaid")] = None,
+) -> ZooCodec:
+    """CompressAI's published weights, which it downloads itself, or weights of a file.
 
-    metric=mse or ms-ssim: what the published weights were trained for. In `weights`, {q} stands for the quality;
-    without it, and without a variable-rate model, the file serves the one quality that `quality` names (default 1).
-    Raises UsageError on an unknown model, and on one that has no published weights unless `weights` is there.
+    A file without {q} serves one quality, unless it is a variable-rate model's. Raises UsageError on settings that do
+    nothing, and on a model that has no published weights unless `weights` is there.
     """
-    known = {
-        "model": ", ".join(ARCHITECTURES),
-        "metric": " or ".join(METRICS),
-        "weights": "a file; {q} stands for the quality",
-        "quality": "the one of a file without {q}",
-    }
-    reject_unknown("compressai", settings, known)
-    model, metric = settings.get("model", DEFAULT_MODEL), settings.get("metric", "mse")
-    weights = settings.get("weights")
-    if model not in ARCHITECTURES:
-        raise UsageError(f"compressai: there is no model {model!r}; there are {known['model']}")
-    if metric not in METRICS:
-        raise UsageError(f"compressai: metric={metric} is not {known['metric']}")
-    if "quality" in settings and (weights is None or "{q}" in weights or model.endswith("-vbr")):
-        raise UsageError("compressai: quality= goes with weights=FILE of a single quality")
+    if quality is not None and (weights is None or "{q}" in weights or model.endswith("-vbr")):
+        raise UsageError("codec compressai: quality= goes with weights=FILE of a single quality")
     if model.endswith("-vbr"):
         qualities = tuple(range(1, VBR_LEVELS + 1))
     else:
@@ -272,16 +264,13 @@ def compressai_zoo(device: str = "cpu", **settings: str) -> ZooCodec:
     if weights is not None and "{q}" in weights:
         qualities = tuple(q for q in qualities if Path(weights.replace("{q}", str(q))).expanduser().is_file())
         if not qualities:
-            raise UsageError(f"compressai: weights={weights}: there is no such file for any quality")
+            raise UsageError(f"codec compressai: weights={weights}: there is no such file for any quality")
     elif weights is not None and not model.endswith("-vbr"):
-        text = settings.get("quality", "1")
-        if not re.fullmatch(r"\d{1,2}", text):
-            raise UsageError(f"compressai: quality={text} is not a whole number up to 99")
-        qualities = (int(text),)
+        qualities = (1 if quality is None else quality,)
     elif weights is None and not published(model, metric):
-        raise UsageError(f"compressai: {model} has no published weights for {metric}; name yours with weights=FILE")
+        raise UsageError(f"codec compressai: {model} has no published weights for {metric}; name yours: weights=FILE")
     if torch.device(device).type not in ("cpu", "cuda"):
-        raise UsageError(f"compressai: device {device} is neither cpu nor cuda")
+        raise UsageError(f"codec compressai: device {device} is neither cpu nor cuda")
     return ZooCodec(model, metric, weights, qualities, device)
 
 

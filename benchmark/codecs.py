@@ -7,7 +7,7 @@ A codec spec is a string that names a codec and its settings, and labels it in e
 
 import contextlib
 import importlib.metadata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -33,7 +33,8 @@ class Codec(Protocol):
     `cpus: float` and `gpus: float` are what a worker on a cluster reserves for it.
     It may also have `estimate_bits(image, quality) -> float`, the bits that its entropy model predicts, and
     `header_bytes: int`, the bytes of a stream that the estimate leaves out: a run records them beside the real rate,
-    and an audit holds one against the other.
+    and an audit holds one against the other. With `encode_with_estimate(image, quality) -> (bytes, float)` besides, a
+    run gets both from one call.
     `trained_on: tuple[str, ...]` are the metrics that its training made small: they flatter it, and a run says so.
     """
 
@@ -194,11 +195,3 @@ class _MadeOf:
 def quality_grid(codec: Codec) -> tuple[float, float, float] | tuple[float, ...]:
     """`codec.scale` if it has one, else its qualities."""
     return tuple(getattr(codec, "scale", codec.qualities))
-
-
-def reject_unknown(codec: str, settings: Mapping[str, str], known: Mapping[str, str]) -> None:
-    """Raises UsageError if `settings` has a key that is not in `known` (key: what it may be)."""
-    for key in settings:
-        if key not in known:
-            there = ", ".join(f"{k} ({v})" for k, v in known.items()) or "none"
-            raise UsageError(f"{codec} has no setting {key!r}; its settings: {there}")

@@ -58,8 +58,9 @@ class ForeignCodec:
         for name in OPTIONAL:
             if hasattr(codec, name):
                 setattr(self, name, getattr(codec, name))
-        if callable(getattr(codec, "estimate_bits", None)):
-            self.estimate_bits = partial(self._contained, codec.estimate_bits)
+        for name in ("estimate_bits", "encode_with_estimate"):
+            if callable(method := getattr(codec, name, None)):
+                setattr(self, name, partial(self._contained, method))
 
     def encode(self, image: Picture, quality: float) -> bytes:
         """What the codec's `encode` returns, whatever it is."""

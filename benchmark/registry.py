@@ -19,7 +19,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, NamedTuple, Union
 
 from benchmark.errors import BenchmarkError, UsageError, kind_and_message
 from benchmark.guards import no_exit, told
@@ -194,9 +195,92 @@ def typed_settings(
     return {key: value for key, value in given.items() if key in named} | converted
 
 
+class Setting(NamedTuple):
+    """One setting of a codec, metric or data set, in words.
+
+    values: what it may be, such as "4:2:0, 4:2:2 or 4:4:4" or "a whole number from 1 to 100". default: as a user would
+    write it, "" if there is none. description: the `description` of its annotation.
+    """
+
+    name: str
+    values: str
+    default: str
+    description: str
+
+
+def settings_of(make: Callable[..., Any], given: Collection[str] = ("device",)) -> list[Setting]:
+    """The settings of a factory, in the order of its parameters, from the annotations that `typed_settings` obeys.
+
+    A factory that hands settings on to others names these in its attribute `further`: a function without arguments
+    that returns condition -> factory, such as {"decoder=flow": FlowSettings}. Their descriptions begin with it.
+    given: parameters that are no settings.
+    """
+    found = []
+    hints = _hints(make)
+    for name, parameter in inspect.signature(make).parameters.items():
+        if name in given or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            continue
+        hint, known = hints.get(name, str), parameter.default not in (parameter.empty, None, ())
+        values = allowed(hint) or "text"
+        found.append(Setting(name, values, str(parameter.default) if known else "", described(hint)))
+    for condition, other in getattr(make, "further", dict)().items():
+        for setting in settings_of(other, given):
+            found.append(setting._replace(description=f"{condition}: {setting.description}"))
+    return found
+
+
+def allowed(hint: Any) -> str:
+    """What values an annotation takes, in words; "" if that cannot be said in a few."""
+    hint, bounds = limits(hint)
+    if typing.get_origin(hint) is Literal:
+        *others, last = map(str, typing.get_args(hint))
+        return f"{', '.join(others)} or {last}" if others else last
+    if hint in (int, float):
+        noun = "a whole number" if hint is int else "a number"
+        low, high = (
+            next((bounds[key] for key in keys if key in bounds), None) for keys in (("ge", "gt"), ("le", "lt"))
+        )
+        below = "above" if "gt" in bounds else "from"
+        if low is None and high is None:
+            return noun
+        if high is None:
+            return f"{noun} {below} {low:g}{'' if below == 'above' else ' on'}"
+        if low is None:
+            return f"{noun} up to {high:g}"
+        return f"{noun} {below} {low:g} to {high:g}"
+    return {bool: "true or false", Path: "a file"}.get(hint, "")
+
+
+def limits(hint: Any) -> tuple[Any, dict[str, Any]]:
+    """An annotation without `Annotated` and `None`, and the bounds that it had."""
+    bounds: dict[str, Any] = {}
+    while True:
+        if typing.get_origin(hint) is typing.Annotated:
+            for field_info in hint.__metadata__:
+                for part in getattr(field_info, "metadata", [field_info]):
+                    bounds |= {key: getattr(part, key) for key in ("ge", "gt", "le", "lt") if hasattr(part, key)}
+            hint = hint.__origin__
+        elif typing.get_origin(hint) in (Union, UnionType):
+            parts = [part for part in typing.get_args(hint) if part is not NoneType]
+            if len(parts) != 1:
+                return hint, bounds
+            hint = parts[0]
+        else:
+            return hint, bounds
+
+
+def described(hint: Any) -> str:
+    """The `description` in an annotation, "" without one."""
+    if typing.get_origin(hint) is typing.Annotated:
+        for part in hint.__metadata__:
+            if text := getattr(part, "description", None):
+                return str(text)
+    return next((text for part in typing.get_args(hint) if (text := described(part))), "")
+
+
 def _hints(make: Callable[..., Any]) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(make.__init__ if isinstance(make, type) else make, include_extras=True)
+        return typing.get_type_hints(make.__init__ if isinstance(make, type) else make, include_extras=True)  # type: ignore[misc]
     except Exception:  # annotations of somebody else's file may name what is not there
         return {}
 
@@ -215,8 +299,11 @@ def _converted(text: str, hint: Any, what: str) -> Any:
     try:
         return adapter.validate_python(text)
     except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise UsageError(f"{what} is {text!r}; {reason[:1].lower()}{reason[1:]}") from None
+        if words := allowed(hint):
+            raise UsageError(f"{what} is {words}, not {text!r}") from None
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        meant = f" ({words})" if (words := described(hint)) else ""
+        raise UsageError(f"{what}={text!r}: {reason[:1].lower()}{reason[1:]}{meant}") from None
 
 
 def _file_of(name: str) -> Path:

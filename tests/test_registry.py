@@ -1,7 +1,11 @@
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
 import pytest
+from pydantic import Field
 
 from benchmark.errors import UsageError
-from benchmark.registry import Registry
+from benchmark.registry import Registry, Setting, parse_spec, settings_of, typed_settings
 
 
 def registry() -> Registry:
@@ -33,3 +37,56 @@ def test_a_name_stands_for_one_thing() -> None:
     things.add("path", "pathlib:Path", "again")
     with pytest.raises(ValueError, match="two things are named 'path'"):
         things.add("path", "pathlib:PurePath", "another")
+
+
+def make(
+    device: str,
+    size: Annotated[int, Field(ge=1, le=9, description="how large")] = 3,
+    kind: Literal["a", "b", "c"] = "a",
+    share: Annotated[float, Field(gt=0)] | None = None,
+    weights: Annotated[Path | None, Field(description="a file of weights")] = None,
+    fast: bool = False,
+    **others: Any,
+) -> dict[str, Any]:
+    return {"size": size, "kind": kind, "share": share, "weights": weights, "fast": fast, **others}
+
+
+def other(depth: Annotated[int, Field(ge=0, description="how deep")] = 0) -> None:
+    """A factory that `make` hands settings on to."""
+
+
+make.further = lambda: {"kind=b": other}  # type: ignore[attr-defined]
+
+
+def test_settings_are_listed_as_they_are_obeyed() -> None:
+    assert settings_of(make) == [
+        Setting("size", "a whole number from 1 to 9", "3", "how large"),
+        Setting("kind", "a, b or c", "a", ""),
+        Setting("share", "a number above 0", "", ""),
+        Setting("weights", "a file", "", "a file of weights"),
+        Setting("fast", "true or false", "False", ""),
+        Setting("depth", "a whole number from 0 on", "0", "kind=b: how deep"),
+    ]
+
+
+def test_settings_become_what_they_are_annotated_with() -> None:
+    settings = {"size": "9", "share": "0.5", "weights": "a/b", "fast": "true", "else": "x"}
+    made = make(**typed_settings(make, settings, {"device": "cpu"}, "thing make"))
+    assert made == {"size": 9, "kind": "a", "share": 0.5, "weights": Path("a/b"), "fast": True, "else": "x"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("make:size=0", "thing make: size is a whole number from 1 to 9, not '0'"),
+        ("make:size=2.5", "thing make: size is a whole number from 1 to 9, not '2.5'"),
+        ("make:kind=d", "thing make: kind is a, b or c, not 'd'"),
+        ("make:share=0", "thing make: share is a number above 0, not '0'"),
+        ("make:share=nan", "thing make: share is a number above 0, not 'nan'"),
+        ("make:fast=maybe", "thing make: fast is true or false, not 'maybe'"),
+    ],
+)
+def test_wrong_values_say_what_is_allowed(spec: str, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        typed_settings(make, parse_spec(spec).settings, {"device": "cpu"}, "thing make")
+    assert str(caught.value) == words

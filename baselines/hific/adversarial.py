@@ -9,8 +9,8 @@ from benchmark.baselines.hific.losses import discriminator_loss, generator_loss
 from torch import Tensor, nn
 
 
-class Judge:
-    """The discriminator, which learns on the pictures that the generator has just made: one step for one step."""
+class AdversarialLoss:
+    """A discriminator, which learns on the images that the generator has just made: one step for one step."""
 
     def __init__(self, latents: int) -> None:
         """latents: channels of the condition."""
@@ -27,16 +27,16 @@ class Judge:
             return generator_loss(self.discriminator(generated, condition).float())
 
     def loss(self, step: int, *batch: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """The discriminator's own loss on the batch that `against_generator` has seen; `engine.Opponent.loss`."""
+        """The discriminator's own loss on the batch that `against_generator` has seen; `DiscriminatorTraining.loss`."""
         assert self._last is not None
         original, generated, condition = self._last
         logits = self.discriminator(torch.cat([original, generated]), condition.repeat(2, 1, 1, 1)).float()
         real, made = logits.chunk(2)
         loss = discriminator_loss(real, made)
         return loss, {
-            "opponent_loss": float(loss.detach()),
-            "judged_real": float(real.detach().sigmoid().mean()),
-            "judged_made": float(made.detach().sigmoid().mean()),
+            "discriminator_loss": float(loss.detach()),
+            "d_real": float(real.detach().sigmoid().mean()),
+            "d_generated": float(made.detach().sigmoid().mean()),
         }
 
 

@@ -7,7 +7,7 @@ Its qualities are the three models that were published: 1 low (trained for 0.14 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -15,15 +15,14 @@ from benchmark.baselines.hific.coder import LatentCoder
 from benchmark.baselines.hific.container import VARIANTS, Container, check_size, pack, unpack
 from benchmark.baselines.hific.model import Hific, latent_size
 from benchmark.baselines.hific.weights import ADVICE, Checkpoint, kept_file, load_hific
+from pydantic import Field
 from torch import Tensor
 
-from benchmark.codecs import Image, reject_unknown
+from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd.codec import open_device
 from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.machine import describe_machine, machine_fingerprint
-
-SETTINGS = {"weights": "a checkpoint file", "variant": "low, med, high: what the file of `weights` is"}
 
 
 class Variant:
@@ -161,22 +160,24 @@ def tensor_to_picture(picture: Tensor) -> Image:
     return samples
 
 
-def hific(device: str, **settings: str) -> HificCodec:
-    """`hific`: the variants that were fetched, or the one in `weights`."""
-    reject_unknown("hific", settings, SETTINGS)
+def hific(
+    device: str,
+    weights: Annotated[Path | None, Field(description="a checkpoint file, in place of those that were fetched")] = None,
+    variant: Annotated[
+        Literal["low", "med", "high"] | None, Field(description="what the file of `weights` is, or the one to use")
+    ] = None,
+) -> HificCodec:
+    """The variants that were fetched, or the one in `weights`."""
     where = open_device(device)
-    chosen = settings.get("variant")
-    if chosen is not None and chosen not in VARIANTS:
-        raise UsageError(f"hific: variant is {', '.join(VARIANTS)}, not {chosen!r}")
-    if "weights" in settings:
-        file = VariantFile(Path(settings["weights"]), where)
-        variant = chosen or file.opened.checkpoint.variant
-        if variant is None:
-            raise UsageError(f"{file.path} does not say whether it is low, med or high: add variant=low, med or high")
-        return HificCodec({variant: file})
+    if weights is not None:
+        file = VariantFile(weights, where)
+        named = variant or file.opened.checkpoint.variant
+        if named is None:
+            raise UsageError(f"{weights} does not say whether it is low, med or high: add variant=low, med or high")
+        return HificCodec({named: file})
     files = {name: VariantFile(kept_file(name), where) for name in VARIANTS if kept_file(name).is_file()}
-    if chosen is not None:
-        files = {name: file for name, file in files.items() if name == chosen}
+    if variant is not None:
+        files = {name: file for name, file in files.items() if name == variant}
     if not files:
-        raise UsageError(f"hific has no weights here{f' for {chosen}' if chosen else ''}: {ADVICE}")
+        raise UsageError(f"hific has no weights here{f' for {variant}' if variant else ''}: {ADVICE}")
     return HificCodec(files)

@@ -1,6 +1,6 @@
 """HiFiC's discriminator: does this picture look real, given what the decoder was told about it?
 
-Patches are judged, not the picture as a whole. Names of the parameters as in the public PyTorch checkpoints.
+Patches are scored, not the picture as a whole. Names of the parameters as in the public PyTorch checkpoints.
 """
 
 import torch

@@ -7,27 +7,33 @@ and with fewer steps than the paper's million the learning rate drops, and the e
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from benchmark.baselines.hific.adversarial import Judge
+from benchmark.baselines.hific.adversarial import AdversarialLoss
 from benchmark.baselines.hific.losses import LossSettings, compression_loss, learning_rate
 from benchmark.baselines.hific.model import Hific, HificConfig, quantise
 from benchmark.baselines.hific.network import HYPER_STRIDE, STRIDE
 from benchmark.baselines.hific.weights import write_hific
+from pydantic import Field
 from rich.console import Console
 from torch import Tensor
 
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.hfd.training.score import parameter_groups
 from benchmark.hfd.weights import from_json
 from benchmark.metrics.perceptual import load_network
+from benchmark.training.adversarial import train_then_gan
+from benchmark.training.checkpoint import fill_averaged, read_training
+from benchmark.training.command import TrainingCommand
 from benchmark.training.crops import centre_crops, open_pictures, random_crops, split
-from benchmark.training.engine import ADAM, Opponent, Options, Schedule, read_training, train
+from benchmark.training.optimisers import ADAM
+from benchmark.training.options import Options, Schedule
 from benchmark.training.processes import Processes, open_processes
+from benchmark.training.task import DiscriminatorTraining
 
 TARGETS = {"low": 0.14, "med": 0.30, "high": 0.45}
 """Bits per pixel of the paper's three models."""
@@ -40,20 +46,18 @@ CHECK_EVERY = 5_000
 
 @dataclass(frozen=True)
 class HificRecipe:
-    """How the model is trained.
+    """How the model is trained; each field but the target, in bits per pixel, is an option of the command."""
 
-    steps: with MSE and LPIPS; gan_steps: with the discriminator after those. target: bits per pixel. batch: of each
-    process. precision: "float32", or "bf16" for encoder, generator and discriminator. accumulate: batches for one step.
-    """
-
-    steps: int = 1_000_000
-    gan_steps: int = 1_000_000
+    steps: Annotated[int, Field(ge=0, description="steps with MSE and LPIPS; 0: begin the GAN with --from")] = 1_000_000
+    gan_steps: Annotated[int, Field(ge=0, description="steps with the discriminator after those")] = 1_000_000
     target: float = TARGETS["low"]
-    learning_rate: float = 1e-4
-    batch: int = 8
-    crop: int = 256
-    precision: str = "float32"
-    accumulate: int = 1
+    learning_rate: Annotated[float, Field(ge=0, description="of Adam; a tenth in the second half of each part")] = 1e-4
+    batch: Annotated[int, Field(ge=1, description="crops per batch, of each process")] = 8
+    crop: Annotated[int, Field(ge=128, description="side of a crop, a multiple of 64")] = 256
+    precision: Annotated[Literal["float32", "bf16"], Field(description="of encoder, generator, discriminator")] = (
+        "float32"
+    )
+    accumulate: Annotated[int, Field(ge=1, description="batches of each process for one step")] = 1
 
 
 @dataclass(frozen=True)
@@ -75,22 +79,27 @@ class HificTask:
     """`Task` of encoder, hyperprior and generator, in either half of their training."""
 
     def __init__(
-        self, folder: Path, cache: Path, config: HificConfig, recipe: HificRecipe, device: torch.device
+        self,
+        folders: Path | Sequence[Path],
+        cache: Path,
+        config: HificConfig,
+        recipe: HificRecipe,
+        device: torch.device,
     ) -> None:
         if recipe.crop % (STRIDE * HYPER_STRIDE) or recipe.crop < 128:
             raise UsageError(f"the side of a crop is a multiple of {STRIDE * HYPER_STRIDE}, at least 128")
         self.recipe = recipe
-        self.training, held_out = split(open_pictures(folder, cache))
+        self.training, held_out = split(open_pictures(folders, cache))
         self.held_out = centre_crops(held_out, 6, 256) + 0.5
         self.network = Hific(config)
         self.perceptual = load_network().to(device)
         self.settings = LossSettings(target=recipe.target)
-        self.judge: Judge | None = None
+        self.gan: AdversarialLoss | None = None
 
-    def begin(self, steps: int, judge: Judge | None) -> None:
+    def begin(self, steps: int, gan: AdversarialLoss | None) -> None:
         """Before each half, of so many steps: the easier target lasts for a twentieth of it."""
         self.settings = replace(self.settings, warm_up=steps // 20)
-        self.judge = judge
+        self.gan = gan
 
     def batch(self, generator: np.random.Generator) -> tuple[Tensor, ...]:
         """Crops in [0, 1]."""
@@ -114,8 +123,8 @@ class HificTask:
             "lpips": float(parts.perceptual),
             "rate_weight": parts.rate_weight,
         }
-        if self.judge is not None:
-            adversarial = self.judge.against_generator(model.to_range(picture), model.to_range(made), coded.y_hat)
+        if self.gan is not None:
+            adversarial = self.gan.against_generator(model.to_range(picture), model.to_range(made), coded.y_hat)
             loss = loss + self.settings.adversarial * adversarial
             figures["adversarial"] = float(adversarial.detach())
         return loss, figures
@@ -151,12 +160,12 @@ class HificTask:
             "crop": recipe.crop,
             "batch": recipe.batch,
             "target": recipe.target,
-            "adversarial": self.settings.adversarial if self.judge else 0.0,
+            "adversarial": self.settings.adversarial if self.gan else 0.0,
         }
 
 
 def train_hific(
-    folder: Path,
+    folders: Path | Sequence[Path],
     output: Path,
     cache: Path,
     recipe: HificRecipe,
@@ -166,7 +175,7 @@ def train_hific(
     start: Path | None = None,
     processes: Processes | None = None,
 ) -> Path:
-    """Trains on the pictures of `folder`; returns the path of the averaged weights.
+    """Trains on the images of `folders`; returns the path of the averaged weights.
 
     Two trainings, one after the other: OUTPUT/1-similar without the discriminator, OUTPUT/2-gan with it, begun with the
     averaged weights of the first. start: earlier weights; with steps = 0 the GAN begins with them.
@@ -174,9 +183,9 @@ def train_hific(
     processes = processes or open_processes(recipe.precision)
     with processes.first_alone():
         torch.manual_seed(seed)
-        task = HificTask(folder, cache, config or HificConfig(), recipe, processes.device)
+        task = HificTask(folders, cache, config or HificConfig(), recipe, processes.device)
     options = Options(
-        output / "1-similar",
+        output,
         seed,
         clip=math.inf,
         check_every=CHECK_EVERY,
@@ -185,21 +194,50 @@ def train_hific(
         largest_norm=LARGEST_NORM,
         optimiser=ADAM,
     )
-    if recipe.steps:
-        task.begin(recipe.steps, None)
-        schedule = DroppingSchedule(recipe.steps, recipe.learning_rate)
-        start = train(task, schedule, options, parameter_groups, console, start, processes)
-        if not recipe.gan_steps or read_training(start)[1]["step"] < recipe.steps:
-            return start
-    if start is None:
-        raise UsageError("a GAN begins with a model that MSE and LPIPS have trained: name it, or give it steps")
-    torch.manual_seed(seed)
-    task.begin(recipe.gan_steps, Judge(task.network.config.latents))
-    assert task.judge is not None
-    schedule = DroppingSchedule(recipe.gan_steps, recipe.learning_rate)
-    opponent = Opponent(task.judge.discriminator, task.judge.loss, schedule, (0.9, 0.999))
-    options.output = output / "2-gan"
-    return train(task, schedule, options, parameter_groups, console, start, processes, opponent)
+    task.begin(recipe.steps, None)
+
+    def open_discriminator(schedule: Schedule) -> DiscriminatorTraining:
+        gan = AdversarialLoss(task.network.config.latents)
+        task.begin(schedule.steps, gan)
+        return DiscriminatorTraining(gan.discriminator, gan.loss, schedule, (0.9, 0.999))
+
+    similar, adversarial = (DroppingSchedule(steps, recipe.learning_rate) for steps in (recipe.steps, recipe.gan_steps))
+    return train_then_gan(task, (similar, adversarial), open_discriminator, options, console, start, processes)
+
+
+def make_hific(
+    folders: Sequence[Path],
+    output: Path,
+    cache: Path,
+    recipe: HificRecipe,
+    *,
+    target: str = "low",
+    width: float = 1.0,
+    seed: int = 0,
+    start: Path | None = None,
+) -> None:
+    """From images to a weights file, OUTPUT/hific.safetensors: what the command `train hific` does.
+
+    target: low, med, high, or bits per pixel. width: of all channels; 1 is the paper's model. Raises UsageError.
+    """
+    try:
+        rate = TARGETS[target] if target in TARGETS else float(target)
+    except ValueError:
+        rate = math.nan
+    if not 0 < rate < 24:
+        raise UsageError(f"--target is {', '.join(TARGETS)} or bits per pixel, not {target!r}")
+    processes = open_processes(recipe.precision)
+    console = Console(quiet=not processes.first)
+    config, recipe = scaled(HificConfig(), width), replace(recipe, target=rate)
+    averaged = train_hific(folders, output, cache, recipe, console, seed, config, start, processes)
+    weights = output / "hific.safetensors"
+    if processes.first:
+        export_hific(averaged, weights, target if target in TARGETS else None)
+    variant = "" if target in TARGETS else ",variant=low (or med, high: where its quality shall stand)"
+    console.print(f"weights: {weights}; use them as hific:weights=FILE{variant}", markup=False)
+
+
+COMMAND = TrainingCommand(make_hific, HificRecipe, Path("trainings/hific"), notes="Writes OUTPUT/hific.safetensors.")
 
 
 def export_hific(trained: Path, output: Path, variant: str | None) -> None:
@@ -208,8 +246,6 @@ def export_hific(trained: Path, output: Path, variant: str | None) -> None:
     if "hific" not in recipe:
         raise BenchmarkError(f"{trained} holds no training of hific")
     model = Hific(HificConfig(**from_json(recipe["hific"])))
-    if misfit := dict(model.named_parameters()).keys() ^ averaged.keys():
-        raise BenchmarkError(f"{trained} is of another architecture: {sorted(misfit)[0]} does not fit")
-    model.load_state_dict(averaged, strict=False)
+    fill_averaged(model, averaged, trained)
     training = json.dumps(recipe)
     write_hific(output, model, variant, {"trained with": "this suite", "recipe": training}, {"training": training})

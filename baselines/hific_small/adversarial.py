@@ -1,14 +1,14 @@
 """The discriminator of `hific-small`: HiFiC's, told ŷ and the quality."""
 
 import torch
-from benchmark.baselines.hific.adversarial import Judge
+from benchmark.baselines.hific.adversarial import AdversarialLoss
 from torch import Tensor
 
 
-class LatentJudge(Judge):
+class LatentAdversarialLoss(AdversarialLoss):
     """Its condition is ŷ, each channel in units of its own deviation over training pictures, and the quality besides.
 
-    The quality is one channel more, since one discriminator judges all of them.
+    The quality is one channel more, since one discriminator serves all of them.
     """
 
     def __init__(self, latent_deviation: Tensor, levels: int) -> None:

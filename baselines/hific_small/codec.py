@@ -2,30 +2,28 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
 from benchmark.baselines.hific_small.network import KIND, Generator, load_generator
+from pydantic import Field
 from torch import Tensor
 
-from benchmark.codecs import Image, reject_unknown
-from benchmark.errors import CorruptStream
-from benchmark.hfd.autoencoder import QUALITY_STEPS, quality_steps
+from benchmark.codecs import Image
 from benchmark.hfd.bases import AutoencoderBase, check_trained_on
-from benchmark.hfd.codec import FIRST_STAGE_FILE, open_device
-from benchmark.hfd.container import TYPICAL_BYTES, spec_of, unpack
+from benchmark.hfd.codec import FirstStageFile, check_stamp, open_device
+from benchmark.hfd.container import QUALITY_STEPS, TYPICAL_BYTES, quality_of, steps_of
 from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.embedding import Stamp
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.score import tensor_to_picture
 from benchmark.hfd.transforms import STRIDE, TILE, in_tiles
+from benchmark.hfd.weights import FIRST_STAGE_FILE
 from benchmark.hfd.weights import SHIPPED as FIRST_STAGES
 
 SHIPPED = Path(__file__).parent / "weights"
 """`hific-small.safetensors` and its card."""
-
-SETTINGS = {"first_stage": "a weights file", "weights": "a weights file of the generator"}
 
 
 class GeneratorDecoder:
@@ -45,7 +43,7 @@ class GeneratorDecoder:
     @repeatable()
     def decode(self, y_hat: Tensor, x_hat: Tensor, steps: int) -> Tensor:
         """ŷ (1, M, h, w), x̂ (1, 3, 16·h, 16·w) and the quality in steps: the picture, as x̂, in [-0.5, 0.5]."""
-        quality = torch.tensor([1 + steps / QUALITY_STEPS], device=self.device)
+        quality = torch.tensor([quality_of(steps)], device=self.device)
         latents = y_hat.shape[1]
 
         def of_tile(both: Tensor) -> Tensor:
@@ -53,7 +51,7 @@ class GeneratorDecoder:
             return picture
 
         both = torch.cat([y_hat.to(self.device), F.pixel_unshuffle(x_hat.to(self.device), STRIDE)], 1)
-        return in_tiles(of_tile, both, 1, STRIDE, 3, self.tile, self.generator.reach).clamp(-0.5, 0.5)
+        return in_tiles(of_tile, both, 1, STRIDE, 3, self.tile, self.generator.receptive_field).clamp(-0.5, 0.5)
 
 
 class HificSmallCodec:
@@ -77,18 +75,22 @@ class HificSmallCodec:
 
         Raises UsageError on a quality out of range, BenchmarkError on too large a picture.
         """
-        return self.base.encode(image, Stamp(KIND, quality_steps(quality, self.base.levels), 0, self.weights))
+        return self.encode_with_estimate(image, quality)[0]
+
+    def encode_with_estimate(self, image: Image, quality: float) -> tuple[bytes, float]:
+        """`encode`, and what the entropy model says the payload costs, in bits; the container is not in it."""
+        stamp = Stamp(KIND, steps_of(quality, self.base.levels), 0, self.weights)
+        return self.base.encode_with_estimate(image, stamp)
 
     def estimate_bits(self, image: Image, quality: float) -> float:
-        """What the entropy model says the payload costs; the container is not in it. Raises as `encode` does."""
-        return self.base.estimate_bits(image, quality_steps(quality, self.base.levels))
+        """The estimate of `encode_with_estimate`."""
+        return self.encode_with_estimate(image, quality)[1]
 
     def decode(self, data: bytes, seed: int | None = None) -> Image:
         """The picture, uint8. Raises CorruptStream on a damaged or foreign stream, or one made with other weights."""
-        stamp = self.base.stamp(data)
-        self._check(stamp)
-        container = unpack(data)
-        height, width, steps = container.height, container.width, stamp.quality_steps
+        container = self.base.container(data)
+        height, width, steps = container.height, container.width, container.quality_steps
+        check_stamp(Stamp(container.decoder, steps, container.seed, container.weights), KIND, self.weights, self.base)
         first_stage = self.base.first_stage
         y_hat = first_stage.decode_latents(container.payload, height, width, steps)
         rows, columns = y_hat.shape[-2:]
@@ -100,26 +102,16 @@ class HificSmallCodec:
         generator = {"sha256": self.identity, **self.decoder.generator.config.as_json()}
         return {**self.base.describe(), "decoder": {"kind": KIND, **generator}, "torch": torch.__version__}
 
-    def _check(self, stamp: Stamp) -> None:
-        if stamp.decoder != KIND:
-            wanted = spec_of(stamp.decoder)
-            raise CorruptStream(f"the stream is for `{wanted}`; decode it with --codec {wanted}")
-        if stamp.weights != self.weights:
-            raise CorruptStream(
-                f"the stream was made with weights {stamp.weights.hex()}, these are {self.weights.hex()}; "
-                "name the right ones with the codec's settings `first_stage` and `weights`"
-            )
-        if stamp.quality_steps > quality_steps(self.base.levels, self.base.levels):
-            raise CorruptStream("the stream claims a quality that its first stage does not have")
 
-
-def hific_small(device: str, **settings: str) -> HificSmallCodec:
-    """`hific-small`: settings first_stage, weights."""
-    reject_unknown(KIND, settings, SETTINGS)
+def hific_small(
+    device: str,
+    first_stage: FirstStageFile | None = None,
+    weights: Annotated[Path, Field(description="weights of the generator; default: the shipped")] | None = None,
+) -> HificSmallCodec:
+    """The first stage with a generator that a GAN has taught."""
     where = open_device(device)
-    first_stage = Path(settings.get("first_stage", FIRST_STAGES / FIRST_STAGE_FILE))
-    base = AutoencoderBase(*load_first_stage(first_stage, where, "small"))
-    path = Path(settings.get("weights", SHIPPED / "hific-small.safetensors"))
+    base = AutoencoderBase(*load_first_stage(first_stage or FIRST_STAGES / FIRST_STAGE_FILE, where, "small"))
+    path = weights or SHIPPED / "hific-small.safetensors"
     generator, configuration, identity = load_generator(path)
     check_trained_on(base, configuration, path)
     return HificSmallCodec(base, GeneratorDecoder(generator, where), identity)

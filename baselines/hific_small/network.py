@@ -86,7 +86,7 @@ class Generator(nn.Module):
         return tuple(STRIDE >> stage for stage in range(len(self.config.channels)))
 
     @property
-    def reach(self) -> int:
+    def receptive_field(self) -> int:
         """How far the picture depends on ŷ and x̂, in latents, beyond the latent in which a pixel lies."""
         pixels = self.cells[-1]  # from the output inwards: the exit
         for cell, blocks in zip(self.cells[::-1], self.config.blocks[::-1], strict=True):

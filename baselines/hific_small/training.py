@@ -1,33 +1,38 @@
 """Training of `hific-small`: MSE and LPIPS first, then a conditional GAN besides, on the bits of `mse`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from benchmark.baselines.hific.losses import LossSettings
-from benchmark.baselines.hific_small.adversarial import LatentJudge
+from benchmark.baselines.hific_small.adversarial import LatentAdversarialLoss
 from benchmark.baselines.hific_small.network import KIND, SMALL, Generator, GeneratorConfig
+from pydantic import Field
 from rich.console import Console
 from torch import Tensor
 
 from benchmark.errors import UsageError
-from benchmark.hfd.autoencoder import QUALITY_STEPS
 from benchmark.hfd.bases import AutoencoderBase
+from benchmark.hfd.container import steps_of
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.score import tensor_to_picture
-from benchmark.hfd.training.export import fill_averaged
 from benchmark.hfd.training.latents import decode_latents, make_latents, random_latent_crops
 from benchmark.hfd.training.pairs import coded_quality, make_pairs
-from benchmark.hfd.training.score import parameter_groups
 from benchmark.hfd.transforms import STRIDE
-from benchmark.hfd.weights import from_json, write_weights
+from benchmark.hfd.weights import FIRST_STAGE_FILE, from_json, write_weights
+from benchmark.hfd.weights import SHIPPED as FIRST_STAGES
 from benchmark.macs import count_macs
 from benchmark.metrics.perceptual import load_network
+from benchmark.training.adversarial import train_then_gan
+from benchmark.training.checkpoint import fill_averaged, read_training
+from benchmark.training.command import TrainingCommand
 from benchmark.training.crops import PictureStore, centre_crops, open_pictures, split
-from benchmark.training.engine import MUON, Opponent, Options, Schedule, read_training, train
+from benchmark.training.options import Options, Schedule
 from benchmark.training.processes import Processes, open_processes
+from benchmark.training.task import DiscriminatorTraining
 
 BALANCE_POWER = 0.45
 """Squared error and LPIPS fall tenfold from the first quality to the last, the adversarial loss does not. At quality q
@@ -36,28 +41,28 @@ they count (λ(q)/λ(middle))^0.45 times, so that all qualities matter alike; at
 
 @dataclass(frozen=True)
 class HificSmallRecipe:
-    """How the generator is trained.
+    """How the generator is trained; each field is an option of the command. Weights: see `losses.LossSettings`."""
 
-    steps: with MSE and LPIPS alone; gan_steps: with the discriminator after those. decay, gan_decay: steps of falling
-    rate at the end of each. learning_rate: highest, of the first part; gan_learning_rate: of generator and
-    discriminator in the second. distortion, perceptual, adversarial: weights, see `losses.LossSettings`. batch: of each
-    process. precision: of the networks but LPIPS, "float32" or "bf16".
-    """
-
-    steps: int = 2_000
-    gan_steps: int = 4_000
-    decay: int = 600
-    gan_decay: int = 1_500
-    learning_rate: float = 8e-4
-    gan_learning_rate: float = 3e-4
-    distortion: float = LossSettings.distortion
-    perceptual: float = LossSettings.perceptual
-    adversarial: float = LossSettings.adversarial
-    batch: int = 8
-    crop: int = 96
-    precision: str = "bf16"
-    optimiser: str = MUON
-    passes: int = 2
+    steps: Annotated[int, Field(ge=0, description="steps with MSE and LPIPS; 0: begin the GAN with --from")] = 2_000
+    gan_steps: Annotated[int, Field(ge=0, description="steps with the discriminator after those")] = 4_000
+    decay: Annotated[int, Field(ge=0, description="last of --steps, with falling learning rate")] = 600
+    gan_decay: Annotated[int, Field(ge=0, description="last of --gan-steps, with falling learning rate")] = 1_500
+    learning_rate: Annotated[float, Field(ge=0, description="highest, without the discriminator")] = 8e-4
+    gan_learning_rate: Annotated[float, Field(ge=0, description="highest, of generator and discriminator")] = 3e-4
+    distortion: Annotated[float, Field(ge=0, description="weight of the squared error on 0..255")] = (
+        LossSettings.distortion
+    )
+    perceptual: Annotated[float, Field(ge=0, description="weight of LPIPS")] = LossSettings.perceptual
+    adversarial: Annotated[float, Field(ge=0, description="weight of the generator's GAN loss")] = (
+        LossSettings.adversarial
+    )
+    batch: Annotated[int, Field(ge=1, description="crops per batch, of each process")] = 8
+    crop: Annotated[int, Field(ge=64, le=128, description="side of a crop, a multiple of 16")] = 96
+    precision: Annotated[Literal["bf16", "float32"], Field(description="of the networks but LPIPS")] = "bf16"
+    optimiser: Annotated[
+        Literal["muon", "adam"], Field(description="of the generator; Adam moves the discriminator")
+    ] = "muon"
+    passes: Annotated[int, Field(ge=1, description="of the images, each coded at another quality")] = 2
 
 
 class HificSmallTask:
@@ -66,7 +71,7 @@ class HificSmallTask:
     def __init__(
         self,
         first_stage: Path,
-        folder: Path,
+        folders: Path | Sequence[Path],
         cache: Path,
         config: GeneratorConfig,
         recipe: HificSmallRecipe,
@@ -77,7 +82,7 @@ class HificSmallTask:
             raise UsageError(f"the side of a crop is a multiple of {STRIDE}, not {recipe.crop}")
         self.recipe = recipe
         self.base = AutoencoderBase(*load_first_stage(first_stage, device))
-        training, held_out = split(open_pictures(folder, cache))
+        training, held_out = split(open_pictures(folders, cache))
         self.store = make_latents(
             self.base, make_pairs(self.base, training, cache, recipe.passes, console), cache, console
         )
@@ -86,7 +91,7 @@ class HificSmallTask:
         self.network = Generator(config)
         self.network.set_latent_gain(1 / self.latent_deviation)
         self.perceptual = load_network().to(device)
-        self.judge: LatentJudge | None = None
+        self.gan: LatentAdversarialLoss | None = None
         self.device = device
         lambdas = [self.base.first_stage.model.lam(level) for level in range(1, self.base.levels + 1)]
         self.log_lambda = torch.tensor(lambdas).log()
@@ -101,7 +106,7 @@ class HificSmallTask:
         side = 256
         for original in centre_crops(held_out, 6, side).split(1):
             for quality in qualities:
-                y_hat, steps = decode_latents(self.base, original, quality), round((quality - 1) * QUALITY_STEPS)
+                y_hat, steps = decode_latents(self.base, original, quality), steps_of(quality, self.base.levels)
                 x_hat = self.base.first_stage.synthesise(y_hat, side, side, steps).cpu()
                 self.check_set.append((original, y_hat, x_hat, torch.tensor([quality])))
 
@@ -130,8 +135,8 @@ class HificSmallTask:
             "psnr": float(20 * np.log10(255) - 10 * squared_error.detach().log10().mean()),
             "lpips": float(distance.detach().mean()),
         }
-        if self.judge is not None:
-            adversarial = self.judge.against_generator(2 * x, 2 * generated, self.judge.condition(y_hat, quality))
+        if self.gan is not None:
+            adversarial = self.gan.against_generator(2 * x, 2 * generated, self.gan.condition(y_hat, quality))
             loss = loss + recipe.adversarial * adversarial
             figures["adversarial"] = float(adversarial.detach())
         return loss, figures
@@ -160,14 +165,14 @@ class HificSmallTask:
             "batch": recipe.batch,
             "distortion": recipe.distortion,
             "perceptual": recipe.perceptual,
-            "adversarial": recipe.adversarial if self.judge else 0.0,
+            "adversarial": recipe.adversarial if self.gan else 0.0,
             "operations_per_step": self.operations(),
         }
 
     def operations(self) -> int:
         """Floating-point operations of the convolutions and linear layers of a step: two for a multiply-accumulate.
 
-        A backward pass takes twice its forward pass, and as much as it where no weight moves. A step with the
+        A backward pass takes twice its forward pass, and as much as it where no weight is trainable. A step with the
         discriminator takes its forward pass three times: on original and reconstruction for itself, on the latter for
         the generator.
         """
@@ -177,16 +182,16 @@ class HificSmallTask:
         self.network.to(self.device)
         macs = 3 * count_macs(lambda: self.network(y, x, one))
         macs += 3 * count_macs(lambda: self.perceptual(x, x)) // 2
-        if self.judge is not None:
-            judge = self.judge.discriminator.to(self.device)
-            condition = self.judge.condition(y, one)
-            macs += (3 * 2 + 2) * count_macs(lambda: judge(x, condition))
+        if self.gan is not None:
+            discriminator = self.gan.discriminator.to(self.device)
+            condition = self.gan.condition(y, one)
+            macs += (3 * 2 + 2) * count_macs(lambda: discriminator(x, condition))
         return 2 * macs * count
 
 
 def train_hific_small(
     first_stage: Path,
-    folder: Path,
+    folders: Path | Sequence[Path],
     output: Path,
     cache: Path,
     recipe: HificSmallRecipe,
@@ -196,7 +201,7 @@ def train_hific_small(
     start: Path | None = None,
     processes: Processes | None = None,
 ) -> Path:
-    """Trains a generator for `first_stage` on the pictures of `folder`; returns the path of the averaged weights.
+    """Trains a generator for `first_stage` on the images of `folders`; returns the path of the averaged weights.
 
     Two trainings, one after the other: OUTPUT/1-similar with MSE and LPIPS, OUTPUT/2-gan with the discriminator
     besides, begun with the averaged weights of the first. start: earlier weights; with steps = 0 the GAN begins with
@@ -205,9 +210,9 @@ def train_hific_small(
     processes = processes or open_processes(recipe.precision)
     with processes.first_alone():
         torch.manual_seed(seed)
-        task = HificSmallTask(first_stage, folder, cache, config, recipe, console, processes.device)
+        task = HificSmallTask(first_stage, folders, cache, config, recipe, console, processes.device)
     options = Options(
-        output / "1-similar",
+        output,
         seed,
         ema_decay=0.999,
         clip=1.0,
@@ -216,19 +221,45 @@ def train_hific_small(
         precision=recipe.precision,
         optimiser=recipe.optimiser,
     )
-    if recipe.steps:
-        schedule = Schedule(recipe.steps, recipe.learning_rate, decay=recipe.decay)
-        start = train(task, schedule, options, parameter_groups, console, start, processes)
-        if not recipe.gan_steps or read_training(start)[1]["step"] < recipe.steps:
-            return start
-    if start is None:
-        raise UsageError("a GAN begins with a generator that MSE and LPIPS have trained: name it, or give it steps")
-    torch.manual_seed(seed)
-    task.judge = LatentJudge(task.latent_deviation, task.base.levels)
-    schedule = Schedule(recipe.gan_steps, recipe.gan_learning_rate, decay=recipe.gan_decay)
-    opponent = Opponent(task.judge.discriminator, task.judge.loss, schedule)
-    options.output = output / "2-gan"
-    return train(task, schedule, options, parameter_groups, console, start, processes, opponent)
+
+    def open_discriminator(schedule: Schedule) -> DiscriminatorTraining:
+        task.gan = LatentAdversarialLoss(task.latent_deviation, task.base.levels)
+        return DiscriminatorTraining(task.gan.discriminator, task.gan.loss, schedule)
+
+    similar = Schedule(recipe.steps, recipe.learning_rate, decay=recipe.decay)
+    adversarial = Schedule(recipe.gan_steps, recipe.gan_learning_rate, decay=recipe.gan_decay)
+    return train_then_gan(task, (similar, adversarial), open_discriminator, options, console, start, processes)
+
+
+def make_hific_small(
+    folders: Sequence[Path],
+    output: Path,
+    cache: Path,
+    recipe: HificSmallRecipe,
+    *,
+    first_stage: Path | None = None,
+    seed: int = 0,
+    start: Path | None = None,
+) -> None:
+    """From images to a weights file, OUTPUT/hific-small.safetensors: what the command `train hific-small` does.
+
+    first_stage: weights of the autoencoder; None is the shipped one.
+    """
+    processes = open_processes(recipe.precision)
+    console = Console(quiet=not processes.first)
+    first_stage = first_stage or FIRST_STAGES / FIRST_STAGE_FILE
+    averaged = train_hific_small(
+        first_stage, folders, output, cache, recipe, console, seed, start=start, processes=processes
+    )
+    weights = output / "hific-small.safetensors"
+    if processes.first:
+        export_generator(averaged, weights)
+    console.print(f"weights: {weights}; use them as hific-small:weights=FILE", markup=False)
+
+
+COMMAND = TrainingCommand(
+    make_hific_small, HificSmallRecipe, Path("trainings/hific-small"), notes="Writes OUTPUT/hific-small.safetensors."
+)
 
 
 def export_generator(trained: Path, output: Path) -> None:

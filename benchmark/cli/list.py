@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def list_names(
     what: Annotated[Literal["codecs", "datasets", "metrics"], typer.Argument(help="What to list.")],
     details: Annotated[
-        bool, typer.Option("--details", help="codecs: parameters and kMAC per pixel of mse, hfd and hific-small")
+        bool,
+        typer.Option("--details", help="codecs: sizes of the networks of mse, hfd and hific-small; settings of all"),
     ] = False,
 ) -> None:
     """List codecs, data sets or metrics, a line each."""
@@ -27,7 +28,9 @@ def list_names(
         _other_datasets(width)
     if details:
         typer.echo()
-        _details()
+        _sizes()
+        typer.echo()
+        _settings(registry)
 
 
 def _other_datasets(width: int) -> None:
@@ -45,7 +48,23 @@ def _other_datasets(width: int) -> None:
     typer.echo(f"N is a number of pixels, {SMALLEST} to {LARGEST}: photos@crop256")
 
 
-def _details() -> None:
+def _settings(registry: "Registry") -> None:
+    """Each codec's settings: name, values, default, description. A codec that cannot be imported says so."""
+    from benchmark.errors import BenchmarkError
+    from benchmark.registry import settings_of
+
+    for name in registry:
+        try:
+            settings = settings_of(registry.load(name), ("device", "spec"))
+        except BenchmarkError as error:
+            typer.echo(str(error))
+            continue
+        for setting in settings:
+            default = f" [{setting.default}]" if setting.default else ""
+            typer.echo(f"{name:12}{setting.name:13}{setting.values}{default}; {setting.description}".rstrip("; "))
+
+
+def _sizes() -> None:
     from benchmark.baselines.hific_small.size import all_sizes as hific_small_sizes
     from benchmark.hfd.size import all_sizes
 

@@ -29,7 +29,6 @@ from benchmark.cli.studies import studies
 from benchmark.cli.study import study
 from benchmark.cli.table import table
 from benchmark.cli.train import train
-from benchmark.cli.train_hific import hific, hific_small
 from benchmark.errors import BenchmarkError
 
 EPILOG = (
@@ -67,8 +66,6 @@ app.command()(audit)
 app.add_typer(history, name="history")
 app.add_typer(study, name="study")
 app.add_typer(studies, name="studies")
-train.command()(hific)
-train.command("hific-small")(hific_small)
 app.add_typer(train, name="train")
 
 

@@ -12,15 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmark.errors import UsageError
+from benchmark.hfd.container import QUALITY_STEPS, quality_of
 from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.entropy import Coded, EntropyModel, ExactEntropyModel
 from benchmark.hfd.exact import LATENT_ONE
 from benchmark.hfd.memory import require_memory
 from benchmark.hfd.transforms import STRIDE, AnalysisTransform, SynthesisTransform, dct_kernels, in_tiles, pad_to_stride
-
-QUALITY_STEPS = 32
-"""A quality is kept in the container in units of 1/32 level."""
 
 
 @dataclass(frozen=True)
@@ -120,13 +117,6 @@ class Autoencoder(nn.Module):
         return self.synthesis.idct(y_hat / gain), bits / (x.shape[-2] * x.shape[-1])
 
 
-def quality_steps(quality: float, levels: int) -> int:
-    """`quality` in units of 1/32 level above 1, as the container has it. Raises UsageError out of range."""
-    if not 1 <= quality <= levels:
-        raise UsageError(f"quality {quality:g} is out of range: 1 (fewest bits) to {levels}")
-    return round((quality - 1) * QUALITY_STEPS)
-
-
 class FirstStage:
     """A trained autoencoder, ready to code: picture to payload, payload to latents, latents to x̂."""
 
@@ -141,7 +131,7 @@ class FirstStage:
         return self.model.config.levels
 
     def _quality(self, steps: int) -> Tensor:
-        return torch.tensor([1 + steps / QUALITY_STEPS], device=self.device)
+        return torch.tensor([quality_of(steps)], device=self.device)
 
     @torch.inference_mode()
     @repeatable()
@@ -177,7 +167,7 @@ class FirstStage:
 
         The loss is bits + λ·255²·sum of squares / 3 channels; a unit of y is a unit of the picture (`dct_kernels`).
         """
-        return self.model.lam(1 + steps / QUALITY_STEPS) * 255**2 / 3 / self._gain(steps).double().cpu() ** 2
+        return self.model.lam(quality_of(steps)) * 255**2 / 3 / self._gain(steps).double().cpu() ** 2
 
     def analyse(self, x: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """y in quantisation steps, float (1, M, h, w), and ẑ, whole numbers (1, C, h', w'), of x; on the CPU."""

@@ -6,24 +6,24 @@ their files stay ordinary files, which any viewer opens, and carry HFD's few byt
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
 
-from benchmark.baselines.classical import PillowCodec, avif, jpeg
-from benchmark.codecs import Image, parse_codec_spec
+from benchmark.codecs import Image, open_codec, parse_codec_spec
 from benchmark.errors import CorruptStream, UsageError
 from benchmark.hfd import embedding
-from benchmark.hfd.autoencoder import QUALITY_STEPS
-from benchmark.hfd.container import MAX_PIXELS, MAX_SIDE, Container, pack, unpack
+from benchmark.hfd.container import MAX_PIXELS, MAX_SIDE, QUALITY_STEPS, Container, pack, quality_of, unpack
 from benchmark.hfd.embedding import Stamp
 from benchmark.hfd.first_stage import AnyFirstStage
 from benchmark.hfd.memory import SAMPLING, require_memory
 from benchmark.hfd.score import picture_to_tensor, tensor_to_picture
+from benchmark.pillow_codec import PillowCodec
 
 CLASSICAL_QUALITIES: Mapping[str, tuple[int, ...]] = {
     "jpeg": (5, 10, 20, 30, 50, 70, 80, 86),
@@ -37,7 +37,7 @@ SETTINGS = ("subsampling", "speed")
 
 
 class Base(Protocol):
-    """Levels run from 1 to `levels`, are continuous, and are written as (level − 1)·32: "steps"."""
+    """Levels run from 1 to `levels`, are continuous, and are written as "steps", see `container.QUALITY_STEPS`."""
 
     @property
     def name(self) -> str:
@@ -74,12 +74,15 @@ class Base(Protocol):
         """The whole stream, with `stamp` in it; its steps are such as `coded_steps` returns."""
         ...
 
-    def stamp(self, data: bytes) -> Stamp:
-        """The stamp in a stream. Raises CorruptStream on a damaged or foreign one."""
+    def unpack(self, data: bytes) -> tuple[Stamp, Callable[[], Tensor]]:
+        """The stamp in a stream, and a function that returns its x̂ (1, 3, H, W) in [-0.5, 0.5].
+
+        Both raise CorruptStream on a damaged or foreign stream.
+        """
         ...
 
     def decode(self, data: bytes) -> Tensor:
-        """x̂ (1, 3, H, W) in [-0.5, 0.5] of a stream. Raises CorruptStream on a damaged or foreign one."""
+        """x̂ of a stream; its stamp is not looked at. Raises as `unpack` does."""
         ...
 
 
@@ -90,7 +93,6 @@ class AutoencoderBase:
     first_stage: AnyFirstStage
     identity: str
     name: str = "autoencoder"
-    _bits: dict[tuple[str, int], float] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def levels(self) -> int:
@@ -115,42 +117,37 @@ class AutoencoderBase:
 
     def encode(self, image: Image, stamp: Stamp) -> bytes:
         """Container and payload. Raises BenchmarkError on too large a picture."""
+        return self.encode_with_estimate(image, stamp)[0]
+
+    def encode_with_estimate(self, image: Image, stamp: Stamp) -> tuple[bytes, float]:
+        """`encode`, and what the entropy model says the payload costs, in bits: −log2 of its symbols' probabilities."""
         height, width = image.shape[:2]
-        if max(height, width) > MAX_SIDE or height * width > MAX_PIXELS:
-            payload = b""  # `pack` refuses the size with its reason
-        else:
+        payload, bits = b"", 0.0
+        if max(height, width) <= MAX_SIDE and height * width <= MAX_PIXELS:  # `pack` refuses other sizes
             payload, bits = self.first_stage.encode_with_bits(picture_to_tensor(image), stamp.quality_steps)
-            self._bits.clear()
-            self._bits[_key(image, stamp.quality_steps)] = bits
-        return pack(Container(stamp.decoder, height, width, stamp.quality_steps, stamp.seed, stamp.weights, payload))
+        container = Container(stamp.decoder, height, width, stamp.quality_steps, stamp.seed, stamp.weights, payload)
+        return pack(container), bits
 
-    def estimate_bits(self, image: Image, steps: int) -> float:
-        """What the entropy model says the payload costs, in bits: −log2 of its symbols' probabilities.
+    def unpack(self, data: bytes) -> tuple[Stamp, Callable[[], Tensor]]:
+        """The container's stamp and x̂ of its payload."""
+        container = self.container(data)
+        stamp = Stamp(container.decoder, container.quality_steps, container.seed, container.weights)
+        return stamp, partial(self._x_hat, container)
 
-        The number of the picture that was coded last is remembered: a run asks for it after it has the bytes.
-        """
-        key = _key(image, steps)
-        if key not in self._bits:
-            return self.first_stage.encode_with_bits(picture_to_tensor(image), steps)[1]
-        return self._bits[key]
-
-    def stamp(self, data: bytes) -> Stamp:
-        """The container's. A JPEG or AVIF file with HFD's bytes is named as what it is."""
+    def container(self, data: bytes) -> Container:
+        """What a stream holds. Raises CorruptStream; a JPEG or AVIF file with HFD's bytes is named as what it is."""
         if embedding.base_of(data) is not None and (codec := embedding.codec_of(data)) is not None:
             raise CorruptStream(f"the stream is for `{codec}`; decode it with --codec {codec}")
-        container = unpack(data)
-        return Stamp(container.decoder, container.quality_steps, container.seed, container.weights)
+        return unpack(data)
 
     def decode(self, data: bytes) -> Tensor:
         """x̂ of the container's payload."""
-        container = unpack(data)
+        return self.unpack(data)[1]()
+
+    def _x_hat(self, container: Container) -> Tensor:
         height, width, steps = container.height, container.width, container.quality_steps
         y_hat = self.first_stage.decode_latents(container.payload, height, width, steps)
         return self.first_stage.synthesise(y_hat, height, width, steps)
-
-
-def _key(image: Image, steps: int) -> tuple[str, int]:
-    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest(), steps
 
 
 @dataclass(frozen=True)
@@ -182,7 +179,7 @@ class ClassicalBase:
 
     def codec_quality(self, steps: int) -> int:
         """The classical codec's quality, an integer, nearest to the level of `steps`."""
-        return round(float(np.interp(1 + steps / QUALITY_STEPS, range(1, self.levels + 1), self.qualities)))
+        return round(float(np.interp(quality_of(steps), range(1, self.levels + 1), self.qualities)))
 
     def coded_steps(self, steps: int) -> int:
         """The level of the rounded quality: the same for all levels that give the same file."""
@@ -198,13 +195,16 @@ class ClassicalBase:
         """The file, with HFD's bytes. Raises BenchmarkError on a picture too large for the format."""
         return embedding.embed(self.codec.encode(image, self.codec_quality(stamp.quality_steps)), stamp)
 
-    def stamp(self, data: bytes) -> Stamp:
-        """The stamp in the file. Raises CorruptStream on a file without one."""
-        return embedding.extract(data, self.name)[0]
+    def unpack(self, data: bytes) -> tuple[Stamp, Callable[[], Tensor]]:
+        """The stamp in the file, and the picture that any viewer shows. Raises CorruptStream on a file without one."""
+        stamp, file = embedding.extract(data, self.name)
+        return stamp, partial(self._x_hat, file)
 
     def decode(self, data: bytes) -> Tensor:
         """The picture that any viewer shows. Raises BenchmarkError on one too large for this machine's memory."""
-        file = embedding.extract(data, self.name)[1]
+        return self.unpack(data)[1]()
+
+    def _x_hat(self, file: bytes) -> Tensor:
         require_memory(*self.codec.size(file), SAMPLING)
         return picture_to_tensor(self.codec.decode(file))
 
@@ -218,8 +218,9 @@ def open_classical(spec: str) -> ClassicalBase:
     if parsed.name not in CLASSICAL_QUALITIES:
         there = ", ".join(["autoencoder", *CLASSICAL_QUALITIES])
         raise UsageError(f"no base is named {parsed.name!r}; there are {there}")
-    make = {"jpeg": jpeg, "avif": avif}[parsed.name]
-    return ClassicalBase(parsed.name, make(**parsed.settings), CLASSICAL_QUALITIES[parsed.name])
+    codec = open_codec(parsed)
+    assert isinstance(codec, PillowCodec)
+    return ClassicalBase(parsed.name, codec, CLASSICAL_QUALITIES[parsed.name])
 
 
 def base_record(configuration: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 | bytes | field |
 | --- | --- |
 | 3 | magic `HFD` |
-| 1 | version (high four bits) and decoder (low four: 0 mse, 1 flow, 2 diffusion, 3 hific-small, 4 one-step) |
+| 1 | version (high four bits) and decoder (low four, see `CODES`) |
 | 1-3 | height, varint |
 | 1-3 | width, varint |
 | 1 | quality: (quality − 1)·32 |
@@ -21,17 +21,32 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from benchmark.errors import BenchmarkError, CorruptStream
+from benchmark.errors import BenchmarkError, CorruptStream, UsageError
+from benchmark.hfd.decoders import KINDS
 
 MAGIC, VERSION = b"HFD", 1
-DECODERS = ("mse", "flow", "diffusion", "hific-small", "one-step")
-OF_HFD = ("flow", "diffusion", "one-step")
-"""Those of DECODERS that the codec `hfd` has, on any base."""
+CODES = {"mse": 0, "hific-small": 3} | {kind.name: kind.code for kind in KINDS.values()}
+"""Decoder -> its number in a stream. `hfd` has those of KINDS, on any base; `mse` and `hific-small` are codecs."""
+DECODERS = {code: name for name, code in CODES.items()}
+QUALITY_STEPS = 32
+"""A stream keeps a quality in units of 1/32 level: "steps", (quality − 1)·32."""
 MAX_SIDE, MAX_SEED = 65535, 2**14 - 1
 TYPICAL_BYTES = 20
 """Of a container around its payload, for a picture of 768×512; other sizes take 17 to 24."""
 MAX_PIXELS = 2**28
 """Larger pictures are refused before anything is allocated."""
+
+
+def steps_of(quality: float, levels: int) -> int:
+    """`quality` in steps, as the container has it. Raises UsageError out of range: 1 (fewest bits) to `levels`."""
+    if not 1 <= quality <= levels:
+        raise UsageError(f"quality {quality:g} is out of range: 1 (fewest bits) to {levels}")
+    return round((quality - 1) * QUALITY_STEPS)
+
+
+def quality_of(steps: int) -> float:
+    """The quality, 1 or more, of a number of steps."""
+    return 1 + steps / QUALITY_STEPS
 
 
 @dataclass(frozen=True)
@@ -61,7 +76,7 @@ def pack(container: Container) -> bytes:
     body = b"".join(
         [
             MAGIC,
-            bytes([VERSION << 4 | DECODERS.index(container.decoder)]),
+            bytes([VERSION << 4 | CODES[container.decoder]]),
             _varint(container.height),
             _varint(container.width),
             bytes([container.quality_steps]),
@@ -85,7 +100,7 @@ def unpack(data: bytes) -> Container:
     body, checksum = data[:-4], data[-4:]
     if struct.pack(">I", zlib.crc32(body)) != checksum:
         raise CorruptStream("the stream is damaged or truncated: its CRC-32 does not fit")
-    if data[3] & 15 >= len(DECODERS):
+    if data[3] & 15 not in DECODERS:
         raise CorruptStream(f"the stream asks for decoder {data[3] & 15}, which this program does not know")
     height, at = _read_varint(body, 4)
     width, at = _read_varint(body, at)
@@ -109,8 +124,8 @@ def codec_of(data: bytes) -> str | None:
 
 
 def spec_of(decoder: str) -> str:
-    """The codec spec of one of DECODERS: `mse`, `hfd:decoder=flow`, `hific-small`."""
-    return f"hfd:decoder={decoder}" if decoder in OF_HFD else decoder
+    """The codec spec of one of CODES: `mse`, `hfd:decoder=flow`, `hific-small`."""
+    return f"hfd:decoder={decoder}" if decoder in KINDS else decoder
 
 
 def _varint(value: int) -> bytes:

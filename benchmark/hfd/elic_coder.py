@@ -15,7 +15,7 @@ from compressai.entropy_models import EntropyModel
 from torch import Tensor
 
 from benchmark.errors import BenchmarkError, CorruptStream
-from benchmark.hfd.autoencoder import QUALITY_STEPS
+from benchmark.hfd.container import quality_of
 from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.elic import LATENT_STRIDE, STRIDE, CodePart, Elic
 from benchmark.hfd.entropy import CdfTables, code_length
@@ -142,7 +142,7 @@ class PaperFirstStage:
         return self.model.config.levels
 
     def _gain(self, steps: int) -> Tensor:
-        return self.model.gain(torch.tensor([1 + steps / QUALITY_STEPS], device=self.device))
+        return self.model.gain(torch.tensor([quality_of(steps)], device=self.device))
 
     @torch.no_grad()
     @repeatable()

@@ -3,7 +3,7 @@
 | bytes | field |
 | --- | --- |
 | 3 | magic `HFD` |
-| 1 | version (high four bits) and decoder (low four: 1 flow, 2 diffusion, 4 one-step), as in the container |
+| 1 | version (high four bits) and decoder (low four), as in the container |
 | 1 | quality: (quality − 1)·32 |
 | 4 | identity of the weights |
 | 0-2 | decoder seed, big-endian, without leading zeros: seed 0 takes no byte |
@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from benchmark.errors import BenchmarkError, CorruptStream
-from benchmark.hfd.container import DECODERS, MAGIC, MAX_SEED, OF_HFD
+from benchmark.hfd.container import CODES, DECODERS, MAGIC, MAX_SEED
 from benchmark.hfd.container import codec_of as codec_of_container
+from benchmark.hfd.decoders import KINDS
 
 VERSION = 1
 SHORTEST, LONGEST = 13, 15
@@ -58,7 +59,7 @@ def embed(picture: bytes, stamp: Stamp) -> bytes:
     fields = b"".join(
         [
             MAGIC,
-            bytes([VERSION << 4 | DECODERS.index(stamp.decoder), stamp.quality_steps]),
+            bytes([VERSION << 4 | CODES[stamp.decoder], stamp.quality_steps]),
             stamp.weights,
             stamp.seed.to_bytes((stamp.seed.bit_length() + 7) // 8, "big"),
         ]
@@ -103,7 +104,7 @@ def extract(data: bytes, base: str) -> tuple[Stamp, bytes]:
             f"the {FORMATS[base]} file was cut short or changed after it was encoded: HFD's CRC-32 does not fit"
         )
     decoder, seed = content[3] & 15, int.from_bytes(fields[9:], "big")
-    if not 1 <= decoder < len(DECODERS) or DECODERS[decoder] not in OF_HFD:
+    if DECODERS.get(decoder) not in KINDS:
         raise CorruptStream(f"the {FORMATS[base]} file asks for decoder {decoder}, which this program does not know")
     if seed > MAX_SEED or fields[9:10] == b"\0":
         raise CorruptStream(f"the {FORMATS[base]} file has a decoder seed that no encoder writes")

@@ -9,7 +9,7 @@ from benchmark.errors import BenchmarkError
 
 
 @dataclass(frozen=True)
-class Room:
+class Memory:
     """Resident memory that work on a picture takes beside the program itself, on the CPU.
 
     So many bytes for each pixel, and so many more for those of the tile that its networks work on.
@@ -25,16 +25,16 @@ class Room:
         return self.bytes_per_pixel * pixels + self.tile_bytes_per_pixel * min(pixels, self.tile_pixels)
 
 
-FIRST_STAGE = Room(80, 100)
+FIRST_STAGE = Memory(80, 100)
 """Of the first stage `small`. Measured at quality 7, encode and decode, bytes per pixel: 98 and 149 at 4 megapixels, 91
 and 107 at 6, 85 and 62 at 24; the estimate is never below."""
 
-PAPER_FIRST_STAGE = Room(160, 1200, 2**20)
+PAPER_FIRST_STAGE = Memory(160, 1200, 2**20)
 """Of the first stage `paper`. Measured with random weights, encode and decode, bytes per pixel: 606 and 844 at 0.4
 megapixels, 598 and 715 at 1.0, 249 and 306 at 2.9, in tiles that see 1.0 megapixels; the latents alone take 119. Tiles
 of a larger picture see up to 1.7 megapixels."""
 
-SAMPLING = Room(90, 90)
+SAMPLING = Memory(90, 90)
 """Of a score decoder beyond x̂, U-Net `small`. Measured with small tiles, bytes per pixel: 65 (flow, Euler), 76
 (diffusion, ancestral), 88 (Heun, DDIM, or a `realism` between 0 and 1); of the network in a tile of 4 megapixels about
 65, and tiles of a larger picture see up to 1.3 times as many pixels."""
@@ -47,7 +47,7 @@ SMALL_OVERLAP = 144
 """How far beyond its own pixels a tile of the U-Net `small` sees."""
 
 
-def sampling_room(channels: int, overlap: int) -> Room:
+def sampling_memory(channels: int, overlap: int) -> Memory:
     """Of a score decoder whose U-Net has so many channels at half the resolution, and tiles that see `overlap` pixels
     beyond their own: `SAMPLING`, and more in a tile in proportion to channels and to the pixels that it sees.
 
@@ -105,9 +105,9 @@ def _number(path: Path) -> int | None:
         return None
 
 
-def require_memory(height: int, width: int, room: Room = FIRST_STAGE) -> None:
+def require_memory(height: int, width: int, memory: Memory = FIRST_STAGE) -> None:
     """Raises BenchmarkError, one line, if a picture of this size does not fit into the memory that is there."""
-    needed, available = room.of(height, width), available_bytes()
+    needed, available = memory.of(height, width), available_bytes()
     if needed > available:
         raise BenchmarkError(
             f"a picture of {width}x{height} would take about {needed / 1e9:.1f} GB of memory; "

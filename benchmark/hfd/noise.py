@@ -32,7 +32,7 @@ def philox4x32(counter: tuple[Words, Words, Words, Words], key: tuple[int, int])
 
 
 STRIP_PIXELS = 2**15
-"""Made in one go: the integers take many times the room of the floats, and so they stay in the cache."""
+"""Made in one go: the integers take many times the memory of the floats, and so they stay in the cache."""
 
 
 def gaussian_noise(

@@ -1,16 +1,16 @@
 """A score-based decoder at work: x̂ and a seed to a picture."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Protocol
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from benchmark.hfd import diffusion, flow
-from benchmark.hfd.autoencoder import QUALITY_STEPS
+from benchmark.hfd.container import quality_of
 from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.inference import StepNetwork
-from benchmark.hfd.memory import require_memory, sampling_room
+from benchmark.hfd.memory import require_memory, sampling_memory
 from benchmark.hfd.noise import gaussian_noise
 from benchmark.hfd.score import INPUT_SCALE, LocalDeviation, ScoreNetwork, from_luma_chroma
 from benchmark.hfd.transforms import STRIDE, TILE, pad_to_stride, tiles
@@ -25,7 +25,29 @@ Sampler = Callable[[Predict, Noise], Tensor]
 """A sample of the residual r (N, 3, H, W), in luma and chroma and in units of its deviation."""
 
 
-class _Remembering:
+class SamplerSettings(Protocol):
+    """A `Sampler` whose annotated fields are settings of the codec."""
+
+    @classmethod
+    def of(cls, configuration: Mapping[str, Any]) -> "SamplerSettings":
+        """The defaults of a weights file with this configuration."""
+        ...
+
+    @classmethod
+    def configuration(cls, training: Mapping[str, Any], steps: int) -> dict[str, Any]:
+        """What a weights file must say for `of`, of a training with this description. steps: the default number."""
+        ...
+
+    def idle(self) -> tuple[str, ...]:
+        """Names of the fields that do nothing beside the values of the others."""
+        ...
+
+    def __call__(self, predict: Predict, noise: Noise) -> Tensor:
+        """See `Sampler`."""
+        ...
+
+
+class Recording:
     """A network that keeps what it said first."""
 
     def __init__(self, predict: Predict) -> None:
@@ -39,83 +61,8 @@ class _Remembering:
         return out
 
 
-@dataclass(frozen=True)
-class FlowSettings:
-    """How the flow is sampled.
-
-    sampler: euler or heun; noise: κ, deviation of the start's noise in units of σ_r; realism: see `__call__`.
-    """
-
-    steps: int = 4
-    sampler: str = "euler"
-    noise: float = 1.0
-    realism: float = 1.0
-
-    def __call__(self, predict: Predict, noise: Noise) -> Tensor:
-        """A sample of r for realism 1, E[r | x̂] for 0, which takes one step, and between them the blend of the two.
-
-        The mean is the end point that the sampler's first step points to, so a blend takes no step more.
-        """
-        z_0 = self.noise * noise(0)
-        sample = {"euler": flow.sample_euler, "heun": flow.sample_heun}[self.sampler]
-        if self.realism == 1:
-            return sample(predict, z_0, flow.time_steps(self.steps))
-        if self.realism == 0:
-            return flow.sample_euler(predict, z_0, flow.time_steps(1))
-        remembering = _Remembering(predict)
-        r = sample(remembering, z_0, flow.time_steps(self.steps))
-        assert remembering.first is not None
-        return torch.lerp(z_0 + remembering.first, r, self.realism)
-
-
-@dataclass(frozen=True)
-class DiffusionSettings:
-    """How the diffusion is sampled.
-
-    sampler: ancestral, ddim or noise; noise: interpolation between the bounds of the ancestral deviation; shift: of the
-    schedule; realism: see `__call__`. The sampler "noise" is a control that asks the network nothing: x̂ plus noise of
-    the deviation `noise`·σ_r. What it gains over x̂ is no merit of a score.
-    """
-
-    steps: int = 4
-    sampler: str = "ancestral"
-    noise: float = 0.4
-    shift: float = 1.0
-    realism: float = 1.0
-
-    def __call__(self, predict: Predict, noise: Noise) -> Tensor:
-        """As `FlowSettings`: a sample of r, E[r | x̂], or the blend of the two."""
-        if self.sampler == "noise":
-            return self.noise * noise(0)
-        if self.realism == 1:
-            return self._sample(predict, noise, self.steps)
-        if self.realism == 0:
-            return self._sample(predict, noise, 1)
-        remembering = _Remembering(predict)
-        r = self._sample(remembering, noise, self.steps)
-        assert remembering.first is not None
-        return torch.lerp(-remembering.first, r, self.realism)  # at t = 1 v is −r
-
-    def _sample(self, predict: Predict, noise: Noise, steps: int) -> Tensor:
-        times = diffusion.time_steps(steps)
-        if self.sampler == "ddim":
-            return diffusion.sample_ddim(predict, noise, times, self.shift)
-        return diffusion.sample_ancestral(predict, noise, times, self.shift, self.noise)
-
-
-@dataclass(frozen=True)
-class OneStepSettings:
-    """How the one-step decoder is sampled.
-
-    realism: the spread that it is told, see `training.energy`: 1 is the distribution, 0 what is nearest to it.
-    """
-
-    realism: float = 0.3
-
-    def __call__(self, predict: Predict, noise: Noise) -> Tensor:
-        """A sample of r from one evaluation."""
-        z = noise(0)
-        return -predict(z, torch.full((len(z),), self.realism, device=z.device))  # at pure noise v is −r
+Realism = Annotated[float, Field(ge=0, le=1, description="0 is the mean of what the bits leave open, 1 a full sample")]
+Steps = Annotated[int, Field(ge=1, le=1000, description="evaluations of the network; Heun's method takes two each")]
 
 
 class ScoreDecoder:
@@ -148,7 +95,7 @@ class ScoreDecoder:
         self.device = torch.device(device)
         self.tile = tile
         self.unit = max(STRIDE, network.unet.stride)
-        self.overlap = -(-network.unet.reach // self.unit)
+        self.overlap = -(-network.unet.receptive_field // self.unit)
 
     @torch.inference_mode()
     @repeatable()
@@ -158,9 +105,9 @@ class ScoreDecoder:
         Raises BenchmarkError if that takes more memory than there is.
         """
         height, width = x_hat.shape[-2:]
-        require_memory(height, width, sampling_room(self.network.unet.config.channels[0], self.overlap * self.unit))
+        require_memory(height, width, sampling_memory(self.network.unet.config.channels[0], self.overlap * self.unit))
         x_hat = pad_to_stride(x_hat.to(self.device), self.unit)
-        quality = torch.tensor([1 + quality_steps / QUALITY_STEPS], device=self.device)
+        quality = torch.tensor([quality_of(quality_steps)], device=self.device)
 
         def predict(z: Tensor, t: Tensor) -> Tensor:
             evaluate = self._at_step(t, quality)
@@ -173,7 +120,7 @@ class ScoreDecoder:
             return x_hat + from_luma_chroma(self.network.deviation(x_hat, quality) * r)
 
         r = self.sampler(predict, noise)
-        x = self._in_tiles(add_residual, r, (r, x_hat), -(-LocalDeviation.REACH // self.unit))
+        x = self._in_tiles(add_residual, r, (r, x_hat), -(-LocalDeviation.RECEPTIVE_FIELD // self.unit))
         return x[..., :height, :width].clamp_(-0.5, 0.5)
 
     def _at_step(self, t: Tensor, quality: Tensor) -> Callable[[Tensor, Tensor], Tensor]:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.hfd import flow
+from benchmark.hfd.decoders import KINDS
 from benchmark.hfd.transforms import zero_initialised
 from benchmark.hfd.unet import UNet, UNetConfig
 from benchmark.hfd.weights import fill, from_json, read_weights
@@ -37,7 +37,7 @@ class LocalDeviation(nn.Module):
     A flat sky is known well and a meadow badly. Noise of one strength for both would leave grain in the sky.
     """
 
-    REACH = 24
+    RECEPTIVE_FIELD = 24
     """How far the result depends on x̂, in pixels: six cells of 4, five of them through the convolutions."""
 
     def __init__(self, channels: int = 32) -> None:
@@ -106,23 +106,11 @@ class ScoreNetwork(nn.Module):
         return output
 
 
-class FlowNetwork(ScoreNetwork):
-    """A `ScoreNetwork` that says the flow's velocity, preconditioned for a start with noise of deviation `kappa`."""
-
-    def __init__(self, config: UNetConfig, levels: int, kappa: float) -> None:
-        super().__init__(config, levels)
-        self.kappa = kappa
-
-    def interpret(self, output: Tensor, z: Tensor, t: Tensor) -> Tensor:
-        """The velocity at z (N, 3, H, W) and t (N,)."""
-        return flow.precondition(output, z, t, self.kappa)
-
-
 def load_score_network(path: Path, kind: str) -> tuple[ScoreNetwork, dict[str, Any], str]:
-    """The network of this kind ("flow", "diffusion", "one-step") in `path`, its configuration, its identity."""
+    """The network of a decoder of this kind, one of KINDS, in `path`, its configuration, its identity."""
     tensors, configuration, identity = read_weights(path, kind)
     unet, levels = UNetConfig(**from_json(configuration["unet"])), int(configuration["levels"])
-    network = FlowNetwork(unet, levels, float(configuration["kappa"])) if kind == "flow" else ScoreNetwork(unet, levels)
+    network = KINDS[kind].load().network(unet, levels, configuration)
     fill(network, tensors, path)
     return network.eval().requires_grad_(False), configuration, identity
 

@@ -37,6 +37,8 @@ PAPER = UNetConfig(channels=(128, 256, 512, 512), blocks_down=(2, 2, 4, 4), bloc
 for this suite, so these are ours; meant for its patches of 256 pixels."""
 
 
+CONFIGS = {"small": SMALL, "medium": MEDIUM, "large": LARGE, "paper": PAPER}
+
 RMS_FLOOR = 1e-4
 """Added to the mean square."""
 
@@ -114,7 +116,7 @@ class UNet(nn.Module):
         return int(2 ** len(self.config.channels))
 
     @property
-    def reach(self) -> int:
+    def receptive_field(self) -> int:
         """How far an output depends on the input: pixels beyond the cell of the coarsest grid in which it lies."""
         deepest = len(self.config.channels) - 1
         pixels = 2  # from the output inwards; enter and exit are 3×3 at half the resolution

@@ -19,6 +19,7 @@ from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig
 
 SHIPPED = Path(__file__).parent / "weights"
 """`first-stage-small.safetensors`, `flow-small.safetensors`; each has a model card beside it."""
+FIRST_STAGE_FILE = "first-stage-small.safetensors"
 
 
 def kind_of(path: Path) -> str:

@@ -216,7 +216,7 @@ class Workbench:
         if not self.untimed and planned.codec not in self._warm:
             # The first call pays for memory, caches and kernels that later calls find ready.
             self._warm |= {planned.codec}
-            _decode(codec, _encode(codec, original.image, planned.quality), planned.decoder_seed)
+            _decode(codec, _encode(codec, original.image, planned.quality)[0], planned.decoder_seed)
         encoded = self._encode(planned, codec, original)
         if encoded.error is not None:
             raise TrialError(encoded.error)
@@ -302,8 +302,8 @@ class Workbench:
     def _encode(self, planned: PlannedTrial, codec: Codec, original: Prepared) -> Encoded:
         if self._encoded is None or self._encoded.encoding != planned.encoding:
             try:
-                data, repeats = self._timed(lambda: _encode(codec, original.image, planned.quality))
-                estimate, why = _estimate(codec, original.image, planned.quality)
+                (data, bits), repeats = self._timed(lambda: _encode(codec, original.image, planned.quality))
+                estimate, why = _estimate(codec, original.image, planned.quality, bits)
                 self._encoded = Encoded(planned.encoding, data, repeats, estimate, why)
             except TrialError as failure:
                 if self.debug:
@@ -411,12 +411,22 @@ def _features(name: str, metric: SetMetric, image: Image) -> npt.NDArray[np.floa
     return features
 
 
-def _encode(codec: Codec, image: Image, quality: float) -> bytes:
-    """The bytes. The codec gets a copy: the original stays what it is for the others."""
-    data = _guarded("encode", codec.encode, image.copy(), quality)
+def _encode(codec: Codec, image: Image, quality: float) -> tuple[bytes, Any]:
+    """The bytes, and the codec's estimate of their bits if it gives that with them, else None.
+
+    The codec gets a copy: the original stays what it is for the others.
+    """
+    bits = None
+    if callable(both := getattr(codec, "encode_with_estimate", None)):
+        found = _guarded("encode_with_estimate", both, image.copy(), quality)
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise TrialError(f"encode_with_estimate returned {type(found).__name__}, not bytes and bits")
+        data, bits = found
+    else:
+        data = _guarded("encode", codec.encode, image.copy(), quality)
     if type(data) is not bytes:  # a subclass could say another length than it has
         raise TrialError(f"encode returned {type(data).__name__}, not bytes")
-    return data
+    return data, bits
 
 
 def _decode(codec: Codec, data: bytes, seed: int | None) -> Image:
@@ -435,16 +445,21 @@ def _repeats(codec: Codec, data: bytes, seed: int | None, reconstruction: Image)
         return False
 
 
-def _estimate(codec: Codec, image: Image, quality: float) -> tuple[float | None, str]:
-    """The codec's own estimate of the whole stream's bits; None if it makes none, and why not if it tried."""
-    if not callable(getattr(codec, "estimate_bits", None)):
+def _estimate(codec: Codec, image: Image, quality: float, given: Any) -> tuple[float | None, str]:
+    """The codec's own estimate of the whole stream's bits; None if it makes none, and why not if it tried.
+
+    given: what `_encode` got with the bytes.
+    """
+    name = "estimate_bits" if given is None else "encode_with_estimate"
+    if given is None and not callable(getattr(codec, name, None)):
         return None, ""
     try:
-        bits = float(_guarded("estimate_bits", codec.estimate_bits, image.copy(), quality))  # type: ignore[attr-defined]
+        said = _guarded(name, getattr(codec, name), image.copy(), quality) if given is None else given
+        bits = _guarded(name, float, said)
     except TrialError as failure:
         return None, str(failure)
     if not math.isfinite(bits):
-        return None, f"estimate_bits: the value is {bits}"
+        return None, f"{name}: the value is {bits}"
     return bits + 8 * int(getattr(codec, "header_bytes", 0)), ""
 
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from benchmark.datasets.shipped import FOLDER
-from benchmark.hfd.autoencoder import FirstStage, quality_steps
-from benchmark.hfd.codec import FIRST_STAGE_FILE
+from benchmark.hfd.autoencoder import FirstStage
+from benchmark.hfd.container import steps_of
 from benchmark.hfd.deterministic import on_one_thread
 from benchmark.hfd.entropy import (
     CDF_BITS,
@@ -32,7 +32,7 @@ from benchmark.hfd.entropy import (
 )
 from benchmark.hfd.exact import LATENT_ONE, ONE, ExactSequential, pseudo_exp2, pseudo_log2
 from benchmark.hfd.score import picture_to_tensor
-from benchmark.hfd.weights import SHIPPED, load_autoencoder
+from benchmark.hfd.weights import FIRST_STAGE_FILE, SHIPPED, load_autoencoder
 from benchmark.images import load_image
 
 QUALITIES = (1.0, 3.0, 5.0, 7.0)
@@ -192,7 +192,7 @@ def measure(images: Sequence[Path] = (), weights: Path = SHIPPED / FIRST_STAGE_F
     def costs() -> Iterator[ExactCost]:
         for name, x in loaded:
             for quality in (quality for quality in QUALITIES if quality <= first_stage.levels):
-                steps = quality_steps(quality, first_stage.levels)
+                steps = steps_of(quality, first_stage.levels)
                 rate, seconds = rate_cost(first_stage, x, steps), time_cost(first_stage, x, steps)
                 yield ExactCost(name, quality, rate.exact_bits / x[0, 0].numel(), rate, seconds)
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from benchmark.errors import UsageError
 from benchmark.hfd import inference
-from benchmark.hfd.codec import DECODER_FILES
+from benchmark.hfd.decoders import KINDS
 from benchmark.hfd.deterministic import on_one_thread
 from benchmark.hfd.inference import StepNetwork
 from benchmark.hfd.score import load_score_network
@@ -133,7 +133,7 @@ def measure(height: int = 512, width: int = 768, rounds: int = 5) -> NetworkSpee
     """Of the flow's network for an image of height×width. Raises UsageError on other than positive multiples of 8."""
     if height % 8 or width % 8 or min(height, width, rounds) < 1:
         raise UsageError("--height and --width must be positive multiples of 8, and --rounds positive")
-    unet = load_score_network(SHIPPED / DECODER_FILES["flow"], "flow")[0].unet
+    unet = load_score_network(SHIPPED / KINDS["flow"].shipped_file(), "flow")[0].unet
     given = inputs(height, width)
     ways, operations = ways_to_run(unet, given), multiplications(unet, given)
     seconds = least_seconds(ways, rounds)

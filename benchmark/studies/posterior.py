@@ -32,11 +32,12 @@ from torch import Tensor
 from benchmark.codecs import open_codec
 from benchmark.datasets.shipped import FOLDER
 from benchmark.errors import UsageError
-from benchmark.hfd.autoencoder import quality_steps
 from benchmark.hfd.codec import HfdCodec
-from benchmark.hfd.container import MAX_SEED
+from benchmark.hfd.container import MAX_SEED, steps_of
+from benchmark.hfd.decoders.diffusion import DiffusionSettings
+from benchmark.hfd.decoders.flow import FlowSettings
 from benchmark.hfd.embedding import Stamp
-from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, Sampler, ScoreDecoder
+from benchmark.hfd.sampling import Sampler, ScoreDecoder
 from benchmark.hfd.score import tensor_to_picture
 from benchmark.images import load_image
 from benchmark.metrics.fidelity import psnr_from_mse
@@ -82,7 +83,7 @@ def spread(mse_sample: float, mse_mean: float, samples: int) -> float:
 @torch.no_grad()
 def check_posterior(codec: HfdCodec, image: Image, quality: float, samples: int) -> PosteriorChecks:
     """The checks on one image, uint8 (H, W, 3); samples: 2 or more, of the seeds 0, 1, …"""
-    steps = codec.base.coded_steps(quality_steps(quality, codec.base.levels))
+    steps = codec.base.coded_steps(steps_of(quality, codec.base.levels))
 
     def x_hat_of(one: Image) -> Tensor:
         header = Stamp(codec.kind, steps, codec.seed, codec.weights)
@@ -162,7 +163,7 @@ def measure(
     opened = {spec: _open(spec, device) for spec in codecs}
     for codec in opened.values():
         for quality in qualities:
-            quality_steps(quality, codec.base.levels)  # raises where it is out of range
+            steps_of(quality, codec.base.levels)  # raises where it is out of range
     originals = [load_image(path) for path in images or sorted(FOLDER.glob("*.png"))[:IMAGES]]
     return (
         Checked(spec, quality, mean_checks([check_posterior(codec, x, quality, samples) for x in originals]))

@@ -12,11 +12,13 @@ from torch import Tensor
 
 from benchmark.datasets.shipped import FOLDER
 from benchmark.errors import UsageError
-from benchmark.hfd.autoencoder import FirstStage, quality_steps
-from benchmark.hfd.codec import DECODER_FILES, FIRST_STAGE_FILE
-from benchmark.hfd.sampling import FlowSettings, Sampler, ScoreDecoder
+from benchmark.hfd.autoencoder import FirstStage
+from benchmark.hfd.container import steps_of
+from benchmark.hfd.decoders import KINDS
+from benchmark.hfd.decoders.flow import FlowSettings
+from benchmark.hfd.sampling import Sampler, ScoreDecoder
 from benchmark.hfd.score import ScoreNetwork, load_score_network, picture_to_tensor, tensor_to_picture
-from benchmark.hfd.weights import SHIPPED, load_autoencoder
+from benchmark.hfd.weights import FIRST_STAGE_FILE, SHIPPED, load_autoencoder
 from benchmark.images import load_image
 
 PHOTO = FOLDER / "budgie-oakland-zoo-otters.png"
@@ -56,9 +58,9 @@ def decode(path: Path = PHOTO, tile: int = 128, quality: float = 2.0) -> Seams:
     if tile < 16 or tile % 16:
         raise UsageError(f"--tile {tile}: a multiple of 16")
     first_stage = FirstStage(load_autoencoder(SHIPPED / FIRST_STAGE_FILE)[0])
-    network, configuration, _ = load_score_network(SHIPPED / DECODER_FILES["flow"], "flow")
+    network, configuration, _ = load_score_network(SHIPPED / KINDS["flow"].shipped_file(), "flow")
     sampler, latents = FlowSettings(int(configuration["steps"])), tile // 16
-    steps = quality_steps(quality, first_stage.levels)
+    steps = steps_of(quality, first_stage.levels)
     # equal parts, so that every border is where the plot has it
     image = load_image(path)[: 2 * tile, : 3 * tile]
     if image.shape[:2] != (2 * tile, 3 * tile):

@@ -68,8 +68,8 @@ class Muon(torch.optim.Optimizer):
         if closure is not None:
             raise ValueError("Muon takes no closure")
         for group in self.param_groups:
-            moving = [parameter for parameter in group["params"] if parameter.grad is not None]
-            for parameter in moving:
+            updated = [parameter for parameter in group["params"] if parameter.grad is not None]
+            for parameter in updated:
                 state = self.state[parameter]
                 if not state:
                     state["step"] = torch.tensor(0.0)
@@ -78,9 +78,9 @@ class Muon(torch.optim.Optimizer):
                         state["exp_avg_sq"] = torch.zeros_like(parameter)
                 state["step"] += 1
             # Those of one shape, or of one age, at once: on a GPU the many small steps would take as long as the rest.
-            for alike in _alike(p for p in moving if is_matrix(p)):
+            for alike in _alike(p for p in updated if is_matrix(p)):
                 _muon(alike, [self.state[p] for p in alike], group)
-            for alike in _alike((p for p in moving if not is_matrix(p)), lambda p: float(self.state[p]["step"])):
+            for alike in _alike((p for p in updated if not is_matrix(p)), lambda p: float(self.state[p]["step"])):
                 _adam(alike, [self.state[p] for p in alike], group)
 
 

@@ -127,16 +127,28 @@ def test_a_program_that_does_not_end_is_killed_with_its_children(programs: Path)
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("command", "enc lacks {in} and {out} and {q}"),
-        ('command:enc="true {in} {out}",dec="true {in} {out}"', "enc lacks {q}"),
-        ('command:enc="true {in} {out} {q}",dec="true {in}"', "dec lacks {out}"),
+        ("command", "needs the setting enc: command:enc="),
+        (
+            'command:enc="true {in} {out}",dec="true {in} {out}"',
+            "codec command: enc=.*: it lacks {q} .the line that encodes",
+        ),
+        ('command:enc="true {in} {out} {q}",dec="true {in}"', "dec=.*: it lacks {out}"),
         ('command:enc="true \'{in} {out} {q}",dec="true {in} {out}"', "quotation"),
         ('command:enc="no-such-program {in} {out} {q}",dec="true {in} {out}"', "no program no-such-program"),
-        ('command:enc="true {in} {out} {q}",dec="true {in} {out}",timeout=0', "number of seconds"),
-        ('command:enc="true {in} {out} {q}",dec="true {in} {out}",qualities=low', "not numbers"),
-        ('command:enc="true {in} {out} {q}",dec="true {in} {out}",scale="9 1 1"', "lowest highest step"),
-        ('command:enc="true {in} {out} {q}",dec="true {in} {out}",picture=gif', "picture=gif"),
-        ('command:enc="true {in} {out} {q}",dec="true {in} {out}",suffix=../x', "suffix"),
+        (
+            'command:enc="true {in} {out} {q}",dec="true {in} {out}",timeout=0',
+            "codec command: timeout is a number above 0, not '0'",
+        ),
+        ('command:enc="true {in} {out} {q}",dec="true {in} {out}",qualities=low', "qualities='low': it is not numbers"),
+        (
+            'command:enc="true {in} {out} {q}",dec="true {in} {out}",scale="9 1 1"',
+            "scale=.*: it is not lowest highest step",
+        ),
+        (
+            'command:enc="true {in} {out} {q}",dec="true {in} {out}",picture=gif',
+            "picture is png, ppm or bmp, not 'gif'",
+        ),
+        ('command:enc="true {in} {out} {q}",dec="true {in} {out}",suffix=../x', "suffix=.*such as .jpg"),
     ],
 )
 def test_what_cannot_be_meant(text: str, reason: str) -> None:

@@ -152,13 +152,13 @@ def test_a_file_for_each_quality(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ("model=mbt2019", "there are bmshj2018-factorized"),
-        ("metric=lpips", "mse or ms-ssim"),
+        ("model=mbt2019", "codec compressai: model is bmshj2018-factorized, .* or mbt2018-vbr, not 'mbt2019'"),
+        ("metric=lpips", "metric is mse or ms-ssim, not 'lpips'"),
         ("model=mbt2018-vbr,metric=ms-ssim", "no published weights"),
         ("model=bmshj2018-factorized-relu", "no published weights"),
         ("quality=3", "goes with weights"),
         ("weights=nowhere/{q}.pth", "no such file"),
-        ("weights=nowhere.pth,quality=x", "not a whole number"),
+        ("weights=nowhere.pth,quality=x", "quality is a whole number from 0 to 99, not 'x'"),
         ("speed=3", "no setting 'speed'"),
     ],
 )

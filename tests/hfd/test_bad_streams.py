@@ -18,13 +18,12 @@ from safetensors.torch import save_file
 from benchmark.errors import BenchmarkError, CorruptStream
 from benchmark.hfd import codec as codec_module
 from benchmark.hfd import embedding, memory
-from benchmark.hfd.autoencoder import QUALITY_STEPS
 from benchmark.hfd.bases import open_classical
-from benchmark.hfd.codec import FIRST_STAGE_FILE, HfdCodec, MseCodec, hfd, mse
-from benchmark.hfd.container import Container, pack, unpack
-from benchmark.hfd.score import FlowNetwork
+from benchmark.hfd.codec import HfdCodec, MseCodec, hfd, mse
+from benchmark.hfd.container import QUALITY_STEPS, Container, pack, unpack
+from benchmark.hfd.decoders.flow import FlowNetwork
 from benchmark.hfd.unet import UNetConfig
-from benchmark.hfd.weights import SHIPPED, load_autoencoder, write_weights
+from benchmark.hfd.weights import FIRST_STAGE_FILE, SHIPPED, load_autoencoder, write_weights
 from benchmark.running.single import decode_file
 
 UNET = UNetConfig(channels=(8, 12), blocks_down=(1, 1), blocks_up=(1,), embedding=16)
@@ -53,17 +52,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def codecs(folder: Path, first_stage_file: Path, flow_file: Path) -> dict[str, HfdCodec]:
-    own = hfd("cpu", decoder="flow", first_stage=str(first_stage_file), weights=str(flow_file))
-    on = {base: hfd("cpu", decoder="flow", base=base, weights=str(folder / base)) for base in BASES[1:]}
+    own = hfd("cpu", decoder="flow", first_stage=first_stage_file, weights=flow_file)
+    on = {base: hfd("cpu", decoder="flow", base=base, weights=folder / base) for base in BASES[1:]}
     return {"autoencoder": own, **on}
 
 
 @pytest.fixture(scope="module")
 def mean_decoders(folder: Path) -> dict[str, HfdCodec]:
     """Without noise and with a network that says 0 the sample is x̂ itself."""
-    return {
-        base: hfd("cpu", decoder="flow", base=base, weights=str(folder / f"{base}-silent"), noise="0") for base in BASES
-    }
+    return {base: hfd("cpu", decoder="flow", base=base, weights=folder / f"{base}-silent", noise="0") for base in BASES}
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +224,7 @@ def test_a_decoder_with_numbers_that_are_not_finite(folder: Path, tmp_path: Path
     tensors[name].view(-1)[1] = value
     save_file(tensors, tmp_path / "w", metadata=metadata)
     with pytest.raises(BenchmarkError, match=f"w: {name} has values that are not finite"):
-        hfd("cpu", decoder="flow", base="jpeg", weights=str(tmp_path / "w"))
+        hfd("cpu", decoder="flow", base="jpeg", weights=tmp_path / "w")
 
 
 def test_a_decoder_of_another_shape(folder: Path, tmp_path: Path) -> None:
@@ -238,7 +235,7 @@ def test_a_decoder_of_another_shape(folder: Path, tmp_path: Path) -> None:
     configuration["unet"]["channels"] = [8, 16]
     save_file(tensors, tmp_path / "w", metadata={**metadata, "configuration": json.dumps(configuration)})
     with pytest.raises(BenchmarkError, match="w is of another architecture"):
-        hfd("cpu", decoder="flow", base="jpeg", weights=str(tmp_path / "w"))
+        hfd("cpu", decoder="flow", base="jpeg", weights=tmp_path / "w")
 
 
 def test_seed_and_quality_of_a_forged_header_reach_no_table(codecs: dict[str, HfdCodec]) -> None:

@@ -11,19 +11,19 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from benchmark.cli.train import export
+from benchmark.codecs import open_codec
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd import codec as codec_module
 from benchmark.hfd import embedding
-from benchmark.hfd.autoencoder import QUALITY_STEPS
 from benchmark.hfd.bases import AutoencoderBase, ClassicalBase, open_classical
 from benchmark.hfd.codec import HfdCodec, hfd
-from benchmark.hfd.container import Container, pack
+from benchmark.hfd.container import QUALITY_STEPS, Container, pack
+from benchmark.hfd.decoders.flow import FlowNetwork, FlowRecipe
 from benchmark.hfd.first_stage import load_first_stage
-from benchmark.hfd.score import FlowNetwork, picture_to_tensor, tensor_to_picture
-from benchmark.hfd.training.decoder import ScoreRecipe
+from benchmark.hfd.score import picture_to_tensor, tensor_to_picture
+from benchmark.hfd.training.decoder import train_decoder
 from benchmark.hfd.training.export import export_decoder
 from benchmark.hfd.training.pairs import make_pairs, residual_deviation
-from benchmark.hfd.training.score import train_score
 from benchmark.hfd.unet import UNetConfig
 from benchmark.hfd.weights import SHIPPED, read_weights, write_weights
 from benchmark.running.single import decode_file
@@ -56,7 +56,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def codecs(files: dict[str, Path]) -> dict[str, HfdCodec]:
-    return {name: hfd("cpu", base=name, weights=str(path)) for name, path in files.items()}
+    return {name: hfd("cpu", base=name, weights=path) for name, path in files.items()}
 
 
 @bases
@@ -96,7 +96,7 @@ def test_without_noise_and_with_a_silent_network_the_sample_is_what_viewers_show
     name: str, picture: np.ndarray, tmp_path: Path
 ) -> None:
     path = write_decoder(tmp_path, open_classical(name), silent=True)
-    codec = hfd("cpu", base=name, weights=str(path), noise="0")
+    codec = hfd("cpu", base=name, weights=path, noise="0")
     data = codec.encode(picture, 3)
     with PillowImage.open(io.BytesIO(data)) as seen:
         assert np.array_equal(codec.decode(data), np.asarray(seen))
@@ -109,7 +109,7 @@ def test_decoder_seed(name: str, codecs: dict[str, HfdCodec], files: dict[str, P
     assert first.shape == picture.shape
     assert np.array_equal(first, codecs[name].decode(data, seed=0))
     assert not np.array_equal(first, codecs[name].decode(data, seed=1))
-    other = hfd("cpu", base=name, weights=str(files[name]), seed="300").encode(picture, 2)
+    other = hfd("cpu", base=name, weights=files[name], seed=300).encode(picture, 2)
     assert np.array_equal(codecs[name].decode(other), codecs[name].decode(data, seed=300))
 
 
@@ -119,7 +119,7 @@ def test_the_base_reconstructs_what_it_decodes(name: str, picture: np.ndarray) -
     stamp = embedding.Stamp("flow", 40, 0, b"1234")
     x_hat = base.reconstruct(picture_to_tensor(picture), 40)
     assert torch.equal(x_hat, base.decode(base.encode(picture, stamp)))
-    assert base.stamp(base.encode(picture, stamp)) == stamp
+    assert base.unpack(base.encode(picture, stamp))[0] == stamp
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3), (7, 2), (33, 65)])
@@ -153,7 +153,7 @@ def test_streams_that_do_not_fit(codecs: dict[str, HfdCodec], picture: np.ndarra
 def test_the_autoencoder_names_a_file_that_is_not_its_own(
     first_stage_file: Path, flow_file: Path, codecs: dict[str, HfdCodec], picture: np.ndarray
 ) -> None:
-    own = hfd("cpu", first_stage=str(first_stage_file), weights=str(flow_file))
+    own = hfd("cpu", first_stage=first_stage_file, weights=flow_file)
     with pytest.raises(CorruptStream, match="--codec hfd:base=jpeg,decoder=flow"):
         own.decode(codecs["jpeg"].encode(picture, 2))
     with pytest.raises(CorruptStream, match="this is no HFD stream"):
@@ -161,7 +161,7 @@ def test_the_autoencoder_names_a_file_that_is_not_its_own(
 
 
 def test_the_container_of_the_autoencoder(first_stage_file: Path, flow_file: Path, picture: np.ndarray) -> None:
-    own = hfd("cpu", first_stage=str(first_stage_file), weights=str(flow_file), seed="7")
+    own = hfd("cpu", first_stage=first_stage_file, weights=flow_file, seed=7)
     first_stage, _ = load_first_stage(first_stage_file)
     payload = first_stage.encode(picture_to_tensor(picture), 48)
     height, width = picture.shape[:2]
@@ -203,13 +203,13 @@ def test_settings_that_do_not_fit(
     if "base" not in settings:
         given["first_stage"] = str(first_stage_file)
     with pytest.raises(UsageError, match=words):
-        hfd("cpu", **given)
+        open_codec("hfd:" + ",".join(f'{key}="{value}"' for key, value in given.items()))
 
 
 def test_a_decoder_of_another_table_is_refused(tmp_path: Path) -> None:
     path = write_decoder(tmp_path, replace(open_classical("jpeg"), qualities=(5, 10, 20, 30, 50, 70, 80, 90)))
     with pytest.raises(UsageError, match="with qualities 5, 10, 20, 30, 50, 70, 80, 90, not 5,"):
-        hfd("cpu", base="jpeg", weights=str(path))
+        hfd("cpu", base="jpeg", weights=path)
 
 
 def test_shipped_weights_are_taken_once_they_are_there(
@@ -220,13 +220,13 @@ def test_shipped_weights_are_taken_once_they_are_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(codec_module, "SHIPPED", tmp_path)
-    with pytest.raises(BenchmarkError, match=r"train score FOLDER --base jpeg --decoder flow`"):
+    with pytest.raises(BenchmarkError, match=r"train flow FOLDER --base jpeg`"):
         hfd("cpu", base="jpeg", decoder="flow")
-    with pytest.raises(BenchmarkError, match=r"train score FOLDER --base avif --decoder diffusion`"):
+    with pytest.raises(BenchmarkError, match=r"train diffusion FOLDER --base avif`"):
         hfd("cpu", base="avif", decoder="diffusion")
     data = codecs["jpeg"].encode(picture, 2)
     (tmp_path / "x.jpg").write_bytes(data)
-    with pytest.raises(BenchmarkError, match="train score"):
+    with pytest.raises(BenchmarkError, match="train flow"):
         decode_file(tmp_path / "x.jpg", None, None, "cpu")
     (tmp_path / "flow-jpeg-small.safetensors").write_bytes(files["jpeg"].read_bytes())
     assert hfd("cpu", base="jpeg", decoder="flow").encode(picture, 2) == data
@@ -242,7 +242,7 @@ def test_describe(codecs: dict[str, HfdCodec], first_stage_file: Path, flow_file
     assert described["base"]["settings"] == {"subsampling": "4:2:0", "speed": 6}
     assert "pillow" in described["base"]["libraries"]
     assert "first_stage" not in described
-    own = hfd("cpu", first_stage=str(first_stage_file), weights=str(flow_file)).describe()
+    own = hfd("cpu", first_stage=first_stage_file, weights=flow_file).describe()
     assert len(own["first_stage"]["sha256"]) == 64
     assert "base" not in own
 
@@ -293,27 +293,29 @@ def test_error_falls_with_the_level(pictures: Path, tmp_path: Path) -> None:
 
 def test_from_pictures_to_a_codec(pictures: Path, tmp_path: Path) -> None:
     base = open_classical("jpeg")
-    recipe = ScoreRecipe(steps=3, decay=1, batch=2, crop=32, passes=1)
-    trained = train_score("flow", base, pictures, tmp_path / "flow", tmp_path / "cache", recipe, QUIET, unet=TINY_UNET)
+    recipe = FlowRecipe(steps=3, decay=1, batch=2, crop=32, passes=1)
+    trained = train_decoder(
+        "flow", base, pictures, tmp_path / "flow", tmp_path / "cache", recipe, QUIET, unet=TINY_UNET
+    )
     export_decoder(trained, tmp_path / "decoder.safetensors", steps=2)
     _, configuration, _ = read_weights(tmp_path / "decoder.safetensors", "flow")
     assert configuration["base"] == base.record()["base"]
     assert "first_stage" not in configuration
-    codec = hfd("cpu", base="jpeg", weights=str(tmp_path / "decoder.safetensors"))
+    codec = hfd("cpu", base="jpeg", weights=tmp_path / "decoder.safetensors")
     image = np.asarray(PillowImage.open(pictures / "0.png"))
     assert codec.decode(codec.encode(image, 2)).shape == image.shape
     other = open_classical("jpeg:subsampling=4:4:4")
     with pytest.raises(UsageError, match="something else"):
-        train_score("flow", other, pictures, tmp_path / "flow", tmp_path / "cache", recipe, QUIET, unet=TINY_UNET)
+        train_decoder("flow", other, pictures, tmp_path / "flow", tmp_path / "cache", recipe, QUIET, unet=TINY_UNET)
 
 
 def test_a_decoder_between_its_beginning_and_its_end(pictures: Path, tmp_path: Path) -> None:
     base, cache = open_classical("jpeg"), tmp_path / "cache"
-    recipe = ScoreRecipe(steps=3, decay=1, batch=2, crop=32, passes=1)
-    first = train_score("flow", base, pictures, tmp_path / "first", cache, recipe, QUIET, unet=TINY_UNET)
+    recipe = FlowRecipe(steps=3, decay=1, batch=2, crop=32, passes=1)
+    first = train_decoder("flow", base, pictures, tmp_path / "first", cache, recipe, QUIET, unet=TINY_UNET)
     export_decoder(first, tmp_path / "begun.safetensors", 4)
     begun = tmp_path / "begun.safetensors"
-    second = train_score(
+    second = train_decoder(
         "flow", base, pictures, tmp_path / "second", cache, recipe, QUIET, 1, unet=TINY_UNET, start=begun
     )
     for share in (0.0, 0.5, 1.0):

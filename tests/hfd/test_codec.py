@@ -12,23 +12,29 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
+from benchmark.codecs import open_codec
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
-from benchmark.hfd.codec import DECODER_FILES, HfdCodec, MseCodec, hfd, mse
+from benchmark.hfd import bases
+from benchmark.hfd.codec import HfdCodec, MseCodec, hfd, mse
 from benchmark.hfd.container import pack, unpack
+from benchmark.hfd.decoders import KINDS
+from benchmark.hfd.decoders.diffusion import DiffusionSettings
+from benchmark.hfd.decoders.flow import FlowSettings
+from benchmark.hfd.decoders.one_step import OneStepSettings
 from benchmark.hfd.entropy import _tables, code_length, gaussian_tables
 from benchmark.hfd.exact import LATENT_ONE
-from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, OneStepSettings, Sampler
+from benchmark.hfd.sampling import Sampler
 from benchmark.hfd.weights import SHIPPED
 
 
 @pytest.fixture(scope="module")
 def tiny_mse(first_stage_file: Path) -> MseCodec:
-    return mse("cpu", first_stage=str(first_stage_file))
+    return mse("cpu", first_stage=first_stage_file)
 
 
 @pytest.fixture(scope="module")
 def tiny_hfd(first_stage_file: Path, flow_file: Path) -> HfdCodec:
-    return hfd("cpu", first_stage=str(first_stage_file), weights=str(flow_file))
+    return hfd("cpu", first_stage=first_stage_file, weights=flow_file)
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
@@ -77,7 +83,7 @@ def test_decoder_seed(tiny_hfd: HfdCodec, picture: np.ndarray) -> None:
 
 
 def test_seed_of_the_stream(first_stage_file: Path, flow_file: Path, tiny_hfd: HfdCodec, picture: np.ndarray) -> None:
-    other = hfd("cpu", first_stage=str(first_stage_file), weights=str(flow_file), seed="300")
+    other = hfd("cpu", first_stage=first_stage_file, weights=flow_file, seed=300)
     stream = other.encode(picture, 2)
     assert unpack(stream).seed == 300
     assert np.array_equal(tiny_hfd.decode(stream), tiny_hfd.decode(stream, seed=300))
@@ -137,15 +143,25 @@ def test_code_length_is_what_the_coder_writes(drawn: list[tuple[int, int]], seed
 def test_estimated_bits_are_the_payload_s(
     first_stage_file: Path, tiny_hfd: HfdCodec, picture: np.ndarray, quality: float
 ) -> None:
-    codec = mse("cpu", first_stage=str(first_stage_file))
-    before = codec.estimate_bits(picture, quality)
-    stream = codec.encode(picture, quality)
-    assert codec.estimate_bits(picture, quality) == before
-    assert tiny_hfd.estimate_bits(picture, quality) == before
-    codec.encode(picture[::-1], quality)  # what is remembered is of this picture
-    assert codec.estimate_bits(picture, quality) == before
-    assert abs(before / 8 - len(unpack(stream).payload)) <= 8
+    codec = mse("cpu", first_stage=first_stage_file)
+    stream, bits = codec.encode_with_estimate(picture, quality)
+    assert stream == codec.encode(picture, quality)
+    assert codec.estimate_bits(picture, quality) == bits
+    assert tiny_hfd.estimate_bits(picture, quality) == bits
+    assert tiny_hfd.encode_with_estimate(picture, quality) == (tiny_hfd.encode(picture, quality), bits)
+    assert abs(bits / 8 - len(unpack(stream).payload)) <= 8
     assert abs(len(stream) - len(unpack(stream).payload) - codec.header_bytes) <= 4
+
+
+@pytest.mark.parametrize("kind", ["mse", "hfd"])
+def test_a_stream_is_unpacked_once(
+    kind: str, tiny_mse: MseCodec, tiny_hfd: HfdCodec, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec: MseCodec | HfdCodec = {"mse": tiny_mse, "hfd": tiny_hfd}[kind]
+    data, seen = codec.encode(picture, 2), []
+    monkeypatch.setattr(bases, "unpack", lambda stream: seen.append(stream) or unpack(stream))
+    assert codec.decode(data).shape == picture.shape
+    assert seen == [data]
 
 
 @given(st.data())
@@ -181,23 +197,26 @@ def test_refusals(tiny_mse: MseCodec, tiny_hfd: HfdCodec, picture: np.ndarray) -
     ("settings_", "words"),
     [
         ({"stepz": "3"}, "no setting 'stepz'"),
-        ({"steps": "0"}, "steps is a whole number from 1"),
-        ({"steps": "two"}, "steps"),
-        ({"noise": "3"}, "noise"),
-        ({"sampler": "rk4"}, "euler, heun"),
-        ({"seed": "-1"}, "seed"),
+        ({"steps": "0"}, "codec hfd:decoder=flow: steps is a whole number from 1 to 1000, not '0'"),
+        ({"steps": "two"}, "steps is a whole number .*, not 'two'"),
+        ({"noise": "3"}, "noise is a number from 0 to 2, not '3'"),
+        ({"sampler": "rk4"}, "sampler is euler or heun, not 'rk4'"),
+        ({"seed": "-1"}, "codec hfd: seed is a whole number from 0 to 16383, not '-1'"),
+        ({"precision": "float16"}, "precision is float32 or bfloat16, not 'float16'"),
+        ({"decoder": "gan"}, "decoder is one-step, diffusion or flow, not 'gan'"),
+        ({"model": "huge"}, "model is small or paper, not 'huge'"),
         ({"first_stage": "nowhere.safetensors"}, "no weights at nowhere"),
     ],
 )
 def test_settings_are_checked(settings_: dict[str, str], words: str, first_stage_file: Path, flow_file: Path) -> None:
     given_ = {"first_stage": str(first_stage_file), "weights": str(flow_file), **settings_}
     with pytest.raises(BenchmarkError, match=words):
-        hfd("cpu", **given_)
+        open_codec("hfd:" + ",".join(f'{key}="{value}"' for key, value in given_.items()))
 
 
 def test_decoder_of_another_first_stage_is_refused(flow_file: Path) -> None:
     with pytest.raises(UsageError, match="was trained on the first stage"):
-        hfd("cpu", weights=str(flow_file))
+        hfd("cpu", weights=flow_file)
 
 
 def test_shipped_codec_in_another_process_directory_and_thread_count(tmp_path: Path) -> None:
@@ -227,17 +246,17 @@ def test_shipped_codec_in_another_process_directory_and_thread_count(tmp_path: P
 
 
 def test_shipped_weights_are_there_with_their_cards() -> None:
-    for name in ("first-stage-small", *(file.removesuffix(".safetensors") for file in DECODER_FILES.values())):
+    for name in ("first-stage-small", *(kind.shipped_file().removesuffix(".safetensors") for kind in KINDS.values())):
         assert (SHIPPED / f"{name}.safetensors").is_file()
         assert (SHIPPED / f"{name}.md").is_file()
 
 
 def test_named_weights_say_which_decoder_they_are(flow_file: Path, first_stage_file: Path) -> None:
-    assert hfd("cpu", first_stage=str(first_stage_file), weights=str(flow_file)).kind == "flow"
+    assert hfd("cpu", first_stage=first_stage_file, weights=flow_file).kind == "flow"
     with pytest.raises(BenchmarkError, match="holds 'flow' weights, not 'diffusion' ones"):
-        hfd("cpu", first_stage=str(first_stage_file), weights=str(flow_file), decoder="diffusion")
+        hfd("cpu", first_stage=first_stage_file, weights=flow_file, decoder="diffusion")
     with pytest.raises(BenchmarkError, match="holds 'first stage' weights, not a score-based decoder's"):
-        hfd("cpu", weights=str(first_stage_file))
+        hfd("cpu", weights=first_stage_file)
 
 
 def test_shipped_decoders(picture: np.ndarray) -> None:
@@ -256,7 +275,7 @@ def test_shipped_decoders(picture: np.ndarray) -> None:
 @pytest.mark.parametrize("key", ["steps", "sampler", "noise", "shift"])
 def test_one_step_has_no_path_to_set(key: str) -> None:
     value = {"sampler": "ddim"}.get(key, "1")
-    with pytest.raises(UsageError, match=f"the one-step decoder has no {key}; decoder=diffusion"):
+    with pytest.raises(UsageError, match=f"the one-step decoder has no {key}; decoder=diffusion.* ha(s|ve) it"):
         hfd("cpu", **{key: value})
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.errors import BenchmarkError, CorruptStream
-from benchmark.hfd.container import DECODERS, MAX_SEED, Container, codec_of, pack, unpack
+from benchmark.hfd.container import CODES, MAX_SEED, Container, codec_of, pack, unpack
 
 
 def example(**changes: object) -> Container:
@@ -23,7 +23,7 @@ def example(**changes: object) -> Container:
 
 containers = st.builds(
     Container,
-    decoder=st.sampled_from(DECODERS),
+    decoder=st.sampled_from(sorted(CODES)),
     height=st.integers(1, 4096),
     width=st.integers(1, 65535),
     quality_steps=st.integers(0, 255),

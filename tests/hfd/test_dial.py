@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.hfd.diffusion import alpha_sigma
-from benchmark.hfd.sampling import DiffusionSettings, FlowSettings, OneStepSettings, Sampler
+from benchmark.hfd.decoders.diffusion import DiffusionSettings, alpha_sigma
+from benchmark.hfd.decoders.flow import FlowSettings
+from benchmark.hfd.decoders.one_step import OneStepSettings
+from benchmark.hfd.sampling import Sampler
 
 MEAN, DEVIATION = 0.7, 0.5
 
@@ -46,7 +48,7 @@ def noise(step: int) -> Tensor:
     ],
 )
 def test_dial_scales_the_spread_about_the_mean(kind: str, settings: type[Sampler], sampler: str, a_step: int) -> None:
-    full = settings(steps=64, sampler=sampler)(Counted(kind), noise)  # type: ignore[call-arg]
+    full = settings(steps=64, sampler=sampler, realism=1.0)(Counted(kind), noise)  # type: ignore[call-arg]
     assert float(full.std()) == pytest.approx(DEVIATION, rel=0.1)
     for realism in (0.0, 0.25, 0.75):
         network = Counted(kind)

@@ -11,11 +11,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmark.codecs import open_codec
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd import elic_coder, memory
 from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig
 from benchmark.hfd.codec import MseCodec, hfd, mse
 from benchmark.hfd.container import Container, pack, unpack
+from benchmark.hfd.decoders.flow import FlowNetwork
 from benchmark.hfd.elic import LATENT_STRIDE, PAPER, Elic, ElicConfig, checkerboard
 from benchmark.hfd.elic_coder import (
     OVERLAP,
@@ -26,7 +28,6 @@ from benchmark.hfd.elic_coder import (
     refuse_foreign,
 )
 from benchmark.hfd.first_stage import load_first_stage
-from benchmark.hfd.score import FlowNetwork
 from benchmark.hfd.size import first_stage_sizes
 from benchmark.hfd.transforms import in_tiles
 from benchmark.hfd.unet import UNetConfig
@@ -56,7 +57,7 @@ def paper_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def paper_mse(paper_file: Path) -> MseCodec:
-    return mse("cpu", model="paper", first_stage=str(paper_file))
+    return mse("cpu", model="paper", first_stage=paper_file)
 
 
 def test_at_unit_gain_it_is_the_published_network() -> None:
@@ -120,7 +121,7 @@ def test_a_fresh_process_on_another_thread_count_decodes_it(
     root = Path(__file__).parents[2]
     code = (
         "import sys, numpy as np, torch; from pathlib import Path; from benchmark.hfd.codec import mse; "
-        "torch.set_num_threads(2); codec = mse('cpu', model='paper', first_stage=sys.argv[1]); "
+        "torch.set_num_threads(2); codec = mse('cpu', model='paper', first_stage=Path(sys.argv[1])); "
         "np.save('decoded.npy', codec.decode(Path('stream').read_bytes()))"
     )
     command = [sys.executable, "-W", "ignore", "-c", code, str(paper_file)]
@@ -182,24 +183,24 @@ def test_damaged_payloads_never_crash(paper_mse: MseCodec, data: st.DataObject) 
 
 def test_architectures_are_named(paper_file: Path, first_stage_file: Path, flow_file: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds a first stage of architecture 'paper', not 'small'"):
-        mse("cpu", first_stage=str(paper_file))
+        mse("cpu", first_stage=paper_file)
     with pytest.raises(UsageError, match="architecture 'small', not 'paper'"):
-        mse("cpu", model="paper", first_stage=str(first_stage_file))
+        mse("cpu", model="paper", first_stage=first_stage_file)
     with pytest.raises(UsageError, match="'paper', not 'small'"):
         load_autoencoder(paper_file)
     with pytest.raises(UsageError, match=r"train autoencoder FOLDER.*--model paper.*first_stage=FILE"):
         mse("cpu", model="paper")
     with pytest.raises(UsageError, match="train autoencoder FOLDER"):
         hfd("cpu", model="paper")
-    with pytest.raises(UsageError, match=r"no shipped decoder.*train score"):
-        hfd("cpu", model="paper", first_stage=str(paper_file))
+    with pytest.raises(UsageError, match=r"no shipped decoder.*train one-step"):
+        hfd("cpu", model="paper", first_stage=paper_file)
     with pytest.raises(UsageError, match="was trained on the first stage"):
-        hfd("cpu", model="paper", first_stage=str(paper_file), weights=str(flow_file))
-    with pytest.raises(UsageError, match="model is small, paper"):
-        mse("cpu", model="large")
+        hfd("cpu", model="paper", first_stage=paper_file, weights=flow_file)
+    with pytest.raises(UsageError, match="codec mse: model is small or paper, not 'large'"):
+        open_codec("mse:model=large")
     write_weights(tmp_path / "new", tiny_elic(), "first stage", {"architecture": "huge"}, {})
     with pytest.raises(UsageError, match="architecture 'huge'; known are small, paper"):
-        mse("cpu", model="paper", first_stage=str(tmp_path / "new"))
+        mse("cpu", model="paper", first_stage=tmp_path / "new")
 
 
 @torch.no_grad()
@@ -260,7 +261,7 @@ def test_a_score_based_decoder_on_it(paper_mse: MseCodec, paper_file: Path, pict
     configuration = {"unet": unet.as_json(), "levels": 3, "kappa": 1.0, "steps": 1, "first_stage": identity}
     weights = paper_file.with_name("flow.safetensors")
     write_weights(weights, network, "flow", configuration, {})
-    codec = hfd("cpu", model="paper", first_stage=str(paper_file), weights=str(weights))
+    codec = hfd("cpu", model="paper", first_stage=paper_file, weights=weights)
     stream = codec.encode(picture, 2)
     assert unpack(stream).payload == unpack(paper_mse.encode(picture, 2)).payload
     assert codec.decode(stream).shape == picture.shape

@@ -4,15 +4,16 @@ import pytest
 
 from benchmark.errors import BenchmarkError
 from benchmark.hfd import elic_coder, memory
+from benchmark.hfd.decoders.one_step import OneStepSettings
 from benchmark.hfd.memory import (
     FIRST_STAGE,
     PAPER_FIRST_STAGE,
     SAMPLING,
     available_bytes,
     require_memory,
-    sampling_room,
+    sampling_memory,
 )
-from benchmark.hfd.sampling import OneStepSettings, ScoreDecoder
+from benchmark.hfd.sampling import ScoreDecoder
 from benchmark.hfd.score import ScoreNetwork
 from benchmark.hfd.transforms import tiles
 from benchmark.hfd.unet import LARGE, PAPER, SMALL, UNetConfig
@@ -65,7 +66,7 @@ def test_a_large_picture_fits_into_6_gib() -> None:
     assert SAMPLING.of(4000, 6000) + 15 * 4000 * 6000 + 2**29 < 6 * 2**30
 
 
-def test_the_full_size_first_stage_has_the_room_that_was_measured() -> None:
+def test_the_full_size_first_stage_has_the_memory_that_was_measured() -> None:
     for height, width, measured in ((512, 768, 844), (1024, 1024, 715), (1408, 2048, 306)):
         assert PAPER_FIRST_STAGE.of(height, width) >= measured * height * width
     rows = columns = elic_coder.TILE + 2 * elic_coder.OVERLAP
@@ -75,12 +76,12 @@ def test_the_full_size_first_stage_has_the_room_that_was_measured() -> None:
 
 
 def test_a_wider_u_net_takes_more_in_a_tile() -> None:
-    assert sampling_room(32, 144) == sampling_room(8, 64) == SAMPLING
-    assert sampling_room(128, 144).of(1024, 1024) == (90 + 4 * 90) * 2**20
+    assert sampling_memory(32, 144) == sampling_memory(8, 64) == SAMPLING
+    assert sampling_memory(128, 144).of(1024, 1024) == (90 + 4 * 90) * 2**20
 
 
 @pytest.mark.parametrize("config", [SMALL, LARGE, PAPER])
-def test_the_room_counts_what_a_tile_sees(config: UNetConfig) -> None:
+def test_the_memory_counts_what_a_tile_sees(config: UNetConfig) -> None:
     """423 bytes per pixel were measured for the network of full size in one tile, 65 of them outside of it."""
     decoder = ScoreDecoder(ScoreNetwork(config, 2), OneStepSettings())
     overlap = decoder.overlap * decoder.unit
@@ -92,9 +93,9 @@ def test_the_room_counts_what_a_tile_sees(config: UNetConfig) -> None:
         * decoder.unit**2
     )
     in_tile = {SMALL: 65, LARGE: 65, PAPER: 423 - 65}[config]
-    assert sampling_room(config.channels[0], overlap).of(4000, 6000) > 65 * 4000 * 6000 + in_tile * seen
+    assert sampling_memory(config.channels[0], overlap).of(4000, 6000) > 65 * 4000 * 6000 + in_tile * seen
 
 
 def test_beyond_a_tile_only_the_picture_counts() -> None:
     for room in (FIRST_STAGE, SAMPLING):
-        assert room.of(8192, 8192) - room.of(4096, 8192) == room.bytes_per_pixel * 2**25
+        assert memory.of(8192, 8192) - room.of(4096, 8192) == room.bytes_per_pixel * 2**25

@@ -32,7 +32,7 @@ slow_fixture = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 @pytest.fixture(scope="module")
 def tiny(first_stage_file: Path) -> MseCodec:
-    return mse("cpu", first_stage=str(first_stage_file))
+    return mse("cpu", first_stage=first_stage_file)
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_read_in_another_process(tiny: MseCodec, first_stage_file: Path, picture
     code = (
         "import sys, torch; from pathlib import Path; from benchmark.hfd.codec import mse; import numpy as np; "
         "torch.backends.mkldnn.set_flags(False); "
-        "picture = mse('cpu', first_stage=sys.argv[1]).decode(Path(sys.argv[2]).read_bytes()); "
+        "picture = mse('cpu', first_stage=Path(sys.argv[1])).decode(Path(sys.argv[2]).read_bytes()); "
         "np.save(sys.argv[3], picture)"
     )
     subprocess.run(

@@ -6,19 +6,13 @@ import pytest
 import torch
 
 from benchmark.hfd.autoencoder import FirstStage
-from benchmark.hfd.codec import DECODER_FILES, FIRST_STAGE_FILE
+from benchmark.hfd.decoders import KINDS
+from benchmark.hfd.decoders.diffusion import DiffusionSettings
+from benchmark.hfd.decoders.flow import FlowNetwork, FlowSettings
+from benchmark.hfd.decoders.one_step import OneStepSettings
 from benchmark.hfd.noise import gaussian_noise
-from benchmark.hfd.sampling import (
-    DiffusionSettings,
-    FlowSettings,
-    Noise,
-    OneStepSettings,
-    Predict,
-    Sampler,
-    ScoreDecoder,
-)
+from benchmark.hfd.sampling import Noise, Predict, Sampler, ScoreDecoder
 from benchmark.hfd.score import (
-    FlowNetwork,
     LocalDeviation,
     ScoreNetwork,
     from_luma_chroma,
@@ -28,7 +22,7 @@ from benchmark.hfd.score import (
 )
 from benchmark.hfd.transforms import tiles
 from benchmark.hfd.unet import LARGE, MEDIUM, SMALL, UNet, UNetConfig
-from benchmark.hfd.weights import SHIPPED, load_autoencoder
+from benchmark.hfd.weights import FIRST_STAGE_FILE, SHIPPED, load_autoencoder
 from benchmark.images import load_image
 from benchmark.studies.seams import border_gradient, column_gradient, without_overlap
 
@@ -61,7 +55,7 @@ def test_reach_bounds_what_a_pixel_depends_on(config: UNetConfig) -> None:
         for parameter in unet.parameters():
             parameter.normal_(0, 0.3)
     cell = unet.stride
-    start = cell * (unet.reach // cell + 4)
+    start = cell * (unet.receptive_field // cell + 4)
     z = torch.zeros(1, 3, 2 * cell, 2 * start + cell, requires_grad=True)
     t = torch.tensor([0.5])
     for at in (start, start + cell - 1):
@@ -69,9 +63,9 @@ def test_reach_bounds_what_a_pixel_depends_on(config: UNetConfig) -> None:
         unet(z, torch.zeros_like(z), t, t)[0, 0, 1, at].backward()
         assert z.grad is not None
         columns = z.grad.abs().sum((0, 1, 2)).nonzero().flatten()
-        assert start - unet.reach <= int(columns.min())
-        assert int(columns.max()) < start + cell + unet.reach
-        assert int(columns.max()) - int(columns.min()) > unet.reach  # the bound is not idle
+        assert start - unet.receptive_field <= int(columns.min())
+        assert int(columns.max()) < start + cell + unet.receptive_field
+        assert int(columns.max()) - int(columns.min()) > unet.receptive_field  # the bound is not idle
 
 
 @pytest.mark.parametrize("sampler", [FlowSettings(2), DiffusionSettings(2, noise=0.5), OneStepSettings()])
@@ -111,7 +105,7 @@ def first_stage() -> FirstStage:
 
 @pytest.fixture(scope="module")
 def flow() -> ScoreNetwork:
-    return load_score_network(SHIPPED / DECODER_FILES["flow"], "flow")[0]
+    return load_score_network(SHIPPED / KINDS["flow"].shipped_file(), "flow")[0]
 
 
 PHOTOS = Path(__file__).parents[2] / "datasets" / "photos"
@@ -142,8 +136,8 @@ def test_local_deviation_reaches_no_farther_than_it_says() -> None:
     changed = x.clone()
     changed[..., 80] += 1
     moved = (network(changed, quality) != network(x, quality)).any(dim=2).flatten().nonzero().flatten()
-    assert 80 - LocalDeviation.REACH <= int(moved.min()) < 80 - 12
-    assert 80 + 12 < int(moved.max()) <= 80 + LocalDeviation.REACH
+    assert 80 - LocalDeviation.RECEPTIVE_FIELD <= int(moved.min()) < 80 - 12
+    assert 80 + 12 < int(moved.max()) <= 80 + LocalDeviation.RECEPTIVE_FIELD
 
 
 @pytest.mark.parametrize("quality", [1, 4, 7])
@@ -160,7 +154,7 @@ def test_bfloat16_agrees_with_float32(
     first_stage: FirstStage, kind: str, sampler: Sampler, name: str, quality: int
 ) -> None:
     """On photographs, with the shipped weights: 99.9 % of the values within 1, and 50 dB."""
-    network = load_score_network(SHIPPED / DECODER_FILES[kind], kind)[0]
+    network = load_score_network(SHIPPED / KINDS[kind].shipped_file(), kind)[0]
     steps = 32 * (quality - 1)
     x_hat = first_stage.reconstruct(crop_of(name, 160, 208), steps)
     one, other = (

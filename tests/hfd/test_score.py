@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.hfd.sampling import FlowSettings, ScoreDecoder
+from benchmark.hfd.decoders.flow import FlowSettings
+from benchmark.hfd.sampling import ScoreDecoder
 from benchmark.hfd.score import LocalDeviation, from_luma_chroma, load_score_network, to_luma_chroma
-from benchmark.hfd.training.decoder import gaussian_surprise
+from benchmark.hfd.training.decoder import gaussian_nll
 
 
 def test_luma_and_chroma_are_orthonormal() -> None:
@@ -20,13 +21,12 @@ def test_local_deviation_begins_at_that_of_the_quality() -> None:
     assert torch.equal(LocalDeviation()(torch.randn(1, 3, 16, 24), torch.tensor([0.3])), torch.zeros(1, 1, 16, 24))
 
 
-def test_surprise_is_least_at_the_true_deviation() -> None:
+def test_nll_is_least_at_the_true_deviation() -> None:
     residual = 0.03 * torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    surprises = [
-        float(gaussian_surprise(residual, torch.full_like(residual, deviation)).mean())
-        for deviation in (0.027, 0.03, 0.033)
+    likelihoods = [
+        float(gaussian_nll(residual, torch.full_like(residual, deviation)).mean()) for deviation in (0.027, 0.03, 0.033)
     ]
-    assert min(surprises) == surprises[1]
+    assert min(likelihoods) == likelihoods[1]
 
 
 def test_without_noise_and_with_a_silent_network_the_sample_is_x_hat(flow_file: Path) -> None:

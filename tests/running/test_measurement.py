@@ -167,6 +167,39 @@ def test_an_estimate_that_fails_takes_nothing_else_with_it(
     assert reason in trial.reasons["bpp_estimated"]
 
 
+class Both(Estimates):
+    """Gives its estimate with the bytes, and fails where it is asked for that alone."""
+
+    def __init__(self, bits: Any) -> None:
+        super().__init__(RuntimeError("asked again"))
+        self.given = bits
+
+    def encode(self, image: Image, quality: float) -> bytes:
+        raise RuntimeError("asked for the bytes alone")
+
+    def encode_with_estimate(self, image: Image, quality: float) -> tuple[bytes, float]:
+        return super().encode(image, quality), self.given
+
+
+def test_an_estimate_that_comes_with_the_bytes_is_taken_from_there(bench: Bench, tmp_path: Path) -> None:
+    trial = bench(Both(1000)).measure(planned(tmp_path))
+    assert trial.error is None
+    assert trial.bpp_estimated == (1000 + 8 * 3) / (16 * 24)
+    assert trial.bytes == bench(Tiny()).measure(planned(tmp_path)).bytes
+    failed = bench(Both("many")).measure(planned(tmp_path))
+    assert (failed.bpp_estimated, failed.error) == (None, None)
+    assert "encode_with_estimate" in failed.reasons["bpp_estimated"]
+
+
+def test_an_estimate_without_bytes_fails_the_trial(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Both, "encode_with_estimate", lambda *_: 1000)
+    trial = bench(Both(1000)).measure(planned(tmp_path))
+    assert trial.error is not None
+    assert "encode_with_estimate returned int, not bytes and bits" in trial.error
+
+
 def test_time_is_measured_after_a_warm_up_or_not_at_all(bench: Bench, tmp_path: Path) -> None:
     codec = Slow()
     workbench = bench(codec)

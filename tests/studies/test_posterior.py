@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.hfd.codec import hfd
-from benchmark.hfd.sampling import DiffusionSettings, OneStepSettings
+from benchmark.hfd.decoders.diffusion import DiffusionSettings
+from benchmark.hfd.decoders.one_step import OneStepSettings
 from benchmark.images import load_image
 from benchmark.metrics.fidelity import psnr_from_mse
 from benchmark.studies.posterior import (

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig
-from benchmark.hfd.score import FlowNetwork
+from benchmark.hfd.decoders.flow import FlowNetwork
 from benchmark.hfd.unet import UNetConfig
 from benchmark.hfd.weights import load_autoencoder, write_weights
 

@@ -18,7 +18,8 @@ from benchmark.hfd.autoencoder import AutoencoderConfig
 from benchmark.hfd.deterministic import on_one_thread
 from benchmark.hfd.elic import ElicConfig
 from benchmark.hfd.training.autoencoder import AutoencoderRecipe, AutoencoderTask, parameter_groups
-from benchmark.training.engine import Options, Schedule, train
+from benchmark.training.loop import train
+from benchmark.training.options import Options, Schedule
 from benchmark.training.processes import open_processes
 
 TINY = AutoencoderConfig(
@@ -61,7 +62,7 @@ def train_tiny(pictures: Path, output: Path, killed_at: int | None = None, accum
             task = KilledTask(pictures, output.parent / "cache", TINY, RECIPE)
             task.options, task.killed_at = options, killed_at
     schedule = Schedule(RECIPE.steps, RECIPE.learning_rate, decay=RECIPE.decay)
-    train(task, schedule, options, parameter_groups, Console(quiet=True), processes=processes)
+    train(task, schedule, options, Console(quiet=True), processes=processes, groups=parameter_groups)
     return task
 
 

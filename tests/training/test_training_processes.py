@@ -33,11 +33,14 @@ from benchmark.hfd.training.autoencoder import (
     train_autoencoder,
 )
 from benchmark.hfd.training.export import export_first_stage
-from benchmark.training import engine
-from benchmark.training.engine import Schedule, replay, train
+from benchmark.training import replay as replaying
+from benchmark.training.checkpoint import read_training
+from benchmark.training.loop import train
+from benchmark.training.options import Schedule
 from benchmark.training.processes import open_processes
+from benchmark.training.replay import replay
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 QUIET = Console(quiet=True)
 
 
@@ -114,14 +117,14 @@ def train_with_limit(
     torch.manual_seed(0)
     task = AutoencoderTask(pictures, output.parent / "cache", TINY, RECIPE)
     options = replace(options_for(output, accumulate=2), largest_norm=largest_norm, seed=seed)
-    train(task, Schedule(steps, 1e-3), options, parameter_groups, QUIET)
+    train(task, Schedule(steps, 1e-3), options, QUIET, groups=parameter_groups)
     return task
 
 
 def test_steps_left_out_are_kept_and_can_be_replayed(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "KEPT_LEFT_OUT", 3)
+    monkeypatch.setattr(replaying, "KEPT_LEFT_OUT", 3)
     output = tmp_path / "t"
     task = train_with_limit(pictures, output, 1e-6)
     kept = sorted((output / "left-out").iterdir())
@@ -129,7 +132,7 @@ def test_steps_left_out_are_kept_and_can_be_replayed(
     log = rows(output / "log.csv")
     assert [(row["step"], row["left_out"]) for row in log] == [("2", "2"), ("4", "2")]
     # nothing moved, so the weights are those of the beginning
-    tensors, evidence = engine.read_training(kept[1])
+    tensors, evidence = read_training(kept[1])
     assert all(torch.equal(tensors[name], p) for name, p in task.network.named_parameters())
     assert (evidence["seed"], evidence["step"], evidence["parts"]) == (5, 1, 2)
     parts = list(replay(task, kept[1]))
@@ -152,7 +155,7 @@ def test_replay_as_a_command(pictures: Path, tmp_path: Path, monkeypatch: pytest
     file = tmp_path / "t" / "left-out" / "step-0.safetensors"
     result = CliRunner().invoke(app, ["train", "replay", str(file), "--pictures", str(pictures)])
     assert result.exit_code == 0, result.output
-    _, evidence = engine.read_training(file)
+    _, evidence = read_training(file)
     lines = result.output.splitlines()
     assert lines[0].startswith("step 0, batch 1 of 2: gradient norm ")
     assert sum(line.startswith("  crop ") for line in lines) == 2 * RECIPE.batch
@@ -161,7 +164,7 @@ def test_replay_as_a_command(pictures: Path, tmp_path: Path, monkeypatch: pytest
     (tmp_path / "fewer").mkdir()
     for name in ("0.png", "1.png"):
         (tmp_path / "fewer" / name).write_bytes((pictures / name).read_bytes())
-    with pytest.raises(BenchmarkError, match="1 training pictures, the training had 2"):
+    with pytest.raises(BenchmarkError, match="1 training images, the training had 2"):
         replay_autoencoder(file, tmp_path / "fewer", tmp_path / "cache")
     with pytest.raises(BenchmarkError, match="no step that a training"):
         replay_autoencoder(tmp_path / "t" / "averaged.safetensors", pictures, tmp_path / "cache")
@@ -191,7 +194,7 @@ def test_a_gradient_that_is_not_finite_ends_it(pictures: Path, tmp_path: Path) -
 
     task = Broken(pictures, tmp_path / "cache", TINY, RECIPE)
     with pytest.raises(BenchmarkError, match="gradient of step 1 is not finite"):
-        train(task, Schedule(4, 1e-3), options_for(tmp_path / "t"), parameter_groups, QUIET)
+        train(task, Schedule(4, 1e-3), options_for(tmp_path / "t"), QUIET, groups=parameter_groups)
 
 
 def test_paper_from_pictures_to_codec(pictures: Path, tmp_path: Path) -> None:
@@ -199,7 +202,7 @@ def test_paper_from_pictures_to_codec(pictures: Path, tmp_path: Path) -> None:
     output = tmp_path / "t"
     averaged = train_autoencoder(pictures, output, tmp_path / "cache", recipe, QUIET, config=TINY_ELIC)
     export_first_stage(averaged, tmp_path / "paper.safetensors")
-    codec = mse("cpu", model="paper", first_stage=str(tmp_path / "paper.safetensors"))
+    codec = mse("cpu", model="paper", first_stage=tmp_path / "paper.safetensors")
     image = np.asarray(Image.open(pictures / "0.png"))
     assert codec.decode(codec.encode(image, 2)).shape == image.shape
     assert json.loads((output / "recipe.json").read_text())["autoencoder"]["architecture"] == "paper"

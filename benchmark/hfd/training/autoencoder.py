@@ -4,23 +4,29 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from rich.console import Console
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.hfd.autoencoder import SMALL, Autoencoder, AutoencoderConfig
+from benchmark.hfd.elic import PAPER, Elic, ElicConfig
 from benchmark.hfd.elic import STRIDE as ELIC_STRIDE
-from benchmark.hfd.elic import Elic, ElicConfig
+from benchmark.hfd.training.export import export_first_stage
 from benchmark.hfd.transforms import STRIDE
 from benchmark.hfd.weights import from_json, kind_of, read_weights, take_architecture
+from benchmark.training.checkpoint import read_training
+from benchmark.training.command import TrainingCommand
 from benchmark.training.crops import centre_crops, open_pictures, random_crops, split
-from benchmark.training.engine import ADAM, MUON, Options, ReplayedPart, Schedule, read_training, replay, train
+from benchmark.training.loop import train
+from benchmark.training.options import Options, Schedule
 from benchmark.training.processes import Processes, open_processes
+from benchmark.training.replay import ReplayedPart, replay
 
 BALANCE_LAMBDA, BALANCE_POWER = 0.0067, 0.45
 """The loss of each quality is divided by (λ/0.0067)^0.45, so that all qualities count alike."""
@@ -28,35 +34,29 @@ BALANCE_LAMBDA, BALANCE_POWER = 0.0067, 0.45
 
 @dataclass(frozen=True)
 class AutoencoderRecipe:
-    """How the first stage is trained.
+    """How the first stage is trained; each field is an option of the command. entropy_steps: of the small one only."""
 
-    entropy_steps: with the DCT alone as transform, at twice the learning rate; the small one only. batch: of each
-    process. precision: "float32" or "bf16". accumulate: batches of each process for one step. optimiser: "muon" or
-    "adam".
-    """
-
-    steps: int = 20_000
-    entropy_steps: int = 1_500
-    decay: int = 4_000
-    learning_rate: float = 1.2e-3
-    batch: int = 8
-    crop: int = 128
-    precision: str = "float32"
-    accumulate: int = 1
-    optimiser: str = MUON
+    steps: Annotated[int, Field(ge=1, description="steps in all")] = 20_000
+    entropy_steps: Annotated[int, Field(ge=0, description="first steps, with the DCT alone as transform")] = 1_500
+    decay: Annotated[int, Field(ge=0, description="steps of the falling learning rate at the end")] = 4_000
+    learning_rate: Annotated[float, Field(ge=0, description="highest learning rate")] = 1.2e-3
+    batch: Annotated[int, Field(ge=1, description="crops per batch, of each process")] = 8
+    crop: Annotated[int, Field(ge=16, description="side of a crop, a multiple of 16; of 64 for the full size")] = 128
+    precision: Annotated[Literal["float32", "bf16"], Field(description="of the networks")] = "float32"
+    accumulate: Annotated[int, Field(ge=1, description="batches of each process for one step")] = 1
+    optimiser: Annotated[Literal["muon", "adam"], Field(description="what moves the weights")] = "muon"
 
 
-PAPER_RECIPE = AutoencoderRecipe(
-    steps=2_000_000,
-    entropy_steps=0,
-    decay=400_000,
-    learning_rate=1e-4,
-    batch=8,
-    crop=256,
-    precision="bf16",
-    optimiser=ADAM,
-)
-"""Optimiser, learning rate and crops as is usual for networks of this kind; nothing of it has been tried here."""
+FULL_SIZE: dict[str, Any] = {
+    "steps": 2_000_000,
+    "entropy_steps": 0,
+    "decay": 400_000,
+    "learning_rate": 1e-4,
+    "crop": 256,
+    "precision": "bf16",
+    "optimiser": "adam",
+}
+"""What the recipe for the full size has otherwise: as is usual for such networks; nothing of it has been tried here."""
 
 
 PAPER_LARGEST_NORM = 1e5
@@ -209,7 +209,48 @@ def train_autoencoder(
     )
     if isinstance(config, ElicConfig):
         options.largest_norm, options.check_every = PAPER_LARGEST_NORM, PAPER_CHECK_EVERY
-    return train(task, schedule, options, parameter_groups, console, start, processes)
+    return train(task, schedule, options, console, start, processes, groups=parameter_groups)
+
+
+def make_first_stage(
+    folders: Sequence[Path],
+    output: Path,
+    cache: Path,
+    recipe: AutoencoderRecipe,
+    *,
+    model: str = "small",
+    start: Path | None = None,
+    levels_below: int = 0,
+    seed: int = 0,
+) -> None:
+    """From images to a weights file, OUTPUT/first-stage.safetensors: what the command `train autoencoder` does.
+
+    model: "small" or "paper". levels_below: so many levels more than `start` has, below its lowest. Raises UsageError
+    if there is no such weights file of the small size.
+    """
+    paper = model == "paper"
+    if levels_below and (paper or start is None):
+        raise UsageError("--levels-below adds to trained weights of the small size: name them with --from")
+    small = SMALL if paper or start is None else config_of(start).with_levels_below(levels_below)
+    processes = open_processes(recipe.precision)
+    console = Console(quiet=not processes.first)
+    averaged = train_autoencoder(
+        folders, output, cache, recipe, console, seed, PAPER if paper else small, start, processes, levels_below
+    )
+    weights = output / "first-stage.safetensors"
+    if processes.first:
+        export_first_stage(averaged, weights)
+    settings = "mse:model=paper,first_stage=FILE" if paper else "mse:first_stage=FILE"
+    console.print(f"weights: {weights}; use them as {settings}", markup=False)
+
+
+COMMAND = TrainingCommand(
+    make_first_stage,
+    AutoencoderRecipe,
+    Path("trainings/first-stage"),
+    FULL_SIZE,
+    notes="Writes OUTPUT/first-stage.safetensors.",
+)
 
 
 def config_of(weights: Path) -> AutoencoderConfig:
@@ -244,7 +285,9 @@ def add_levels_below(weights: Path, output: Path, count: int) -> None:
     save_file(plain, output, metadata={"training": json.dumps(metadata)})
 
 
-def replay_autoencoder(path: Path, folder: Path, cache: Path) -> tuple[AutoencoderTask, int, list[ReplayedPart]]:
+def replay_autoencoder(
+    path: Path, folders: Path | Sequence[Path], cache: Path
+) -> tuple[AutoencoderTask, int, list[ReplayedPart]]:
     """The step of a file in `left-out/` once more: the task with the weights before it, the step, its parts.
 
     Raises BenchmarkError if the file is of another kind of training, or the pictures are others.
@@ -255,9 +298,9 @@ def replay_autoencoder(path: Path, folder: Path, cache: Path) -> tuple[Autoencod
     configuration = dict(evidence["autoencoder"])
     kind = ElicConfig if take_architecture(path, configuration, None) == "paper" else AutoencoderConfig
     sizes = {key: evidence[key] for key in ("batch", "crop", "entropy_steps", "precision")}
-    task = AutoencoderTask(folder, cache, kind(**from_json(configuration)), AutoencoderRecipe(**sizes))
+    task = AutoencoderTask(folders, cache, kind(**from_json(configuration)), AutoencoderRecipe(**sizes))
     if len(task.training) != evidence["pictures"]:
         raise BenchmarkError(
-            f"{folder} has {len(task.training)} training pictures, the training had {evidence['pictures']}"
+            f"these folders have {len(task.training)} training images, the training had {evidence['pictures']}"
         )
     return task, evidence["step"], list(replay(task, path))

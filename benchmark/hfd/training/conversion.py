@@ -19,7 +19,7 @@ from torch import Tensor
 
 from benchmark.errors import UsageError
 from benchmark.hfd.unet import UNet, UNetConfig
-from benchmark.training.engine import read_training
+from benchmark.training.checkpoint import read_training
 
 TIME_FREQUENCIES = 8
 """Of `UNet.embed`'s inputs the first 16 are sin and cos of the time at half a turn, 1, 2, 4 … turns."""

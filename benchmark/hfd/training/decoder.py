@@ -1,21 +1,27 @@
 """What the trainings of all decoders on a frozen base's reconstructions share: recipe, data, check."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
+from pydantic import Field
 from rich.console import Console
 from torch import Tensor
 
 from benchmark.errors import UsageError
-from benchmark.hfd.autoencoder import QUALITY_STEPS
-from benchmark.hfd.bases import AutoencoderBase, Base
+from benchmark.hfd.bases import AutoencoderBase, Base, open_classical
+from benchmark.hfd.container import steps_of
+from benchmark.hfd.decoders import KINDS
 from benchmark.hfd.first_stage import load_first_stage
-from benchmark.hfd.sampling import Sampler, ScoreDecoder
-from benchmark.hfd.score import ScoreNetwork, tensor_to_picture
+from benchmark.hfd.sampling import Predict, Sampler, ScoreDecoder
+from benchmark.hfd.score import ScoreNetwork, tensor_to_picture, to_luma_chroma
+from benchmark.hfd.training.conversion import begin_larger
+from benchmark.hfd.training.export import export_decoder, has_steps
 from benchmark.hfd.training.pairs import (
     DevicePairs,
     coded_quality,
@@ -24,9 +30,14 @@ from benchmark.hfd.training.pairs import (
     reconstruct,
     residual_deviation,
 )
-from benchmark.hfd.unet import UNetConfig
+from benchmark.hfd.unet import CONFIGS, SMALL, UNetConfig
+from benchmark.hfd.weights import FIRST_STAGE_FILE, SHIPPED, read_weights, take_architecture
+from benchmark.training.checkpoint import fitting_weights
+from benchmark.training.command import TrainingCommand
 from benchmark.training.crops import PictureStore, centre_crops, open_pictures, split
-from benchmark.training.engine import ADAM, MUON, fitting_weights
+from benchmark.training.loop import train
+from benchmark.training.options import Options, Schedule
+from benchmark.training.processes import Processes, open_processes
 
 
 def axis_weights(chroma: float) -> tuple[float, float, float]:
@@ -35,75 +46,65 @@ def axis_weights(chroma: float) -> tuple[float, float, float]:
 
 
 @dataclass(frozen=True)
-class ScoreRecipe:
-    """How a score-based decoder is trained.
+class DecoderRecipe:
+    """How a decoder of any kind is trained; each field is an option of its command.
 
-    chroma: weight of each chroma axis, see `axis_weights`.
-    Flow. kappa: deviation of the start's noise in units of σ_r. late: density of t is proportional to
-    (1 − t)^(1/late − 1); 1 is uniform, larger values train the end of the path more, smaller ones its beginning. A
-    sampler with K Euler steps never looks beyond t = 1 − 1/K, so few steps want a value below 1.
-    Diffusion. shift: of the schedule that t, uniform, is drawn on.
-    One step. patches: sides of those whose energy scores are averaged; bands, perceptual: weights of the scores of Haar
-    bands, of `band_levels` sizes, and of LPIPS's maps against theirs; perceptual_scales: how far windows of the crops
-    are enlarged for the latter; perceptual_views: windows are shown each time otherwise, see `views`.
-    spread_exponent: spreads are u^spread_exponent with u uniform.
-    passes: of the pictures, each coded anew; low: above 1 more of them at low rates; varied: pictures turned, stretched
-    and toned; see `make_pairs`. precision: of the U-Net, "bf16" (autocast) or "float32". accumulate: batches of each
-    process for one step. check_every: steps between checks on held-out pictures. workers: processes that code pictures
-    for the pairs.
+    batch: of each process. chroma: see `axis_weights`. passes, low, varied: see `make_pairs`. precision: of the U-Net.
     """
 
-    steps: int = 12_000
-    decay: int = 3_000
-    learning_rate: float = 8e-4
-    batch: int = 16
-    crop: int = 64
-    chroma: float = 0.5
-    kappa: float = 1.0
-    late: float = 0.8
-    shift: float = 1.0
-    patches: tuple[int, ...] = (1, 4)
-    bands: float = 6.0
-    band_levels: int = 3
-    perceptual: float = 1.0
-    perceptual_scales: tuple[int, ...] = (1,)
-    perceptual_views: bool = False
-    spread_exponent: float = 0.5
-    optimiser: str = MUON
-    passes: int = 2
-    low: float = 1.0
-    varied: bool = False
-    precision: str = "bf16"
-    accumulate: int = 1
-    check_every: int = 1000
-    workers: int = 1
+    steps: Annotated[int, Field(ge=1, description="steps in all")] = 12_000
+    decay: Annotated[int, Field(ge=0, description="steps of the falling learning rate at the end")] = 3_000
+    learning_rate: Annotated[float, Field(ge=0, description="highest learning rate")] = 8e-4
+    batch: Annotated[int, Field(ge=1, description="crops per batch, of each process")] = 16
+    crop: Annotated[
+        int, Field(ge=8, description="side of a crop: a multiple of 8, from medium on of 16; for one-step at least 32")
+    ] = 64
+    chroma: Annotated[
+        float, Field(ge=0, le=1.5, description="weight of each chroma axis in the loss; luma has the rest of 3")
+    ] = 0.5
+    optimiser: Annotated[Literal["muon", "adam"], Field(description="what moves the weights")] = "muon"
+    passes: Annotated[int, Field(ge=1, description="of the images, each coded at another quality")] = 2
+    low: Annotated[float, Field(ge=0.1, description="above 1 more of these are of low rates")] = 1.0
+    varied: Annotated[bool, Field(description="from the second pass on images are turned, stretched and toned")] = False
+    precision: Annotated[Literal["bf16", "float32"], Field(description="of the U-Net while it is trained")] = "bf16"
+    accumulate: Annotated[int, Field(ge=1, description="batches of each process for one step")] = 1
+    check_every: Annotated[int, Field(ge=1, description="steps between checks on held-out images")] = 1000
+    workers: Annotated[int, Field(ge=1, description="processes that code the images before the training")] = 1
 
 
-PAPER_SCORE_RECIPE = ScoreRecipe(steps=1_000_000, decay=100_000, learning_rate=1e-4, crop=256, optimiser=ADAM)
-"""Optimiser, learning rate and crops as is usual for networks of this size; nothing of it has been tried here."""
+FULL_SIZE: dict[str, Any] = {
+    "steps": 1_000_000,
+    "decay": 100_000,
+    "learning_rate": 1e-4,
+    "crop": 256,
+    "optimiser": "adam",
+}
+"""What a recipe for the full size has otherwise: as is usual for such networks; nothing of it was tried here."""
+
+Recipe = TypeVar("Recipe", bound=DecoderRecipe)
 
 
-class DecoderTask(ABC):
+class DecoderTask(ABC, Generic[Recipe]):
     """`Task` of a decoder of residuals, but for what tells the kinds apart: network, loss, sampler."""
 
     kind: str
     check_steps: tuple[int, ...] = (1, 4, 16)
-    judged_steps: int = 4
+    scored_steps: int = 4
     smallest_crop: int = 8
     network: ScoreNetwork
 
     def __init__(
         self,
         base: Path | Base,
-        folder: Path,
+        folders: Path | Sequence[Path],
         cache: Path,
         unet: UNetConfig,
-        recipe: ScoreRecipe,
+        recipe: Recipe,
         console: Console,
         device: torch.device,
         start: Path | None = None,
     ) -> None:
-        """start: weights that the training will begin with; refused here, before pictures are coded, if they misfit."""
+        """start: weights that the training will begin with; refused here, before images are coded, if they misfit."""
         if recipe.crop < self.smallest_crop:
             raise UsageError(f"crops for the {self.kind} decoder have sides of at least {self.smallest_crop} pixels")
         stride = 2 ** len(unet.channels)
@@ -117,7 +118,7 @@ class DecoderTask(ABC):
         self.network = self.make_network(unet, self.base.levels)
         if start is not None:
             fitting_weights(start, self.network)
-        training, held_out = split(open_pictures(folder, cache))
+        training, held_out = split(open_pictures(folders, cache))
         self.pairs = make_pairs(
             self.base,
             training,
@@ -174,20 +175,20 @@ class DecoderTask(ABC):
         return torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16")
 
     def check(self) -> dict[str, float]:
-        """LPIPS and PSNR of x̂ (0 steps) and of samples; score: LPIPS with `judged_steps`."""
+        """LPIPS and PSNR of x̂ (0 steps) and of samples; score: LPIPS with `scored_steps`."""
         figures = {}
         device = self.network.residual_deviation.device
         for steps in (0, *self.check_steps):
             decoder = ScoreDecoder(self.network, self.sampler(max(steps, 1)), "bfloat16", device)
             lpips, psnr = [], []
             for x, x_hat, quality in self.check_set:
-                sample = decoder.sample(x_hat, round((quality - 1) * QUALITY_STEPS), 0).cpu() if steps else x_hat
+                sample = decoder.sample(x_hat, steps_of(quality, self.base.levels), 0).cpu() if steps else x_hat
                 original = self.lpips.prepare(tensor_to_picture(x))
                 lpips.append(self.lpips.compare(original, tensor_to_picture(sample)))
                 psnr.append(float(-10 * (sample - x).square().mean().log10()))
             figures[f"lpips_{steps}"] = float(np.mean(lpips))
             figures[f"psnr_{steps}"] = float(np.mean(psnr))
-        return {"score": figures[f"lpips_{self.judged_steps}"], **figures}
+        return {"score": figures[f"lpips_{self.scored_steps}"], **figures}
 
     def describe(self) -> dict[str, Any]:
         """Network, base and data."""
@@ -206,6 +207,148 @@ class DecoderTask(ABC):
         }
 
 
-def gaussian_surprise(residual: Tensor, deviation: Tensor) -> Tensor:
-    """−log of a Gaussian density of `residual` with `deviation`, both (N, 3, H, W), less a constant: (N,)."""
+class PathTask(DecoderTask[Recipe]):
+    """`Task` of a decoder that samples along a path of times, but for its network and objective."""
+
+    @abstractmethod
+    def objective(self, predict: Predict, r: Tensor, places: Tensor, axes: Tensor) -> Tensor:
+        """The loss (N,) of r (N, 3, H, W) with times from `places` (N,), uniform in [0, 1]; axes: weight of each."""
+
+    def batch(self, generator: np.random.Generator) -> tuple[Tensor, ...]:
+        """x, x̂, quality, and a place in [0, 1] for t of each crop, stratified over the batch."""
+        count = self.recipe.batch
+        crops = super().batch(generator)
+        places = (generator.permutation(count) + generator.random(count)) / count
+        return *crops, torch.from_numpy(places).float()
+
+    def loss(self, step: int, *batch: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """The decoder's loss on crops, and that of the local deviation."""
+        x, x_hat, quality, places = batch
+        deviation = self.network.deviation(x_hat, quality)
+        residual = to_luma_chroma(x - x_hat)
+        nll = gaussian_nll(residual, deviation).mean()
+        r = residual / deviation.detach()
+
+        def predict(z: Tensor, t: Tensor) -> Tensor:
+            with self.autocast(z.device):
+                out: Tensor = self.network(z, x_hat, t, quality)
+            return out
+
+        axes = torch.tensor(axis_weights(self.recipe.chroma), device=r.device)[:, None, None]
+        losses = self.objective(predict, r, places, axes)
+        return losses.mean() + nll, {self.kind: float(losses.detach().mean()), "nll": float(nll.detach())}
+
+
+def gaussian_nll(residual: Tensor, deviation: Tensor) -> Tensor:
+    """Gaussian negative log-likelihood of `residual` (N, 3, H, W) with `deviation`, less a constant: (N,)."""
     return (deviation.log() + (residual / deviation).square() / 2).mean((1, 2, 3))
+
+
+def train_decoder(
+    kind: str,
+    base: Path | Base,
+    folders: Path | Sequence[Path],
+    output: Path,
+    cache: Path,
+    recipe: DecoderRecipe,
+    console: Console,
+    seed: int = 0,
+    unet: UNetConfig = SMALL,
+    start: Path | None = None,
+    processes: Processes | None = None,
+) -> Path:
+    """Trains a decoder of this kind on the images of `folders` as `base` reconstructs them.
+
+    base: a base, or the weights file of a first stage. start: earlier weights; a diffusion can begin with a flow's, a
+    one-step decoder with either's. Returns the path of the averaged weights.
+    """
+    processes = processes or open_processes(recipe.precision)
+    decoder = KINDS[kind].load()
+    with processes.first_alone():
+        torch.manual_seed(seed)
+        start = begin_larger(start, unet, output) if start else None
+        task: Any = decoder.task(base, folders, cache, unet, recipe, console, processes.device, start)
+        if start is not None:
+            start = decoder.begin(start, output)
+    schedule = Schedule(recipe.steps, recipe.learning_rate, decay=recipe.decay)
+    options = Options(
+        output,
+        seed,
+        ema_decay=0.999,
+        clip=1.0,
+        check_every=recipe.check_every,
+        checkpoint_seconds=180,
+        optimiser=recipe.optimiser,
+        accumulate=recipe.accumulate,
+    )
+    return train(task, schedule, options, console, start, processes)
+
+
+def make_decoder(
+    kind: str,
+    folders: Sequence[Path],
+    output: Path | None,
+    cache: Path,
+    recipe: DecoderRecipe,
+    *,
+    base: str = "autoencoder",
+    model: str = "small",
+    unet: str | None = None,
+    first_stage: Path | None = None,
+    start: Path | None = None,
+    sampling_steps: int = 4,
+    seed: int = 0,
+) -> None:
+    """From images to a weights file: what the command `train KIND` does.
+
+    base: a codec spec of a classical base, or "autoencoder". model: "small" or "paper"; unet: the U-Net's size if it is
+    another. first_stage: of the autoencoder; None is the shipped one. sampling_steps: the default of a weights file
+    whose decoder samples in steps. Raises UsageError on what does not go together, before anything is coded.
+    """
+    classical = None if base == "autoencoder" else open_classical(base)
+    if classical and first_stage:
+        raise UsageError(f"--first-stage belongs to the autoencoder; --base {base} has none")
+    if model == "paper" and not classical and first_stage is None:
+        raise UsageError(
+            "--model paper: no first stage of full size is shipped; make one with `python -m benchmark train "
+            "autoencoder FOLDER --model paper`, then name it with --first-stage FILE"
+        )
+    output = output or Path("trainings") / (f"{kind}-{classical.name}" if classical else kind)
+    processes = open_processes(recipe.precision)
+    console = Console(quiet=not processes.first)
+    trained_on = classical or first_stage or SHIPPED / FIRST_STAGE_FILE
+    config = CONFIGS[unet or model]
+    averaged = train_decoder(kind, trained_on, folders, output, cache, recipe, console, seed, config, start, processes)
+    weights = output / f"{kind}.safetensors"
+    if processes.first:
+        export_decoder(averaged, weights, sampling_steps)
+    settings = [f"base={base}"] if classical else []
+    if first_stage is not None:
+        _, configuration, _ = read_weights(first_stage, "first stage")
+        full_size = take_architecture(first_stage, configuration, None) == "paper"
+        settings = [*(["model=paper"] if full_size else []), f"first_stage={first_stage}"]
+    spec = "hfd:" + ",".join([*settings, f"decoder={kind}", f"weights={weights}"])
+    console.print(f"weights: {weights}; use them as {spec}", markup=False)
+
+
+class _Commands(Mapping[str, TrainingCommand]):
+    """Name of a kind -> its command; the kind is loaded when it is asked for."""
+
+    def __getitem__(self, name: str) -> TrainingCommand:
+        return TrainingCommand(
+            partial(make_decoder, name),
+            KINDS[name].load().recipe,
+            None,
+            FULL_SIZE,
+            without=() if has_steps(name) else ("sampling_steps",),
+            notes=f"Writes OUTPUT/{name}.safetensors; OUTPUT is trainings/{name}[-BASE] if unsaid.",
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(KINDS)
+
+    def __len__(self) -> int:
+        return len(KINDS)
+
+
+COMMANDS: Mapping[str, TrainingCommand] = _Commands()

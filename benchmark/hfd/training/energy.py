@@ -4,9 +4,9 @@
 
 For a distance d of negative type its expectation over x is least where P is the distribution of x itself (Gneiting &
 Raftery, "Strictly Proper Scoring Rules", 2007, section 5.1), so a generator that is trained with it learns to sample,
-without an opponent (Bouchacourt et al., "DISCO Nets", 2016; De Bortoli et al., "Distributional Diffusion Models with
-Scoring Rules", 2025). The Euclidean norm is of negative type, and so is a sum of norms over places and features: what
-is then learned is the distribution of what each place shows.
+without a discriminator (Bouchacourt et al., "DISCO Nets", 2016; De Bortoli et al., "Distributional Diffusion Models
+with Scoring Rules", 2025). The Euclidean norm is of negative type, and so is a sum of norms over places and features:
+what is then learned is the distribution of what each place shows.
 
 With less than the whole of the second term, `spread` below 1, samples keep closer to what happened than they are to
 each other: it is the score and a distortion, E d(X, x), in the proportion spread to 1 − spread. A Gaussian of deviation

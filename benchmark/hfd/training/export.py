@@ -1,19 +1,25 @@
 """From a training's averaged weights to a weights file that the codecs load."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from benchmark.errors import BenchmarkError
+from benchmark.errors import BenchmarkError, UsageError
 from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig
 from benchmark.hfd.bases import base_record
+from benchmark.hfd.decoders import KINDS
 from benchmark.hfd.elic import Elic, ElicConfig
-from benchmark.hfd.sampling import DiffusionSettings, OneStepSettings
-from benchmark.hfd.score import FlowNetwork, ScoreNetwork
 from benchmark.hfd.unet import UNetConfig
-from benchmark.hfd.weights import from_json, load_autoencoder, take_architecture, write_weights
-from benchmark.training.engine import read_training
+from benchmark.hfd.weights import (
+    FIRST_STAGE_FILE,
+    SHIPPED,
+    from_json,
+    load_autoencoder,
+    take_architecture,
+    write_weights,
+)
+from benchmark.training.checkpoint import fill_averaged, read_training
 
 
 def export_first_stage(trained: Path, output: Path) -> None:
@@ -37,9 +43,9 @@ def export_first_stage(trained: Path, output: Path) -> None:
 def export_synthesis(trained: Path, first_stage: Path, output: Path, share: float = 1.0) -> None:
     """Writes `first_stage`, the weights file that a training of the synthesis transform began with, with its results.
 
-    share: of the trained weights; the rest of each are those that it began with (Wortsman et al., "Robust fine-tuning
-    of zero-shot models", 2022). All else, and so each stream but for the name of its weights, stays as it is. Raises
-    BenchmarkError if `first_stage` is not the one that was trained.
+    share: weight interpolation, of the trained weights against those that it began with (Wortsman et al., "Robust
+    fine-tuning of zero-shot models", 2022). All else, and so each stream but for the name of its weights, stays as it
+    is. Raises BenchmarkError if `first_stage` is not the one that was trained.
     """
     averaged, recipe = read_training(trained)
     model, identity = load_autoencoder(first_stage)
@@ -58,8 +64,8 @@ def export_synthesis(trained: Path, first_stage: Path, output: Path, share: floa
 def export_decoder(trained: Path, output: Path, steps: int, begun: Path | None = None, share: float = 1.0) -> None:
     """Writes the decoder in `trained` as a weights file; steps: default number of a flow's or a diffusion's.
 
-    share: of the trained weights; the rest of each are those in `begun`, the weights or the training that it began
-    with, as in `export_synthesis`. Raises BenchmarkError if `begun` is of another kind or architecture.
+    share: weight interpolation, of the trained weights against those in `begun`, the weights or the training that it
+    began with, as in `export_synthesis`. Raises BenchmarkError if `begun` is of another kind or architecture.
     """
     averaged, recipe = read_training(trained)
     if begun is not None:
@@ -70,30 +76,58 @@ def export_decoder(trained: Path, output: Path, steps: int, begun: Path | None =
             raise BenchmarkError(f"{begun} is of another architecture: {misfit[0]} does not fit")
         averaged = {name: torch.lerp(before[name].float(), tensor, share) for name, tensor in averaged.items()}
         recipe |= {"share": share}
-    kind, unet = recipe["decoder"], UNetConfig(**from_json(recipe["unet"]))
+    kind, unet, levels = recipe["decoder"], UNetConfig(**from_json(recipe["unet"])), recipe["levels"]
+    decoder = KINDS[kind].load()
+    network = decoder.network(unet, levels, recipe)
     configuration = {
         "unet": unet.as_json(),
-        "levels": recipe["levels"],
+        "levels": levels,
         **base_record(recipe),
+        **decoder.settings.configuration(recipe, steps),
     }
-    if kind == "flow":
-        network: ScoreNetwork = FlowNetwork(unet, recipe["levels"], recipe["kappa"])
-        configuration |= {"steps": steps, "kappa": recipe["kappa"]}
-    elif kind == "one-step":
-        network = ScoreNetwork(unet, recipe["levels"])
-        configuration |= {"realism": OneStepSettings().realism}
-    else:
-        network = ScoreNetwork(unet, recipe["levels"])
-        noise = DiffusionSettings().noise
-        configuration |= {"steps": steps, "noise": noise, "realism": 0.7, "shift": recipe["shift"]}
     fill_averaged(network, averaged, trained)
     network.residual_deviation = torch.tensor(recipe["residual_deviation"])
     write_weights(output, network, kind, configuration, recipe)
 
 
-def fill_averaged(network: nn.Module, averaged: dict[str, torch.Tensor], path: Path) -> None:
-    """Copies the averaged weights of the training in `path` into `network`. Raises BenchmarkError on a misfit."""
-    missing = dict(network.named_parameters()).keys() ^ averaged.keys()
-    if missing:
-        raise BenchmarkError(f"{path} is of another architecture: {sorted(missing)[0]} does not fit")
-    network.load_state_dict(averaged, strict=False)
+def export_trained(
+    trained: Path,
+    output: Path,
+    sampling_steps: int | None = None,
+    first_stage: Path | None = None,
+    begun: Path | None = None,
+    share: float | None = None,
+) -> None:
+    """Writes the weights file of a training of the first stage, its synthesis transform, or a decoder.
+
+    sampling_steps: default number of a decoder that samples in steps, 4 if None. first_stage: that a training of the
+    synthesis transform began with, the shipped one if None. begun, share: see `export_decoder`. Raises UsageError on an
+    argument that does nothing for this training.
+    """
+    _, recipe = read_training(trained)
+    is_decoder, is_synthesis = recipe.get("decoder") in KINDS, "synthesis_of" in recipe
+    samples = is_decoder and has_steps(recipe["decoder"])
+    if begun is not None and not is_decoder:
+        raise UsageError(f"--begun belongs to a decoder; {trained} is none")
+    if first_stage is not None and not is_synthesis:
+        raise UsageError(f"--first-stage belongs to a synthesis transform; {trained} is none")
+    if sampling_steps is not None and not samples:
+        raise UsageError(f"--sampling-steps belongs to a decoder that samples in steps; {trained} is none")
+    if begun is not None and share is None:
+        raise UsageError("--begun FILE is for weight interpolation: say how much of the new weights with --share")
+    if share is not None and not is_synthesis and begun is None:
+        need = "--begun FILE, the weights that it began with" if is_decoder else "a synthesis transform or decoder"
+        raise UsageError(f"--share needs {need}")
+    if is_synthesis:
+        export_synthesis(trained, first_stage or SHIPPED / FIRST_STAGE_FILE, output, 1.0 if share is None else share)
+    elif "autoencoder" in recipe:
+        export_first_stage(trained, output)
+    elif is_decoder:
+        export_decoder(trained, output, sampling_steps or 4, begun, 1.0 if share is None else share)
+    else:
+        raise BenchmarkError(f"{trained} holds no training of mse or hfd")
+
+
+def has_steps(kind: str) -> bool:
+    """Whether decoders of this kind sample in a number of steps."""
+    return any(field.name == "steps" for field in fields(KINDS[kind].load().settings))  # type: ignore[arg-type]

@@ -14,8 +14,8 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from benchmark.hfd.autoencoder import quality_steps
 from benchmark.hfd.bases import AutoencoderBase
+from benchmark.hfd.container import steps_of
 from benchmark.hfd.training.pairs import PairStore
 from benchmark.hfd.transforms import STRIDE
 from benchmark.training.crops import to_tensor
@@ -44,7 +44,7 @@ def grid(height: int, width: int) -> tuple[int, int]:
 
 def decode_latents(base: AutoencoderBase, x: Tensor, quality: float) -> Tensor:
     """ŷ (1, M, ⌈H/16⌉, ⌈W/16⌉), float32 in units of the picture, of the stream of x (1, 3, H, W) at `quality`."""
-    steps = quality_steps(quality, base.levels)
+    steps = steps_of(quality, base.levels)
     height, width = x.shape[-2:]
     return base.first_stage.decode_latents(base.first_stage.encode(x, steps), height, width, steps).cpu()
 

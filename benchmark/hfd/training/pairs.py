@@ -16,8 +16,8 @@ from rich.console import Console
 from torch import Tensor
 
 from benchmark.errors import BenchmarkError
-from benchmark.hfd.autoencoder import QUALITY_STEPS, quality_steps
 from benchmark.hfd.bases import Base
+from benchmark.hfd.container import quality_of, steps_of
 from benchmark.hfd.score import to_luma_chroma
 from benchmark.hfd.training.variety import vary
 from benchmark.training.crops import PictureStore, centre_crops, to_tensor
@@ -53,12 +53,12 @@ class PairStore:
 
 def coded_quality(base: Base, quality: float) -> float:
     """The level, nearest to `quality`, at which `base` codes: what its decoder will be told."""
-    return 1 + base.coded_steps(quality_steps(quality, base.levels)) / QUALITY_STEPS
+    return quality_of(base.coded_steps(steps_of(quality, base.levels)))
 
 
 def reconstruct(base: Base, x: Tensor, quality: float) -> Tensor:
     """x̂ of x (N, 3, H, W) at `quality`, as a decoder has it."""
-    steps = quality_steps(quality, base.levels)
+    steps = steps_of(quality, base.levels)
     return torch.cat([base.reconstruct(picture, steps).cpu() for picture in x.split(1)])
 
 
@@ -229,7 +229,7 @@ class DevicePairs:
 
     @classmethod
     def fit(cls, pairs: PairStore, device: torch.device) -> bool:
-        """Whether `device` is a GPU with room for `pairs`."""
+        """Whether `device` is a GPU with memory for `pairs`."""
         if device.type != "cuda":
             return False
         size = pairs.pictures.pixels.nbytes + pairs.reconstructions.nbytes

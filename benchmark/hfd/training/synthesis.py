@@ -5,48 +5,54 @@ model and so the bits stay as they are, and what decodes them learns from just w
 to the posterior mean, the best that squared error knows.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from rich.console import Console
 from torch import Tensor
 
 from benchmark.errors import UsageError
-from benchmark.hfd.autoencoder import QUALITY_STEPS, Autoencoder
+from benchmark.hfd.autoencoder import Autoencoder
 from benchmark.hfd.bases import AutoencoderBase
+from benchmark.hfd.container import QUALITY_STEPS
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.training.autoencoder import BALANCE_LAMBDA, BALANCE_POWER
+from benchmark.hfd.training.export import export_synthesis
 from benchmark.hfd.training.latents import decode_latents, make_latents, random_latent_crops
 from benchmark.hfd.training.pairs import coded_quality, make_pairs
-from benchmark.hfd.training.score import parameter_groups
 from benchmark.hfd.transforms import STRIDE
+from benchmark.hfd.weights import FIRST_STAGE_FILE, SHIPPED
+from benchmark.training.command import TrainingCommand
 from benchmark.training.crops import PictureStore, centre_crops, open_pictures, split
-from benchmark.training.engine import MUON, Options, Schedule, train
+from benchmark.training.loop import train
+from benchmark.training.options import Options, Schedule
 from benchmark.training.processes import Processes, open_processes
 
 
 @dataclass(frozen=True)
 class SynthesisRecipe:
-    """How the synthesis transform is trained.
+    """How the synthesis transform is trained; each field is an option of the command.
 
-    passes, low: of the pictures, see `make_pairs`. even: with low above 1, how far the loss makes up for it: 0 not at
+    passes, low: of the images, see `make_pairs`. even: with low above 1, how far the loss makes up for it: 0 not at
     all, 1 until all qualities count as with uniform ones.
     """
 
-    steps: int = 4_000
-    decay: int = 2_400
-    learning_rate: float = 6e-4
-    batch: int = 6
-    crop: int = 160
-    optimiser: str = MUON
-    passes: int = 3
-    low: float = 1.0
-    even: float = 0.5
-    workers: int = 1
-    check_every: int = 500
+    steps: Annotated[int, Field(ge=1, description="steps in all")] = 4_000
+    decay: Annotated[int, Field(ge=0, description="steps of the falling learning rate at the end")] = 2_400
+    learning_rate: Annotated[float, Field(ge=0, description="highest learning rate")] = 6e-4
+    batch: Annotated[int, Field(ge=1, description="crops per batch, of each process")] = 6
+    crop: Annotated[int, Field(ge=16, description="side of a crop, a multiple of 16")] = 160
+    optimiser: Annotated[Literal["muon", "adam"], Field(description="what moves the weights")] = "muon"
+    passes: Annotated[int, Field(ge=1, description="of the images, each coded at another quality")] = 3
+    low: Annotated[float, Field(ge=0.1, description="above 1 more of these are of low rates")] = 1.0
+    even: Annotated[float, Field(ge=0, le=1, description="how far the loss makes up for --low")] = 0.5
+    workers: Annotated[int, Field(ge=1, description="processes that code the images before the training")] = 1
+    check_every: Annotated[int, Field(ge=1, description="steps between checks on held-out images")] = 500
 
 
 class SynthesisTask:
@@ -54,13 +60,20 @@ class SynthesisTask:
 
     network: Autoencoder
 
-    def __init__(self, first_stage: Path, folder: Path, cache: Path, recipe: SynthesisRecipe, console: Console) -> None:
+    def __init__(
+        self,
+        first_stage: Path,
+        folders: Path | Sequence[Path],
+        cache: Path,
+        recipe: SynthesisRecipe,
+        console: Console,
+    ) -> None:
         """first_stage: the weights file that the training goes on from. UsageError if it is of the full size."""
         if recipe.crop % STRIDE:
             raise UsageError(f"the side of a crop is a multiple of {STRIDE}, not {recipe.crop}")
         self.recipe = recipe
         self.base = AutoencoderBase(*load_first_stage(first_stage, torch.device("cpu"), "small"))
-        training, held_out = split(open_pictures(folder, cache))
+        training, held_out = split(open_pictures(folders, cache))
         pairs = make_pairs(
             self.base, training, cache, recipe.passes, console, low=recipe.low, workers=recipe.workers
         ).at_least(recipe.crop)
@@ -134,7 +147,7 @@ class SynthesisTask:
 
 def train_synthesis(
     first_stage: Path,
-    folder: Path,
+    folders: Path | Sequence[Path],
     output: Path,
     cache: Path,
     recipe: SynthesisRecipe,
@@ -146,7 +159,39 @@ def train_synthesis(
     processes = processes or open_processes("float32")
     with processes.first_alone():
         torch.manual_seed(seed)
-        task = SynthesisTask(first_stage, folder, cache, recipe, console)
+        task = SynthesisTask(first_stage, folders, cache, recipe, console)
     schedule = Schedule(recipe.steps, recipe.learning_rate, decay=recipe.decay)
     options = Options(output, seed, optimiser=recipe.optimiser, check_every=recipe.check_every)
-    return train(task, schedule, options, parameter_groups, console, processes=processes)
+    return train(task, schedule, options, console, processes=processes)
+
+
+def make_synthesis(
+    folders: Sequence[Path],
+    output: Path,
+    cache: Path,
+    recipe: SynthesisRecipe,
+    *,
+    first_stage: Path | None = None,
+    seed: int = 0,
+) -> None:
+    """From images to a weights file, OUTPUT/first-stage.safetensors: what the command `train synthesis` does.
+
+    first_stage: the weights file to go on from; None is the shipped one.
+    """
+    first_stage = first_stage or SHIPPED / FIRST_STAGE_FILE
+    processes = open_processes("float32")
+    console = Console(quiet=not processes.first)
+    averaged = train_synthesis(first_stage, folders, output, cache, recipe, console, seed, processes)
+    weights = output / "first-stage.safetensors"
+    if processes.first:
+        export_synthesis(averaged, first_stage, weights)
+    console.print(f"weights: {weights}; use them as mse:first_stage=FILE", markup=False)
+
+
+COMMAND = TrainingCommand(
+    make_synthesis,
+    SynthesisRecipe,
+    Path("trainings/synthesis"),
+    notes="Writes OUTPUT/first-stage.safetensors. Decoders that were trained on the first stage before belong to that "
+    "one.",
+)

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="module")
 def codec(checkpoint_file: Path) -> HificCodec:
-    return hific("cpu", weights=str(checkpoint_file))
+    return hific("cpu", weights=checkpoint_file)
 
 
 @pytest.fixture(autouse=True)
@@ -85,8 +85,8 @@ def test_in_another_process_and_thread_count(codec: HificCodec, checkpoint_file:
     (tmp_path / "stream").write_bytes(data)
     code = (
         "import sys, numpy as np, torch; torch.set_num_threads(3); from pathlib import Path; "
-        "from baselines.hific.codec import hific; "
-        "np.save(sys.argv[3], hific('cpu', weights=sys.argv[1]).decode(Path(sys.argv[2]).read_bytes()))"
+        "from benchmark.baselines.hific.codec import hific; "
+        "np.save(sys.argv[3], hific('cpu', weights=Path(sys.argv[1])).decode(Path(sys.argv[2]).read_bytes()))"
     )
     arguments = [str(checkpoint_file), str(tmp_path / "stream"), str(tmp_path / "decoded.npy")]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "3"}
@@ -133,16 +133,16 @@ def test_refusals(codec: HificCodec, tmp_path: Path) -> None:
 
 def test_settings_are_checked(checkpoint_file: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no setting 'steps'"):
-        hific("cpu", weights=str(checkpoint_file), steps="3")
-    with pytest.raises(UsageError, match="low, med, high, not 'medium'"):
-        hific("cpu", weights=str(checkpoint_file), variant="medium")
+        open_codec("hific:steps=3")
+    with pytest.raises(UsageError, match="codec hific: variant is low, med or high, not 'medium'"):
+        open_codec("hific:variant=medium")
     with pytest.raises(BenchmarkError, match=r"no HiFiC weights at nowhere.pt; download .*zenodo"):
-        hific("cpu", weights="nowhere.pt")
+        open_codec("hific:weights=nowhere.pt")
     unnamed = tmp_path / "weights.pt"
     torch.save(checkpoint(regime=None), unnamed)
     with pytest.raises(UsageError, match="add variant="):
-        hific("cpu", weights=str(unnamed))
-    assert hific("cpu", weights=str(unnamed), variant="high").qualities == (3.0,)
+        hific("cpu", weights=unnamed)
+    assert hific("cpu", weights=unnamed, variant="high").qualities == (3.0,)
 
 
 def test_without_weights_one_line_says_what_to_do() -> None:

@@ -24,7 +24,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from benchmark.errors import UsageError
-from benchmark.training.engine import read_training
+from benchmark.training.checkpoint import read_training
 
 QUIET = Console(quiet=True)
 TINY = replace(scaled(HificConfig(), 0.01), blocks=1)
@@ -45,7 +45,7 @@ def trained(folder: Path, output: Path, recipe: HificRecipe = RECIPE, start: Pat
     return train_hific(folder, output, output.parent / "cache", recipe, QUIET, config=TINY, start=start)
 
 
-def test_resumed_equals_uninterrupted_with_both_players(photographs: Path, tmp_path: Path) -> None:
+def test_resumed_equals_uninterrupted_with_both_networks(photographs: Path, tmp_path: Path) -> None:
     # The first two of three steps have the learning rates of two of two.
     similar = trained(photographs, tmp_path / "similar", replace(RECIPE, gan_steps=0))
     gan = replace(RECIPE, steps=0)
@@ -65,7 +65,7 @@ def test_what_it_makes_is_a_codec(photographs: Path, tmp_path: Path) -> None:
     checkpoint = read_checkpoint(tmp_path / "hific.safetensors")
     assert checkpoint.config == TINY
     assert checkpoint.variant == "med"
-    codec = hific("cpu", weights=str(tmp_path / "hific.safetensors"))
+    codec = hific("cpu", weights=tmp_path / "hific.safetensors")
     assert codec.qualities == (2.0,)
     image = np.asarray(Image.open(photographs / "0.png"))
     assert codec.decode(codec.encode(image, 2)).shape == image.shape

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from benchmark.codecs import open_codec
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd.codec import mse
 from benchmark.hfd.container import unpack
@@ -22,7 +23,7 @@ from benchmark.hfd.weights import read_weights, write_weights
 
 @pytest.fixture(scope="module")
 def codec(small_first_stage: Path, generator_file: Path) -> HificSmallCodec:
-    return hific_small("cpu", first_stage=str(small_first_stage), weights=str(generator_file))
+    return hific_small("cpu", first_stage=small_first_stage, weights=generator_file)
 
 
 def rewritten(source: Path, target: Path, **changes: torch.Tensor) -> Path:
@@ -33,7 +34,7 @@ def rewritten(source: Path, target: Path, **changes: torch.Tensor) -> Path:
 
 
 def test_the_payload_is_that_of_mse(codec: HificSmallCodec, small_first_stage: Path, waves: np.ndarray) -> None:
-    base = mse("cpu", first_stage=str(small_first_stage))
+    base = mse("cpu", first_stage=small_first_stage)
     for quality in (1, 1.5, 3):
         stream, other = codec.encode(waves, quality), base.encode(waves, quality)
         assert unpack(stream).payload == unpack(other).payload
@@ -51,8 +52,8 @@ def test_an_untrained_generator_decodes_what_mse_decodes(
 ) -> None:
     trained, configuration, _ = load_generator(generator_file)
     write_weights(tmp_path / "new.safetensors", Generator(trained.config), KIND, configuration, {})
-    new = hific_small("cpu", first_stage=str(small_first_stage), weights=str(tmp_path / "new.safetensors"))
-    base = mse("cpu", first_stage=str(small_first_stage))
+    new = hific_small("cpu", first_stage=small_first_stage, weights=tmp_path / "new.safetensors")
+    base = mse("cpu", first_stage=small_first_stage)
     assert np.array_equal(new.decode(new.encode(waves, 2)), base.decode(base.encode(waves, 2)))
 
 
@@ -81,25 +82,25 @@ def test_damage_is_noticed(codec: HificSmallCodec, waves: np.ndarray, data: st.D
 
 
 def test_refused_weights(small_first_stage: Path, generator_file: Path, waves: np.ndarray, tmp_path: Path) -> None:
-    first = str(small_first_stage)
+    first = small_first_stage
     with pytest.raises(UsageError, match="was trained on the first stage"):
-        hific_small("cpu", weights=str(generator_file))
+        hific_small("cpu", weights=generator_file)
     with pytest.raises(BenchmarkError, match="there are no weights at"):
-        hific_small("cpu", first_stage=first, weights=str(tmp_path / "none.safetensors"))
+        hific_small("cpu", first_stage=first, weights=tmp_path / "none.safetensors")
     with pytest.raises(BenchmarkError, match="holds 'first stage' weights"):
         hific_small("cpu", first_stage=first, weights=first)
     nan = rewritten(generator_file, tmp_path / "nan.safetensors", **{"exit.bias": torch.full((12,), torch.nan)})
     with pytest.raises(BenchmarkError, match=r"exit\.bias has values that are not finite"):
-        hific_small("cpu", first_stage=first, weights=str(nan))
+        hific_small("cpu", first_stage=first, weights=nan)
     thin = rewritten(generator_file, tmp_path / "thin.safetensors", **{"exit.bias": torch.zeros(3)})
     with pytest.raises(BenchmarkError, match="another architecture"):
-        hific_small("cpu", first_stage=first, weights=str(thin))
+        hific_small("cpu", first_stage=first, weights=thin)
     with pytest.raises(UsageError, match="no setting 'steps'"):
-        hific_small("cpu", steps="4")
+        open_codec("hific-small:steps=4")
     other = rewritten(generator_file, tmp_path / "other.safetensors", **{"exit.bias": torch.ones(12)})
-    second = hific_small("cpu", first_stage=first, weights=str(other))
+    second = hific_small("cpu", first_stage=first, weights=other)
     with pytest.raises(CorruptStream, match="was made with weights"):
-        second.decode(hific_small("cpu", first_stage=first, weights=str(generator_file)).encode(waves, 1))
+        second.decode(hific_small("cpu", first_stage=first, weights=generator_file).encode(waves, 1))
 
 
 def test_the_shipped_weights_load() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmark.baselines.hific_small.adversarial import LatentJudge
+from benchmark.baselines.hific_small.adversarial import LatentAdversarialLoss
 from benchmark.baselines.hific_small.codec import hific_small
 from benchmark.baselines.hific_small.network import GeneratorConfig
 from benchmark.baselines.hific_small.training import (
@@ -20,13 +20,13 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from benchmark.errors import UsageError
-from benchmark.hfd.autoencoder import QUALITY_STEPS
 from benchmark.hfd.bases import AutoencoderBase
+from benchmark.hfd.container import QUALITY_STEPS
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.training.latents import decode_latents, make_latents, random_latent_crops
 from benchmark.hfd.training.pairs import make_pairs
+from benchmark.training.checkpoint import read_training
 from benchmark.training.crops import open_pictures
-from benchmark.training.engine import read_training
 
 QUIET = Console(quiet=True)
 CONFIG = GeneratorConfig(latents=60, levels=3, channels=(16, 12, 8, 8), blocks=(1, 1, 1, 1), embedding=8)
@@ -80,7 +80,7 @@ def test_the_gan_alone_from_earlier_weights_and_the_codec(
     assert (recipe["adversarial"], gan_recipe["adversarial"]) == (0, RECIPE.adversarial)
     assert any(not torch.equal(before[name], after[name]) for name in before)
     export_generator(averaged, tmp_path / "g.safetensors")
-    codec = hific_small("cpu", first_stage=str(small_first_stage), weights=str(tmp_path / "g.safetensors"))
+    codec = hific_small("cpu", first_stage=small_first_stage, weights=tmp_path / "g.safetensors")
     image = np.asarray(Image.open(pictures / "0.png"))
     decoded = codec.decode(codec.encode(image, 3))
     assert np.mean((decoded.astype(float) - image) ** 2) < 400
@@ -120,44 +120,44 @@ def test_latents_of_a_crop_are_the_streams(small_first_stage: Path, pictures: Pa
         assert torch.allclose(picture[at][0], x[n])
 
 
-def test_gradients_stay_with_their_player(task: HificSmallTask) -> None:
-    task.judge = LatentJudge(task.latent_deviation, task.base.levels)
+def test_gradients_stay_with_their_network(task: HificSmallTask) -> None:
+    task.gan = LatentAdversarialLoss(task.latent_deviation, task.base.levels)
     batch = task.batch(np.random.default_rng(0))
     with torch.no_grad():
         task.network.exit.weight.normal_(0, 0.1)
-    discriminator = task.judge.discriminator
+    discriminator = task.gan.discriminator
     task.loss(0, *batch)[0].backward()
     assert all(p.grad is None for p in discriminator.parameters())
     assert all(p.grad is not None for p in task.network.parameters())
     before = [p.grad.clone() for p in task.network.parameters() if p.grad is not None]
     vectors = discriminator.conv1.weight_u.clone()
-    task.judge.loss(0, *batch)[0].backward()
+    task.gan.loss(0, *batch)[0].backward()
     assert all(p.grad is not None for p in discriminator.parameters())
     assert not torch.equal(vectors, discriminator.conv1.weight_u)
     after = [p.grad for p in task.network.parameters()]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
-    task.judge = None
+    task.gan = None
 
 
-def test_the_judge_learns_to_tell_and_knows_the_latents(task: HificSmallTask) -> None:
+def test_the_discriminator_learns_to_tell_and_knows_the_latents(task: HificSmallTask) -> None:
     torch.manual_seed(0)
-    judge = LatentJudge(task.latent_deviation, task.base.levels)
+    gan = LatentAdversarialLoss(task.latent_deviation, task.base.levels)
     x, _, quality, y_hat = task.batch(np.random.default_rng(0))
-    condition = judge.condition(y_hat, quality)
+    condition = gan.condition(y_hat, quality)
     assert condition.shape[1] == y_hat.shape[1] + 1
     assert 0.3 < float(condition[:, :-1].square().mean().sqrt()) < 3
     noisy = x + 0.3 * torch.randn_like(x)
-    optimiser = torch.optim.Adam(judge.discriminator.parameters(), 2e-3)
+    optimiser = torch.optim.Adam(gan.discriminator.parameters(), 2e-3)
     losses = []
     for _ in range(12):
-        judge.against_generator(2 * x, 2 * noisy, condition)
+        gan.against_generator(2 * x, 2 * noisy, condition)
         optimiser.zero_grad()
-        loss, figures = judge.loss(0)
+        loss, figures = gan.loss(0)
         loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < losses[0] - 0.01
-    assert figures["judged_real"] > figures["judged_made"]
+    assert figures["d_real"] > figures["d_generated"]
 
 
 def test_qualities_count_alike(task: HificSmallTask) -> None:

@@ -11,7 +11,7 @@ from benchmark.hfd.score import ScoreNetwork, load_score_network
 from benchmark.hfd.training.conversion import begin_diffusion, begin_larger, flow_as_diffusion
 from benchmark.hfd.unet import SMALL, UNetConfig
 from benchmark.hfd.weights import SHIPPED, write_weights
-from benchmark.training.engine import fitting_weights, read_training
+from benchmark.training.checkpoint import fitting_weights, read_training
 
 FLOW = SHIPPED / "flow-small.safetensors"
 
@@ -32,7 +32,7 @@ def test_network_says_minus_the_flows_output_at_the_mirrored_time(angle: float) 
 
 def test_flows_velocity_and_the_diffusions_v_differ_in_units_alone() -> None:
     """z_t/deviation, what the preconditioning asks of the network, and v = α·n − σ·r."""
-    from benchmark.hfd import flow
+    from benchmark.hfd.decoders import flow
 
     r, n = torch.randn(2, 1, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     for t in (0.1, 0.5, 0.7):

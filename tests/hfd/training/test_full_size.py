@@ -1,6 +1,5 @@
 """Training of a score-based decoder of full size: the U-Net, and the command on a full-size first stage."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,9 @@ from typer.testing import CliRunner
 
 from benchmark.cli.main import app
 from benchmark.hfd.codec import hfd
+from benchmark.hfd.decoders.diffusion import DiffusionRecipe, DiffusionTask
 from benchmark.hfd.elic import Elic
-from benchmark.hfd.training.decoder import PAPER_SCORE_RECIPE
-from benchmark.hfd.training.score import DiffusionTask
+from benchmark.hfd.training.decoder import FULL_SIZE
 from benchmark.hfd.unet import PAPER, UNet
 from benchmark.hfd.weights import write_weights
 
@@ -42,7 +41,7 @@ def wake(unet: UNet) -> None:
 def test_one_training_step_of_the_full_size(pictures: Path, first_stage: Path, tmp_path: Path) -> None:
     """The loss is finite, its gradient reaches every parameter, and the step lowers the loss of its own batch."""
     torch.manual_seed(0)
-    recipe = replace(PAPER_SCORE_RECIPE, crop=32, batch=1, passes=1)
+    recipe = DiffusionRecipe(**FULL_SIZE | {"crop": 32}, batch=1, passes=1)
     task = DiffusionTask(first_stage, pictures, tmp_path, PAPER, recipe, Console(quiet=True), torch.device("cpu"))
     assert sum(p.numel() for p in task.network.unet.parameters()) > 60e6
     wake(task.network.unet)
@@ -68,14 +67,24 @@ def test_crops_that_do_not_fit(
     crop: str, words: str, pictures: Path, first_stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
-    command = ["train", "score", str(pictures), "--model", "paper", "--first-stage", str(first_stage), "--crop", crop]
+    command = [
+        "train",
+        "diffusion",
+        str(pictures),
+        "--model",
+        "paper",
+        "--first-stage",
+        str(first_stage),
+        "--crop",
+        crop,
+    ]
     result = CliRunner().invoke(app, [*command, "--output", str(tmp_path / "out")])
     assert result.exit_code != 0
     assert words in str(result.exception) + result.output
 
 
 def test_a_first_stage_must_be_named(pictures: Path, tmp_path: Path) -> None:
-    command = ["train", "score", str(pictures), "--model", "paper", "--output", str(tmp_path / "out")]
+    command = ["train", "diffusion", str(pictures), "--model", "paper", "--output", str(tmp_path / "out")]
     result = CliRunner().invoke(app, command)
     assert result.exit_code != 0
     assert "--first-stage FILE" in str(result.exception) + result.output
@@ -88,12 +97,12 @@ def test_from_pictures_to_a_codec_of_full_size(
 ) -> None:
     monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
     output = tmp_path / "out"
-    command = ["train", "score", str(pictures), "--model", "paper", "--first-stage", str(first_stage)]
-    command += ["--decoder", "diffusion", "--steps", "1", "--decay", "1", "--crop", "64", "--batch", "1"]
+    command = ["train", "diffusion", str(pictures), "--model", "paper", "--first-stage", str(first_stage)]
+    command += ["--steps", "1", "--decay", "1", "--crop", "64", "--batch", "1"]
     result = CliRunner().invoke(app, [*command, "--accumulate", "2", "--output", str(output)])
     assert result.exit_code == 0, result.output
-    weights = str(output / "diffusion.safetensors")
-    codec = hfd("cpu", model="paper", first_stage=str(first_stage), decoder="diffusion", weights=weights, steps="1")
+    weights = output / "diffusion.safetensors"
+    codec = hfd("cpu", model="paper", first_stage=first_stage, decoder="diffusion", weights=weights, steps="1")
     picture = np.asarray(Image.open(pictures / "0.png"))[:64, :96]
     assert codec.decode(codec.encode(picture, 2)).shape == picture.shape
     assert codec.describe()["decoder"]["channels"] == PAPER.channels

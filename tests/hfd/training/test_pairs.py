@@ -11,10 +11,9 @@ from typer.testing import CliRunner
 from benchmark.cli.main import app
 from benchmark.errors import BenchmarkError
 from benchmark.hfd.bases import AutoencoderBase, open_classical
-from benchmark.hfd.codec import FIRST_STAGE_FILE
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.training.pairs import DevicePairs, PairStore, make_pairs, random_pair_crops
-from benchmark.hfd.weights import SHIPPED
+from benchmark.hfd.weights import FIRST_STAGE_FILE, SHIPPED
 from benchmark.training.crops import PictureStore, open_pictures
 
 
@@ -77,7 +76,7 @@ def test_weights_that_do_not_fit_are_refused_before_pictures_are_coded(
     monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
     command = [
         "train",
-        "score",
+        "flow",
         str(pictures),
         "--from",
         str(SHIPPED / FIRST_STAGE_FILE),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.hfd import flow
+from benchmark.hfd.decoders import flow
 
 MEAN, DEVIATION, KAPPA = 0.7, 0.5, 1.3
 

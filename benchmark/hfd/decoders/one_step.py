@@ -1,4 +1,4 @@
-"""Training of the one-step decoder: the diffusion's network at pure noise, taught to sample there by the energy score.
+"""The decoder `one-step`: the diffusion's network at pure noise, taught to sample there by the energy score.
 
 A diffusion with squared error can say no more than E[r | z_t] at each step, so it needs many. Trained with a proper
 scoring rule the same network gives a sample at its first evaluation: z is then what tells one sample from another.
@@ -7,17 +7,21 @@ Each crop has a spread of its own, drawn between 0 and 1, by default with densit
 network is told it where a diffusion is told the time: the dial from what is nearest to the original to a full sample.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
-from benchmark.hfd.sampling import OneStepSettings, Sampler
+from benchmark.hfd.decoders.decoder import Decoder, plain_network
+from benchmark.hfd.sampling import Noise, Predict, Sampler
 from benchmark.hfd.score import ScoreNetwork, from_luma_chroma, to_luma_chroma
-from benchmark.hfd.training.decoder import DecoderTask, axis_weights, gaussian_surprise
+from benchmark.hfd.training.conversion import begin_diffusion
+from benchmark.hfd.training.decoder import DecoderRecipe, DecoderTask, axis_weights, gaussian_nll
 from benchmark.hfd.training.energy import (
     PerceptualFeatures,
     band_distance,
@@ -29,18 +33,87 @@ from benchmark.hfd.training.views import View, plain_views, random_views
 from benchmark.hfd.unet import UNetConfig
 from benchmark.metrics.perceptual import load_network
 
+# The codec's side
+
+
+@dataclass(frozen=True)
+class OneStepSettings:
+    """How the one-step decoder is sampled.
+
+    realism: the spread that it is told, see `training.energy`: 1 is the distribution, 0 what is nearest to it.
+    """
+
+    realism: Annotated[float, Field(ge=0, le=1, description="0 is nearest to the original, 1 a full sample")] = 0.3
+
+    @classmethod
+    def of(cls, configuration: Mapping[str, Any]) -> "OneStepSettings":
+        """The defaults of a weights file."""
+        return cls(float(configuration["realism"]))
+
+    @classmethod
+    def configuration(cls, training: Mapping[str, Any], steps: int) -> dict[str, Any]:
+        """Realism as it is here; there are no steps."""
+        return {"realism": cls.realism}
+
+    def idle(self) -> tuple[str, ...]:
+        """The only setting counts."""
+        return ()
+
+    def __call__(self, predict: Predict, noise: Noise) -> Tensor:
+        """A sample of r from one evaluation."""
+        z = noise(0)
+        return -predict(z, torch.full((len(z),), self.realism, device=z.device))  # at pure noise v is −r
+
+
+# Its training
+
+
 SAMPLES = 2
 """Of each crop in a step: the least from which the score can be estimated."""
 BAND_PATCH = 2
 """Side of the patches of a Haar band that are scored as one; each band is scored by itself."""
 
 
-class OneStepTask(DecoderTask):
+@dataclass(frozen=True)
+class OneStepRecipe(DecoderRecipe):
+    """How the one-step decoder is trained.
+
+    patches: sides of those whose energy scores are averaged; bands, perceptual: weights of the scores of Haar bands, of
+    `band_levels` sizes, and of LPIPS's maps against theirs; enlarged: how far windows of the crops are enlarged for the
+    latter besides; views: windows are shown each time otherwise, see `training.views`. spread_exponent: spreads are
+    u^spread_exponent with u uniform.
+    """
+
+    patches: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...], Field(description="sides of patches that are scored")
+    ] = (
+        1,
+        4,
+    )
+    bands: Annotated[float, Field(ge=0, description="weight of the scores of Haar bands")] = 6.0
+    band_levels: Annotated[int, Field(ge=1, description="sizes of Haar bands that are scored")] = 3
+    perceptual: Annotated[float, Field(ge=0, description="weight of the scores of LPIPS's maps")] = 1.0
+    enlarged: Annotated[
+        tuple[Annotated[int, Field(ge=2, le=8)], ...],
+        Field(description="show windows to LPIPS at so many times the size besides"),
+    ] = ()
+    views: Annotated[bool, Field(description="show windows to LPIPS mirrored, dimmed, …, each time otherwise")] = False
+    spread_exponent: Annotated[
+        float, Field(ge=0.01, description="of a uniform number, gives spreads; above 0.5 more small ones")
+    ] = 0.5
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """How far windows are enlarged for LPIPS; 1 is the crop as it is."""
+        return (1, *self.enlarged)
+
+
+class OneStepTask(DecoderTask[OneStepRecipe]):
     """`Task` of the one-step decoder: energy scores of patches, of Haar bands and of the maps of LPIPS."""
 
     kind = "one-step"
     check_steps = (1,)
-    judged_steps = 1
+    scored_steps = 1
     smallest_crop = 32  # AlexNet, under LPIPS, takes none below 31
     perceptual: PerceptualFeatures | None = None
 
@@ -60,8 +133,8 @@ class OneStepTask(DecoderTask):
             "bands": self.recipe.bands,
             "band_levels": self.recipe.band_levels,
             "perceptual": self.recipe.perceptual,
-            "perceptual_scales": list(self.recipe.perceptual_scales),
-            "perceptual_views": self.recipe.perceptual_views,
+            "perceptual_scales": list(self.recipe.scales),
+            "perceptual_views": self.recipe.views,
             "spread_exponent": self.recipe.spread_exponent,
         }
 
@@ -73,7 +146,7 @@ class OneStepTask(DecoderTask):
             self.perceptual = PerceptualFeatures(load_network(str(x.device)))
         deviation = self.network.deviation(x_hat, quality)
         residual = to_luma_chroma(x - x_hat)
-        surprise = gaussian_surprise(residual, deviation).mean()
+        nll = gaussian_nll(residual, deviation).mean()
         deviation = deviation.detach()
         spread = torch.rand_like(quality) ** recipe.spread_exponent
         with self.autocast(x.device):
@@ -88,17 +161,17 @@ class OneStepTask(DecoderTask):
         ).mean(0)
         bands = score(scaled, truth, partial(band_distance, levels=recipe.band_levels, side=BAND_PATCH))
         pictures = torch.cat([x_hat + from_luma_chroma(deviation * one) for one in r])
-        views = random_views if recipe.perceptual_views else plain_views
-        looks = [views(scale) for scale in recipe.perceptual_scales]
+        views = random_views if recipe.views else plain_views
+        looks = [views(scale) for scale in recipe.scales]
         seen = torch.stack([self._seen(scale, view, x, pictures, score) for scale, view in looks]).mean(0)
         # The perceptual distance falls with x̂'s error, as that of pixels in units of σ_r does not.
         seen = seen * (self.middle / self.network.mean_deviation(quality)[:, 0, 0, 0])
-        loss = (pixels + recipe.bands * bands + recipe.perceptual * seen).mean() + surprise
+        loss = (pixels + recipe.bands * bands + recipe.perceptual * seen).mean() + nll
         return loss, {
             "pixels": float(pixels.detach().mean()),
             "bands": float(bands.detach().mean()),
             "perceptual": float(seen.detach().mean()),
-            "surprise": float(surprise.detach()),
+            "nll": float(nll.detach()),
         }
 
     def _seen(self, scale: float, view: View, x: Tensor, pictures: Tensor, score: Callable[..., Tensor]) -> Tensor:
@@ -128,3 +201,6 @@ class OneStepTask(DecoderTask):
     def middle(self) -> Tensor:
         """x̂'s mean deviation in luma at the middle of the qualities."""
         return self.network.residual_deviation[self.base.levels // 2, 0]
+
+
+DECODER = Decoder(OneStepSettings, plain_network, OneStepTask, OneStepRecipe, begin_diffusion, trained_on=("lpips",))

@@ -1,4 +1,4 @@
-"""Diffusion from noise to the picture's residual: schedule, loss and samplers.
+"""The decoder `diffusion`: from noise to the image's residual.
 
 v-prediction (Salimans & Ho, "Progressive Distillation", 2022) on a shifted cosine schedule (Hoogeboom, Heek, Salimans,
 "simple diffusion", 2023). Everything is written for the residual r = (x − x̂)/σ_r, where σ_r is the deviation of the
@@ -10,17 +10,24 @@ schedule shifted to s ≈ σ_r, far towards less noise, since x̂ already holds 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
+
+from benchmark.hfd.decoders.decoder import Decoder, plain_network
+from benchmark.hfd.sampling import Noise, Predict, Realism, Recording, Sampler, Steps
+from benchmark.hfd.score import ScoreNetwork
+from benchmark.hfd.training.conversion import begin_diffusion
+from benchmark.hfd.training.decoder import DecoderRecipe, PathTask
+from benchmark.hfd.unet import UNetConfig
 
 Prediction = Callable[[Tensor, Tensor], Tensor]
 """(z_t (N, 3, H, W), angle (N,)) -> v (N, 3, H, W); see `angle`."""
-
-Noise = Callable[[int], Tensor]
-"""The standard normal noise (N, 3, H, W) of a step; 0 is the start's, k that which step k injects."""
 
 
 def alpha_sigma(t: float, shift: float) -> tuple[float, float]:
@@ -110,3 +117,103 @@ def sample_ddim(predict: Prediction, noise: Noise, times: Sequence[float], shift
         alpha_s, sigma_s = alpha_sigma(s, shift)
         z = (alpha_s * r_hat).add_(epsilon, alpha=sigma_s)
     return z
+
+
+# The codec's side
+
+
+@dataclass(frozen=True)
+class DiffusionSettings:
+    """How the diffusion is sampled.
+
+    noise: interpolation between the bounds of the ancestral deviation; shift: of the schedule; realism: see `__call__`.
+    The sampler "noise" is a baseline that asks the network nothing: x̂ plus noise of the deviation `noise`·σ_r. What it
+    gains over x̂ is no merit of a score.
+    """
+
+    steps: Steps = 4
+    sampler: Annotated[
+        Literal["ancestral", "ddim", "noise"], Field(description="noise is a baseline without network: x̂ plus noise")
+    ] = "ancestral"
+    noise: Annotated[
+        float,
+        Field(
+            ge=0, le=1, description="where the ancestral deviation lies between its bounds; the noise baseline's own"
+        ),
+    ] = 0.4
+    shift: Annotated[float, Field(ge=0.01, le=10, description="of the schedule; below 1 is less noise")] = 1.0
+    realism: Realism = 0.7
+
+    @classmethod
+    def of(cls, configuration: Mapping[str, Any]) -> "DiffusionSettings":
+        """The defaults of a weights file."""
+        return cls(
+            int(configuration["steps"]),
+            noise=float(configuration["noise"]),
+            shift=float(configuration["shift"]),
+            realism=float(configuration.get("realism", 1)),
+        )
+
+    @classmethod
+    def configuration(cls, training: Mapping[str, Any], steps: int) -> dict[str, Any]:
+        """Steps, and the shift as it was trained; noise and realism as they are here."""
+        return {"steps": steps, "noise": cls.noise, "realism": cls.realism, "shift": training["shift"]}
+
+    def idle(self) -> tuple[str, ...]:
+        """DDIM injects no noise; the noise baseline does nothing else."""
+        return {"ddim": ("noise",), "noise": ("steps", "shift", "realism")}.get(self.sampler, ())
+
+    def __call__(self, predict: Predict, noise: Noise) -> Tensor:
+        """As `FlowSettings`: a sample of r, E[r | x̂], or the blend of the two."""
+        if self.sampler == "noise":
+            return self.noise * noise(0)
+        if self.realism == 1:
+            return self._sample(predict, noise, self.steps)
+        if self.realism == 0:
+            return self._sample(predict, noise, 1)
+        recording = Recording(predict)
+        r = self._sample(recording, noise, self.steps)
+        assert recording.first is not None
+        return torch.lerp(-recording.first, r, self.realism)  # at t = 1 v is −r
+
+    def _sample(self, predict: Predict, noise: Noise, steps: int) -> Tensor:
+        times = time_steps(steps)
+        if self.sampler == "ddim":
+            return sample_ddim(predict, noise, times, self.shift)
+        return sample_ancestral(predict, noise, times, self.shift, self.noise)
+
+
+# Its training
+
+
+@dataclass(frozen=True)
+class DiffusionRecipe(DecoderRecipe):
+    """How the diffusion is trained; t is uniform on the schedule."""
+
+    shift: Annotated[float, Field(ge=0.01, description="of the schedule; below 1 is less noise")] = 1.0
+
+
+class DiffusionTask(PathTask[DiffusionRecipe]):
+    """`Task` of the diffusion decoder: v-prediction."""
+
+    kind = "diffusion"
+
+    def make_network(self, unet: UNetConfig, levels: int) -> ScoreNetwork:
+        """The untrained network."""
+        return ScoreNetwork(unet, levels)
+
+    def objective(self, predict: Predict, r: Tensor, places: Tensor, axes: Tensor) -> Tensor:
+        """Squared error of v, min-SNR weighting."""
+        t = 1e-3 + (1 - 2e-3) * places
+        return loss(predict, r, torch.randn_like(r), t, self.recipe.shift, axes)
+
+    def sampler(self, steps: int) -> Sampler:
+        """Ancestral."""
+        return DiffusionSettings(steps, shift=self.recipe.shift, realism=1.0)
+
+    def describe_kind(self) -> dict[str, Any]:
+        """Shift of the schedule."""
+        return {"shift": self.recipe.shift}
+
+
+DECODER = Decoder(DiffusionSettings, plain_network, DiffusionTask, DiffusionRecipe, begin_diffusion)

@@ -14,17 +14,21 @@ import pytest
 import torch
 from PIL import Image
 from rich.console import Console
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.hfd.autoencoder import AutoencoderConfig
 from benchmark.hfd.codec import hfd, mse
+from benchmark.hfd.decoders import KINDS
+from benchmark.hfd.decoders.one_step import OneStepRecipe
 from benchmark.hfd.training.autoencoder import AutoencoderRecipe, train_autoencoder
-from benchmark.hfd.training.decoder import ScoreRecipe
-from benchmark.hfd.training.export import export_decoder, export_first_stage
-from benchmark.hfd.training.score import train_score
+from benchmark.hfd.training.decoder import train_decoder
+from benchmark.hfd.training.export import export_decoder, export_first_stage, export_trained
+from benchmark.hfd.training.synthesis import SynthesisRecipe, train_synthesis
 from benchmark.hfd.unet import UNetConfig
-from benchmark.training.engine import Schedule
+from benchmark.training.checkpoint import read_training
+from benchmark.training.options import Schedule
 
 TINY = AutoencoderConfig(
     luma=40, chroma=10, widths=(8, 8, 8), hyper_channels=4, features=8, hidden=8, levels=3, slice_ends=(0.1, 1.01)
@@ -70,17 +74,22 @@ def test_schedule() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "scales"), [("flow", (1,)), ("diffusion", (1,)), ("one-step", (1,)), ("one-step", (1, 2, 3))]
+    ("kind", "enlarged"), [("flow", None), ("diffusion", None), ("one-step", ()), ("one-step", (2, 3))]
 )
-def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path, kind: str, scales: tuple[int, ...]) -> None:
+def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path, kind: str, enlarged: tuple[int, ...] | None) -> None:
     export_first_stage(train_tiny(pictures, tmp_path / "first"), tmp_path / "first.safetensors")
     precision = "float32" if kind == "flow" else "bf16"
-    recipe = ScoreRecipe(steps=4, decay=2, batch=1, crop=32 * scales[-1], passes=1, precision=precision, accumulate=2)
-    recipe = replace(recipe, perceptual_scales=scales)
+    own = {} if enlarged is None else {"enlarged": enlarged}
+    crop = 32 * max(enlarged or (1,))
+    recipe = (
+        KINDS[kind]
+        .load()
+        .recipe(steps=4, decay=2, batch=1, crop=crop, passes=1, precision=precision, accumulate=2, **own)
+    )
     unet = UNetConfig(channels=(8, 12), blocks_down=(1, 1), blocks_up=(1,), embedding=16)
-    first, weights = str(tmp_path / "first.safetensors"), str(tmp_path / "decoder.safetensors")
-    trained = train_score(kind, Path(first), pictures, tmp_path / kind, tmp_path / "cache", recipe, QUIET, unet=unet)
-    export_decoder(trained, Path(weights), steps=2)
+    first, weights = tmp_path / "first.safetensors", tmp_path / "decoder.safetensors"
+    trained = train_decoder(kind, first, pictures, tmp_path / kind, tmp_path / "cache", recipe, QUIET, unet=unet)
+    export_decoder(trained, weights, steps=2)
     image = np.asarray(Image.open(pictures / "0.png"))
     base = mse("cpu", first_stage=first)
     codec = hfd("cpu", first_stage=first, decoder=kind, weights=weights)
@@ -96,6 +105,53 @@ def test_from_pictures_to_codecs(pictures: Path, tmp_path: Path, kind: str, scal
     assert described["unet_precision"] == precision
 
 
+def test_a_state_with_figures_of_other_names_goes_on(pictures: Path, tmp_path: Path) -> None:
+    """Each figure is the mean over the steps that have it: a log may get other columns while a training pauses."""
+    train_tiny(pictures, tmp_path / "a", replace(RECIPE, steps=3, decay=0))
+    last = tmp_path / "a" / "last.safetensors"
+    with safe_open(last, "pt") as file:
+        metadata = json.loads(file.metadata()["training"])
+    assert [sorted(figures) for figures in metadata["figures"]] == [["bpp", "gradient_norm", "loss", "psnr"]] * 3
+    for figures in metadata["figures"]:
+        figures["other"] = figures.pop("psnr")
+    save_file(load_file(last), last, metadata={"training": json.dumps(metadata)})
+    train_tiny(pictures, tmp_path / "a", replace(RECIPE, steps=50, decay=0))
+    with (tmp_path / "a" / "log.csv").open() as file:
+        row = next(csv.DictReader(file))
+    assert float(row["other"]) == pytest.approx(np.mean([figures["other"] for figures in metadata["figures"]]))
+    assert float(row["psnr"]) > 0
+
+
+def test_several_folders_and_options_that_do_nothing(pictures: Path, tmp_path: Path) -> None:
+    """A training of two folders has the images of both; an export refuses what does not belong to it."""
+    (tmp_path / "more").mkdir()
+    for n in range(2):
+        (tmp_path / "more" / f"{n}.png").write_bytes((pictures / f"{n}.png").read_bytes())
+    folders = [pictures, tmp_path / "more"]
+    first = tmp_path / "first.safetensors"
+    trained = train_autoencoder(folders, tmp_path / "a", tmp_path / "cache", RECIPE, QUIET, config=TINY)
+    export_first_stage(trained, first)
+    assert read_training(trained)[1]["pictures"] == 3  # of 3 + 2 images the first of each folder is held out
+    recipe = SynthesisRecipe(steps=1, decay=0, batch=1, crop=64, passes=1)
+    synthesis = train_synthesis(first, folders, tmp_path / "s", tmp_path / "cache", recipe, QUIET)
+    assert read_training(synthesis)[1]["pairs"] == 3
+    unet = UNetConfig(channels=(8, 12), blocks_down=(1, 1), blocks_up=(1,), embedding=16)
+    one_step = OneStepRecipe(steps=1, decay=0, batch=1, crop=32, passes=1)
+    decoder = train_decoder("one-step", first, folders, tmp_path / "d", tmp_path / "cache", one_step, QUIET, unet=unet)
+    assert read_training(decoder)[1]["pairs"] == 3
+    for path, arguments, words in [
+        (trained, {"sampling_steps": 2}, "--sampling-steps belongs to a decoder that samples in steps"),
+        (decoder, {"sampling_steps": 2}, "--sampling-steps belongs to a decoder that samples in steps"),
+        (trained, {"begun": first}, "--begun belongs to a decoder"),
+        (decoder, {"first_stage": first}, "--first-stage belongs to a synthesis transform"),
+        (trained, {"share": 0.5}, "--share needs a synthesis transform or decoder"),
+        (decoder, {"begun": decoder}, "say how much of the new weights with --share"),
+    ]:
+        with pytest.raises(UsageError, match=words):
+            export_trained(path, tmp_path / "none.safetensors", **arguments)
+    assert not (tmp_path / "none.safetensors").exists()
+
+
 def test_refusals(pictures: Path, tmp_path: Path) -> None:
     train_tiny(pictures, tmp_path / "a", replace(RECIPE, steps=1))
     with pytest.raises(UsageError, match="something else"):
@@ -107,14 +163,14 @@ def test_refusals(pictures: Path, tmp_path: Path) -> None:
     tensors["log_gain"][0, 0] = float("nan")
     save_file(tensors, tmp_path / "nan.safetensors", metadata={"kind": "first stage", "configuration": "{}"})
     with pytest.raises(BenchmarkError, match="log_gain has values that are not finite"):
-        mse("cpu", first_stage=str(tmp_path / "nan.safetensors"))
+        mse("cpu", first_stage=tmp_path / "nan.safetensors")
 
 
 def test_an_interrupt_ends_it_cleanly(pictures: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "ignore", "-m", "benchmark", "train", "autoencoder", str(pictures)]
     command += ["--output", str(tmp_path / "out"), "--steps", "100000", "--threads", "1"]
     process = subprocess.Popen(
-        command, cwd=Path(__file__).parents[3], env={"BENCHMARK_CACHE": str(tmp_path), "PATH": ""}
+        command, cwd=Path(__file__).parents[2], env={"BENCHMARK_CACHE": str(tmp_path), "PATH": ""}
     )
     begun = tmp_path / "out" / "recipe.json"
     deadline = time.monotonic() + 120

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from benchmark.hfd.diffusion import (
+from benchmark.hfd.decoders.diffusion import (
     Noise,
     Prediction,
     alpha_sigma,

@@ -7,11 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmark.hfd.decoders import one_step
+from benchmark.hfd.decoders.one_step import OneStepRecipe, OneStepTask
 from benchmark.hfd.score import ScoreNetwork
-from benchmark.hfd.training import one_step
-from benchmark.hfd.training.decoder import ScoreRecipe
 from benchmark.hfd.training.energy import energy_score
-from benchmark.hfd.training.one_step import OneStepTask
 from benchmark.hfd.unet import UNetConfig
 
 
@@ -77,7 +76,7 @@ def test_network_is_told_the_spread_of_its_scores(
     monkeypatch.setattr(one_step, "energy_score", scoring)
     torch.manual_seed(0)
     task = OneStepTask.__new__(OneStepTask)  # without its pictures
-    task.recipe = ScoreRecipe(precision="float32", band_levels=1, spread_exponent=exponent)
+    task.recipe = OneStepRecipe(precision="float32", band_levels=1, spread_exponent=exponent)
     task.base = SimpleNamespace(levels=7)  # type: ignore[assignment]
     task.network = Told(UNetConfig((8,), (1,), ()), 7)
     task.perceptual = Watching()  # type: ignore[assignment]
@@ -94,7 +93,7 @@ def test_network_is_told_the_spread_of_its_scores(
     assert float((first < 0.5).float().mean()) == pytest.approx(below_half, abs=0.03)
 
 
-def silent_task(recipe: ScoreRecipe, watching: Watching) -> OneStepTask:
+def silent_task(recipe: OneStepRecipe, watching: Watching) -> OneStepTask:
     """A task without pictures whose network says 0, for errors of deviation 1."""
     task = OneStepTask.__new__(OneStepTask)
     task.recipe = recipe
@@ -107,7 +106,7 @@ def silent_task(recipe: ScoreRecipe, watching: Watching) -> OneStepTask:
 @pytest.mark.parametrize(("chroma", "expected"), [(0.0, math.sqrt(3)), (0.5, math.sqrt(2)), (1.5, 0.0)])
 def test_a_grey_error_counts_as_much_as_luma_does(chroma: float, expected: float) -> None:
     """0.1 in R, G and B is 0.1·√3 in luma: weighed, squared, divided by three axes and rooted, 0.1·√weight."""
-    recipe = ScoreRecipe(precision="float32", band_levels=1, patches=(1,), chroma=chroma)
+    recipe = OneStepRecipe(precision="float32", band_levels=1, patches=(1,), chroma=chroma)
     task = silent_task(recipe, Watching())
     x_hat = torch.zeros(2, 3, 8, 8)
     _, figures = task.loss(0, x_hat + 0.1, x_hat, torch.full((2,), 2.0))
@@ -120,7 +119,7 @@ def test_views_change_what_the_perceptual_network_is_shown() -> None:
     for views in (False, True):
         torch.manual_seed(1)
         watching = Watching()
-        task = silent_task(ScoreRecipe(precision="float32", band_levels=1, perceptual_views=views), watching)
+        task = silent_task(OneStepRecipe(precision="float32", band_levels=1, views=views), watching)
         task.loss(0, x, x, torch.full((2,), 2.0))
         of_x, of_samples = watching.shown
         assert torch.equal(of_x, x) is not views
