@@ -39,6 +39,7 @@ def named_in_python(text: str) -> Iterator[tuple[int, str]]:
     tree = ast.parse(text)
     assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign | ast.AnnAssign) and node.value]
     trained = [node.value for node in assigned if "trained_on" in ast.unparse(node).partition("=")[0]]
+    trained += [node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "trained_on"]
     facts = {id(inner) for value in trained if value is not None for inner in ast.walk(value)}
     for node in ast.walk(tree):
         if id(node) in facts:
