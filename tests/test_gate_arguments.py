@@ -3,10 +3,14 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from benchmark.codecs import parse_codec_spec
 from benchmark.running.plan import parse_qualities
 
 ROOT = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.checkout
 READ = "python -m benchmark run $(cat reports/baselines/ci.args) --output"
 
 

@@ -157,6 +157,7 @@ def open_run(request: Request) -> Iterator[Run]:
     asked = plan.parse_qualities(request.qualities, {label: specs.get(label) for label in chosen})
     seeds = plan.parse_seeds(request.decoder_seeds)
     names, notes = _choose_metrics(request.metrics)
+    notes.extend(plan.left_out(request.codecs, request.only))
     workers, here = _place(request, chosen, where is not None, notes)
     if objects := [type(one).__name__ for one in names if not isinstance(one, str)]:
         if where is not None:

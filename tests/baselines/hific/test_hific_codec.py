@@ -85,7 +85,7 @@ def test_in_another_process_and_thread_count(codec: HificCodec, checkpoint_file:
     (tmp_path / "stream").write_bytes(data)
     code = (
         "import sys, numpy as np, torch; torch.set_num_threads(3); from pathlib import Path; "
-        "from baselines.hific.codec import hific; "
+        "from benchmark.baselines.hific.codec import hific; "
         "np.save(sys.argv[3], hific('cpu', weights=sys.argv[1]).decode(Path(sys.argv[2]).read_bytes()))"
     )
     arguments = [str(checkpoint_file), str(tmp_path / "stream"), str(tmp_path / "decoded.npy")]
