@@ -6,6 +6,7 @@
 
 import importlib
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 # CompressAI decorates with it when it is imported; nothing that a user of this suite could mend
 warnings.filterwarnings("ignore", message=r"`torch\.jit\.script` is deprecated", category=FutureWarning)
+
+# In a checkout the folders datasets/, baselines/ and reports/ lie beside this one, not in it. An editable install knows
+# that; any other, started in the checkout's folder, finds this file there and must be told.
+_CHECKOUT = Path(__file__).resolve().parents[1]
+if (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "datasets" / "shipped.py").is_file():
+    __path__.append(str(_CHECKOUT))
 
 __all__ = [
     "BenchmarkError",

@@ -85,21 +85,34 @@ CODECS.add(
     "compressai",
     "benchmark.baselines.zoo:compressai_zoo",
     "CompressAI's zoo; model=mbt2018-mean, metric=mse, weights=FILE",
+    needs="compressai",
 )
 CODECS.add(
     "command", "benchmark.baselines.command:command", 'any program; enc="prog {in} {out} {q}", dec="prog {in} {out}"'
 )
 CODECS.add(
-    "mse", "benchmark.baselines.mse:mse", "the first stage of HFD alone: an autoencoder trained for rate and MSE"
+    "mse",
+    "benchmark.baselines.mse:mse",
+    "the first stage of HFD alone: an autoencoder trained for rate and MSE",
+    needs="compressai",
 )
-CODECS.add("hfd", "benchmark.hfd.codec:hfd", "HFD: the bits of mse, decoded by a generative model; decoder=one-step")
 CODECS.add(
-    "hific", "benchmark.baselines.hific.codec:hific", "HiFiC, the paper's own model; needs its weights: weights=FILE"
+    "hfd",
+    "benchmark.hfd.codec:hfd",
+    "HFD: the bits of mse, decoded by a generative model; decoder=one-step",
+    needs="compressai",
+)
+CODECS.add(
+    "hific",
+    "benchmark.baselines.hific.codec:hific",
+    "HiFiC, the paper's own model; needs its weights: weights=FILE",
+    needs="compressai",
 )
 CODECS.add(
     "hific-small",
     "benchmark.baselines.hific_small.codec:hific_small",
     "the bits of mse, decoded by a generator of a GAN",
+    needs="compressai",
 )
 CODECS.add(
     "bpp",

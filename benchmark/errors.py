@@ -4,6 +4,19 @@ The table of exit codes is the same for every command: 0 fine, 1 a check failed,
 read, coded or measured, 4 not comparable.
 """
 
+import importlib.metadata
+import sys
+
+EXTRAS = {
+    "compressai": "hfd",
+    "torch_geometric": "hfd",
+    "einops": "hfd",
+    "accelerate": "train",
+    "polars": "parquet",
+    "ray": "ray",
+}
+"""Packages that the suite is installed without, by the name of their import -> the extra of it that brings each."""
+
 
 class BenchmarkError(Exception):
     """Something could not be read, coded or measured. The message is one line that a user can act on."""
@@ -47,3 +60,23 @@ def printable(text: str) -> str:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # halves of surrogate pairs, of foreign code
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def needs(what: str, package: str, numpy: int | None = None, python: tuple[int, ...] = sys.version_info[:2]) -> str:
+    """The line that says that `what` needs `package`, one of EXTRAS, and how to install that here.
+
+    numpy: its major version; None for that of the one installed. CompressAI asks for numpy 1, which there is not for
+    Python 3.13 and later. The command leaves numpy 2 where it is.
+    """
+    extra = EXTRAS[package]
+    command = f"pip install 'hfd-benchmark[{extra}]'"
+    major = numpy or int(importlib.metadata.version("numpy").partition(".")[0])
+    if extra == "hfd" and (python >= (3, 13) or major >= 2):
+        command = "pip install einops torch-geometric && pip install --no-deps 'compressai>=1.2.8,<1.3'"
+    return f"{what} needs the package {package}: {command}"
+
+
+def lacking(error: ImportError) -> str | None:
+    """The package of EXTRAS that is not there, which made an import end with `error`; None if it is another."""
+    package = (error.name or "").partition(".")[0]
+    return package if isinstance(error, ModuleNotFoundError) and package in EXTRAS else None

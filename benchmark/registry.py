@@ -22,7 +22,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union
 
-from benchmark.errors import BenchmarkError, UsageError, kind_and_message
+from benchmark.errors import BenchmarkError, UsageError, kind_and_message, lacking, needs
 from benchmark.guards import no_exit, told
 
 _FILE = re.compile(r"(?P<name>[^:]*\.py:[A-Za-z_]\w*)(?P<rest>:.*)?", re.DOTALL)
@@ -92,16 +92,20 @@ class Registry:
         self.entry_points = entry_points
         self.installed: set[str] = set()
         self._entries: dict[str, tuple[str, str]] = {}
+        self._needs: dict[str, str] = {}
 
-    def add(self, name: str, target: str, summary: str) -> None:
+    def add(self, name: str, target: str, summary: str, needs: str | None = None) -> None:
         """Enters `name`, whose value is the attribute that `target` ("module:attribute") names.
 
+        needs: a package that it does not work without and that an extra brings, one of `benchmark.errors.EXTRAS`.
         Raises ValueError if another target has that name already.
         """
         known = self._entries.get(name)
         if known is not None and known[0] != target:
             raise ValueError(f"two {self.kind}s are named {name!r}: {known[0]} and {target}")
         self._entries[name] = (target, summary)
+        if needs is not None:
+            self._needs[name] = needs
 
     def with_installed(self) -> typing.Self:
         """Enters what packages offer. Raises BenchmarkError if a package takes the name of another entry."""
@@ -134,6 +138,9 @@ class Registry:
         except Exception as error:
             if not isinstance(error, ImportError | AttributeError) and name not in self.installed:
                 raise  # a mistake of the suite's own
+            package = lacking(error) if isinstance(error, ImportError) else None
+            if package is not None:
+                raise BenchmarkError(needs(name, package)) from None
             raise BenchmarkError(f"{self.kind} {name}: cannot be imported: {kind_and_message(error)}") from error
 
     def make(self, spec: Spec, given: Mapping[str, Any]) -> Any:
@@ -162,6 +169,11 @@ class Registry:
     def summary(self, name: str) -> str:
         """The line that `list` prints for `name`; imports nothing."""
         return self._entries[name][1]
+
+    def lacks(self, name: str) -> str | None:
+        """The package that `name` needs and that is not installed; None if it has all. Imports nothing."""
+        package = self._needs.get(name)
+        return package if package is not None and importlib.util.find_spec(package) is None else None
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries

@@ -179,7 +179,9 @@ class Resumption(Record):
 
     time: str = Field(description="ISO 8601, UTC")
     command: list[str] = Field(description="command line")
-    git_commit: str | None = Field(description="of the suite's checkout")
+    git_commit: str | None = Field(
+        description="of the suite's checkout, or of what pip installed from git; null for a release"
+    )
     git_dirty: bool | None = Field(description="whether tracked files differed from the commit")
     workers: int = Field(description="processes")
 
@@ -189,7 +191,9 @@ class Manifest(Record):
 
     schema_version: int = Field(default=SCHEMA_VERSION, description="of this record and of trials.jsonl")
     command: list[str] = Field(description="command line of the first start")
-    git_commit: str | None = Field(description="of the suite's checkout; null outside one")
+    git_commit: str | None = Field(
+        description="of the suite's checkout, or of what pip installed from git; null for a release"
+    )
     git_dirty: bool | None = Field(description="whether tracked files differed from the commit")
     packages: dict[str, str] = Field(description="versions of Python and of the packages that can move a number")
     machine: dict[str, str | int | None] = Field(description="system, processor, cores, memory in bytes")

@@ -9,5 +9,6 @@ FOLDER = Path(__file__).parent / "photos"
 
 def photos() -> Dataset:
     """24 photographs of 768x512 or 512x768 pixels. Raises BenchmarkError if a file is missing or was changed."""
-    remedy = "restore it with `git checkout -- datasets/photos`"
+    in_checkout = (FOLDER.parents[1] / ".git").exists()
+    remedy = "`git checkout -- datasets/photos` restores it" if in_checkout else "install the suite again"
     return known_dataset(FOLDER, "photos", read_sha256sums(FOLDER / "SHA256SUMS"), remedy)

@@ -117,9 +117,10 @@ def _seconds(manifest: Manifest) -> Iterator[str]:
 
 
 def _made_by(manifest: Manifest) -> Iterator[str]:
-    state = manifest.git_commit or "a folder without version control"
+    version = manifest.packages.get("hfd-benchmark", "of unknown version")
+    state = f"Commit {manifest.git_commit}" if manifest.git_commit else f"hfd-benchmark {version}, no commit known"
     changed = " with changes that were not committed" if manifest.git_dirty else ""
-    yield f"Commit {state}{changed}; {manifest.started}, device {manifest.device}; status {manifest.status}."
+    yield f"{state}{changed}; {manifest.started}, device {manifest.device}; status {manifest.status}."
     for later in manifest.resumptions:
         changed = " with changes that were not committed" if later.git_dirty else ""
         yield f"Gone on with at {later.time}, commit {later.git_commit or 'unknown'}{changed}."

@@ -222,6 +222,7 @@ def test_a_package_cannot_take_the_name_of_a_codec(own: Path) -> None:
     assert re.fullmatch(r"error: the package mine: two codecs are named 'jpeg': .*\n", done.stderr)
 
 
+@pytest.mark.checkout
 def test_the_readmes_codec_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "README.md").read_text(encoding="utf-8")

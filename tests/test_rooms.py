@@ -4,7 +4,11 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.checkout
 FOLDERS = {"benchmark": "benchmark"} | {name: f"benchmark.{name}" for name in ("datasets", "baselines", "reports")}
 GROUND = {path.stem for path in (ROOT / "benchmark").glob("*.py")} - {"__init__", "__main__", "api"}
 """Modules beside the rooms, such as `errors` and `codecs`: below them all."""

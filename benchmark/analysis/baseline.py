@@ -35,7 +35,9 @@ class Origin(Record):
     """Where the numbers come from."""
 
     command: list[str] = Field(description="command line of the run")
-    git_commit: str | None = Field(description="of the suite's checkout; null outside one")
+    git_commit: str | None = Field(
+        description="of the suite's checkout, or of what pip installed from git; null for a release"
+    )
     git_dirty: bool | None = Field(description="whether tracked files differed from the commit")
     started: str = Field(description="ISO 8601, UTC")
     packages: dict[str, str] = Field(description="versions that can move a number")

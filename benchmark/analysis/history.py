@@ -64,7 +64,7 @@ def add_entry(file: Path, baseline: Baseline, commit: str | None) -> Entry:
     """
     name = commit or baseline.origin.git_commit
     if not name:
-        raise UsageError("the run knows no commit; --commit names one")
+        raise UsageError("the run knows no commit of the suite, which was installed from a release; --commit names one")
     entries = read_entries(file) if file.exists() else []
     if any((e.commit, e.baseline.dataset) == (name, baseline.dataset) for e in entries):
         raise UsageError(f"{file}: has {name[:12]} on {baseline.label} already")

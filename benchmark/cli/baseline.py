@@ -9,7 +9,7 @@ import typer
 def baseline(
     run: Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="File to write, such as reports/baselines/NAME.json.", metavar="FILE")
+        Path, typer.Option("--output", "-o", help="File to write, such as baseline.json.", metavar="FILE")
     ],
     codec: Annotated[
         list[str] | None, typer.Option(help="Keep this codec; may be repeated. Default: all.", metavar="SPEC")

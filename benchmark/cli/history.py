@@ -10,7 +10,7 @@ history = typer.Typer(
 )
 
 File = Annotated[Path, typer.Option(help="The history, JSON lines.", metavar="FILE")]
-DEFAULT = Path("reports/baselines/history.jsonl")
+DEFAULT = Path("history.jsonl")
 
 
 @history.command()

@@ -23,7 +23,8 @@ def list_names(
     registry = _registry(what)
     width = max(len(name) for name in registry)
     for name in registry:
-        typer.echo(f"{name:{width}}  {registry.summary(name)}")
+        package = registry.lacks(name)
+        typer.echo(f"{name:{width}}  {registry.summary(name)}{f' (needs {package}, not installed)' if package else ''}")
     if what == "datasets":
         _other_datasets(width)
     if details:

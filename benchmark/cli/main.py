@@ -29,7 +29,7 @@ from benchmark.cli.studies import studies
 from benchmark.cli.study import study
 from benchmark.cli.table import table
 from benchmark.cli.train import train
-from benchmark.errors import BenchmarkError
+from benchmark.errors import BenchmarkError, lacking, needs
 
 EPILOG = (
     "Exit codes: 0 fine, 1 a check failed, 2 usage, 3 something could not be read, coded or measured, "
@@ -80,6 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _fail(" ".join(str(error).split()), error.exit_code)
     except OSError as error:
         _fail(str(error), BenchmarkError.exit_code)
+    except ModuleNotFoundError as error:
+        package = lacking(error)
+        if package is None:
+            raise
+        _fail(needs("this command", package), BenchmarkError.exit_code)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     sys.exit(0)

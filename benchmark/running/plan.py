@@ -4,10 +4,11 @@ import difflib
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from benchmark.addresses import Location
-from benchmark.codecs import CodecSpec
-from benchmark.errors import UsageError
+from benchmark.codecs import CODECS, CodecSpec
+from benchmark.errors import UsageError, needs
 from benchmark.results import TrialKey
 
 FIRST = "hfd"
@@ -41,12 +42,23 @@ class PlannedTrial:
 def choose_codecs(asked: Sequence[str], only: bool) -> list[str]:
     """The codec specs of a run, without repetition, hfd first.
 
-    None asked for: hfd. One: `COMPANIONS` beside it, unless `only`. Several: these.
+    None asked for: hfd. One: `COMPANIONS` beside it, those that are installed, unless `only`. Several: these.
     """
     specs = list(dict.fromkeys(asked)) or [FIRST]
     if len(specs) == 1 and not only:
-        specs += [companion for companion in COMPANIONS if companion not in specs]
+        specs += [name for name in COMPANIONS if name not in specs and CODECS.lacks(name) is None]
     return sorted(specs, key=lambda spec: spec.partition(":")[0] != FIRST)
+
+
+def left_out(asked: Sequence[Any] | Mapping[str, Any], only: bool) -> list[str]:
+    """A note on the companions that `choose_codecs` would add if the package that they need were installed.
+
+    asked: what `running.labels.name_codecs` takes.
+    """
+    if only or isinstance(asked, Mapping) or not all(isinstance(codec, str) for codec in asked) or len(set(asked)) > 1:
+        return []
+    lacking = {name: package for name in COMPANIONS if name not in asked and (package := CODECS.lacks(name))}
+    return [f"left out: {', '.join(lacking)}; {needs('each', next(iter(lacking.values())))}"] if lacking else []
 
 
 def parse_qualities(options: Iterable[str], codecs: Mapping[str, CodecSpec | None]) -> dict[str, tuple[float, ...]]:

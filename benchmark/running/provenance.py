@@ -1,6 +1,7 @@
 """Where numbers come from: versions, checkout, machine."""
 
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
@@ -34,10 +35,14 @@ def packages() -> dict[str, str]:
 
 
 def checkout() -> tuple[str | None, bool | None]:
-    """(commit, whether tracked files differ from it) of the suite's checkout; (None, None) outside one."""
+    """(commit, whether tracked files differ from it) of the suite's checkout, or of what `pip install git+…` installed.
+
+    (None, None) for an installed release: `packages` has its version.
+    """
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
-        return None, None
+        commit = _installed_commit()
+        return commit, None if commit is None else False
     commit = _git(root, "rev-parse", "--verify", "HEAD")
     changes = _git(root, "status", "--porcelain", "--untracked-files=no")
     return commit or None, None if changes is None else bool(changes)
@@ -52,6 +57,16 @@ def machine() -> dict[str, str | int | None]:
         "cores": len(os.sched_getaffinity(0)),
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
     }
+
+
+def _installed_commit() -> str | None:
+    """What pip notes beside a package from version control (PEP 610)."""
+    try:
+        noted = importlib.metadata.distribution("hfd-benchmark").read_text("direct_url.json")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    commit = json.loads(noted or "{}").get("vcs_info", {}).get("commit_id")
+    return None if commit is None else str(commit)
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -135,7 +135,8 @@ def open_run(request: Request) -> Iterator[Run]:
     asked = plan.parse_qualities(request.qualities, {label: specs.get(label) for label in chosen})
     seeds = plan.parse_seeds(request.decoder_seeds)
     names, notes = _choose_metrics(request.metrics)
-    backend, workers = _choose_backend(request, chosen, where, reserve, notes)
+    notes.extend(plan.left_out(request.codecs, request.only))
+    backend, workers = _choose_backend(request, chosen, names, where, reserve, notes)
     check_timing(request.timing, workers)
     dataset = _open_limited(request, notes)
     path = _dated() if request.output is None else request.output
@@ -222,30 +223,37 @@ def _check_request(request: Request) -> tuple[str | None, Mapping[str, float]]:
 def _choose_backend(
     request: Request,
     chosen: Mapping[str, Any],
+    metrics: Sequence[Any],
     where: str | None,
     reserve: Mapping[str, float],
     notes: list[str],
 ) -> tuple[Backend, int]:
     """Who does the trials, and how many workers; notes for the user.
 
-    Foreign code gets a process of its own, which it may crash. An object stays here if it must, or if nobody asked for
-    workers.
+    metrics: specs, or objects. Foreign code gets a process of its own, which it may crash. A codec that is an object
+    stays here if it must, or if nobody asked for workers; a metric that is one always does.
     """
+    made_here = [type(metric).__name__ for metric in metrics if not isinstance(metric, str)]
     objects = {label: codec for label, codec in chosen.items() if not isinstance(codec, str)}
     alone = request.timing or request.debug or request.here or (objects and where is None)
     workers = request.workers or (1 if alone else default_workers())
     if where is not None:
         for label, codec in objects.items():
             cluster.check_object(label, codec)
+        if made_here:
+            raise UsageError(f"the metric {made_here[0]} is an object of this process; a cluster needs ./file.py:Name")
         return Cluster(where, reserve, request.workers), workers
     kept = [label for label, codec in objects.items() if workers > 1 and not can_be_sent(codec)]
     if kept:
         notes.append(f"{kept[0]} cannot be sent to other processes; all trials are done in this one")
         workers = 1
+    if made_here and workers > 1:
+        notes.append(f"the metric {made_here[0]} is an object of this process, so it does all trials itself")
+        workers = 1
     if workers > 1:
         return Processes(), workers
     foreign = any(isinstance(codec, str) and is_foreign(parse_codec_spec(codec)) for codec in chosen.values())
-    if request.here or request.debug or objects or not foreign:
+    if request.here or request.debug or objects or made_here or not foreign:
         return Here(request.originals, request.debug), 1
     return Processes(), 1
 

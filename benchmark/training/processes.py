@@ -14,7 +14,7 @@ from datetime import timedelta
 import torch
 from torch import Tensor
 
-from benchmark.errors import UsageError
+from benchmark.errors import UsageError, needs
 
 LONGEST_WAIT = timedelta(hours=2)
 """For the first process, which alone decodes the pictures and checks on held-out ones."""
@@ -87,7 +87,7 @@ def open_processes(precision: str = "float32") -> Processes:
     try:
         from accelerate import InitProcessGroupKwargs, PartialState
     except ImportError as error:
-        raise UsageError("a training in several processes needs accelerate: pip install -e '.[train]'") from error
+        raise UsageError(needs("a training in several processes", "accelerate")) from error
     options = InitProcessGroupKwargs(timeout=LONGEST_WAIT).to_kwargs()
     state = PartialState(cpu=on_cpu or not torch.cuda.is_available(), **options)
     return Processes(state.device, state.process_index, state.num_processes)

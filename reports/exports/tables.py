@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.analysis.baseline import check_complete
 from benchmark.analysis.summary import HEADLINES, dataset_label, read_summary
-from benchmark.errors import BenchmarkError, UsageError
+from benchmark.errors import BenchmarkError, UsageError, needs
 from benchmark.metrics.records import BPP, info_of
 from benchmark.results import RunFolder, quality_name
 
@@ -177,7 +177,7 @@ def parquet(folder: RunFolder, output: Path) -> list[Path]:
     try:
         import polars
     except ImportError:
-        raise BenchmarkError("--format parquet needs polars: pip install polars") from None
+        raise BenchmarkError(needs("--format parquet", "polars")) from None
     output.parent.mkdir(parents=True, exist_ok=True)
     table = long_table(folder)
     columns = {name: [None if pd.isna(cell) else cell for cell in table[name]] for name in LONG_COLUMNS}

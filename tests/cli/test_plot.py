@@ -40,6 +40,7 @@ def call(*arguments: str) -> int:
     return caught.value.code
 
 
+@pytest.mark.checkout
 def test_published_curves_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = ("--output", str(tmp_path / "plots"))
     assert call("--metric", "psnr", *output, "--published") == 0

@@ -191,7 +191,6 @@ def test_registry_and_folders_need_nothing_heavy() -> None:
         "import sys; from benchmark.datasets import DATASETS; list(map(DATASETS.summary, DATASETS)); "
         "sys.exit(' '.join({'torch', 'numpy', 'pandas', 'PIL', 'requests', 'rich'} & set(sys.modules)) or 0)"
     )
-    root = Path(__file__).parents[2]
-    result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
     assert list(DATASETS)[:2] == ["photos", "kodak"]

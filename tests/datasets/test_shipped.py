@@ -1,11 +1,14 @@
 import csv
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
-from benchmark.datasets import open_dataset
+from benchmark.datasets import open_dataset, shipped
 from benchmark.datasets.shipped import FOLDER
 from PIL import Image
+
+from benchmark.errors import BenchmarkError
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +45,17 @@ def test_readme_attributes_each_file_as_provenance_does(provenance: dict[str, di
         assert f"| `{file}` | {row['author']} | {row['licence']} | {row['source_package']} |" in text
     for licence, count in Counter(row["licence"] for row in provenance.values()).items():
         assert f"| {licence} | {count} |" in text
+
+
+@pytest.mark.parametrize(("git", "remedy"), [(True, "`git checkout -- datasets/photos` restores it"), (False, "again")])
+def test_a_photograph_that_is_lost_is_named_with_what_brings_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, git: bool, remedy: str
+) -> None:
+    folder = tmp_path / "datasets" / "photos"
+    folder.mkdir(parents=True)
+    (folder / "SHA256SUMS").write_text((FOLDER / "SHA256SUMS").read_text())
+    if git:
+        (tmp_path / ".git").mkdir()
+    monkeypatch.setattr(shipped, "FOLDER", folder)
+    with pytest.raises(BenchmarkError, match=rf"lacks .*; .*{re.escape(remedy)}"):
+        shipped.photos()

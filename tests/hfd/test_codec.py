@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmark.datasets.shipped import FOLDER
 from compressai.ans import BufferedRansEncoder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -221,7 +222,7 @@ def test_decoder_of_another_first_stage_is_refused(flow_file: Path) -> None:
 
 def test_shipped_codec_in_another_process_directory_and_thread_count(tmp_path: Path) -> None:
     """The bytes alone, in a fresh process on one thread, give the picture that this process gives on two."""
-    photo = next((Path(__file__).parents[2] / "datasets" / "photos").glob("*otters.png"))
+    photo = next(FOLDER.glob("*otters.png"))
     root = Path(__file__).parents[2]
     code = (
         "import sys, numpy as np, torch; from PIL import Image; from pathlib import Path; "

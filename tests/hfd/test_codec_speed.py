@@ -7,12 +7,12 @@ decide; their limits are generous, the measured values are reported by `pytest -
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
+from benchmark.datasets.shipped import FOLDER
 from compressai.zoo import bmshj2018_hyperprior
 from PIL import Image
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -27,7 +27,7 @@ from benchmark.hfd.score import picture_to_tensor
 
 @pytest.fixture(scope="module")
 def photo() -> np.ndarray:
-    return np.asarray(Image.open(Path(__file__).parents[2] / "datasets" / "photos" / "ukui-bridgecity.png"))
+    return np.asarray(Image.open(FOLDER / "ukui-bridgecity.png"))
 
 
 @pytest.mark.parametrize("name", ["mse", "hfd"])

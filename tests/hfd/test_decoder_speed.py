@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmark.datasets.shipped import FOLDER
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -28,7 +29,7 @@ def codec() -> HfdCodec:
     return hfd("cpu", decoder="flow", steps="4")
 
 
-PHOTO = Path(__file__).parents[2] / "datasets" / "photos" / "ukui-bridgecity.png"
+PHOTO = FOLDER / "ukui-bridgecity.png"
 
 CPUINFO = Path("/proc/cpuinfo")
 HAS_AMX = CPUINFO.exists() and "amx_bf16" in CPUINFO.read_text()

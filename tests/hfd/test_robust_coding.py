@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmark.datasets.shipped import FOLDER
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
@@ -225,7 +226,7 @@ def test_bad_streams_are_refused_in_one_line(tiny: MseCodec, picture: np.ndarray
 
 
 def test_a_payload_too_short_for_its_size_is_refused(shipped: MseCodec) -> None:
-    photo = next((Path(__file__).parents[2] / "datasets" / "photos").glob("*otters.png"))
+    photo = next(FOLDER.glob("*otters.png"))
     container = unpack(shipped.encode(np.asarray(PillowImage.open(photo))[:64, :64], 1))
     with pytest.raises(CorruptStream, match="a picture of this size has at least"):
         shipped.decode(forged(container, height=2048, width=2048))

@@ -1,9 +1,8 @@
 """Tiles of the score-based decoder: they see as far as the network looks, so there is no seam."""
 
-from pathlib import Path
-
 import pytest
 import torch
+from benchmark.datasets.shipped import FOLDER
 
 from benchmark.hfd.autoencoder import FirstStage
 from benchmark.hfd.decoders import KINDS
@@ -108,7 +107,7 @@ def flow() -> ScoreNetwork:
     return load_score_network(SHIPPED / KINDS["flow"].shipped_file(), "flow")[0]
 
 
-PHOTOS = Path(__file__).parents[2] / "datasets" / "photos"
+PHOTOS = FOLDER
 
 
 def crop_of(name: str, height: int, width: int) -> torch.Tensor:

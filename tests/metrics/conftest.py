@@ -1,20 +1,17 @@
-from pathlib import Path
-
 import numpy as np
 import PIL.Image
 import pytest
+from benchmark.datasets.shipped import FOLDER
 from degradation import noisy
 
-from benchmark import datasets
 from benchmark.codecs import Image
 
 
 @pytest.fixture(scope="session")
 def photos() -> dict[str, Image]:
     """Four of the photographs that come with the suite, 768x512."""
-    folder = Path(datasets.__file__).parent / "photos"
     names = ("gcompris-polar-bear", "mate-garden", "budgie-roman-colosseum", "plasma-path")
-    return {name: np.array(PIL.Image.open(folder / f"{name}.png").convert("RGB")) for name in names}
+    return {name: np.array(PIL.Image.open(FOLDER / f"{name}.png").convert("RGB")) for name in names}
 
 
 @pytest.fixture(scope="session")

@@ -65,6 +65,7 @@ def test_figures_that_are_known_from_elsewhere() -> None:
     assert hific["value"].min() == pytest.approx(1.67, abs=0.005)  # HiFiC-hi
 
 
+@pytest.mark.checkout
 def test_the_measured_summary_of_jpeg_lies_on_the_published_curve() -> None:
     frame = read_summary(SUMMARY)
     rows = frame[(frame["codec"] == "jpeg") & (frame["aggregation"] == "mean over images")]

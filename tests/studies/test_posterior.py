@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmark.datasets.shipped import FOLDER
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +27,7 @@ from benchmark.studies.posterior import (
     squared_error,
 )
 
-PHOTO = Path(__file__).parents[2] / "datasets" / "photos" / "ukui-bridgecity.png"
+PHOTO = FOLDER / "ukui-bridgecity.png"
 
 
 @given(rest=st.floats(0.1, 100), deviation=st.floats(0, 3), samples=st.integers(2, 50))

@@ -260,6 +260,6 @@ def test_settings_of_accelerate_are_not_passed_over(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("ACCELERATE_MIXED_PRECISION")
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setitem(sys.modules, "accelerate", None)
-    with pytest.raises(UsageError, match=r"pip install -e '\.\[train\]'"):
+    with pytest.raises(UsageError, match=r"needs the package accelerate: pip install 'hfd-benchmark\[train\]'"):
         open_processes()
     assert os.environ["WORLD_SIZE"] == "2"

@@ -24,7 +24,7 @@ from typing import Any
 from benchmark.addresses import Location, absolute
 from benchmark.codecs import Codec, CodecSpec
 from benchmark.datasets.arrays import is_stored, store
-from benchmark.errors import BenchmarkError, UsageError, kind_and_message
+from benchmark.errors import BenchmarkError, UsageError, kind_and_message, needs
 from benchmark.results import Manifest, RunFolder, Trial, TrialKey
 from benchmark.running.backends.connection import Connection, connecting, first_line
 from benchmark.running.backends.processes import modules_of_workers
@@ -77,7 +77,7 @@ def parse_executor(text: str) -> str | None:
     if text != "ray" and (not text.startswith("ray://") or text == "ray://"):
         raise UsageError(f"--executor {text}: local, ray or ray://HOST:PORT")
     if importlib.util.find_spec("ray") is None:
-        raise UsageError(f"--executor {text}: Ray is not installed; pip install -e '.[ray]' does it")
+        raise UsageError(needs(f"--executor {text}", "ray"))
     return text
 
 
