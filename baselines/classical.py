@@ -7,7 +7,7 @@ JPEG XL codestream does not say how long it is, and its decoder passes over byte
 
 import importlib.metadata
 import math
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import PIL
 from PIL import AvifImagePlugin, features
@@ -18,7 +18,6 @@ from benchmark.errors import BenchmarkError
 from benchmark.pillow_codec import PillowCodec
 
 Subsampling = Literal["4:2:0", "4:2:2", "4:4:4"]
-SUBSAMPLINGS: tuple[str, ...] = get_args(Subsampling)
 Subsampled = Annotated[Subsampling, Field(description="resolution of the colours against that of luma")]
 
 

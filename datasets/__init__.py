@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmark.addresses import is_address, location
 from benchmark.datasets.arrays import collected
 from benchmark.datasets.pictures import (
     Dataset,
@@ -17,8 +18,6 @@ from benchmark.datasets.pictures import (
     parse_sample,
     sample,
 )
-
-from benchmark.addresses import is_address, location
 from benchmark.errors import UsageError, printable
 from benchmark.formats import SUFFIXES
 from benchmark.preparations import check_preparation

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from benchmark.datasets.pictures import Dataset, known_dataset, read_sha256sums
-
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.fetching import Remote, cache_folder, fetch_files, file_is
 from benchmark.formats import SUFFIXES

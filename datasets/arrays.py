@@ -12,10 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.datasets.pictures import Dataset, Picture, names_of_files, unique_names
-
 from benchmark import addresses
 from benchmark.addresses import Location
+from benchmark.datasets.pictures import Dataset, Picture, names_of_files, unique_names
 from benchmark.errors import BenchmarkError, UsageError, kind_and_message
 from benchmark.fetching import cache_folder, file_is
 
@@ -154,7 +153,8 @@ def _rows(things: Any, name: str, column: str | None) -> Iterator[tuple[None, st
     feature = (getattr(things, "features", None) or {}).get(column)
     format_ = getattr(things, "format", None)
     if hasattr(feature, "decode") and not (isinstance(format_, Mapping) and format_.get("type") == "custom"):
-        things = things.cast_column(column, type(feature)(decode=False)).with_format(None)
+        undecoded: Any = type(feature)
+        things = things.cast_column(column, undecoded(decode=False)).with_format(None)
     for row in things:
         image = row[column]
         if isinstance(image, Mapping) and image.keys() >= {"bytes", "path"}:

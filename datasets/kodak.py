@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from benchmark.datasets.pictures import Dataset, known_dataset
-
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.fetching import Remote, cache_folder, fetch_files, take_file
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+
 from benchmark.reports.plots import PlotOptions, write_plots
 
 

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.reports.figure_style import figure_style
-from benchmark.reports.styles import codec_styles
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmark.analysis.equal_bits import AtRate
 from benchmark.pixels import Image
+from benchmark.reports.figure_style import figure_style
+from benchmark.reports.styles import codec_styles
 
 MAGNIFIED = 2
 """Each pixel of a crop takes so many in each direction."""

@@ -80,22 +80,26 @@ def _sizes(text: float) -> dict[str, Any]:
     return dict.fromkeys(names, text) | {"xtick.labelsize": small, "ytick.labelsize": small}
 
 
+def _plain(parameters: Any) -> dict[str, Any]:
+    return dict(parameters)
+
+
 def _parameters(style: StyleChoice) -> dict[str, Any]:
     if style is None:
         return {}
     if isinstance(style, str) and style in matplotlib_style.library:
-        return dict(matplotlib_style.library[style])
+        return _plain(matplotlib_style.library[style])
     if isinstance(style, str) and style == "default":
-        return dict(matplotlib.rcParamsDefault)
+        return _plain(matplotlib.rcParamsDefault)
     if isinstance(style, Mapping):
         try:
-            return dict(matplotlib.RcParams(style))
+            return _plain(matplotlib.RcParams(style))
         except (KeyError, ValueError) as error:
             raise UsageError(f"the style is none of matplotlib's: {' '.join(str(error).split())}") from None
     if not Path(style).is_file():
         known = ", ".join(name for name in matplotlib_style.available if not name.startswith("_"))
         raise UsageError(f"the style {str(style)!r} is neither a file nor one that matplotlib knows: {known}")
     try:
-        return dict(matplotlib.rc_params_from_file(style, use_default_template=False))
+        return _plain(matplotlib.rc_params_from_file(style, use_default_template=False))
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(f"{style}: cannot be read as a matplotlib style: {' '.join(str(error).split())}") from None

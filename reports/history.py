@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from benchmark.reports.figure_style import figure_style
-from benchmark.reports.styles import codec_styles
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -15,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.analysis.history import ALPHA, Entry, Series
+from benchmark.reports.figure_style import figure_style
+from benchmark.reports.styles import codec_styles
 from benchmark.results import quality_name
 
 

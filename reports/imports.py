@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from benchmark.reports.anchors import COLUMNS as PUBLISHED_COLUMNS
 
 from benchmark.analysis.summary import COLUMNS, MEAN, SCHEMA_VERSION, SET
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
 from benchmark.metrics import METRICS, metric_info, open_metric, shipped_info
 from benchmark.metrics.records import BPP
+from benchmark.reports.anchors import COLUMNS as PUBLISHED_COLUMNS
 
 UNKNOWN_DATASET = "unknown ?"
 _NOT_METRICS = ("bpp", "encoding_time", "decoding_time")

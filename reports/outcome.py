@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from benchmark.reports.curves import draw_curves
 
 from benchmark.analysis.codec_notes import codec_notes
 from benchmark.analysis.groups import StoredGroups
 from benchmark.analysis.summary import coverage_notes, write_summary
+from benchmark.reports.curves import draw_curves
 from benchmark.results import RunFolder
 
 

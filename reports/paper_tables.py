@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from benchmark.reports.tables import decimals_of, two_digits
-from benchmark.reports.tex import escaped
-
 from benchmark.analysis.tabulation import Cell, Line, Tabulation
 from benchmark.errors import UsageError
 from benchmark.metrics import MetricInfo
+from benchmark.reports.tables import decimals_of, two_digits
+from benchmark.reports.tex import escaped
 from benchmark.results import quality_name
 
 Format = Literal["latex", "markdown", "csv", "html"]

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-from benchmark.datasets import open_dataset
 from PIL import Image
 
+from benchmark.datasets import open_dataset
 from benchmark.formats import FORMATS, SUFFIXES
 from benchmark.training.crops import open_pictures
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor, nn
+
 from benchmark.baselines.hific.discriminator import Discriminator
 from benchmark.baselines.hific.losses import discriminator_loss, generator_loss
-from torch import Tensor, nn
 
 
 class AdversarialLoss:

@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
+from torch import Tensor
+
 from benchmark.baselines.hific.coder import LatentCoder
 from benchmark.baselines.hific.container import VARIANTS, Container, check_size, pack, unpack
 from benchmark.baselines.hific.model import Hific, latent_size
 from benchmark.baselines.hific.weights import ADVICE, Checkpoint, kept_file, load_hific
-from pydantic import Field
-from torch import Tensor
-
 from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd.codec import open_device

@@ -10,13 +10,13 @@ import math
 import numpy as np
 import numpy.typing as npt
 import torch
-from benchmark.baselines.hific.density import MIN_SCALE, FactorisedDensity, lower_bound, unit_interval
-from benchmark.baselines.hific.model import Hific
-from benchmark.baselines.hific.network import HYPER_STRIDE
 from compressai._CXX import pmf_to_quantized_cdf
 from compressai.ans import BufferedRansEncoder, RansDecoder
 from torch import Tensor
 
+from benchmark.baselines.hific.density import MIN_SCALE, FactorisedDensity, lower_bound, unit_interval
+from benchmark.baselines.hific.model import Hific
+from benchmark.baselines.hific.network import HYPER_STRIDE
 from benchmark.errors import BenchmarkError, CorruptStream
 from benchmark.hfd.entropy import CdfTables
 

@@ -4,9 +4,10 @@ Patches are scored, not the picture as a whole. Names of the parameters as in th
 """
 
 import torch
-from benchmark.baselines.hific.network import STRIDE
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
+
+from benchmark.baselines.hific.network import STRIDE
 
 CONTEXT_CHANNELS = 12
 WIDTHS = (64, 128, 256, 512)

@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor, nn
+
 from benchmark.baselines.hific.density import (
     MIN_SCALE,
     FactorisedDensity,
@@ -20,7 +22,6 @@ from benchmark.baselines.hific.network import (
     HyperSynthesis,
     pad_by_reflection,
 )
-from torch import Tensor, nn
 
 SMALLEST_SIDE = 5 * STRIDE
 """Smaller pictures are continued to this by reflection: the hyper-analysis reflects two of its inputs, which needs

@@ -14,15 +14,15 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
+from rich.console import Console
+from torch import Tensor
+
 from benchmark.baselines.hific.adversarial import AdversarialLoss
 from benchmark.baselines.hific.losses import LossSettings, compression_loss, learning_rate
 from benchmark.baselines.hific.model import Hific, HificConfig, quantise
 from benchmark.baselines.hific.network import HYPER_STRIDE, STRIDE
 from benchmark.baselines.hific.weights import write_hific
-from pydantic import Field
-from rich.console import Console
-from torch import Tensor
-
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.hfd.weights import from_json
 from benchmark.metrics.perceptual import load_network

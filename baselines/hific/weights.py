@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmark.baselines.hific.container import VARIANTS
-from benchmark.baselines.hific.density import LIKELIHOODS
-from benchmark.baselines.hific.model import Hific, HificConfig
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from benchmark.baselines.hific.container import VARIANTS
+from benchmark.baselines.hific.density import LIKELIHOODS
+from benchmark.baselines.hific.model import Hific, HificConfig
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.fetching import cache_folder, file_sha256
 from benchmark.hfd.weights import fill, from_json

@@ -1,8 +1,9 @@
 """The discriminator of `hific-small`: HiFiC's, told ŷ and the quality."""
 
 import torch
-from benchmark.baselines.hific.adversarial import AdversarialLoss
 from torch import Tensor
+
+from benchmark.baselines.hific.adversarial import AdversarialLoss
 
 
 class LatentAdversarialLoss(AdversarialLoss):

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
-from benchmark.baselines.hific_small.network import KIND, Generator, load_generator
 from pydantic import Field
 from torch import Tensor
 
+from benchmark.baselines.hific_small.network import KIND, Generator, load_generator
 from benchmark.codecs import Image
 from benchmark.hfd.bases import AutoencoderBase, check_trained_on
 from benchmark.hfd.codec import FirstStageFile, check_stamp, open_device

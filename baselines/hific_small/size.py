@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
-from benchmark.baselines.hific_small.network import KIND, SMALL, Generator
 
+from benchmark.baselines.hific_small.network import KIND, SMALL, Generator
 from benchmark.hfd.size import SIDE, Size
 from benchmark.hfd.transforms import STRIDE
 from benchmark.macs import count_macs

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from benchmark.baselines.hific.losses import LossSettings
-from benchmark.baselines.hific_small.adversarial import LatentAdversarialLoss
-from benchmark.baselines.hific_small.network import KIND, SMALL, Generator, GeneratorConfig
 from pydantic import Field
 from rich.console import Console
 from torch import Tensor
 
+from benchmark.baselines.hific.losses import LossSettings
+from benchmark.baselines.hific_small.adversarial import LatentAdversarialLoss
+from benchmark.baselines.hific_small.network import KIND, SMALL, Generator, GeneratorConfig
 from benchmark.errors import UsageError
 from benchmark.hfd.bases import AutoencoderBase
 from benchmark.hfd.container import steps_of

@@ -8,7 +8,7 @@ from PIL import Image as Pillow
 
 from benchmark.datasets import Dataset
 from benchmark.errors import Undefined, one_line
-from benchmark.images import FORMATS
+from benchmark.formats import FORMATS
 from benchmark.metrics import Loads
 from benchmark.metrics.patches import boxes
 from benchmark.preparations import prepare

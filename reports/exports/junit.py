@@ -2,9 +2,8 @@
 
 import xml.etree.ElementTree as ElementTree
 
-from benchmark.reports.comparison import HEADERS, cells_of
-
 from benchmark.analysis.comparison import Comparison, Row
+from benchmark.reports.comparison import HEADERS, cells_of
 from benchmark.statistics.gate import Outcome
 
 

@@ -9,10 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from benchmark.reports.anchors import fitting_curves
-from benchmark.reports.comparison import HEADERS, cells_of, lines_of, ordered, verdict
-from benchmark.reports.explanation import explain, protocol_words
-from benchmark.reports.styles import PUBLISHED_STYLES, Style, codec_styles
 
 from benchmark.analysis.baseline import Baseline, Point, baseline_of_run
 from benchmark.analysis.comparable import one_dataset, one_protocol, run_labels
@@ -21,6 +17,10 @@ from benchmark.analysis.groups import StoredGroups
 from benchmark.analysis.margins import Gate
 from benchmark.analysis.summary import HEADLINES, ORIGINALS, coverage_notes, read_summary
 from benchmark.errors import BenchmarkError
+from benchmark.reports.anchors import fitting_curves
+from benchmark.reports.comparison import HEADERS, cells_of, lines_of, ordered, verdict
+from benchmark.reports.explanation import explain, protocol_words
+from benchmark.reports.styles import PUBLISHED_STYLES, Style, codec_styles
 from benchmark.results import RunFolder, quality_name
 from benchmark.statistics.paired import influence, paired_difference, paired_estimate
 

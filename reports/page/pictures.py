@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from benchmark.reports.page.files import link
 from PIL import Image as Pillow
 
 from benchmark.addresses import Location, is_there, location, sha256_of
 from benchmark.errors import BenchmarkError, Undefined
 from benchmark.images import load_image, write_file, write_png
+from benchmark.reports.page.files import link
 from benchmark.results import Manifest, RunFolder, Trial, path_name, quality_name
 
 Item = TypeVar("Item")
@@ -50,7 +50,7 @@ class Original:
 
 
 def write_originals(
-    manifest: Manifest, elsewhere: dict[str, Location], folder: Path, count: int, track: Track[Any]
+    manifest: Manifest, elsewhere: Mapping[str, Location], folder: Path, count: int, track: Track[Any]
 ) -> list[Original]:
     """Writes the first `count` originals, prepared as they were coded, as PNG and as small views.
 

@@ -1,11 +1,15 @@
 """A static page of runs: curves, the pictures behind each point, tables, a verdict of two runs, how all was made."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmark.addresses import Location
+from benchmark.analysis.margins import Gate
+from benchmark.analysis.summary import dataset_label
+from benchmark.errors import UsageError
 from benchmark.reports.page.content import Source, content, decimals_of, read_sources
 from benchmark.reports.page.files import copy_assets, new_folder, write_data, write_template
 from benchmark.reports.page.pictures import (
@@ -17,11 +21,6 @@ from benchmark.reports.page.pictures import (
     write_maps,
     write_originals,
 )
-
-from benchmark.addresses import Location
-from benchmark.analysis.margins import Gate
-from benchmark.analysis.summary import dataset_label
-from benchmark.errors import UsageError
 from benchmark.results import path_name
 
 ASSETS = (
@@ -37,15 +36,22 @@ ASSETS = (
 )
 
 
+_NOWHERE: Mapping[str, Location] = {}
+
+
+def _untold(items: Sequence[Any], name: str) -> Iterable[Any]:
+    return items
+
+
 def write_report(
     runs: Sequence[Path],
     output: Path,
     *,
     gate: Gate,
-    elsewhere: dict[str, Location],
-    shown: int | None,
-    maps: bool,
-    track: Track[Any],
+    elsewhere: Mapping[str, Location] = _NOWHERE,
+    shown: int | None = None,
+    maps: bool = True,
+    track: Track[Any] = _untold,
 ) -> list[str]:
     """Writes the page of `runs` into the folder `output`, and returns what it lacks, a line each.
 

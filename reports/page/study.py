@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmark.reports.page.files import copy_assets, link, new_folder, write_data, write_template
-from benchmark.reports.page.pictures import Track, write_originals
 from pydantic import Field
 
 from benchmark.addresses import Location
 from benchmark.analysis.baseline import Baseline, Point, baseline_of_run
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import load_image, write_png
+from benchmark.reports.page.files import copy_assets, link, new_folder, write_data, write_template
+from benchmark.reports.page.pictures import Track, write_originals
 from benchmark.results import Record, RunFolder
 
 ASSETS = ("page.css", "study.css", "study.js")

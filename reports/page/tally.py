@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from benchmark.reports.page.study import KIND, Side, Vote, Votes
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from benchmark.errors import BenchmarkError, NotComparable
+from benchmark.reports.page.study import KIND, Side, Vote, Votes
 from benchmark.statistics.preference import ELO, agreement, bradley_terry
 
 MIDDLE = 1500

@@ -2,25 +2,27 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+
 from benchmark.reports.anchors import PublishedCurve
 from benchmark.reports.figure_style import LINE
 from benchmark.reports.placement import inside, sampled
 from benchmark.reports.plots.options import Intervals, PlotOptions, Range
 from benchmark.reports.plots.panels import Curve, Panel, Vector, shown
 from benchmark.reports.styles import PUBLISHED_STYLES, Style
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 ORIGINALS = "originals"
 RATE_LABEL = "Rate (bits per pixel)"
 _LEVEL = "#606060"
-_BAR = {"alpha": 0.3, "linewidth": 0.9}  # of an interval
-_BAND = {"alpha": 0.16, "linewidth": 0.0}
+_BAR: dict[str, Any] = {"alpha": 0.3, "linewidth": 0.9}  # of an interval
+_BAND: dict[str, Any] = {"alpha": 0.16, "linewidth": 0.0}
 
 
 def draw_panel(axes: Axes, panel: Panel, styles: Mapping[str, Style], options: PlotOptions) -> None:

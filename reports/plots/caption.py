@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+
 from benchmark.reports.plots.options import PlotOptions
 from benchmark.reports.plots.panels import Panel, labels_of
 from benchmark.reports.plots.published import published_notes

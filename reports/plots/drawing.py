@@ -10,6 +10,13 @@ from typing import cast
 
 import matplotlib
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmark.analysis.baseline import Baseline
+from benchmark.analysis.comparable import chosen_codecs, codec_labels, joined_headlines, one_dataset, one_protocol
+from benchmark.analysis.differences import joined_numbers
+from benchmark.errors import UsageError
 from benchmark.reports.figure_style import CURRENT, figure_style
 from benchmark.reports.plots.axes import RATE_LABEL, draw_panel
 from benchmark.reports.plots.files import check_formats, file_name, save
@@ -18,13 +25,6 @@ from benchmark.reports.plots.options import PlotOptions
 from benchmark.reports.plots.panels import Panel, difference_panel, metric_panel, value_of_originals
 from benchmark.reports.plots.published import label_published, with_published
 from benchmark.reports.styles import Style, codec_styles
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from benchmark.analysis.baseline import Baseline
-from benchmark.analysis.comparable import chosen_codecs, codec_labels, joined_headlines, one_dataset, one_protocol
-from benchmark.analysis.differences import joined_numbers
-from benchmark.errors import UsageError
 
 _USUAL = PlotOptions()
 

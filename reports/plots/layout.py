@@ -3,15 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
-from benchmark.reports.plots.axes import RATE_LABEL, draw_panel, line_of, originals_line
-from benchmark.reports.plots.caption import caption, small_print
-from benchmark.reports.plots.options import PlotOptions
-from benchmark.reports.plots.panels import Panel
-from benchmark.reports.plots.published import KINDS, label_published
-from benchmark.reports.plots.text import line_height, points, text_width, wrap
-from benchmark.reports.styles import PUBLISHED_STYLES, Style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -19,6 +13,13 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
 from benchmark.errors import UsageError
+from benchmark.reports.plots.axes import RATE_LABEL, draw_panel, line_of, originals_line
+from benchmark.reports.plots.caption import caption, small_print
+from benchmark.reports.plots.options import PlotOptions
+from benchmark.reports.plots.panels import Panel
+from benchmark.reports.plots.published import KINDS, label_published
+from benchmark.reports.plots.text import line_height, parameter, points, text_width, wrap
+from benchmark.reports.styles import PUBLISHED_STYLES, Style
 
 COLUMN = 3.4  # inches: one column of a two-column paper
 PAGE = 7.0  # inches: its whole width
@@ -95,7 +96,7 @@ def figure_of(
             parse_math=True,
         )  # fmt: skip
     if legend.place in ("above", "below", "beside"):
-        places = {
+        places: dict[str, tuple[Any, tuple[float, float]]] = {
             "above": ("upper center", (0.5, 1 - title_height / height)),
             "below": ("lower center", (0.5, caption_height / height)),
             "beside": ("center", (1 - 0.5 / grid.columns, bottom + 0.5 * (top - bottom) / grid.lines)),
@@ -202,7 +203,7 @@ def _legend(entries: Sequence[Entry], grid: _Grid, panels: int, options: PlotOpt
 def handle_width() -> float:
     """Inches: a legend entry without its text, with the space to the next."""
     names = ("handlelength", "handletextpad", "columnspacing")
-    return float(sum(matplotlib.rcParams[f"legend.{name}"] for name in names)) * points("legend.fontsize") / 72
+    return float(sum(parameter(f"legend.{name}") for name in names)) * points("legend.fontsize") / 72
 
 
 def legend_columns(widths: Sequence[float], width: float) -> int:
@@ -263,7 +264,7 @@ def _fix_ticks(axes: Axes) -> None:
     for axis in ("x", "y"):
         axes.tick_params(
             axis=axis,
-            labelsize=matplotlib.rcParams[f"{axis}tick.labelsize"],
-            width=matplotlib.rcParams[f"{axis}tick.major.width"],
-            length=matplotlib.rcParams[f"{axis}tick.major.size"],
+            labelsize=parameter(f"{axis}tick.labelsize"),
+            width=parameter(f"{axis}tick.major.width"),
+            length=parameter(f"{axis}tick.major.size"),
         )

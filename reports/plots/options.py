@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from benchmark.errors import UsageError
 from benchmark.reports.arguments import one_of
 from benchmark.reports.figure_style import StyleChoice
-
-from benchmark.errors import UsageError
 
 Range = tuple[float, float]
 XAxis = Literal["log", "linear"]

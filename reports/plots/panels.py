@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from benchmark.reports.anchors import PublishedCurve
-from benchmark.reports.plots.options import PlotOptions
 
 from benchmark.analysis.baseline import Baseline
 from benchmark.analysis.comparable import one_protocol
@@ -17,6 +15,8 @@ from benchmark.analysis.rate_differences import decibel
 from benchmark.analysis.summary import ORIGINALS, metric_facts
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.metrics import MetricInfo
+from benchmark.reports.anchors import PublishedCurve
+from benchmark.reports.plots.options import PlotOptions
 
 Vector = npt.NDArray[np.float64]
 

@@ -6,6 +6,10 @@ from dataclasses import replace
 import matplotlib
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from benchmark.errors import NotComparable
 from benchmark.reports.anchors import choose_codecs, fitting_curves
 from benchmark.reports.placement import leader, place_labels
 from benchmark.reports.plots.axes import unseen
@@ -13,10 +17,6 @@ from benchmark.reports.plots.options import PlotOptions
 from benchmark.reports.plots.panels import Panel, Vector, shown
 from benchmark.reports.plots.text import points as points_of
 from benchmark.reports.plots.text import text_width
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-
-from benchmark.errors import NotComparable
 
 KINDS = {
     "classical": "published: classical",

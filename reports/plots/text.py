@@ -1,15 +1,23 @@
 """The size of text in a figure, and how it is broken into lines. Inside of `figure_style`, whose font it measures."""
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import matplotlib
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 
 
+def parameter(name: str) -> Any:
+    """One of matplotlib's parameters, by a name that is put together: its type stubs know whole names only."""
+    parameters: Any = matplotlib.rcParams
+    return parameters[name]
+
+
 def points(name: str) -> float:
     """A size among matplotlib's parameters, such as "legend.fontsize", in points: it may be a word."""
-    return float(FontProperties(size=matplotlib.rcParams[name]).get_size_in_points())
+    return float(FontProperties(size=parameter(name)).get_size_in_points())
 
 
 def line_height(size: float) -> float:
@@ -19,10 +27,14 @@ def line_height(size: float) -> float:
 
 def text_width(text: str, size: float, math: bool = False) -> float:
     """In inches, as matplotlib sets it. math: a "$" begins mathematics."""
-    families = matplotlib.rcParams["font.family"]
+    families = parameter("font.family")
     # What a generic family stands for belongs to the key: it is another font in another style.
-    fonts = tuple(font for family in families for font in matplotlib.rcParams.get(f"font.{family}", (family,)))
+    fonts = tuple(font for family in families for font in _fonts_of(family))
     return _width(text, size, tuple(families), fonts, math)
+
+
+def _fonts_of(family: str) -> Sequence[str]:
+    return parameter(f"font.{family}") if f"font.{family}" in matplotlib.rcParams else (family,)
 
 
 @lru_cache(4096)

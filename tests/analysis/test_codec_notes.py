@@ -1,9 +1,9 @@
 """What stands beside the numbers of a run's codecs."""
 
-from benchmark.reports.explanation import explain
 from support.records import manifest
 
 from benchmark.analysis.codec_notes import codec_notes, flatters
+from benchmark.reports.explanation import explain
 from benchmark.results import CodecRecord, Manifest, MetricRecord
 
 OTHERS = ", and distances between features of another network may profit as well"

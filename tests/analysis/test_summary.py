@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from benchmark.reports.outcome import sum_up
 from scipy import stats
 
 from benchmark.analysis import set_values as sets
@@ -15,6 +14,7 @@ from benchmark.analysis import summary
 from benchmark.analysis.groups import StoredGroups
 from benchmark.analysis.summary import coverage_notes, read_summary, write_summary
 from benchmark.errors import BenchmarkError, NotComparable, Undefined
+from benchmark.reports.outcome import sum_up
 from benchmark.results import CodecRecord, DatasetRecord, Manifest, MetricRecord, PictureRecord, RunFolder, Trial
 
 IMAGES = ("a", "b", "c", "d")

@@ -2,17 +2,18 @@ import io
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
-from benchmark.baselines.classical import SUBSAMPLINGS, PillowCodec
-from benchmark.datasets import kodak, open_dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import ImageFile
 
+from benchmark.baselines.classical import PillowCodec, Subsampling
 from benchmark.codecs import Codec, Image, open_codec
+from benchmark.datasets import kodak, open_dataset
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 
 CODECS = ("jpeg", "webp", "avif")
@@ -97,7 +98,7 @@ def test_full_chroma_comes_closer_and_costs_more(name: str) -> None:
     image = np.where(((x // 3 + y // 3) % 2)[..., None] == 0, (255, 0, 0), (0, 0, 255)).astype(np.uint8)
     joint = "," if ":" in name else ":"
     values, lengths = [], []
-    for subsampling in SUBSAMPLINGS:
+    for subsampling in get_args(Subsampling):
         codec = open_codec(f"{name}{joint}subsampling={subsampling}")
         data = codec.encode(image, 90)
         values.append(psnr(image, codec.decode(data)))

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from benchmark.datasets import open_dataset
 from PIL import Image as Pillow
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmark.codecs import Image, open_codec
+from benchmark.datasets import open_dataset
 
 CASES = [("jpeg", 50), ("webp", 60), ("avif", 50)]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmark.baselines.classical import PillowCodec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
+from benchmark.baselines.classical import PillowCodec
 from benchmark.codecs import Codec, Image, open_codec
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 

@@ -4,10 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
-from benchmark.baselines.target import TargetCodec, candidates, closest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmark.baselines.target import TargetCodec, candidates, closest
 from benchmark.codecs import Codec, Image, open_codec
 from benchmark.errors import UsageError
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from benchmark.baselines import zoo
-from benchmark.baselines.zoo import ARCHITECTURES, ZooCodec
 from compressai.zoo import image_models
 
+from benchmark.baselines import zoo
+from benchmark.baselines.zoo import ARCHITECTURES, ZooCodec
 from benchmark.codecs import Codec, Image, open_codec
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from benchmark.reports.tables import print_summary
 from rich.console import Console
 from support import own_metrics
 from support.pictures import write_pictures
@@ -23,6 +22,7 @@ from benchmark.cli.main import main
 from benchmark.errors import BenchmarkError
 from benchmark.images import load_image
 from benchmark.metrics import open_metric
+from benchmark.reports.tables import print_summary
 from benchmark.results import RunFolder
 from benchmark.running.run import Request, open_run
 

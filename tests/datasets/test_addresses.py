@@ -13,8 +13,6 @@ import fsspec
 import numpy as np
 import pytest
 import yarl
-from benchmark.datasets import Dataset, open_dataset
-from benchmark.reports.page.pictures import write_originals
 from fsspec.implementations.memory import MemoryFileSystem
 from multidict import CIMultiDict, CIMultiDictProxy
 from PIL import Image
@@ -22,8 +20,10 @@ from support.pictures import write_pictures
 from support.web_server import served
 
 from benchmark import addresses, images
+from benchmark.datasets import Dataset, open_dataset
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import load_image
+from benchmark.reports.page.pictures import write_originals
 from benchmark.running.remeasure import open_measuring
 from benchmark.running.run import Request, open_run
 

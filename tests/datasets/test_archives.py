@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmark.datasets import archives, clic2020, coco
-from benchmark.datasets.archives import Archive, Archived, unpack_pictures
 from PIL import Image
 
 from benchmark import fetching
+from benchmark.datasets import archives, clic2020, coco
+from benchmark.datasets.archives import Archive, Archived, unpack_pictures
 from benchmark.errors import BenchmarkError, UsageError
 
 

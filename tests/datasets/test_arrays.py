@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from benchmark.datasets import DATASETS, Dataset, dataset_of, open_dataset
-from benchmark.datasets.arrays import is_stored, store, stored_folder
 from PIL import Image
 from support.fake_benchmark import start
 
 import benchmark
+from benchmark.datasets import DATASETS, Dataset, dataset_of, open_dataset
+from benchmark.datasets.arrays import is_stored, store, stored_folder
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import load_image, png_bytes
 from benchmark.results import RunFolder, Trial

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmark.datasets import DATASETS, Dataset, Picture, limit, open_dataset, parse_sample, sample
-from benchmark.datasets.pictures import known_dataset, unique_names
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
 from benchmark.cli.main import app
+from benchmark.datasets import DATASETS, Dataset, Picture, limit, open_dataset, parse_sample, sample
+from benchmark.datasets.pictures import known_dataset, unique_names
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.preparations import PREPARATIONS
 from benchmark.running.run import Request, open_run

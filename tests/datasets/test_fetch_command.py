@@ -4,10 +4,10 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from benchmark.datasets import DATASETS, kodak
 
 from benchmark import fetching
 from benchmark.cli.main import main
+from benchmark.datasets import DATASETS, kodak
 from benchmark.fetching import FETCHABLE
 
 

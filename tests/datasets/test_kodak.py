@@ -3,9 +3,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from benchmark.datasets import kodak, open_dataset
 from PIL import Image
 
+from benchmark.datasets import kodak, open_dataset
 from benchmark.errors import BenchmarkError, UsageError
 
 needs_kodak = pytest.mark.skipif(

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmark.datasets import coco, kodak, open_dataset
-from benchmark.datasets.pictures import _fitting
 from PIL import Image
 
 from benchmark.analysis.summary import write_summary
+from benchmark.datasets import coco, kodak, open_dataset
+from benchmark.datasets.pictures import _fitting
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.preparations import check_preparation
 from benchmark.results import RunFolder

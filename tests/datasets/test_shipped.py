@@ -4,10 +4,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from benchmark.datasets import open_dataset, shipped
-from benchmark.datasets.shipped import FOLDER
 from PIL import Image
 
+from benchmark.datasets import open_dataset, shipped
+from benchmark.datasets.shipped import FOLDER
 from benchmark.errors import BenchmarkError
 
 

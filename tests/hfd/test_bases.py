@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmark.baselines.classical import avif, jpeg
 from PIL import Image as PillowImage
 from rich.console import Console
 from safetensors.torch import load_file
 
+from benchmark.baselines.classical import avif, jpeg
 from benchmark.cli.train import export
 from benchmark.codecs import open_codec
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError

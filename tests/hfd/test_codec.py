@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmark.datasets.shipped import FOLDER
 from compressai.ans import BufferedRansEncoder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
 from benchmark.codecs import open_codec
+from benchmark.datasets.shipped import FOLDER
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd import bases
 from benchmark.hfd.codec import HfdCodec, MseCodec, hfd, mse

@@ -12,13 +12,13 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
-from benchmark.datasets.shipped import FOLDER
 from compressai.zoo import bmshj2018_hyperprior
 from PIL import Image
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import nn
 
 from benchmark.codecs import open_codec
+from benchmark.datasets.shipped import FOLDER
 from benchmark.hfd.codec import mse
 from benchmark.hfd.deterministic import on_one_thread
 from benchmark.hfd.exact import ExactSequential

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmark.datasets.shipped import FOLDER
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmark.datasets.shipped import FOLDER
 from benchmark.hfd.codec import HfdCodec, hfd
 from benchmark.hfd.deterministic import on_one_thread
 from benchmark.hfd.inference import StepNetwork

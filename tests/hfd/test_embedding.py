@@ -6,12 +6,12 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from benchmark.baselines.classical import avif, jpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 from torchvision.io import decode_jpeg
 
+from benchmark.baselines.classical import avif, jpeg
 from benchmark.errors import BenchmarkError, CorruptStream
 from benchmark.hfd.container import MAX_SEED, Container, pack
 from benchmark.hfd.embedding import Stamp, codec_of, embed, extract

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmark.datasets.shipped import FOLDER
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 from torch import nn
 
+from benchmark.datasets.shipped import FOLDER
 from benchmark.errors import BenchmarkError, CorruptStream
 from benchmark.hfd import memory
 from benchmark.hfd.codec import MseCodec, mse

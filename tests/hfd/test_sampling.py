@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from benchmark.datasets.shipped import FOLDER
 
+from benchmark.datasets.shipped import FOLDER
 from benchmark.hfd.autoencoder import FirstStage
 from benchmark.hfd.decoders import KINDS
 from benchmark.hfd.decoders.diffusion import DiffusionSettings

@@ -1,10 +1,10 @@
 import numpy as np
 import PIL.Image
 import pytest
-from benchmark.datasets.shipped import FOLDER
 from degradation import noisy
 
 from benchmark.codecs import Image
+from benchmark.datasets.shipped import FOLDER
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from benchmark.reports.ablations import _draw, _draw_trade, draw_study
 from matplotlib.figure import Figure
 
 from benchmark.errors import NotComparable
+from benchmark.reports.ablations import _draw, _draw_trade, draw_study
 
 
 def rows(line: str, setting: float | None, metric: str, value: float, protocol: str = "p") -> dict[str, object]:

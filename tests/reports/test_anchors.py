@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from benchmark.baselines.classical import jpeg, webp
-from benchmark.datasets import kodak, open_dataset
-from benchmark.reports import anchors
-from benchmark.reports.anchors import COLUMNS, KINDS, choose_codecs, fitting_curves, read_published
 
 from benchmark.analysis.summary import read_summary
+from benchmark.baselines.classical import jpeg, webp
+from benchmark.datasets import kodak, open_dataset
 from benchmark.errors import UsageError
 from benchmark.images import load_image
 from benchmark.metrics.fidelity import make_psnr
 from benchmark.metrics.records import BPP
+from benchmark.reports import anchors
+from benchmark.reports.anchors import COLUMNS, KINDS, choose_codecs, fitting_curves, read_published
 
 PSNR = "psnr/rgb/uint8/mean-of-db"
 KODAK = "kodak 88970ca5"

@@ -1,7 +1,7 @@
 import pytest
-from benchmark.reports.arguments import one_of, parse_labels, parse_numbers, parse_range, parse_ranges, split_commas
 
 from benchmark.errors import UsageError
+from benchmark.reports.arguments import one_of, parse_labels, parse_numbers, parse_range, parse_ranges, split_commas
 
 
 def test_a_label_begins_after_the_longest_codec_that_fits() -> None:

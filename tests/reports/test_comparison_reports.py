@@ -4,6 +4,11 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from support.baselines import METRICS, synthetic
+
+from benchmark.analysis.comparison import Comparison, compare
+from benchmark.analysis.margins import Gate
 from benchmark.reports.comparison import markdown, print_comparison, verdict
 from benchmark.reports.exports.continuous import (
     bencher,
@@ -12,11 +17,6 @@ from benchmark.reports.exports.continuous import (
     write_github_action_benchmark,
 )
 from benchmark.reports.exports.junit import junit_xml
-from rich.console import Console
-from support.baselines import METRICS, synthetic
-
-from benchmark.analysis.comparison import Comparison, compare
-from benchmark.analysis.margins import Gate
 
 
 def worse() -> Comparison:

@@ -9,6 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from support.summaries import PROTOCOLS, summary_frame
+
+from benchmark.analysis.comparable import one_protocol
+from benchmark.errors import BenchmarkError, NotComparable, UsageError
 from benchmark.reports.curves import draw_curves
 from benchmark.reports.figure_style import figure_style
 from benchmark.reports.plots import PlotOptions
@@ -18,11 +23,6 @@ from benchmark.reports.plots.panels import metric_panel, shown
 from benchmark.reports.plots.published import published_notes, with_published
 from benchmark.reports.plots.text import text_width, wrap
 from benchmark.reports.styles import codec_styles
-from PIL import Image
-from support.summaries import PROTOCOLS, summary_frame
-
-from benchmark.analysis.comparable import one_protocol
-from benchmark.errors import BenchmarkError, NotComparable, UsageError
 
 
 def texts(svg: Path) -> list[str]:

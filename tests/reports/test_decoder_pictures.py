@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmark.reports.decoders import MAGNIFIED, Cell, Cost, draw_costs, draw_sheet
 from PIL import Image
 from typer.testing import CliRunner
 
 from benchmark.analysis.equal_bits import AtRate
 from benchmark.cli.main import app
+from benchmark.reports.decoders import MAGNIFIED, Cell, Cost, draw_costs, draw_sheet
 
 
 def test_each_pixel_of_a_crop_is_a_square_of_the_sheet(tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ import compressai.utils.plot.__main__ as compressai_plot
 import numpy as np
 import pandas as pd
 import pytest
-from benchmark.reports.anchors import COLUMNS as PUBLISHED_COLUMNS
-from benchmark.reports.curves import draw_curves
-from benchmark.reports.exports.tables import BENCHMARK_XL_COLUMNS, LONG_COLUMNS, export
-from benchmark.reports.imports import import_summary
 from support.records import manifest
 
 from benchmark.analysis.summary import read_summary, write_summary
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
+from benchmark.reports.anchors import COLUMNS as PUBLISHED_COLUMNS
+from benchmark.reports.curves import draw_curves
+from benchmark.reports.exports.tables import BENCHMARK_XL_COLUMNS, LONG_COLUMNS, export
+from benchmark.reports.imports import import_summary
 from benchmark.results import CodecRecord, MetricRecord, RunFolder, Trial
 
 METRICS = {

@@ -1,8 +1,8 @@
-from benchmark.reports.explanation import explain, protocol_words
 from support.records import manifest
 
 from benchmark.metrics import METRICS, PATCH_RULES, open_metric
 from benchmark.metrics.records import BPP, info_of
+from benchmark.reports.explanation import explain, protocol_words
 from benchmark.results import MetricRecord
 
 

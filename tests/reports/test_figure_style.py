@@ -2,9 +2,9 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-from benchmark.reports.figure_style import CURRENT, TEXT, StyleChoice, figure_style
 
 from benchmark.errors import UsageError
+from benchmark.reports.figure_style import CURRENT, TEXT, StyleChoice, figure_style
 
 
 def test_parameters_are_afterwards_as_they_were() -> None:

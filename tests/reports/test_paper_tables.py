@@ -4,13 +4,13 @@ import math
 from typing import Any
 
 import pytest
-from benchmark.reports.paper_tables import write_table
-from benchmark.reports.tex import escaped
 from support.summaries import summary_frame
 
 from benchmark.analysis.tabulation import Cell, Line, Tabulation, tabulate
 from benchmark.errors import UsageError
 from benchmark.metrics import metric_info
+from benchmark.reports.paper_tables import write_table
+from benchmark.reports.tex import escaped
 
 
 def example(**changes: Any) -> Tabulation:

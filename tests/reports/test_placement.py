@@ -2,9 +2,10 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from benchmark.reports.placement import inside, leader, place_labels, sampled
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from benchmark.reports.placement import inside, leader, place_labels, sampled
 
 BOUNDS = (10.0, 5.0, 310.0, 205.0)
 coordinates = st.tuples(st.floats(-100, 400), st.floats(-100, 300))

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmark.reports.speed import speeds, write_speeds
 from support.records import manifest, trial
 
+from benchmark.reports.speed import speeds, write_speeds
 from benchmark.results import RunFolder
 
 

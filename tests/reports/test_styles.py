@@ -2,6 +2,7 @@ import colorsys
 import itertools
 
 import pytest
+
 from benchmark.reports.anchors import KINDS
 from benchmark.reports.styles import PUBLISHED_STYLES, STYLES, codec_styles, mixed
 

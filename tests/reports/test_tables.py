@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from benchmark.reports.tables import print_summary, write_markdown
 from rich.console import Console
 
 from benchmark.analysis.summary import COLUMNS
 from benchmark.errors import BenchmarkError, NotComparable
+from benchmark.reports.tables import print_summary, write_markdown
 
 
 def line(codec: str, quality: float, metric: str, value: float, half_width: float, **changes: Any) -> dict[str, Any]:

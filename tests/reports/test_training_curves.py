@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
-from benchmark.reports.training import draw_training, draw_trainings
 
 from benchmark.errors import BenchmarkError
+from benchmark.reports.training import draw_training, draw_trainings
 
 RATE_DISTORTION = (
     "step,seconds,score,bpp_1,psnr_1,bpp_2,psnr_2\n100,5,1.2,0.2,25,0.5,30\n200,9,1.1,0.18,25.5,0.45,30.5\n"

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmark.reports.outcome import sum_up
 from PIL import Image as Pillow
 from support import unruly_codecs
 from support.fake_benchmark import start
@@ -20,6 +19,7 @@ from support.pictures import write_pictures
 
 from benchmark.codecs import Image
 from benchmark.errors import UsageError
+from benchmark.reports.outcome import sum_up
 from benchmark.results import RunFolder, Trial
 from benchmark.running.backends.here import Here
 from benchmark.running.backends.processes import Processes

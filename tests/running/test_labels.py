@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmark.reports.outcome import sum_up
 from support.fake_codecs import Tiny
 from support.pictures import write_pictures
 
 from benchmark.errors import UsageError
+from benchmark.reports.outcome import sum_up
 from benchmark.results import RunFolder
 from benchmark.running.labels import name_codecs, parse_labels
 from benchmark.running.run import Request, open_run

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from benchmark.datasets import dataset_of
 
+from benchmark.datasets import dataset_of
 from benchmark.running.originals import Kept, OriginalStore
 
 

@@ -4,7 +4,6 @@ import itertools
 from pathlib import Path
 
 import pytest
-from benchmark.reports.outcome import sum_up
 from pytest_benchmark.fixture import BenchmarkFixture
 from support import fake_codecs
 from support.baselines import synthetic
@@ -13,6 +12,7 @@ from support.pictures import write_pictures
 from benchmark.analysis.comparison import compare
 from benchmark.analysis.margins import Gate
 from benchmark.analysis.rate_differences import rate_differences
+from benchmark.reports.outcome import sum_up
 from benchmark.running.run import Request, open_run
 
 PICTURES = 10

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from benchmark.datasets import limit, open_dataset
 from support import peers
 
+from benchmark.datasets import limit, open_dataset
 from benchmark.errors import BenchmarkError
 from benchmark.running.run import Request
 from benchmark.running.setup import cores

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmark.datasets import open_dataset
 from PIL import Image as Pillow
 
+from benchmark.datasets import open_dataset
 from benchmark.running import sizes
 from benchmark.running.measurement import open_instruments
 from benchmark.running.run import Request, open_run

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmark.datasets import Dataset, open_dataset
 from PIL import Image
 
 from benchmark.codecs import open_codec
+from benchmark.datasets import Dataset, open_dataset
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.running.target import Target, around, choose_qualities, mean_rate, parse_target
 

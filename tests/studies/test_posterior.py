@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmark.datasets.shipped import FOLDER
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmark.datasets.shipped import FOLDER
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.hfd.codec import hfd
 from benchmark.hfd.decoders.diffusion import DiffusionSettings

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+
 from benchmark.baselines.hific.discriminator import Discriminator
 from benchmark.baselines.hific.model import Hific, HificConfig
-from torch import Tensor
 
 SMALL = HificConfig(widths=(6, 8, 10, 12, 14), latents=10, hyper=16, blocks=2)
 """Everything of the full-size model, at small widths."""

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmark.reports.training import draw_training
 from matplotlib.axes import Axes
 from PIL import Image
 from rich.console import Console
@@ -33,6 +32,7 @@ from benchmark.hfd.training.autoencoder import (
     train_autoencoder,
 )
 from benchmark.hfd.training.export import export_first_stage
+from benchmark.reports.training import draw_training
 from benchmark.training import replay as replaying
 from benchmark.training.checkpoint import read_training
 from benchmark.training.loop import train

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmark.baselines.hific.codec import HificCodec, hific, picture_to_tensor
-from benchmark.baselines.hific.container import OVERHEAD, Container, pack, unpack
-from benchmark.baselines.hific.weights import fetch, kept_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.hific_checkpoints import SMALL, checkpoint, example_picture
 
+from benchmark.baselines.hific.codec import HificCodec, hific, picture_to_tensor
+from benchmark.baselines.hific.container import OVERHEAD, Container, pack, unpack
+from benchmark.baselines.hific.weights import fetch, kept_file
 from benchmark.cli.main import main
 from benchmark.codecs import Codec, open_codec
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError

@@ -7,6 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.hific_checkpoints import SMALL, fill_by_rule
+
 from benchmark.baselines.hific.coder import (
     CDF_BITS,
     MAX_SCALE,
@@ -17,10 +21,6 @@ from benchmark.baselines.hific.coder import (
 )
 from benchmark.baselines.hific.density import MIN_SCALE, FactorisedDensity, latent_likelihood
 from benchmark.baselines.hific.model import Hific
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from support.hific_checkpoints import SMALL, fill_by_rule
-
 from benchmark.errors import BenchmarkError, CorruptStream
 
 

@@ -1,10 +1,10 @@
 import zlib
 
 import pytest
-from benchmark.baselines.hific.container import MAX_PIXELS, OVERHEAD, VARIANTS, Container, pack, unpack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.baselines.hific.container import MAX_PIXELS, OVERHEAD, VARIANTS, Container, pack, unpack
 from benchmark.errors import BenchmarkError, CorruptStream
 
 EXAMPLE = Container("med", 512, 768, b"\x01\x02\x03\x04", b"\x05\x06\x07\x08", bytes(range(90)))

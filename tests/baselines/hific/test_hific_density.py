@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from benchmark.baselines.hific.density import FactorisedDensity, bits, cumulative, latent_likelihood, lower_bound
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import logistic, norm
 from support.hific_checkpoints import fill_by_rule
+
+from benchmark.baselines.hific.density import FactorisedDensity, bits, cumulative, latent_likelihood, lower_bound
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 import pytest
 import torch
-from benchmark.baselines.hific.discriminator import Discriminator
 from support.hific_checkpoints import example_picture, fill_by_rule
+
+from benchmark.baselines.hific.discriminator import Discriminator
 
 # By github.com/Justin-Tan/high-fidelity-generative-compression at 7d4e9e7, whose fourth convolution has stride 2, with
 # the weights of `values_of`, for example_picture(64, 64) in [−1, 1] and ŷ = sin(0), sin(1), … of shape (1, 10, 4, 4).

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+
 from benchmark.baselines.hific.losses import (
     CompressionLoss,
     LossSettings,
@@ -13,7 +14,6 @@ from benchmark.baselines.hific.losses import (
     rate_weight,
     target_rate,
 )
-
 from benchmark.metrics.perceptual import load_network
 
 LOW = LossSettings()

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from benchmark.baselines.hific.codec import picture_to_tensor
-from benchmark.baselines.hific.density import bits, latent_likelihood
-from benchmark.baselines.hific.model import Hific, HificConfig, latent_size, quantise
-from benchmark.baselines.hific.network import ChannelNorm, Encoder, pad_by_reflection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.hific_checkpoints import SMALL, example_picture, fill_by_rule
 from torch.utils.flop_counter import FlopCounterMode
+
+from benchmark.baselines.hific.codec import picture_to_tensor
+from benchmark.baselines.hific.density import bits, latent_likelihood
+from benchmark.baselines.hific.model import Hific, HificConfig, latent_size, quantise
+from benchmark.baselines.hific.network import ChannelNorm, Encoder, pad_by_reflection
 
 PLACES = [(0, 0, 0), (0, 69, 1), (82, 0, 2), (82, 69, 0), (41, 35, 1), (17, 52, 2), (60, 9, 0)]
 """Row, column, channel."""

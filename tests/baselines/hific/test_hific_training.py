@@ -7,6 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from rich.console import Console
+from safetensors.torch import load_file
+
 from benchmark.baselines.hific.codec import hific
 from benchmark.baselines.hific.losses import LossSettings, target_rate
 from benchmark.baselines.hific.model import Hific, HificConfig
@@ -19,10 +23,6 @@ from benchmark.baselines.hific.training import (
     train_hific,
 )
 from benchmark.baselines.hific.weights import read_checkpoint
-from PIL import Image
-from rich.console import Console
-from safetensors.torch import load_file
-
 from benchmark.errors import UsageError
 from benchmark.training.checkpoint import read_training
 

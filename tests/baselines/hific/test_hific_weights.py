@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from benchmark.baselines.hific.weights import ADDRESSES, fetch, kept_file, load_hific, read_checkpoint
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from support.hific_checkpoints import SMALL, checkpoint, values_of
 
+from benchmark.baselines.hific.weights import ADDRESSES, fetch, kept_file, load_hific, read_checkpoint
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.fetching import file_sha256
 

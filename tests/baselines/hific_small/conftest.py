@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmark.baselines.hific_small.network import KIND, Generator, GeneratorConfig
 
+from benchmark.baselines.hific_small.network import KIND, Generator, GeneratorConfig
 from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig
 from benchmark.hfd.weights import load_autoencoder, write_weights
 

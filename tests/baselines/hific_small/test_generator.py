@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from benchmark.baselines.hific_small.codec import SHIPPED, GeneratorDecoder
-from benchmark.baselines.hific_small.network import SMALL, Generator, GeneratorConfig, load_generator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.baselines.hific_small.codec import SHIPPED, GeneratorDecoder
+from benchmark.baselines.hific_small.network import SMALL, Generator, GeneratorConfig, load_generator
 from benchmark.cli.main import main
 from benchmark.macs import count_macs
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmark.baselines.hific_small.codec import SHIPPED, HificSmallCodec, hific_small
-from benchmark.baselines.hific_small.network import KIND, Generator, load_generator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from benchmark.baselines.hific_small.codec import SHIPPED, HificSmallCodec, hific_small
+from benchmark.baselines.hific_small.network import KIND, Generator, load_generator
 from benchmark.codecs import open_codec
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd.codec import mse

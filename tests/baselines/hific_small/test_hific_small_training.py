@@ -6,6 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from rich.console import Console
+from safetensors.torch import load_file
+
 from benchmark.baselines.hific_small.adversarial import LatentAdversarialLoss
 from benchmark.baselines.hific_small.codec import hific_small
 from benchmark.baselines.hific_small.network import GeneratorConfig
@@ -15,10 +19,6 @@ from benchmark.baselines.hific_small.training import (
     export_generator,
     train_hific_small,
 )
-from PIL import Image
-from rich.console import Console
-from safetensors.torch import load_file
-
 from benchmark.errors import UsageError
 from benchmark.hfd.bases import AutoencoderBase
 from benchmark.hfd.container import QUALITY_STEPS

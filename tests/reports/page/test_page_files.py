@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmark.reports.page.files import script_json
-from benchmark.reports.page.pictures import MAP_TOP, lpips_map, map_png
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 from support.web_pages import call, make_run, write_photographs
 
 from benchmark.metrics.perceptual import make_lpips
+from benchmark.reports.page.files import script_json
+from benchmark.reports.page.pictures import MAP_TOP, lpips_map, map_png
 
 
 @settings(max_examples=50, deadline=None)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmark.reports.page.study import KIND
-from benchmark.reports.page.tally import MIDDLE, tally
 from playwright.sync_api import Page, expect
 from support.web_pages import call, make_run
 
 from benchmark.errors import BenchmarkError, NotComparable
+from benchmark.reports.page.study import KIND
+from benchmark.reports.page.tally import MIDDLE, tally
 
 
 @pytest.fixture(scope="module")

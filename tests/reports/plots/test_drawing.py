@@ -10,8 +10,6 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from benchmark.reports.plots import PlotOptions, draw, write_plots
-from benchmark.reports.plots.axes import ORIGINALS as ORIGINALS_LABEL
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex
@@ -23,6 +21,8 @@ from support.summaries import summary_frame
 from benchmark.analysis.inputs import summary_of
 from benchmark.analysis.summary import MEAN, ORIGINALS
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.reports.plots import PlotOptions, draw, write_plots
+from benchmark.reports.plots.axes import ORIGINALS as ORIGINALS_LABEL
 
 CODECS = ("hfd", "jpeg", "webp")
 

@@ -1,9 +1,9 @@
 from typing import Any
 
 import pytest
-from benchmark.reports.plots import PlotOptions
 
 from benchmark.errors import UsageError
+from benchmark.reports.plots import PlotOptions
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmark.datasets import dataset_of
-from benchmark.reports.outcome import sum_up
 from PIL import Image
 from support import fake_codecs, own_metrics
 from support.fake_benchmark import start
@@ -24,8 +22,10 @@ from support.pictures import write_pictures
 from support.web_server import served
 
 from benchmark.codecs import open_codec
+from benchmark.datasets import dataset_of
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import load_image
+from benchmark.reports.outcome import sum_up
 from benchmark.results import RunFolder, Trial
 from benchmark.running.backends.cluster import (
     IN_HAND,
