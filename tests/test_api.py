@@ -169,3 +169,15 @@ def test_public_names_are_lazy() -> None:
         assert getattr(benchmark, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = benchmark.nothing
+
+
+@pytest.mark.checkout
+def test_readmes_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    example = text.partition("<!-- from python -->\n```python\n")[2].partition("```")[0]
+    assert "benchmark.evaluate" in example
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "README.md", "exec"), {"__name__": "example"})
+    assert r"\toprule" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["psnr.pdf"]
+    assert (tmp_path / "psnr.pdf").read_bytes().startswith(b"%PDF")
