@@ -356,6 +356,7 @@ def test_summaries_and_manifests_of_before_are_read(here: Path, tmp_path: Path) 
     pd.testing.assert_frame_equal(write_summary(RunFolder.open(tmp_path / "old")), now)
 
 
+@pytest.mark.checkout
 def test_the_readme_s_metric_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")

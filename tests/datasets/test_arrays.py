@@ -452,6 +452,7 @@ def test_arrays_of_a_program_leave_nothing_on_the_disk(tmp_path: Path) -> None:
 # README
 
 
+@pytest.mark.checkout
 def test_the_readmes_data_set_runs(tmp_path: Path) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     found = re.search(r"<!-- own data set -->\n```python\n(.*?)```", text, re.DOTALL)
