@@ -156,6 +156,7 @@ class MetricRecord(Record):
     words: str = Field(default="", description="what `explain` says of the metric")
     parts: dict[str, str] = Field(default_factory=dict, description="what `explain` says of the protocol's parts")
     aspect: Literal["fidelity", "perception", "realism"] = Field(default="realism", description="what it tells")
+    infinite: str = Field(default="", description="reason recorded in place of an infinitely good value")
     pooled: Literal["", "mse"] = Field(default="", description='"mse": the value of the mean error is given besides')
     smallest_side: int = Field(default=1, description="in pixels; a picture with a shorter side has no value")
     elsewhere: dict[str, str] = Field(default_factory=dict, description="tool: what its files call the metric")

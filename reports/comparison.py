@@ -125,6 +125,8 @@ def _is_blind(row: Row) -> bool:
     judgement = row.judgement
     if judgement is None or row.exact or row.margin is None or row.outcome is Outcome.SAME:
         return False
+    if math.isinf(judgement.loss):
+        return False
     return not judgement.smallest <= row.margin.size * 1.000001
 
 

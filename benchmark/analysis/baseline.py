@@ -75,6 +75,9 @@ class Point(Record):
     metrics: dict[str, list[float | None]] = Field(description="per-image metrics, mean over decoder seeds")
     per_seed: dict[str, list[float]] = Field(description="mean over images of per-image metrics, one a decoder seed")
     sets: dict[str, SetPoint] = Field(description="metrics of sets")
+    infinite: dict[str, list[int]] = Field(
+        default_factory=dict, description="per-image metrics: images whose value is infinitely good at every seed"
+    )
     encode_seconds: list[float] | None = Field(description="median of the repeats, measured alone, else null")
     decode_seconds: list[float] | None = Field(description="the same, mean over seeds, else null")
     failed: dict[str, str] = Field(description="image: why its trial failed")
@@ -135,6 +138,10 @@ class Baseline(Record):
         An interval needs more than one of them, and of a set its values without each.
         """
         return [index for index, value in enumerate(self._values(point, metric)) if value is not None]
+
+    def infinite_images(self, point: Point, metric: str) -> list[int]:
+        """The indices of the images whose value of `metric` at `point` is infinitely good: they have no number."""
+        return point.infinite.get(metric, [])
 
     def image_values(self, point: Point, metric: str, images: Sequence[int]) -> Vector:
         """(n,): the per-image metric or bpp at `images`, which have values."""
@@ -250,6 +257,16 @@ def _point(
             if valued and len(seeds) > 1:
                 matrix = [[trials[image].metrics[name] for image in valued] for trials in seeds]
                 per_seed[name] = [_rounded(float(mean)) for mean in np.array(matrix, dtype=np.float64).mean(axis=1)]
+    infinite: dict[str, list[int]] = {}
+    for name in metrics:
+        reason = info_of(name, manifest.metrics[name]).infinite_reason
+        places = [
+            place
+            for place, image in enumerate(names)
+            if everywhere(image) and all(trials[image].reasons.get(name) == reason for trials in seeds)
+        ]
+        if places:
+            infinite[name] = places
     found_sets = {name: of_sets.get((group.codec, group.quality, name)) for name in manifest.metrics}
 
     def seconds(field: Literal["encode_seconds", "decode_seconds"]) -> list[float] | None:
@@ -265,6 +282,7 @@ def _point(
         bytes=[first[image].bytes if everywhere(image) else None for image in names],
         metrics=metrics,
         per_seed=per_seed,
+        infinite=infinite,
         sets={name: _set_point(found, names) for name, found in found_sets.items() if found is not None},
         encode_seconds=seconds("encode_seconds"),
         decode_seconds=seconds("decode_seconds"),
@@ -361,7 +379,7 @@ def chosen(baseline: Baseline, codecs: Collection[str], metrics: Collection[str]
         point.model_copy(
             update={
                 field: {name: value for name, value in getattr(point, field).items() if name in kept}
-                for field in ("metrics", "per_seed", "sets")
+                for field in ("metrics", "per_seed", "sets", "infinite")
             }
         )
         for point in baseline.points

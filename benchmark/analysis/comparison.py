@@ -206,12 +206,25 @@ def _notes(base: Baseline, new: Baseline, gate: Gate) -> list[str]:
 def _failures(base: Baseline, new: Baseline) -> Iterator[str]:
     for point in base.points:
         found = new.point(*point.key)
-        for image, error in found.failed.items() if found is not None else ():
+        assert found is not None  # checked
+        for image, error in found.failed.items():
             if image not in point.failed:
                 yield f"{point}, {image}: {error}"
         for metric in base.metrics:
-            if base.images_with(point, metric) and found is not None and not new.images_with(found, metric):
+            had, has = _valued(base, point, metric), _valued(new, found, metric)
+            if had and not has:
                 yield f"{point}, {metric}: the base has a value, the new run has none"
+            elif lost := [base.images[index] for index in sorted(had - has) if base.images[index] not in found.failed]:
+                yield f"{point}, {metric}: the base has a value of {_named(lost)}, the new run has none"
+
+
+def _valued(side: Baseline, point: Point, metric: str) -> set[int]:
+    """The images with a value, be it infinite."""
+    return {*side.images_with(point, metric), *side.infinite_images(point, metric)}
+
+
+def _named(images: Sequence[str]) -> str:
+    return ", ".join(images[:3]) + (f" and {len(images) - 3} more" if len(images) > 3 else "")
 
 
 # Numbers, before they are judged
@@ -219,10 +232,14 @@ def _failures(base: Baseline, new: Baseline) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class _Pending:
-    """A row, and its loss in the unit of its margin: positive is worse; None where there is none."""
+    """A row, and its loss in the unit of its margin: positive is worse; None where there is none.
+
+    infinite: what values that are infinite in one run say, or in both.
+    """
 
     row: Row
     loss: Difference | None
+    infinite: Outcome | None = None
 
 
 def _of_point(base: Baseline, new: Baseline, point: Point, gate: Gate) -> Iterator[_Pending]:
@@ -256,6 +273,11 @@ def _of_point(base: Baseline, new: Baseline, point: Point, gate: Gate) -> Iterat
             "",
             len(images),
         )
+        infinite, why = _of_infinite(base, new, point, other, metric)
+        row = replace(row, reason=why)
+        if infinite is not None and (before is None or after is None):
+            yield _Pending(row, None, infinite)
+            continue
         if before is None or after is None:
             if before is None and not base.images_with(point, metric):
                 why = "the base has no value"
@@ -265,7 +287,21 @@ def _of_point(base: Baseline, new: Baseline, point: Point, gate: Gate) -> Iterat
                 why = "not over the same images in both runs"
             yield _Pending(replace(row, reason=why), None)
             continue
-        yield _with_loss(row, before, after)
+        yield replace(_with_loss(row, before, after), infinite=infinite)
+
+
+def _of_infinite(base: Baseline, new: Baseline, one: Point, other: Point, metric: str) -> tuple[Outcome | None, str]:
+    """What values that are infinitely good in one run say, or in both, which no mean can hold; and a line on it."""
+    before, after = set(base.infinite_images(one, metric)), set(new.infinite_images(other, metric))
+    fell = sorted(before & set(new.images_with(other, metric)))
+    rose = sorted(after & set(base.images_with(one, metric)))
+    if fell:
+        return Outcome.WORSE, f"no longer infinite: {_named([base.images[index] for index in fell])}"
+    if rose:
+        return Outcome.BETTER, f"infinite now: {_named([base.images[index] for index in rose])}"
+    if before & after:
+        return Outcome.SAME, f"infinite in both: {_named([base.images[index] for index in sorted(before & after)])}"
+    return None, ""
 
 
 def _shared(base: Baseline, new: Baseline, one: Point, other: Point, metric: str) -> list[int]:
@@ -388,13 +424,25 @@ def _of_time(base: Baseline, new: Baseline, codec: str, gate: Gate) -> Iterator[
 
 def _judged(item: _Pending, tests: int, alpha: float) -> Row:
     row, loss = item.row, item.loss
-    if loss is None or row.margin is None:
+    if row.margin is None:
         return row
+    if loss is None:
+        return row if item.infinite is None else replace(row, judgement=_judged_infinite(item.infinite))
     if row.exact:
-        return replace(row, judgement=judge_exactly(loss.value, row.margin.size))
-    judgement = judge(loss, row.margin.size, tests, alpha)
-    reason = "one image: no error is known" if math.isnan(loss.total_stderr) and loss.value != 0 else ""
-    return replace(row, judgement=judgement, reason=reason)
+        judgement, reason = judge_exactly(loss.value, row.margin.size), ""
+    else:
+        judgement = judge(loss, row.margin.size, tests, alpha)
+        reason = "one image: no error is known" if math.isnan(loss.total_stderr) and loss.value != 0 else ""
+    # A fall from infinite is worse whatever the other images do; a rise does not make up for what they lose.
+    mended = item.infinite is Outcome.BETTER and judgement.outcome in (Outcome.SAME, Outcome.NOT_WORSE)
+    if item.infinite is Outcome.WORSE or mended:
+        return replace(row, judgement=_judged_infinite(item.infinite))
+    return replace(row, judgement=judgement, reason=reason or row.reason)
+
+
+def _judged_infinite(outcome: Outcome) -> Judgement:
+    loss = {Outcome.WORSE: math.inf, Outcome.BETTER: -math.inf}.get(outcome, 0.0)
+    return Judgement(outcome, loss, math.nan, math.nan, math.nan)
 
 
 # Pictures

@@ -19,7 +19,7 @@ from benchmark.codecs import ESTIMATE_BYTES, ESTIMATE_SHARE
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.metrics import Kind, MetricInfo, shipped_info
 from benchmark.metrics.records import BPP, info_of
-from benchmark.results import Manifest, RunFolder
+from benchmark.results import Manifest, RunFolder, Trial
 from benchmark.statistics.intervals import (
     Estimate,
     function_of_means_estimate,
@@ -280,8 +280,19 @@ def _of_the_images(group: Group, metric: str, facts: MetricInfo) -> list[_Value]
     )
     values = [_mean(matrix, len(images))]
     if facts.pooled == "mse":
-        values.append(_decibels_of_the_mean_error(matrix, len(images)))
+        values.append(_decibels_of_the_mean_error(_decibels(group, metric, facts.infinite_reason)))
     return values
+
+
+def _decibels(group: Group, metric: str, infinite: str) -> Matrix:
+    """(seeds, images): the values of the images that have one at every seed, be it infinite."""
+
+    def value(trial: Trial) -> float | None:
+        return math.inf if trial.reasons.get(metric) == infinite else trial.metrics.get(metric)
+
+    rows = [{image: value(trial) for image, trial in trials.items()} for trials in by_seed(group).values()]
+    images = [image for image in next(iter(rows), {}) if all(row.get(image) is not None for row in rows)]
+    return np.array([[row[image] for image in images] for row in rows], dtype=np.float64)
 
 
 def _of_the_originals(group: Group, metric: str, value_of: Callable[[str], float | None]) -> _Value:
@@ -298,16 +309,16 @@ def _mean(matrix: Matrix, n_images: int) -> _Value:
     return _Value(MEAN, mean_estimate(matrix.mean(axis=0)), tuple(matrix.mean(axis=1)), n_images)
 
 
-def _decibels_of_the_mean_error(decibels: Matrix, n_images: int) -> _Value:
+def _decibels_of_the_mean_error(decibels: Matrix) -> _Value:
     """decibels: (seeds, images), of PSNR say. 10·log10(255² / mean over images of the MSE), for each seed; then their
-    mean."""
-    if not n_images:
-        return _Value(MEAN_MSE, None)
+    mean. An infinite one is an error of 0; None where no image has any error."""
     error = 10 ** (-decibels / 10)  # MSE over 255²; the peak cancels
+    if not error.size or not (error.mean(axis=1) > 0).all():
+        return _Value(MEAN_MSE, None)
     estimate = function_of_means_estimate(
         lambda *means: np.mean([-10 * np.log10(mean) for mean in means], axis=0), *error
     )
-    return _Value(MEAN_MSE, estimate, tuple(-10 * np.log10(error.mean(axis=1))), n_images)
+    return _Value(MEAN_MSE, estimate, tuple(-10 * np.log10(error.mean(axis=1))), error.shape[1])
 
 
 def _of_the_set(found: SetValue | None) -> _Value:

@@ -12,6 +12,8 @@ from benchmark.pixels import Image
 
 PEAK = 255.0
 
+IDENTICAL = "the pictures are identical: PSNR is infinite"
+
 PSNR = MetricInfo(
     "psnr",
     "PSNR",
@@ -30,6 +32,7 @@ PSNR = MetricInfo(
     },
     aspect="fidelity",
     pooled="mse",
+    infinite=IDENTICAL,
     unstated={1: "colour space", 2: "rounding to 8 bits", 3: "averaging rule"},
     elsewhere={"compressai": "psnr-rgb"},
     make="benchmark.metrics.fidelity:make_psnr",
@@ -66,7 +69,7 @@ class Psnr:
         check_pair((prepared.shape[0], prepared.shape[1]), reconstruction)
         mse = mean_squared_error(prepared, reconstruction)
         if mse == 0:
-            raise Undefined("the pictures are identical: PSNR is infinite")
+            raise Undefined(IDENTICAL)
         return psnr_from_mse(mse)
 
 

@@ -38,7 +38,8 @@ class MetricInfo:
     what `explain` says of the metric; parts: what it says of the parts of its protocol.
     aspect: what it tells of an image: that it is near the original ("fidelity"), that it looks near ("perception"), or
     that it looks real ("realism"). pooled: "mse" for decibels of a squared error, whose mean over images the summary
-    gives besides. smallest_side: in pixels; below it an image has no value.
+    gives besides. infinite: the reason that a trial records in place of a value that is infinitely good. smallest_side:
+    in pixels; below it an image has no value.
     unstated: place in the protocol -> what is there, for parts that a published figure may leave open. elsewhere: tool
     -> what its files call the metric. packages: modules that take a second to import and are needed only when it
     measures. make: "module:attribute" that opens it. summary: the line that `list` prints.
@@ -61,12 +62,18 @@ class MetricInfo:
     parts: Mapping[str, str] = field(default_factory=dict, hash=False)
     aspect: Aspect = "realism"
     pooled: Literal["", "mse"] = ""
+    infinite: str = ""
     smallest_side: int = 1
     unstated: Mapping[int, str] = field(default_factory=dict, hash=False)
     elsewhere: Mapping[str, str] = field(default_factory=dict, hash=False)
     packages: tuple[str, ...] = ()
     make: str = ""
     summary: str = ""
+
+    @property
+    def infinite_reason(self) -> str:
+        """What a trial records in place of a value that is infinitely good: `infinite`, or what every metric gets."""
+        return self.infinite or f"the value is {'inf' if self.higher_is_better else '-inf'}"
 
     @property
     def shown_unit(self) -> str:

@@ -65,8 +65,8 @@ def export(folder: RunFolder, form: str, output: Path) -> list[Path]:
 def compressai(folder: RunFolder, output: Path) -> list[Path]:
     """OUTPUT/CODEC.json as CompressAI's benchmarks write it: parallel lists, one entry a quality, by rate.
 
-    A metric that lacks a value at some quality has no list. Distances between sets keep this suite's names. `meta`
-    names data set and protocols.
+    A metric that lacks a value at some quality, or has one over other images than the rate, has no list: `meta` says
+    so, and names data set and protocols. Distances between sets keep this suite's names.
     """
     summary = read_summary(folder.path)
     headlines = summary[summary["aggregation"].isin(HEADLINES)]
@@ -76,10 +76,14 @@ def compressai(folder: RunFolder, output: Path) -> list[Path]:
     order = [*(name for name in metrics if name in names), "bpp", *(name for name in metrics if name not in names)]
     written = []
     for codec, record in folder.manifest.codecs.items():
-        table = headlines[headlines["codec"] == codec].pivot(index="quality", columns="metric", values="value")
+        own = headlines[headlines["codec"] == codec]
+        table = own.pivot(index="quality", columns="metric", values="value")
         if "bpp" not in table or table["bpp"].isna().all():
             continue
         table = table.dropna(subset="bpp").sort_values("bpp", kind="stable").dropna(axis="columns")
+        counts = own.pivot(index="quality", columns="metric", values="n_images").loc[table.index]
+        unequal = [metric for metric in table if (counts[metric] != counts["bpp"]).any()]
+        table = table.drop(columns=unequal)
         results = {names.get(metric, metric): table[metric].tolist() for metric in order if metric in table}
         seconds = images[images["codec"] == codec].groupby("quality")[[*_SECONDS]].mean().reindex(table.index)
         for name, label in (("encode_seconds", "encoding_time"), ("decode_seconds", "decoding_time")):
@@ -94,6 +98,10 @@ def compressai(folder: RunFolder, output: Path) -> list[Path]:
                 "qualities": table.index.tolist(),
                 "protocols": {"bpp": BPP.protocol}
                 | {name: metric.protocol for name, metric in folder.manifest.metrics.items() if name in table},
+                "left_out": [
+                    f"{name}: no value of {int((counts['bpp'] - counts[name]).max())} of the images that have a rate"
+                    for name in unequal
+                ],
             },
         }
         written.append(_write_json(output / f"{record.label}.json", document))
