@@ -107,8 +107,16 @@ def write_png(path: Path, image: Image) -> None:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Writes `data`; the file is whole or not there. Raises BenchmarkError that names the file and the reason."""
+    """Writes `data`; the file is whole or not there. Raises BenchmarkError that names the file and the reason.
+
+    A link is followed, and what is no file, such as a device or a pipe, is written to and stays what it is.
+    """
     try:
+        if path.exists() and (path.is_relative_to("/dev") or not (path.is_file() or path.is_dir())):
+            with path.open("wb") as device:
+                device.write(data)
+            return
+        path = path.resolve()
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".partial-", delete=False) as file:
             try:
                 file.write(data)
