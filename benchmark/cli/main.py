@@ -25,6 +25,7 @@ from benchmark.cli.measure import measure
 from benchmark.cli.plot import PlotCommand, plot
 from benchmark.cli.report import report
 from benchmark.cli.run import run
+from benchmark.cli.streams import outlive_readers
 from benchmark.cli.studies import studies
 from benchmark.cli.study import study
 from benchmark.cli.table import table
@@ -74,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     A BenchmarkError is one line on standard error, without a traceback; a traceback is a mistake of the suite's own.
     """
+    outlive_readers()
     try:
         app(args=arguments, prog_name="python -m benchmark")
     except BenchmarkError as error:
