@@ -118,7 +118,9 @@ class StoredGroups(Sequence[Group]):
         }
         errors: dict[TrialKey, str] = {}
         for _, _, trial in folder.each_trial():
-            group = columns.setdefault((trial.codec, trial.quality), _Columns(metrics))
+            group = columns.get((trial.codec, trial.quality))
+            if group is None:
+                group = columns[trial.codec, trial.quality] = _Columns(metrics)
             group.append(places.setdefault(trial.image, len(places)), trial)
             errors.pop(trial.key, None)
             if trial.broken is not None:

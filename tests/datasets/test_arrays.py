@@ -79,7 +79,7 @@ def test_settings_and_preparations_follow_a_function() -> None:
     assert (dataset.name, dataset.preparation) == ("my_data.py:images:n=2@crop32", "crop32")
     assert same(dataset, [image[4:36, 9:41] for _, image in arrays(2)])
     assert dataset.fingerprint != open_dataset("./my_data.py:images:n=2").fingerprint
-    with pytest.raises(UsageError, match="n is 'two'; input should be a valid integer"):
+    with pytest.raises(UsageError, match="n is a whole number, not 'two'"):
         open_dataset("./my_data.py:images:n=two")
     with pytest.raises(UsageError, match="has no setting 'm'; its settings: n"):
         open_dataset("./my_data.py:images:m=2")

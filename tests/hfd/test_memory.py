@@ -97,5 +97,5 @@ def test_the_memory_counts_what_a_tile_sees(config: UNetConfig) -> None:
 
 
 def test_beyond_a_tile_only_the_picture_counts() -> None:
-    for room in (FIRST_STAGE, SAMPLING):
-        assert memory.of(8192, 8192) - room.of(4096, 8192) == room.bytes_per_pixel * 2**25
+    for one in (FIRST_STAGE, SAMPLING):
+        assert one.of(8192, 8192) - one.of(4096, 8192) == one.bytes_per_pixel * 2**25

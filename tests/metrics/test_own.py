@@ -177,7 +177,7 @@ def test_an_installed_metric_has_its_entry_s_name(monkeypatch: pytest.MonkeyPatc
         ("NoDistance", "distance is 'wasserstein'; it must be 'frechet', 'kernel'"),
         ("Shift@whole", "compares whole pictures"),
         ("Rows@patch64", "no patch rule is named 'patch64'"),
-        ("Colours:factor=much", "factor is 'much'"),
+        ("Colours:factor=much", "factor is a number, not 'much'"),
         ("Colours:depth=2", "has no setting 'depth'; its settings: factor"),
         ("Colours:patches=whole", "patches follow an @"),
         ("Returns", "needs the setting value"),

@@ -251,7 +251,10 @@ def test_a_second_ctrl_c_stops_at_once(folder: Path) -> None:
     process = start(*command, "--workers", "2", folder=folder)
     wait_until(lambda: list(folder.glob("decoding-*")), process)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.3)
+    assert process.stderr is not None
+    heard = ""
+    while "Ctrl-C again stops at once" not in heard:  # two signals that come before it is heard are one
+        heard += process.stderr.readline()
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
