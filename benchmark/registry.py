@@ -153,8 +153,7 @@ class Registry:
         make = self.load(spec.name)
         if not callable(make):
             raise UsageError(f"{self.kind} {spec.name}: {make!r} is neither a class nor a function")
-        what = f"{self.kind} {spec.name}"
-        arguments = typed_settings(make, spec.settings, given, what)
+        arguments = typed_settings(make, spec.settings, given, self.kind, spec.name)
         try:
             return no_exit(partial(make, **arguments))
         except BenchmarkError:
@@ -183,13 +182,14 @@ class Registry:
 
 
 def typed_settings(
-    make: Callable[..., Any], settings: Mapping[str, str], given: Mapping[str, Any], what: str
+    make: Callable[..., Any], settings: Mapping[str, str], given: Mapping[str, Any], kind: str, name: str
 ) -> dict[str, Any]:
     """Arguments for `make`: `settings` converted by its annotations, and those of `given` that it has parameters for.
 
-    A parameter without annotation, or with one that pydantic does not know, gets the text. what: for messages. Raises
-    UsageError.
+    A parameter without annotation, or with one that pydantic does not know, gets the text. kind, name: of what is
+    made, for messages. Raises UsageError.
     """
+    what = f"{kind} {name}"
     parameters = inspect.signature(make).parameters.values()
     named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     any_name = any(p.kind is p.VAR_KEYWORD for p in parameters)
@@ -201,7 +201,7 @@ def typed_settings(
             raise UsageError(f"{what} has no setting {key!r}; its settings: {there}")
     missing = [p.name for p in parameters if p.name in named - settings.keys() - given.keys() and p.default is p.empty]
     if missing:
-        raise UsageError(f"{what} needs the setting {missing[0]}: {what.partition(' ')[2]}:{missing[0]}=…")
+        raise UsageError(f"{what} needs the setting {missing[0]}: {name}:{missing[0]}=…")
     hints = _hints(make)
     converted = {key: _converted(value, hints.get(key, str), f"{what}: {key}") for key, value in settings.items()}
     return {key: value for key, value in given.items() if key in named} | converted

@@ -9,14 +9,16 @@ import hashlib
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import addresses
 from benchmark.addresses import Location
 from benchmark.datasets.pictures import Dataset, Picture, names_of_files, unique_names
-from benchmark.errors import BenchmarkError, UsageError, kind_and_message
+from benchmark.errors import BenchmarkError, UsageError
 from benchmark.fetching import cache_folder, file_is
+from benchmark.guards import no_exit, told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +28,8 @@ COLUMN = "image"
 """The column of a Hugging Face data set that holds the images, unless another one is named."""
 
 WANTED = "an image is a uint8 array (height, width, 3), RGB, or the path of an image file"
+
+_END = object()
 
 _STORED = re.compile(r"image-[0-9a-f]{64}\.(?:ppm|file)")
 
@@ -105,13 +109,13 @@ def _guarded(elements: Iterator[Any], name: str) -> Iterator[Any]:
     count = 0
     while True:
         try:
-            element = next(elements)
-        except StopIteration:
-            return
+            element = no_exit(partial(next, elements, _END))
         except BenchmarkError:
             raise
-        except (Exception, SystemExit) as error:
-            raise BenchmarkError(f"data set {name}: failed after {count} images: {kind_and_message(error)}") from error
+        except Exception as error:
+            raise BenchmarkError(f"data set {name}: failed at image {count}: {told(error)}") from error
+        if element is _END:
+            return
         yield element
         count += 1
 

@@ -71,7 +71,7 @@ def test_settings_are_listed_as_they_are_obeyed() -> None:
 
 def test_settings_become_what_they_are_annotated_with() -> None:
     settings = {"size": "9", "share": "0.5", "weights": "a/b", "fast": "true", "else": "x"}
-    made = make(**typed_settings(make, settings, {"device": "cpu"}, "thing make"))
+    made = make(**typed_settings(make, settings, {"device": "cpu"}, "thing", "make"))
     assert made == {"size": 9, "kind": "a", "share": 0.5, "weights": Path("a/b"), "fast": True, "else": "x"}
 
 
@@ -88,5 +88,13 @@ def test_settings_become_what_they_are_annotated_with() -> None:
 )
 def test_wrong_values_say_what_is_allowed(spec: str, words: str) -> None:
     with pytest.raises(UsageError) as caught:
-        typed_settings(make, parse_spec(spec).settings, {"device": "cpu"}, "thing make")
+        typed_settings(make, parse_spec(spec).settings, {"device": "cpu"}, "thing", "make")
     assert str(caught.value) == words
+
+
+def test_a_lacking_setting_is_shown_as_it_is_written() -> None:
+    def images(n: int) -> list[int]:
+        return [n]
+
+    with pytest.raises(UsageError, match=r"^data set \./my\.py:images needs the setting n: \./my\.py:images:n=…$"):
+        typed_settings(images, {}, {}, "data set", "./my.py:images")

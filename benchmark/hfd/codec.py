@@ -231,7 +231,7 @@ def _sampling(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         if key not in having[kind] and others:
             verb = "have it" if len(others) > 1 else "has it"
             raise UsageError(f"codec hfd: the {kind} decoder has no {key}; {' and '.join(others)} {verb}")
-    return typed_settings(KINDS[kind].load().settings, settings, {}, f"codec hfd:decoder={kind}")
+    return typed_settings(KINDS[kind].load().settings, settings, {}, "codec", f"hfd:decoder={kind}")
 
 
 def _shipped_decoder(kind: str, base: Base, spec: str, model: str | None) -> Path:

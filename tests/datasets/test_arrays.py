@@ -306,8 +306,8 @@ def test_one_file_twice_without_names() -> None:
 @pytest.mark.parametrize(
     ("code", "reason", "exit_code"),
     [
-        ("raise RuntimeError('no\\nmore')", "failed after 1 images: RuntimeError: no more", 3),
-        ("import sys; sys.exit()", "failed after 1 images: SystemExit", 3),
+        ("raise RuntimeError('no\\nmore')", "failed at image 1: RuntimeError: no more (bad.py:7 in images)", 3),
+        ("import sys; sys.exit()", "failed at image 1: RuntimeError: it calls sys.exit() (bad.py:7 in images)", 3),
         ("yield 'b', a / 2", "image 1 ('b'): float64 (8, 8, 3); an image is a uint8 array", 2),
         ("yield 'a', a", "images 0 and 1 are both called 'a'", 2),
     ],
