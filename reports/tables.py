@@ -36,19 +36,21 @@ def print_summary(frame: pd.DataFrame, console: Console) -> None:
     """Prints `frame`, a summary, with half the width of each 95 % interval beside its value.
 
     An arrow shows the better direction, "–" that there is no value. A terminal too narrow for a row breaks its cells
-    before the "±". Raises NotComparable on several data sets or protocols, and BenchmarkError on an
-    empty summary.
+    before the "±" and its titles between words, and has several tables below each other if that is not enough.
+    Raises NotComparable on several data sets or protocols, and BenchmarkError on an empty summary.
     """
     content = _content(frame)
     header = tuple("\n".join(parts) for parts in content.headers)
     sections = content.sections
     if _total(_widths([header, *chain(*sections.values())])) > console.width:
+        header = tuple("\n".join([*title.split(), second]) for title, second in content.headers)
         sections = {codec: [_broken(row) for row in rows] for codec, rows in sections.items()}
     widths = _widths([header, *chain(*sections.values())])
-    console.print(_grid(widths, [header]))
-    for codec, rows in sections.items():
-        console.print(Text(codec, style="bold"))
-        console.print(_grid(widths, rows))
+    for columns in _blocks(widths, console.width):
+        console.print(_grid(widths, [header], columns))
+        for codec, rows in sections.items():
+            console.print(Text(codec, style="bold"))
+            console.print(_grid(widths, rows, columns))
     for note in content.notes:
         console.print(Text(note, style="dim"))
 
@@ -79,12 +81,22 @@ def _broken(row: Row) -> Row:
     return tuple(cell.replace(" ", "\n") for cell in row)
 
 
-def _grid(widths: Sequence[int], rows: Sequence[Row]) -> Table:
+def _blocks(widths: Sequence[int], width: int) -> list[list[int]]:
+    """Columns of tables that are no wider than `width`, if a column and the first, which all begin with, are not."""
+    blocks = [[0]]
+    for column in range(1, len(widths)):
+        if len(blocks[-1]) > 1 and _total([widths[i] for i in (*blocks[-1], column)]) > width:
+            blocks.append([0])
+        blocks[-1].append(column)
+    return blocks
+
+
+def _grid(widths: Sequence[int], rows: Sequence[Row], columns: Sequence[int]) -> Table:
     grid = Table.grid(padding=(0, _GAP, 0, 0), pad_edge=False)
-    for width in widths:
-        grid.add_column(justify="right", width=width)
+    for column in columns:
+        grid.add_column(justify="right", width=widths[column])
     for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
+        grid.add_row(*(Text(row[column]) for column in columns))
     return grid
 
 

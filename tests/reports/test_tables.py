@@ -68,6 +68,18 @@ def test_no_number_is_cut_by_a_narrow_terminal(width: int) -> None:
         assert number in output.split()
 
 
+@pytest.mark.parametrize("width", [30, 60, 80])
+def test_long_titles_cut_no_value(width: int) -> None:
+    frame = example().astype({"title": object})
+    frame.loc[frame["metric"] == "psnr", "title"] = "Similarity of the gradients' magnitudes"
+    frame.loc[frame["metric"] == "fid", "title"] = "Another rather long title of a metric"
+    output = printed(frame, width)
+    assert "…" not in output
+    assert max(map(len, output.splitlines())) <= width
+    for word in ("0.2123", "23.46", "123.5", "±12", "Similarity", "magnitudes", "Another", "↑", "↓", "jpeg"):
+        assert word in output.split()
+
+
 def test_two_protocols_are_no_column() -> None:
     frame = example()
     frame.loc[frame["codec"] == "jpeg", "protocol"] += "/other"
