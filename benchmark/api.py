@@ -278,6 +278,7 @@ class Results:
         intervals, xlim, ylim, caption, legend, style, published and relative_to, which draws paired differences from a
         codec. Raises UsageError on what cannot be drawn, NotComparable on results of other images or protocols.
         """
+        from benchmark.analysis.summary import drawable_metrics
         from benchmark.reports.figure_style import figure_style
         from benchmark.reports.plots import PlotOptions, draw
         from benchmark.reports.plots.files import check_formats
@@ -296,7 +297,7 @@ class Results:
             if save is not None:
                 check_formats(chosen.formats)
             summaries = [run.summary for run in runs]
-            figure = draw(summaries, metrics or self._valued(), chosen, numbers=numbers, ax=ax)
+            figure = draw(summaries, metrics or drawable_metrics(self.summary), chosen, numbers=numbers, ax=ax)
             if save is not None:
                 save_figure(figure, Path(save).with_suffix(""), chosen.formats)
         return figure

@@ -1,6 +1,6 @@
 """What plots and tables are made of: summaries, and where they need them the numbers of single images."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.analysis.baseline import Baseline, read_numbers
 from benchmark.analysis.comparable import codec_labels
-from benchmark.analysis.summary import COLUMNS, MEAN, SCHEMA_VERSION, SET, read_summary, typed
+from benchmark.analysis.summary import COLUMNS, MEAN, SCHEMA_VERSION, SET, drawable_metrics, read_summary, typed
 from benchmark.errors import UsageError
 from benchmark.statistics.intervals import mean_estimate
 
@@ -33,7 +33,15 @@ class Inputs:
     @property
     def metrics(self) -> list[str]:
         """Those that every summary has a value of, bits per pixel aside. Raises UsageError if there is none."""
-        of_runs = [dict.fromkeys(frame.loc[frame["value"].notna(), "metric"]) for frame in self.summaries]
+        return self._common([dict.fromkeys(frame.loc[frame["value"].notna(), "metric"]) for frame in self.summaries])
+
+    @property
+    def drawable(self) -> list[str]:
+        """Those of `metrics` that plots can show for every summary. Raises UsageError if there is none."""
+        return self._common([drawable_metrics(frame) for frame in self.summaries])
+
+    @staticmethod
+    def _common(of_runs: Sequence[Collection[str]]) -> list[str]:
         names = [str(name) for name in of_runs[0] if name != "bpp" and all(name in others for others in of_runs)]
         if not names:
             raise UsageError("the runs have no metric in common; --metric names one")

@@ -176,6 +176,21 @@ def metric_facts(frame: "pandas.DataFrame", metric: str) -> MetricInfo:
     return replace(known, **facts)
 
 
+def drawable_metrics(frame: "pandas.DataFrame") -> list[str]:
+    """The metrics, bpp aside, with a value that is finite on the scale of their plots, in the order of the summary.
+
+    In decibels a similarity of 1 is infinite: of lossless codecs alone there is nothing to draw.
+    """
+    names = []
+    for name, rows in frame[frame["metric"] != "bpp"].groupby("metric", sort=False):
+        values = rows["value"].dropna()
+        if metric_facts(frame, str(name)).scale == "decibel":
+            values = values[values < 1]
+        if len(values):
+            names.append(str(name))
+    return names
+
+
 def _with_facts(frame: "pandas.DataFrame") -> "pandas.DataFrame":
     """A summary of version 1 with the columns of today."""
     facts = {name: metric_facts(frame, name) for name in dict.fromkeys(frame["metric"])}

@@ -125,5 +125,5 @@ def plot(
         relative_to=relative_to,
     )
     folder = output or inputs.folder / "plots"
-    for path in write_plots(inputs.summaries, metric or inputs.metrics, folder, options, numbers=inputs.numbers):
+    for path in write_plots(inputs.summaries, metric or inputs.drawable, folder, options, numbers=inputs.numbers):
         typer.echo(path)

@@ -222,7 +222,10 @@ def number(value: Any, what: str) -> float:
     if isinstance(value, bool | np.bool_):
         raise Failed(f"{what} returned {value}, not a number")
     if isinstance(value, int | float | np.integer | np.floating):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise Failed(f"{what} returned a whole number beyond what a float holds") from None
     if hasattr(value, "item") and tuple(getattr(value, "shape", ("unknown",))) == ():
         return number(value.item(), what)
     raise Failed(f"{what} returned {_told(value)}, not a number")
@@ -353,6 +356,8 @@ def _info(theirs: Any, kind: Kind, what: str, name: str) -> MetricInfo:
         aspect=facts.get("aspect", _ASPECTS[kind]),
         smallest_side=facts.get("smallest_side", 1),
     )
+    if info.scale == "decibel" and not info.higher_is_better:
+        raise UsageError(f"{what}: scale 'decibel' is for a similarity up to 1, where higher is better")
     _check_margin(info, what)
     return info
 

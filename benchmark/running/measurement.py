@@ -79,9 +79,11 @@ def open_instruments(asked: Iterable[str | object], device: str) -> Instruments:
     for one in asked:
         metric = _metric(one, device, file_version(one)) if isinstance(one, str) else open_metric(one, device)
         name, spec = metric.info.name, one if isinstance(one, str) else None
-        if name in metrics:
-            both = " and ".join(other or f"an object {type(one).__name__}" for other in (specs[name], spec))
-            raise UsageError(f"two metrics are named {name!r}: {both}; give one of them another name")
+        twin = next((other for other in metrics if other.lower() == name.lower()), None)  # names of files
+        if twin is not None:
+            both = " and ".join(other or f"an object {type(one).__name__}" for other in (specs[twin], spec))
+            names = repr(name) if name == twin else f"{twin!r} and {name!r}"
+            raise UsageError(f"two metrics are named {names}: {both}; give one of them another name")
         metrics[name], specs[name] = metric, spec
     return Instruments(
         {name: cast(ImageMetric, metric) for name, metric in metrics.items() if metric.info.kind == "image"},

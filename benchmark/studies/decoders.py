@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from benchmark.addresses import location
 from benchmark.analysis.equal_bits import at_rate
-from benchmark.analysis.summary import metric_facts
+from benchmark.analysis.summary import drawable_metrics, metric_facts
 from benchmark.baselines.target import candidates, closest
 from benchmark.codecs import Codec, open_codec
 from benchmark.datasets import limit, open_dataset
@@ -100,8 +100,8 @@ def write_comparison(folder: RunFolder, codecs: Mapping[str, Codec], bpp: float,
     """
     outcome = sum_up(folder, draw=False)
     summary, manifest, plots = outcome.summary, folder.manifest, folder.path / "plots"
-    valued = set(summary.loc[summary["value"].notna(), "metric"])
-    metrics = [name for name in manifest.metrics if name in valued]
+    finite = set(drawable_metrics(summary))
+    metrics = [name for name in manifest.metrics if name in finite]
     group = sorted(same_bytes(trial for trial in folder.trials() if trial.codec in codecs), key=list(codecs).index)
     names = [record.name for record in manifest.dataset.pictures]
     shown = sheets.images or (names if len(names) < 4 else [names[(2 * n + 1) * len(names) // 8] for n in range(4)])

@@ -107,7 +107,8 @@ def metric_panel(frame: pd.DataFrame, metric: str, codecs: Sequence[str] = ()) -
             missing.append(codec)
 
     if not curves:
-        raise BenchmarkError(f"{metric}: no codec has a value that can be drawn")
+        why = "; in dB a value of 1 is infinite" if info.scale == "decibel" else ""
+        raise BenchmarkError(f"{metric}: no codec has a value that can be drawn{why}")
     return Panel(
         metric,
         info.title,

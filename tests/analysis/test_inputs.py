@@ -47,6 +47,15 @@ def test_metrics_are_those_that_all_runs_have() -> None:
         _ = Inputs((summary_frame(), other), (), Path()).metrics
 
 
+def test_what_is_infinite_in_decibels_is_not_drawn() -> None:
+    lossless, lossy = (summary_frame(metrics=("lpips", "ms_ssim")) for _ in range(2))
+    lossless.loc[lossless["metric"] == "ms_ssim", "value"] = 1.0
+    assert Inputs((lossless,), (), Path()).metrics == ["lpips", "ms_ssim"]
+    assert Inputs((lossless,), (), Path()).drawable == ["lpips"]
+    assert Inputs((lossy,), (), Path()).drawable == ["lpips", "ms_ssim"]
+    assert Inputs((lossless, lossy), (), Path()).drawable == ["lpips"]
+
+
 def test_codecs_of_two_runs_are_told_apart() -> None:
     other = summary_frame(("hfd",))
     other["value"] *= 1.01

@@ -174,6 +174,7 @@ def test_an_installed_metric_has_its_entry_s_name(monkeypatch: pytest.MonkeyPatc
         ("WrongMargin", "margin: 'two' is neither a number"),
         ("WrongTitle", "title is 3, not str"),
         ("WrongScale", "scale is 'log'; it must be 'linear' or 'decibel'"),
+        ("LowDecibels", "scale 'decibel' is for a similarity up to 1"),
         ("NoDistance", "distance is 'wasserstein'; it must be 'frechet', 'kernel'"),
         ("Shift@whole", "compares whole pictures"),
         ("Rows@patch64", "no patch rule is named 'patch64'"),
@@ -202,6 +203,14 @@ def test_two_metrics_of_one_name_are_refused() -> None:
         open_instruments([f"{FILE}:Shift", f"{FILE}:Twin"], "cpu")
 
 
+def test_names_that_differ_in_capitals_only_are_refused() -> None:
+    """Plots are files of these names, and some file systems hold only one of the two."""
+    with pytest.raises(
+        UsageError, match=r"two metrics are named 'shift' and 'SHIFT': .*:Shift and .*:Capital; give one"
+    ):
+        open_instruments([f"{FILE}:Shift", f"{FILE}:Capital"], "cpu")
+
+
 def test_numbers_of_any_kind_are_taken() -> None:
     for value in (0.5, np.float32(0.5), np.array(0.5), torch.tensor(0.5)):
         assert number(value, "compare") == 0.5
@@ -214,6 +223,7 @@ def test_numbers_of_any_kind_are_taken() -> None:
         ("0.5", "compare returned '0.5', not a number"),
         (None, "returned NoneType"),
         (True, "returned True"),
+        (10**400, "returned a whole number beyond what a float holds"),
         (np.ones(3), r"ndarray of shape \(3,\)"),
         (torch.ones(1), r"Tensor of shape \(1,\)"),
     ],

@@ -188,6 +188,12 @@ class WrongTitle(SignedShare):
     title = 3
 
 
+class LowDecibels(Shift):
+    name = "low"
+    scale = "decibel"
+    signed = False
+
+
 class WrongScale(SignedShare):
     margin = None
     scale = "log"
@@ -204,6 +210,10 @@ class NoDistance:
 class Quality(SignedShare):
     margin = None
     name = "quality"
+
+
+class Capital(Shift):
+    name = "SHIFT"
 
 
 class Twin(Shift):
