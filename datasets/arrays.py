@@ -99,7 +99,8 @@ def collected(things: Any, name: str, folder: Path | None = None, column: str | 
     notes: tuple[str, ...] = ()
     if written and folder is None:
         size = sum(Path(path).stat().st_size for path in written) / 1e6
-        notes = (f"{name}: {len(written)} images lie as files in {stored_folder()}, {size:.2f} MB; it may be removed",)
+        count = "1 image lies as a file" if len(written) == 1 else f"{len(written)} images lie as files"
+        notes = (f"{name}: {count} in {stored_folder()}, {size:.2f} MB; it may be removed",)
     pictures = (Picture(each, place, hashes[place]) for each, place in zip(final, places, strict=True))
     return Dataset(name, tuple(pictures), notes=notes)
 

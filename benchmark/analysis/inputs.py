@@ -38,13 +38,13 @@ class Inputs:
     @property
     def drawable(self) -> list[str]:
         """Those of `metrics` that plots can show for every summary. Raises UsageError if there is none."""
-        return self._common([drawable_metrics(frame) for frame in self.summaries])
+        return self._common([drawable_metrics(frame) for frame in self.summaries], " that can be drawn")
 
     @staticmethod
-    def _common(of_runs: Sequence[Collection[str]]) -> list[str]:
+    def _common(of_runs: Sequence[Collection[str]], which: str = "") -> list[str]:
         names = [str(name) for name in of_runs[0] if name != "bpp" and all(name in others for others in of_runs)]
         if not names:
-            raise UsageError("the runs have no metric in common; --metric names one")
+            raise UsageError(f"the runs have no metric in common{which}; --metric names one")
         return names
 
 

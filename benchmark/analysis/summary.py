@@ -241,7 +241,8 @@ class _Coverage:
     def notes(self, name: str) -> list[str]:
         lines = []
         if self.reasons:
-            lines.append(f"{name}: no value for {len(self.reasons)} images; {_first(self.reasons)}")
+            some = "1 image" if len(self.reasons) == 1 else f"{len(self.reasons)} images"
+            lines.append(f"{name}: no value for {some}; {_first(self.reasons)}")
         if self.unequal and self.fewest is not None:
             images, group = self.fewest
             counts = f"{len(images)} of {len(self.all)}"

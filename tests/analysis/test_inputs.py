@@ -54,6 +54,9 @@ def test_what_is_infinite_in_decibels_is_not_drawn() -> None:
     assert Inputs((lossless,), (), Path()).drawable == ["lpips"]
     assert Inputs((lossy,), (), Path()).drawable == ["lpips", "ms_ssim"]
     assert Inputs((lossless, lossy), (), Path()).drawable == ["lpips"]
+    lossless.loc[lossless["metric"] == "lpips", "value"] = float("nan")
+    with pytest.raises(UsageError, match="no metric in common that can be drawn"):
+        _ = Inputs((lossless,), (), Path()).drawable
 
 
 def test_codecs_of_two_runs_are_told_apart() -> None:

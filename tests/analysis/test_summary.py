@@ -188,7 +188,7 @@ def test_failures_and_missing_values_are_left_out_and_counted(tmp_path: Path) ->
     assert (shift["n_images"], shift["n_patches"]) == (2, 3)
     notes = notes_of(folder)
     assert "jpeg at quality 5: 1 of 4 images failed; c: out of bits" in notes
-    assert "psnr: no value for 1 images; d: identical" in notes
+    assert "psnr: no value for 1 image; d: identical" in notes
 
 
 def test_estimated_bits_stand_beside_the_real_ones_and_wrong_ones_are_named(tmp_path: Path) -> None:

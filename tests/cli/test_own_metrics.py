@@ -270,6 +270,24 @@ def test_what_has_no_value_is_no_failure(here: Path, tmp_path: Path) -> None:
     assert rows.loc[rows["metric"] == "Undecided", "value"].isna().all()
 
 
+def test_decibels_that_are_all_infinite_are_left_out_of_the_plots(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As MS-SSIM of lossless codecs: 1 everywhere is a value, and nothing that an axis in dB can show."""
+    drawn: list[list[str]] = []
+    monkeypatch.setattr("benchmark.reports.outcome.draw_curves", lambda _, metrics, __: drawn.append(metrics) or [])
+    assert run(str(tmp_path / "run"), [f"{FILE}:Perfect", "psnr"]) == 0
+    assert "note: Perfect: no plot; every value is infinite in dB" in capsys.readouterr().err
+    assert drawn == [["psnr"]]
+    rows = read_summary(tmp_path / "run")
+    assert (rows.loc[rows["metric"] == "Perfect", "value"] == 1).all()
+    assert call("plot", str(tmp_path / "run")) == 0
+    assert sorted(path.stem for path in (tmp_path / "run" / "plots").glob("*.png")) == ["curves", "psnr"]
+    assert call("plot", str(tmp_path / "run"), "--metric", "Perfect") == 3
+    assert "in dB a value of 1 is infinite" in capsys.readouterr().err
+    assert call("report", str(tmp_path / "run"), "-o", str(tmp_path / "page")) == 0
+
+
 @pytest.mark.parametrize(
     ("metrics", "code", "line"),
     [
