@@ -7,18 +7,16 @@ called fd-effnet and kd-effnet. Opening a metric loads no network, so stored fea
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmark.metrics import distribution
-from benchmark.metrics.info import MetricInfo
+from benchmark.metrics.info import Features, MetricInfo
 from benchmark.metrics.pairs import check_picture
 from benchmark.metrics.patches import PATCH_RULES, cut
 from benchmark.pixels import Image
 
-Features = npt.NDArray[np.floating[Any]]
 Values = npt.NDArray[np.float64]
 
 _PARTS = {
