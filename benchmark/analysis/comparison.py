@@ -435,7 +435,7 @@ def _judged(item: _Pending, tests: int, alpha: float) -> Row:
         reason = "one image: no error is known" if math.isnan(loss.total_stderr) and loss.value != 0 else ""
     # A fall from infinite is worse whatever the other images do; a rise does not make up for what they lose.
     mended = item.infinite is Outcome.BETTER and judgement.outcome in (Outcome.SAME, Outcome.NOT_WORSE)
-    if item.infinite is Outcome.WORSE or mended:
+    if item.infinite is not None and (mended or item.infinite is Outcome.WORSE):
         return replace(row, judgement=_judged_infinite(item.infinite))
     return replace(row, judgement=judgement, reason=reason or row.reason)
 
