@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import os
 import sysconfig
 import traceback
 from collections.abc import Callable
@@ -22,6 +23,16 @@ def no_exit(function: Callable[..., Any], *arguments: Any) -> Any:
         raise RuntimeError(f"it calls sys.exit({code})").with_traceback(error.__traceback__) from error
     except BaseException as error:
         raise RuntimeError(f"it raises {kind_and_message(error)}").with_traceback(error.__traceback__) from error
+
+
+def in_place(function: Callable[..., Any], *arguments: Any) -> Any:
+    """As `no_exit`; the working folder is afterwards what it was, so that relative paths mean the same as before."""
+    before = os.getcwd()  # noqa: PTH109
+    try:
+        return no_exit(function, *arguments)
+    finally:
+        if os.getcwd() != before:  # noqa: PTH109
+            os.chdir(before)
 
 
 def told(error: BaseException) -> str:

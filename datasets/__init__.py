@@ -20,6 +20,7 @@ from benchmark.datasets.pictures import (
 )
 from benchmark.errors import UsageError, printable
 from benchmark.formats import SUFFIXES
+from benchmark.guards import in_place
 from benchmark.preparations import check_preparation
 from benchmark.registry import Registry, Spec, parse_spec
 
@@ -99,7 +100,7 @@ def dataset_of(
 
 def _made(place: str) -> Dataset:
     """The data set of a function, ours or somebody else's."""
-    things = DATASETS.make(parse_spec(place, DATASETS.kind), {})
+    things = in_place(DATASETS.make, parse_spec(place, DATASETS.kind), {})
     if isinstance(things, Dataset):
         return things
     return collected(things, printable(place.rpartition("/")[2] if "/" in place.partition(":")[0] else place))

@@ -18,7 +18,7 @@ from benchmark.addresses import Location
 from benchmark.datasets.pictures import Dataset, Picture, names_of_files, unique_names
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.fetching import cache_folder, file_is
-from benchmark.guards import no_exit, told
+from benchmark.guards import in_place, told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,7 +110,7 @@ def _guarded(elements: Iterator[Any], name: str) -> Iterator[Any]:
     count = 0
     while True:
         try:
-            element = no_exit(partial(next, elements, _END))
+            element = in_place(partial(next, elements, _END))
         except BenchmarkError:
             raise
         except Exception as error:

@@ -13,6 +13,7 @@ its name. A metric of the user's own comes as `./my_metric.py:MyMetric`, as an e
 import hashlib
 
 from benchmark.errors import UsageError
+from benchmark.guards import in_place
 from benchmark.metrics import fidelity, perceptual, rate, realism, structural
 from benchmark.metrics.info import (
     BETWEEN,
@@ -143,7 +144,7 @@ def open_metric(metric: str | object, device: str = "cpu") -> Metric:
     if not isinstance(metric, str):
         return adopted(metric, _SHIPPED)
     spec, patches = parse_metric(metric)
-    made: Metric = METRICS.make(spec, {"device": device, "patches": patches})
+    made: Metric = in_place(METRICS.make, spec, {"device": device, "patches": patches})
     if spec.name in _SHIPPED:
         return made
     return adopted(made, _SHIPPED, spec, patches, METRICS)

@@ -56,7 +56,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.errors import BenchmarkError, Undefined, UsageError
-from benchmark.guards import no_exit, told
+from benchmark.guards import in_place, told
 from benchmark.metrics.info import BETWEEN, Features, Kind, Metric, MetricInfo, parse_margin
 from benchmark.metrics.patches import PATCH_RULES, cut
 from benchmark.metrics.realism import DISTANCES
@@ -172,7 +172,7 @@ class OwnSetMetric:
         before, after = list(originals), list(reconstructions)
         if hasattr(self.theirs, "leave_one_out"):
             try:
-                values = np.asarray(no_exit(self.theirs.leave_one_out, before, after), dtype=np.float64)
+                values = np.asarray(in_place(self.theirs.leave_one_out, before, after), dtype=np.float64)
             except Undefined:
                 raise
             except Exception as error:
@@ -188,7 +188,7 @@ class OwnSetMetric:
 
     def _distance(self, originals: list[Features], reconstructions: list[Features]) -> float:
         try:
-            value = number(no_exit(self.theirs.distance, originals, reconstructions), "distance")
+            value = number(in_place(self.theirs.distance, originals, reconstructions), "distance")
         except Failed as failure:
             raise BenchmarkError(f"{self.info.name}: {str(failure).removeprefix(FAILED)}") from None
         except Undefined:
@@ -432,7 +432,7 @@ def _load(theirs: Any, name: str) -> None:
     if not hasattr(theirs, "load"):
         return
     try:
-        no_exit(theirs.load)
+        in_place(theirs.load)
     except BenchmarkError:
         raise
     except Exception as error:
@@ -442,7 +442,7 @@ def _load(theirs: Any, name: str) -> None:
 def _called(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """What the user's function returns. Whatever it raises is Failed, but for Undefined and UsageError."""
     try:
-        return no_exit(function, *arguments)
+        return in_place(function, *arguments)
     except (Undefined, UsageError):
         raise
     except Exception as error:

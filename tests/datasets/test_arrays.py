@@ -324,6 +324,18 @@ def test_a_function_that_goes_wrong_is_one_line_and_no_run(code: str, reason: st
     assert not Path("run").exists()
 
 
+def test_a_function_that_changes_the_working_folder_changes_it_for_no_one_else() -> None:
+    Path("wanders.py").write_text(
+        "import os\nimport numpy as np\n\n\ndef images():\n    os.chdir('/')\n"
+        "    yield 'a', np.zeros((8, 8, 3), np.uint8)\n\n\n"
+        "def listed():\n    os.chdir('/')\n    return [np.zeros((8, 8, 3), np.uint8)]\n"
+    )
+    before = Path.cwd()
+    for name in ("images", "listed"):
+        assert len(open_dataset(f"./wanders.py:{name}").pictures) == 1
+        assert Path.cwd() == before
+
+
 def test_a_function_that_fails_at_once_or_leaves() -> None:
     Path("bad.py").write_text(
         "import sys\n\n\ndef raises():\n    raise OSError('gone')\n\n\ndef leaves():\n    sys.exit(0)\n\n\nnumber = 3\n"

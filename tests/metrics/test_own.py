@@ -12,7 +12,7 @@ import torch
 from support import own_metrics
 
 from benchmark.errors import BenchmarkError, Undefined, UsageError
-from benchmark.metrics import METRICS, ImageMetric, NoReferenceMetric, SetMetric, metric_info, open_metric
+from benchmark.metrics import METRICS, ImageMetric, Loads, NoReferenceMetric, SetMetric, metric_info, open_metric
 from benchmark.metrics.distribution import frechet_distance
 from benchmark.metrics.own import Failed, number
 from benchmark.metrics.records import info_of, record_of
@@ -209,6 +209,18 @@ def test_names_that_differ_in_capitals_only_are_refused() -> None:
         UsageError, match=r"two metrics are named 'shift' and 'SHIFT': .*:Shift and .*:Capital; give one"
     ):
         open_instruments([f"{FILE}:Shift", f"{FILE}:Capital"], "cpu")
+
+
+def test_a_change_of_the_working_folder_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a run lies is a relative path."""
+    monkeypatch.chdir(tmp_path)
+    metric = own("Wanders")
+    assert isinstance(metric, ImageMetric)
+    assert isinstance(metric, Loads)
+    metric.load()
+    image = np.zeros((8, 8, 3), np.uint8)
+    assert metric.compare(metric.prepare(image), image) == 1
+    assert Path.cwd() == tmp_path
 
 
 def test_numbers_of_any_kind_are_taken() -> None:

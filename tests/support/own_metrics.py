@@ -1,5 +1,7 @@
 """Metrics of a user's own, as a file of theirs: one of each kind, and those that misbehave."""
 
+import os
+
 import numpy as np
 
 from benchmark.errors import Undefined
@@ -186,6 +188,22 @@ class WrongMargin(SignedShare):
 class WrongTitle(SignedShare):
     margin = None
     title = 3
+
+
+class Wanders:
+    """Leaves the working folder wherever it is called."""
+
+    higher_is_better = True
+
+    def __init__(self):
+        os.chdir("/")
+
+    def load(self):
+        os.chdir("/")
+
+    def compare(self, original, reconstruction):
+        os.chdir("/")
+        return 1.0
 
 
 class Perfect:
