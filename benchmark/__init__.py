@@ -1,7 +1,7 @@
 """A benchmark of learned image compression: bits, distortion and realism of any codec, with intervals.
 
 `evaluate` runs codecs on images, `load` reads a run, and both return `Results`; `compare` judges one run by another.
-`open_codec`, `open_dataset` and `open_metric` give the parts. Everything else is private by convention.
+`open_codec`, `open_dataset`, `dataset_of` and `open_metric` give the parts. Everything else is private by convention.
 """
 
 import importlib
@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from benchmark.analysis.comparison import Comparison
     from benchmark.api import Results, compare, evaluate, load
     from benchmark.codecs import Codec, Image, open_codec
-    from benchmark.datasets import Dataset, open_dataset
+    from benchmark.datasets import Dataset, dataset_of, open_dataset
     from benchmark.errors import BenchmarkError, CorruptStream, NotComparable, Undefined, UsageError
-    from benchmark.metrics import ImageMetric, MetricInfo, SetMetric, open_metric
+    from benchmark.metrics import ImageMetric, MetricInfo, NoReferenceMetric, SetMetric, open_metric
+    from benchmark.reports.plots import PlotOptions
+    from benchmark.results import Trial
 
 # CompressAI decorates with it when it is imported; nothing that a user of this suite could mend
 warnings.filterwarnings("ignore", message=r"`torch\.jit\.script` is deprecated", category=FutureWarning)
@@ -28,17 +31,22 @@ if (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "datasets" / "shipp
 __all__ = [
     "BenchmarkError",
     "Codec",
+    "Comparison",
     "CorruptStream",
     "Dataset",
     "Image",
     "ImageMetric",
     "MetricInfo",
+    "NoReferenceMetric",
     "NotComparable",
+    "PlotOptions",
     "Results",
     "SetMetric",
+    "Trial",
     "Undefined",
     "UsageError",
     "compare",
+    "dataset_of",
     "evaluate",
     "load",
     "open_codec",
@@ -47,11 +55,14 @@ __all__ = [
 ]
 
 _PLACES = {
+    "benchmark.analysis.comparison": ("Comparison",),
     "benchmark.api": ("Results", "compare", "evaluate", "load"),
     "benchmark.codecs": ("Codec", "Image", "open_codec"),
-    "benchmark.datasets": ("Dataset", "open_dataset"),
+    "benchmark.datasets": ("Dataset", "dataset_of", "open_dataset"),
     "benchmark.errors": ("BenchmarkError", "CorruptStream", "NotComparable", "Undefined", "UsageError"),
-    "benchmark.metrics": ("ImageMetric", "MetricInfo", "SetMetric", "open_metric"),
+    "benchmark.metrics": ("ImageMetric", "MetricInfo", "NoReferenceMetric", "SetMetric", "open_metric"),
+    "benchmark.reports.plots": ("PlotOptions",),
+    "benchmark.results": ("Trial",),
 }
 
 

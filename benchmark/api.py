@@ -11,14 +11,18 @@ The command line calls the same functions.
 """
 
 import contextlib
+import difflib
+import html
+import operator
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.errors import UsageError, one_line
+from benchmark.errors import BenchmarkError, UsageError
 from benchmark.results import RunFolder
 
 if TYPE_CHECKING:
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
     from benchmark.analysis.baseline import Baseline
     from benchmark.analysis.comparison import Comparison
+    from benchmark.analysis.margins import Gate
     from benchmark.datasets import Dataset
     from benchmark.results import Trial
     from benchmark.running.originals import OriginalStore
@@ -35,20 +40,21 @@ if TYPE_CHECKING:
 Qualities = Sequence[float] | Mapping[str, Sequence[float]]
 Progress = bool | Callable[["Trial", int, int], object]
 
-_ORIGINALS: "list[OriginalStore]" = []
-"""One store for this process, made when it is first needed: the next call computes nothing of an original again."""
+_ORIGINALS: "dict[str, OriginalStore]" = {}
+"""Device -> the store of this process, made when it is first needed: the next call computes nothing of an original
+again."""
 
 
 def evaluate(
     codecs: Any,
     dataset: Any = "photos",
     *,
-    metrics: Sequence[Any] | None = None,
-    qualities: Qualities | None = None,
+    metrics: Sequence[Any] | str | None = None,
+    qualities: Qualities | float | None = None,
     limit: int | None = None,
     output: str | Path | None = None,
     workers: int | None = 1,
-    seeds: Sequence[int] = (0,),
+    seeds: Sequence[int] | int = (0,),
     device: str = "cpu",
     keep_reconstructions: bool = False,
     timing: int = 0,
@@ -67,39 +73,53 @@ def evaluate(
     repeated calls whose seconds are measured, 0 or at least 3. progress: True shows a bar, or a function that is called
     with the trial, how many are done and how many there are.
 
-    A trial that fails is recorded and ends nothing: a warning counts them, `Results.failures` says why. Raises
-    UsageError on what cannot be meant, BenchmarkError where a file or network is missing.
+    A trial that fails is recorded and ends nothing: a warning counts them, `Results.failures` says why. Whatever ends
+    the call early, Ctrl-C too, removes a temporary folder; the run in `output` goes on with the same call. Raises
+    UsageError on what cannot be meant, BenchmarkError where a file or network is missing, or where somebody else is
+    writing to `output`.
     """
     from benchmark.reports.outcome import sum_up
     from benchmark.running.originals import OriginalStore
     from benchmark.running.run import Request, open_run
 
-    if not _ORIGINALS:
-        _ORIGINALS.append(OriginalStore())
-    _ORIGINALS[0].begin()
-    temporary = tempfile.TemporaryDirectory(prefix="benchmark-") if output is None else None
-    folder = Path(output) if output is not None else Path(temporary.name if temporary else "") / "run"
-    request = Request(
-        codecs=_codecs(codecs),
-        only=True,
-        dataset=_dataset(dataset, temporary),
-        qualities=_quality_options(qualities),
-        metrics=tuple(metrics or ()),
-        limit=limit,
-        decoder_seeds=",".join(map(str, seeds)),
-        device=device,
-        output=folder,
-        keep_reconstructions=keep_reconstructions,
-        workers=workers,
-        here=workers == 1,
-        timing=timing,
-        command=("benchmark.evaluate",),
-        originals=_ORIGINALS[0],
-    )
-    with open_run(request) as ready:
-        with contextlib.closing(ready.execute()) as trials:
-            _follow(trials, len(ready.trials), progress)
-        outcome = sum_up(ready.folder, draw=False)
+    if not (isinstance(progress, bool) or callable(progress)):
+        raise UsageError(f"progress {progress!r}: True, False, or a function of a trial, a number and the total")
+    originals = _ORIGINALS.setdefault(str(device), OriginalStore())
+    originals.begin()
+    asked = {
+        "codecs": _codecs(codecs),
+        "qualities": _quality_options(qualities),
+        "metrics": _metrics(metrics),
+        "limit": None if limit is None else _count("limit", limit, 0),
+        "decoder_seeds": _seeds(seeds),
+        "workers": None if workers is None else _count("workers", workers, 1),
+        "timing": _count("timing", timing, 0),
+    }
+    with contextlib.ExitStack() as undone:
+        temporary = None
+        if output is None:
+            temporary = tempfile.TemporaryDirectory(prefix="benchmark-")
+            undone.callback(temporary.cleanup)
+            folder = Path(temporary.name) / "run"
+        else:
+            folder = _path("output", output)
+        request = Request(
+            only=True,
+            dataset=_dataset(dataset, temporary),
+            device=str(device),
+            output=folder,
+            keep_reconstructions=keep_reconstructions,
+            here=workers == 1,
+            command=("benchmark.evaluate",),
+            originals=originals,
+            without_script=True,
+            **asked,
+        )
+        with open_run(request) as ready:
+            with contextlib.closing(ready.execute()) as trials:
+                _follow(trials, len(ready.trials), progress)
+            outcome = sum_up(ready.folder, draw=False)
+        undone.pop_all()
     results = Results(folder, notes=(*ready.notes, *outcome.notes), failures=outcome.failures, temporary=temporary)
     if results.failures:
         warnings.warn(
@@ -112,14 +132,24 @@ def evaluate(
 
 
 def load(run: str | Path) -> "Results":
-    """The results of a run folder. Raises BenchmarkError if there is none, or no summary in it."""
+    """The results of a run folder. Raises BenchmarkError if there is none, or if the run never came to its end."""
+    from benchmark.analysis.codec_notes import codec_notes
     from benchmark.analysis.groups import StoredGroups
     from benchmark.analysis.summary import coverage_notes, read_summary
 
-    folder = RunFolder.open(Path(run))
+    folder = RunFolder.open(_path("run", run))
+    notes = []
+    if (status := folder.manifest.status) != "complete":
+        if not folder.summary_path.exists():
+            raise BenchmarkError(
+                f"{folder.path}: the run is {status} and has no summary yet; the same call or command, with this "
+                "folder as its output, goes on"
+            )
+        notes.append(f"the run is {status}: its summary may be older than its trials")
     read_summary(folder.path)
     groups = StoredGroups(folder)
-    return Results(folder.path, notes=coverage_notes(folder.manifest, groups), failures=groups.failures)
+    notes += [*coverage_notes(folder.manifest, groups), *codec_notes(folder.manifest)]
+    return Results(folder.path, notes=notes, failures=groups.failures)
 
 
 def compare(base: "Results | str | Path", new: "Results | str | Path", gate: str | Path | None = None) -> "Comparison":
@@ -129,9 +159,8 @@ def compare(base: "Results | str | Path", new: "Results | str | Path", gate: str
     NotComparable on other images, protocols, codecs or qualities.
     """
     from benchmark.analysis.comparison import compare as compare_numbers
-    from benchmark.analysis.margins import read_gate
 
-    return compare_numbers(_numbers(base), _numbers(new), read_gate(None if gate is None else Path(gate)))
+    return compare_numbers(_numbers(base), _numbers(new), _gate(gate))
 
 
 class Results:
@@ -161,7 +190,20 @@ class Results:
         return f"<Results: {points} points of {', '.join(manifest.codecs)} on {images} images{failed}>"
 
     def _repr_html_(self) -> str:
-        return self.table(format="html")
+        return self.table(format="html") if self._valued() else f"<pre>{html.escape(repr(self))}</pre>"
+
+    def __copy__(self) -> "Results":
+        return Results(self.path, self.notes, self.failures, self._temporary)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Results":
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._temporary is not None:
+            raise TypeError(
+                "results in a temporary folder, which goes with them, cannot be pickled; give output=FOLDER"
+            )
+        return Results, (self.path, self.notes, self.failures)
 
     @cached_property
     def _folder(self) -> RunFolder:
@@ -174,19 +216,31 @@ class Results:
 
         return baseline_of_run(self._folder)
 
-    @cached_property
+    @property
     def summary(self) -> "pandas.DataFrame":
         """A row per codec, quality, metric and aggregation: value, standard error, 95 % interval, number of images.
 
-        `aggregation` is "mean over images" or "set" for the value that curves show; other rows have others.
+        `aggregation` is "mean over images" or "set" for the value that curves show; other rows have others. A new frame
+        each time: what is done to it changes no plot and no table.
         """
+        return self._summary.copy()
+
+    @property
+    def trials(self) -> "pandas.DataFrame":
+        """A row per trial: codec, quality, decoder_seed, image, height, width, bytes, bpp, each metric, error.
+
+        A new frame each time.
+        """
+        return self._trials.copy()
+
+    @cached_property
+    def _summary(self) -> "pandas.DataFrame":
         from benchmark.analysis.summary import read_summary
 
         return read_summary(self.path)
 
     @cached_property
-    def trials(self) -> "pandas.DataFrame":
-        """A row per trial: codec, quality, decoder_seed, image, height, width, bytes, bpp, each metric, error."""
+    def _trials(self) -> "pandas.DataFrame":
         return self._folder.frame()
 
     def curve(self, metric: str, codec: str | None = None) -> "pandas.DataFrame":
@@ -196,8 +250,8 @@ class Results:
         """
         from benchmark.analysis.summary import HEADLINES, metric_facts
 
-        metric_facts(self.summary, metric)
-        frame = self.summary[self.summary["aggregation"].isin(HEADLINES)]
+        metric_facts(self._summary, metric)
+        frame = self._summary[self._summary["aggregation"].isin(HEADLINES)]
         if codec is not None:
             if codec not in set(frame["codec"]):
                 raise UsageError(
@@ -251,7 +305,8 @@ class Results:
         """What each image gives to `metric` of `point` ("hfd=3"), or to its difference from another, largest first.
 
         Columns: image, share. Of a per-image metric the share is the image's value, of a metric of sets its influence.
-        Raises UsageError on a point that was not measured.
+        Influences and differences are sorted by their size, whatever their sign. Raises UsageError on a point that was
+        not measured.
         """
         import pandas
 
@@ -260,54 +315,61 @@ class Results:
         other = None if against is None else find_point(self.numbers, against)
         view = view_of(self.numbers, metric, find_point(self.numbers, point), other)
         frame = pandas.DataFrame({"image": view.images, "share": view.shares})
-        return frame.sort_values("share", ascending=False, key=abs, ignore_index=True)
+        return frame.iloc[view.order].reset_index(drop=True)
 
     def plot(
         self,
         *metrics: str,
         ax: "Axes | None" = None,
         save: str | Path | None = None,
-        beside: "Sequence[Results]" = (),
+        beside: "Sequence[Results | str | Path] | Results | str | Path" = (),
         **options: Any,
     ) -> "Figure":
         """Curves over bits per pixel as a matplotlib figure, a panel per metric; all metrics if none is named.
 
-        ax: draws one metric into these axes. save: a file, whose suffix (.png, .svg, .pdf, .pgf) says the format.
-        beside: results on the same images whose codecs are drawn too. options: fields of
-        `benchmark.reports.plots.PlotOptions`, such as codecs, labels, title, width (inches), font_size, x_axis,
-        intervals, xlim, ylim, caption, legend, style, published and relative_to, which draws paired differences from a
-        codec. Raises UsageError on what cannot be drawn, NotComparable on results of other images or protocols.
+        ax: draws one metric into these axes. save: a file, whose suffix (.png, .svg, .pdf, .pgf) says the format; its
+        folder is made. beside: results or run folders on the same images whose codecs are drawn too. options: fields of
+        `benchmark.PlotOptions`, such as codecs, labels, title, width (inches), font_size, x_axis, intervals, xlim,
+        ylim, caption, legend, style, published and relative_to, which draws paired differences from a codec. Raises
+        UsageError on what cannot be drawn, NotComparable on results of other images or protocols, BenchmarkError where
+        the file cannot be written.
         """
         from benchmark.analysis.summary import drawable_metrics
-        from benchmark.reports.figure_style import figure_style
+        from benchmark.reports.figure_style import CURRENT, figure_style
         from benchmark.reports.plots import PlotOptions, draw
         from benchmark.reports.plots.files import check_formats
         from benchmark.reports.plots.files import save as save_figure
 
         if "formats" in options:
             raise UsageError("plot: formats belongs to the command line; here save=FILE says the format by its suffix")
-        suffix = "png" if save is None else Path(save).suffix.removeprefix(".")
-        try:
-            chosen = PlotOptions(**options, formats=(suffix,))
-        except TypeError as error:
-            raise UsageError(f"plot: {one_line(error).partition(' ')[2]}") from None
-        runs = [self, *beside]
+        for name in options:
+            known = [field.name for field in fields(PlotOptions) if field.name != "formats"]
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+                raise UsageError(f"plot: no option is named {name!r}; {hint}")
+        file = None if save is None else _path("save", save)
+        chosen = PlotOptions(**options, formats=("png" if file is None else file.suffix.removeprefix("."),))
+        others = [beside] if isinstance(beside, Results | str | Path) else beside
+        runs = [self, *(other if isinstance(other, Results) else load(other) for other in others)]
         numbers = [run.numbers for run in runs] if chosen.relative_to is not None else []
-        with figure_style(chosen.font_size, chosen.style):
-            if save is not None:
+        looks = CURRENT if ax is not None and chosen.style is None else chosen.style  # axes of one's own keep theirs
+        with figure_style(chosen.font_size, looks):
+            if file is not None:
                 check_formats(chosen.formats)
-            summaries = [run.summary for run in runs]
-            figure = draw(summaries, metrics or drawable_metrics(self.summary), chosen, numbers=numbers, ax=ax)
-            if save is not None:
-                save_figure(figure, Path(save).with_suffix(""), chosen.formats)
+            summaries = [run._summary for run in runs]
+            chosen_metrics = self._chosen(metrics, drawable_metrics(self._summary))
+            figure = draw(summaries, chosen_metrics, chosen, numbers=numbers, ax=ax)
+            if file is not None:
+                save_figure(figure, file.with_suffix(""), chosen.formats)
         return figure
 
     def table(
         self,
         *metrics: str,
         format: str = "markdown",
-        rates: Sequence[float] = (),
-        codecs: Sequence[str] = (),
+        rates: Sequence[float] | float = (),
+        codecs: Sequence[str] | str = (),
         labels: Mapping[str, str] | None = None,
         plus_minus: bool = False,
         bold_ties: bool = False,
@@ -319,46 +381,108 @@ class Results:
         95 % interval beside each value. bold_ties: bold is every value that the paired test does not tell from the
         best. Raises UsageError on codecs and metrics that were not measured.
         """
+        from benchmark.analysis.comparable import chosen_codecs
         from benchmark.analysis.tabulation import tabulate
         from benchmark.reports.paper_tables import write_table
 
+        chosen_codecs(self._summary, list(labels or {}))
         found = tabulate(
-            [self.summary],
-            metrics or self._valued(),
-            codecs=codecs,
-            rates=rates,
+            [self._summary],
+            self._chosen(metrics, self._valued()),
+            codecs=[codecs] if isinstance(codecs, str) else codecs,
+            rates=_sequence(rates),
             numbers=[self.numbers] if bold_ties else [],
         )
         return write_table(found, format, labels=labels, plus_minus=plus_minus, bold_ties=bold_ties)
 
+    def _chosen(self, metrics: Sequence[str], there: Sequence[str]) -> Sequence[str]:
+        """`metrics`, or those that are `there` where none is named. Raises BenchmarkError if none is."""
+        chosen = metrics or there
+        if not chosen:
+            why = f": {(self.failures or self.notes)[0]}" if self.failures or self.notes else ""
+            raise BenchmarkError(f"no metric has a value that can be shown{why}")
+        return chosen
+
     def _valued(self) -> list[str]:
         """Metrics that have a value, without bpp, in the order of the run."""
-        frame = self.summary
+        frame = self._summary
         names = dict.fromkeys(frame.loc[frame["value"].notna(), "metric"])
         return [name for name in names if name != "bpp"]
 
-    def report(self, folder: str | Path, *, maps: bool = True) -> Path:
-        """Writes the page, with the images behind the numbers if the run kept its reconstructions; its index.html."""
-        from benchmark.analysis.margins import read_gate
+    def report(self, folder: str | Path, *, gate: str | Path | None = None, maps: bool = True) -> Path:
+        """Writes the page, with the images behind the numbers if the run kept its reconstructions; its index.html.
+
+        gate: as in `benchmark.compare`. maps: whether it has heat maps of LPIPS. A warning says what the page lacks.
+        Raises UsageError if `folder` holds anything but an older page.
+        """
         from benchmark.reports.page.report import write_report
 
-        write_report([self.path], Path(folder), gate=read_gate(None), maps=maps)
-        return Path(folder) / "index.html"
+        place = _path("folder", folder)
+        lacking = write_report([self.path], place, gate=_gate(gate), maps=maps)
+        if lacking:
+            warnings.warn("; ".join(lacking), UserWarning, stacklevel=2)
+        return place / "index.html"
 
 
 def _numbers(of: "Results | str | Path") -> "Baseline":
     from benchmark.analysis.baseline import read_numbers
 
-    return of.numbers if isinstance(of, Results) else read_numbers(Path(of))
+    return of.numbers if isinstance(of, Results) else read_numbers(_path("a run", of))
+
+
+def _gate(file: str | Path | None) -> "Gate":
+    from benchmark.analysis.margins import read_gate
+
+    return read_gate(None if file is None else _path("gate", file))
+
+
+def _path(what: str, place: Any) -> Path:
+    try:
+        return Path(place)
+    except TypeError:
+        raise UsageError(f"{what}: {place!r} is no path") from None
+
+
+def _count(what: str, value: Any, least: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise UsageError(f"{what} {value!r}: a whole number is needed") from None
+    if number < least:
+        raise UsageError(f"{what} {number}: at least {least}")
+    return number
+
+
+def _sequence(values: Any) -> list[Any]:
+    """What one value, or several, are as a list."""
+    return list(values) if isinstance(values, Iterable) and not isinstance(values, str | bytes) else [values]
+
+
+def _metrics(metrics: Any) -> tuple[Any, ...]:
+    """As `run --metric` has them; none for the usual ones."""
+    if metrics is None:
+        return ()
+    if not (found := tuple(_sequence(metrics))):
+        raise UsageError('metrics: none is named; None takes the usual ones, ["bpp"] the rate alone')
+    return found
+
+
+def _seeds(seeds: Any) -> str:
+    if not (found := [_count("seeds", seed, 0) for seed in _sequence(seeds)]):
+        raise UsageError("seeds: at least one is needed")
+    return ",".join(map(str, found))
 
 
 def _codecs(codecs: Any) -> Any:
     """A list of specs, or a mapping of labels to specs and objects."""
+    if isinstance(codecs, Sequence | Mapping) and not codecs:
+        raise UsageError("codecs: none is given")
     if isinstance(codecs, str):
         return (codecs,)
     if isinstance(codecs, Mapping):
         return dict(codecs)
-    things = list(codecs) if isinstance(codecs, Iterable) and not hasattr(codecs, "encode") else [codecs]
+    several = isinstance(codecs, Iterable) and not hasattr(codecs, "encode") and not isinstance(codecs, type)
+    things = list(codecs) if several else [codecs]
     if all(isinstance(thing, str) for thing in things):
         return tuple(things)
     labels = [thing if isinstance(thing, str) else type(thing).__name__ for thing in things]
@@ -379,7 +503,7 @@ def _dataset(dataset: Any, temporary: "tempfile.TemporaryDirectory[str] | None")
     return dataset_of(dataset, folder=None if temporary is None else Path(temporary.name) / "images")
 
 
-def _quality_options(qualities: Qualities | None) -> tuple[str, ...]:
+def _quality_options(qualities: Qualities | float | None) -> tuple[str, ...]:
     """As `run --quality` has them."""
     if qualities is None:
         return ()
@@ -388,9 +512,15 @@ def _quality_options(qualities: Qualities | None) -> tuple[str, ...]:
     return (_listed(qualities),)
 
 
-def _listed(values: Sequence[float]) -> str:
-    numbers = values if isinstance(values, Iterable) else [values]
-    return ",".join(repr(float(value)) for value in numbers)
+def _listed(values: Any) -> str:
+    numbers = _sequence(values)
+    try:
+        texts = [repr(float(number)) for number in numbers if not isinstance(number, str)]
+    except (TypeError, ValueError):
+        texts = []
+    if not texts or len(texts) < len(numbers):
+        raise UsageError(f"qualities {values!r}: numbers are needed, at least one")
+    return ",".join(texts)
 
 
 def _follow(trials: "Iterable[Trial]", total: int, progress: Progress) -> None:

@@ -27,9 +27,10 @@ class _Marks:
     underlined: str
     plus_minus: str
     missing: str
+    minus: str = "-"
 
 
-_LATEX = _Marks(r"\textbf{%s}", r"\underline{%s}", r" {\scriptsize $\pm$ %s}", "--")
+_LATEX = _Marks(r"\textbf{%s}", r"\underline{%s}", r" {\scriptsize $\pm$ %s}", "--", "$-$")
 _MARKDOWN = _Marks("**%s**", "<u>%s</u>", " ±%s", "–")
 _HTML = _Marks("<b>%s</b>", "<u>%s</u>", " <small>±%s</small>", "–")
 
@@ -90,7 +91,7 @@ def _row(
 def _text(cell: Cell | None, decimals: int, marks: _Marks, plus_minus: bool, bold_ties: bool) -> str:
     if cell is None:
         return marks.missing
-    text = f"{cell.value:.{decimals}f}"
+    text = f"{cell.value:.{decimals}f}".replace("-", marks.minus)
     if cell.tied if bold_ties else cell.rank == 1:
         text = marks.bold % text
     elif cell.rank == 2 and not bold_ties:

@@ -30,6 +30,11 @@ class PictureView:
     of: str
     summary: tuple[str, ...]
 
+    @property
+    def order(self) -> npt.NDArray[np.intp]:
+        """(n,): indices of the pictures, the largest share first; by size alone, unless a share is a value."""
+        return np.argsort(-self.shares if self.of == "value" else -np.abs(self.shares), kind="stable")
+
 
 def view_of(numbers: Baseline, metric: str, point: Point, against: Point | None) -> PictureView:
     """Of a per-image metric each picture's value; of a metric of sets each picture's influence on it, which is 0 on
@@ -89,8 +94,7 @@ def print_view(view: PictureView, console: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("picture", overflow="fold")
     table.add_column(f"{view.metric} {view.of}", justify="right")
-    order = np.argsort(-view.shares if view.of == "value" else -np.abs(view.shares), kind="stable")
-    for index in order:
+    for index in view.order:
         share = view.shares[index]
         table.add_row(Text(view.images[index]), f"{share:.5g}" if view.of == "value" else f"{share:+.4g}")
     console.print(table)

@@ -7,7 +7,7 @@ are made for colour-blind readers. Marker and line differ too, so that a plot su
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 Dashes = tuple[float, ...]
@@ -74,8 +74,9 @@ def codec_styles(labels: Iterable[str]) -> dict[str, Style]:
     """
     chosen: dict[str, Style] = {}
     colors: Counter[str] = Counter()
-    for label in sorted(set(labels), key=lambda label: (label not in STYLES, label)):
-        candidates = list(_candidates(label))
+    hues = _hues(labels := set(labels))
+    for label in sorted(labels, key=lambda label: (label not in STYLES, label)):
+        candidates = list(_candidates(label, hues))
         free = [style for style in candidates if not any(_alike(style, other) for other in chosen.values())]
         unlike = [style for style in candidates if style not in chosen.values()]
         style = (free or unlike or candidates)[0]
@@ -99,13 +100,27 @@ def _channels(color: str) -> list[int]:
     return [int(color[place : place + 2], 16) for place in (1, 3, 5)]
 
 
-def _candidates(label: str) -> Iterator[Style]:
+def _parted(label: str) -> list[str]:
+    """The codec's name, and what tells its variant apart if it is one."""
+    return re.split(r"[: ]", label, maxsplit=1)
+
+
+def _hues(labels: Iterable[str]) -> dict[str, str]:
+    """The colour of each name without an entry in STYLES: by its hash, or the next one that fewer have."""
+    hues: dict[str, str] = {}
+    for name in sorted({_parted(label)[0] for label in labels} - set(STYLES)):
+        first, taken = _hash(name) % len(_OTHER_COLORS), Counter(hues.values())
+        hues[name] = min(_OTHER_COLORS[first:] + _OTHER_COLORS[:first], key=lambda color: taken[color])
+    return hues
+
+
+def _candidates(label: str, hues: Mapping[str, str]) -> Iterator[Style]:
     """The styles that `label` may have, the preferred one first."""
-    name, *rest = re.split(r"[: ]", label, maxsplit=1)
+    name, *rest = _parted(label)
     if name in STYLES and not rest:
         yield STYLES[name]
         return
-    color = STYLES[name].color if name in STYLES else _OTHER_COLORS[_hash(name) % len(_OTHER_COLORS)]
+    color = STYLES[name].color if name in STYLES else hues[name]
     dashes = _OTHER_DASHES[_hash(label + "line") % len(_OTHER_DASHES)]
     markers = _HOLLOW_MARKERS if rest else _OTHER_MARKERS
     own = STYLES[name].marker if name in STYLES else ""

@@ -1,16 +1,25 @@
 """The suite from Python: specs and objects, arrays and data sets, and what is left on disk."""
 
+import copy
 import gc
+import pickle
+import re
 import subprocess
 import sys
+import tempfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 import benchmark
+from benchmark.cli.main import main
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.results import RunFolder
 
@@ -76,6 +85,62 @@ def test_frames(results: Any) -> None:
     shares = results.images("psnr", "Ours=16", "Ours=64")
     assert len(shares) == 3
     assert (shares["share"] > 0).all()
+
+
+def test_axes_of_ones_own_keep_their_looks_and_a_figure_has_the_suites(results: Any, tmp_path: Path) -> None:
+    figure = Figure()
+    axes = figure.subplots()
+    size = matplotlib.rcParams["font.size"]
+    assert results.plot("psnr", ax=axes) is figure
+    legend = axes.get_legend()
+    assert legend is not None
+    assert {text.get_fontsize() for text in legend.get_texts()} == {size}
+    assert [text.get_text() for text in legend.get_texts()] == ["Ours", "JPEG"]
+    own = results.plot("psnr", save=tmp_path / "new" / "figure.svg")
+    assert own.axes[0].title.get_fontsize() < size
+    assert (tmp_path / "new" / "figure.svg").read_text(encoding="utf-8").startswith("<?xml")
+    (tmp_path / "file").touch()
+    with pytest.raises(BenchmarkError, match="cannot be written"):
+        results.plot("psnr", save=tmp_path / "file" / "figure.svg")
+
+
+def command_line(*arguments: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(list(arguments))
+    assert not end.value.code
+
+
+def test_the_same_request_gives_the_same_bytes_as_the_command_line(
+    images: list[np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, image in enumerate(images):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "images" / f"{number}.png")
+    metrics = ["psnr", "ms_ssim", "fd-effnet"]
+    images = [np.tile(image, (3, 3, 1)) for image in images]
+    options = [argument for name in metrics for argument in ("--metric", name)]
+    command = ["run", "--only", "--codec", "jpeg", "--codec", "jpeg:subsampling=4:4:4", "--quality", "20,60"]
+    command += ["--dataset", str(tmp_path / "images"), "--output", str(tmp_path / "theirs"), *options]
+    command += ["--label", "jpeg:subsampling=4:4:4=Ours", "--workers", "1"]
+    command_line(*command)
+    codecs = {"jpeg": "jpeg", "Ours": "jpeg:subsampling=4:4:4"}
+    for workers in (1, 2):
+        ours = tmp_path / f"ours-{workers}"
+        benchmark.evaluate(
+            codecs, tmp_path / "images", metrics=metrics, qualities=[20, 60], output=ours, workers=workers
+        )
+        assert (ours / "summary.csv").read_bytes() == (tmp_path / "theirs" / "summary.csv").read_bytes()
+        lines = [(folder / "trials.jsonl").read_text().splitlines() for folder in (ours, tmp_path / "theirs")]
+        if workers == 1:
+            assert lines[0] == lines[1]
+        else:  # in the order in which they end, and why no time was measured
+            values = [sorted(line.partition('"reasons"')[0] for line in some) for some in lines]
+            assert values[0] == values[1]
+    loaded = benchmark.load(tmp_path / "theirs")
+    capsys.readouterr()
+    command_line("table", str(tmp_path / "theirs"), "--format", "latex", "--at-bpp", "1.5")
+    assert capsys.readouterr().out == loaded.table(format="latex", rates=[1.5])
+    assert loaded.compare(tmp_path / "ours-1").exit_code() == 0
 
 
 def test_nothing_is_left_on_disk(images: list[np.ndarray]) -> None:
@@ -147,11 +212,233 @@ def test_failures_are_warned_of_and_end_nothing(images: list[np.ndarray]) -> Non
         ([Rounded(), Rounded()], "two codecs are called Rounded"),
         ("no-such-codec", "no codec is named"),
         ({"x": Rounded()}, "quality|qualities"),
+        (Rounded, "a class, not an object"),
+        ([], "codecs: none is given"),
+        ({}, "codecs: none is given"),
+        ("", "codecs: none is given"),
     ],
 )
 def test_what_cannot_be_meant(codecs: Any, reason: str, images: list[np.ndarray]) -> None:
     with pytest.raises(UsageError, match=reason):
         benchmark.evaluate(codecs, images, metrics=["psnr"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"qualities": []}, "qualities .*: numbers are needed"),
+        ({"qualities": "50"}, "qualities '50': numbers are needed"),
+        ({"qualities": ["a"]}, "qualities .*: numbers are needed"),
+        ({"qualities": {"jpeg": [None]}}, "qualities .*: numbers are needed"),
+        ({"seeds": ()}, "seeds: at least one is needed"),
+        ({"seeds": "0,1"}, "seeds '0,1': a whole number is needed"),
+        ({"seeds": [-1]}, "seeds -1: at least 0"),
+        ({"limit": 1.5}, "limit 1.5: a whole number is needed"),
+        ({"limit": -1}, "limit -1: at least 0"),
+        ({"workers": "2"}, "workers '2': a whole number is needed"),
+        ({"workers": 0}, "workers 0: at least 1"),
+        ({"timing": 1}, "at least 3 calls"),
+        ({"progress": "yes"}, "progress 'yes': True, False, or a function"),
+        ({"metrics": []}, "metrics: none is named"),
+        ({"metrics": [object()]}, "no metric"),
+        ({"output": 3}, "output: 3 is no path"),
+        ({"device": "no-such-device"}, "no-such-device"),
+    ],
+)
+def test_arguments_that_cannot_be_meant(arguments: Any, reason: str, images: list[np.ndarray]) -> None:
+    with pytest.raises(UsageError, match=reason):
+        benchmark.evaluate("jpeg", images, **{"metrics": ["psnr"], "qualities": [50]} | arguments)
+
+
+def test_one_of_each_needs_no_list(images: list[np.ndarray]) -> None:
+    found = benchmark.evaluate("jpeg", images, metrics="psnr", qualities=50, seeds=1, limit=1)
+    assert len(found.trials) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "options", "reason"),
+    [
+        ("plot", (), {"witdh": 3}, "no option is named 'witdh'; did you mean width?"),
+        ("plot", (), {"formats": ("png",)}, "formats belongs to the command line"),
+        ("plot", ("psnr",), {"ax": 3}, "ax: matplotlib's Axes are needed, not int"),
+        ("plot", (), {"save": "figure"}, "format ''"),
+        ("plot", (), {"beside": [3]}, "run: 3 is no path"),
+        ("table", (), {"rates": [0]}, "rate 0: a number of bits per pixel above 0"),
+        ("table", (), {"rates": ["a"]}, "rate 'a': a number"),
+        ("table", (), {"labels": {"x": "y"}}, "no codec 'x' was measured"),
+        ("table", (), {"codecs": "x"}, "no codec 'x' was measured"),
+        ("bd", ("JPEG",), {"resamples": 1}, "at least 100"),
+        ("bd", ("JPEG",), {"seed": -1}, "seed -1"),
+        ("bd", ("x",), {}, "no codec 'x' was measured"),
+        ("curve", ("psnr", "x"), {}, "no codec 'x' was measured"),
+        ("images", ("psnr", "JPEG=99"), {}, "no point 'JPEG=99' was measured"),
+        ("compare", (3,), {}, "3 is no path"),
+    ],
+)
+def test_what_results_cannot_give(results: Any, method: str, arguments: Any, options: Any, reason: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(reason) if "(" not in reason else reason):
+        getattr(results, method)(*arguments, **options)
+
+
+def test_frames_are_the_callers_own(results: Any) -> None:
+    before = results.table("psnr")
+    summary, trials = results.summary, results.trials
+    summary["value"] = 0.0
+    trials.drop(columns="psnr", inplace=True)
+    assert results.table("psnr") == before
+    assert (results.summary["value"] > 0).any()
+    assert "psnr" in results.trials
+
+
+def test_a_copy_keeps_the_temporary_folder_and_only_a_run_in_a_folder_is_pickled(
+    images: list[np.ndarray], tmp_path: Path
+) -> None:
+    found = benchmark.evaluate("jpeg", images[:1], metrics=["psnr"], qualities=[50])
+    with pytest.raises(TypeError, match="output=FOLDER"):
+        pickle.dumps(found)
+    twins = copy.copy(found), copy.deepcopy(found)
+    del found
+    gc.collect()
+    assert all(len(twin.trials) == 1 for twin in twins)
+    kept = benchmark.evaluate("jpeg", images[:1], metrics=["psnr"], qualities=[50], output=tmp_path / "run")
+    again = pickle.loads(pickle.dumps(kept))
+    assert again.summary.equals(kept.summary)
+    assert again.notes == kept.notes
+
+
+def test_where_nothing_has_a_value_that_is_said(images: list[np.ndarray]) -> None:
+    with pytest.warns(RuntimeWarning, match="no luck"):
+        found = benchmark.evaluate({"bad": Failing()}, images, metrics=["psnr"], qualities=[50])
+    assert "3 failures" in found._repr_html_()
+    for method in (found.plot, found.table):
+        with pytest.raises(BenchmarkError, match=r"no metric has a value that can be shown.*no luck"):
+            method()
+
+
+class Interrupted(Rounded):
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.after = after
+
+    def encode(self, image: np.ndarray, quality: float) -> bytes:
+        if self.encoded == self.after:
+            raise KeyboardInterrupt
+        return super().encode(image, quality)
+
+
+def test_ctrl_c_leaves_nothing_in_a_temporary_folder_and_a_run_that_goes_on(
+    images: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    arguments: dict[str, Any] = {"metrics": ["psnr"], "qualities": [16]}
+    with pytest.raises(KeyboardInterrupt) as raised:
+        benchmark.evaluate({"x": Interrupted(1)}, images, **arguments)
+    assert not list((tmp_path / "temporary").iterdir())  # while the exception still holds every frame
+    with pytest.raises(KeyboardInterrupt):
+        benchmark.evaluate({"x": Interrupted(1)}, images, output=tmp_path / "run", **arguments)
+    with pytest.raises(BenchmarkError, match="interrupted and has no summary yet"):
+        benchmark.load(tmp_path / "run")
+    found = benchmark.evaluate({"x": Interrupted(-1)}, images, output=tmp_path / "run", **arguments)
+    assert len(found.trials) == 3
+    assert benchmark.load(tmp_path / "run").table("psnr") == found.table("psnr")
+    del raised
+
+
+def test_a_summary_older_than_its_trials_is_noted(images: list[np.ndarray], tmp_path: Path) -> None:
+    arguments: dict[str, Any] = {"metrics": ["psnr"], "qualities": [16], "output": tmp_path / "run"}
+    benchmark.evaluate({"x": Rounded()}, images, **arguments)
+    with pytest.raises(KeyboardInterrupt):
+        benchmark.evaluate({"x": Rounded(), "y": Interrupted(0)}, images, **arguments)
+    assert "the run is interrupted: its summary may be older than its trials" in benchmark.load(tmp_path / "run").notes
+
+
+def test_a_metric_object_that_has_learned_says_what_it_says_now(images: list[np.ndarray]) -> None:
+    """Its protocol cannot know: what another run kept of originals would be of other weights."""
+
+    class Learning:
+        higher_is_better = False
+
+        def __init__(self) -> None:
+            self._weight = 1.0
+
+        def prepare(self, original: np.ndarray) -> float:
+            return self._weight
+
+        def compare(self, prepared: float, reconstruction: np.ndarray) -> float:
+            return prepared
+
+    metric = Learning()
+    found = []
+    for metric._weight in (1.0, 2.0):
+        trials = benchmark.evaluate("jpeg", images, metrics=[metric, "psnr"], qualities=[50]).trials
+        found.append(set(trials["Learning"]))
+    assert found == [{1.0}, {2.0}]
+
+
+def test_threads_each_get_their_own_numbers(images: list[np.ndarray]) -> None:
+    def rates(image: np.ndarray) -> list[float]:
+        return list(benchmark.evaluate("jpeg", [image], metrics=["psnr"], qualities=[20, 60]).trials["psnr"])
+
+    alone = [rates(image) for image in images]
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(rates, images * 4)) == alone * 4
+
+
+def test_one_run_has_one_writer(images: list[np.ndarray], tmp_path: Path) -> None:
+    def again(trial: Any, number: int, total: int) -> None:
+        benchmark.evaluate("jpeg", images, metrics=["psnr"], qualities=[50], output=tmp_path / "run")
+
+    with pytest.raises(BenchmarkError, match="another process is writing this run"):
+        benchmark.evaluate("jpeg", images, metrics=["psnr"], qualities=[50], output=tmp_path / "run", progress=again)
+
+
+SCRIPT = """
+import benchmark, numpy, codec_of_mine
+
+class Here(codec_of_mine.Mine):
+    pass
+
+print("begins")
+images = [numpy.full((16, 24, 3), value, numpy.uint8) for value in (9, 99)]
+codecs = {"jpeg": "jpeg", "Ours": codec_of_mine.Mine(), "Mine": %s}
+found = benchmark.evaluate(codecs, images, metrics=["bpp"], qualities=[50], workers=2)
+print(len(found.trials), found.failures, any("cannot be sent" in note for note in found.notes))
+"""
+
+MODULE = """
+import zlib, numpy
+
+class Mine:
+    helper = None
+    def encode(self, image, quality):
+        return numpy.uint16(image.shape).tobytes() + zlib.compress(image.tobytes())
+    def decode(self, data):
+        shape = numpy.frombuffer(data[:6], numpy.uint16)
+        return numpy.frombuffer(zlib.decompress(data[6:]), numpy.uint8).reshape(shape)
+    def with_helper(self, helper):
+        self.helper = helper
+        return self
+"""
+
+
+@pytest.mark.parametrize(
+    ("codec", "stays"),
+    [("codec_of_mine.Mine()", False), ("Here()", True), ("codec_of_mine.Mine().with_helper(Here)", True)],
+)
+def test_workers_do_not_run_an_unguarded_script_again(codec: str, stays: bool, tmp_path: Path) -> None:
+    (tmp_path / "codec_of_mine.py").write_text(MODULE)
+    (tmp_path / "script.py").write_text(SCRIPT % codec)
+    ended = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.stdout.splitlines() == ["begins", f"6 () {stays}"], ended.stderr
+
+
+def test_a_page_says_what_it_lacks(results: Any, tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="reconstructions"):
+            page = results.report(tmp_path / "page")
+        assert page == tmp_path / "page" / "index.html"
+        assert "JPEG" in (tmp_path / "page" / "data.js").read_text(encoding="utf-8")
 
 
 def test_load_wants_a_run(tmp_path: Path) -> None:

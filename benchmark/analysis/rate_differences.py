@@ -27,6 +27,9 @@ Vector = npt.NDArray[np.float64]
 BOOTSTRAP = "bootstrap over images"
 JACKKNIFE = "jackknife over images"
 
+FEWEST_RESAMPLES = 100
+"""Of a bootstrap whose ends say something."""
+
 
 @dataclass(frozen=True)
 class RateRow:
@@ -65,8 +68,11 @@ def rate_differences(
 ) -> list[RateRow]:
     """Of every codec but `anchor`, at equal values of each of `metrics`; all metrics but bpp if none is named.
 
-    Raises UsageError on an anchor or a metric that was not measured, and where there is no other codec.
+    resamples, of the bootstrap: at least FEWEST_RESAMPLES. Raises UsageError on an anchor or a metric that was not
+    measured, and where there is no other codec.
     """
+    if resamples < FEWEST_RESAMPLES or seed < 0:
+        raise UsageError(f"resamples {resamples}, seed {seed}: at least {FEWEST_RESAMPLES} and 0 are needed")
     there = [name for name in baseline.metrics if name != "bpp"]
     for metric in metrics:
         if metric not in there:

@@ -1,7 +1,9 @@
 """The numbers of a table: each codec's metrics at chosen rates, or at the qualities that were measured."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 import numpy.typing as npt
@@ -76,12 +78,16 @@ def tabulate(
     linearly in log rate; outside of its curve there is no cell. The cells of each rate are ranked. Without rates the
     lines are the measured qualities, at rates of their own, and nothing is ranked.
     numbers: of the same runs in the same order: marks the cells that no paired 95 % interval tells from the best.
-    Raises UsageError on unknown codecs and metrics, NotComparable on several data sets or protocols.
+    Raises UsageError on unknown codecs and metrics and on rates that are none, NotComparable on several data sets or
+    protocols.
     """
     if not summaries:
         raise UsageError("there is nothing to tabulate: name at least one run")
     if numbers and len(numbers) != len(summaries):
         raise UsageError("the numbers of single images are needed of each summary")
+    for rate in rates:
+        if not isinstance(rate, Real) or not 0 < float(rate) < math.inf:
+            raise UsageError(f"rate {rate!r}: a number of bits per pixel above 0 is needed")
     dataset = one_dataset(summaries)
     frame = joined_headlines(summaries)
     for metric in metrics:

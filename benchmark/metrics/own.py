@@ -39,7 +39,7 @@ Attributes are its facts:
 
 or they stand in `info`, a `benchmark.metrics.MetricInfo`. The hash is of that file alone, not of what it imports.
 Of an object its attributes that are numbers, text or truth values count as settings; a network in it must be told apart
-by `protocol`, since what it says of an original is kept for the next run of the process.
+by `protocol`, or numbers of two networks are compared as if they were of one.
 """
 
 import hashlib

@@ -330,11 +330,14 @@ class Workbench:
 def prepare(folder: RunFolder, instruments: Instruments, name: str, image: Image, kept: Kept | None = None) -> Prepared:
     """What the metrics need of an original, once for all codecs. Its features are in the folder when this returns.
 
-    kept: what is known of it already, and gets what is computed here. Raises TrialError if a metric breaks down.
+    kept: what is known of it already, and gets what is computed here, but not by objects: see `Kept`. Raises TrialError
+    if a metric breaks down.
     """
-    kept = Kept(image) if kept is None else kept
+    lasting, passing = Kept(image) if kept is None else kept, Kept(image)
+    objects = {metric_name for metric_name, spec in instruments.specs.items() if spec is None}
     prepared = Prepared(name, image)
     for metric_name, metric in instruments.image.items():
+        kept = passing if metric_name in objects else lasting
         if metric.protocol not in kept.prepared and metric.protocol not in kept.reasons:
             try:
                 kept.prepared[metric.protocol] = _guarded(metric_name, metric.prepare, image)
@@ -345,6 +348,7 @@ def prepare(folder: RunFolder, instruments: Instruments, name: str, image: Image
         else:
             prepared.metrics[metric_name] = kept.prepared[metric.protocol]
     for metric_name, set_metric in instruments.set.items():
+        kept = passing if metric_name in objects else lasting
         path = folder.original_features_path(set_metric.feature_key, name)
         if not folder.holds(path):
             try:
@@ -354,6 +358,7 @@ def prepare(folder: RunFolder, instruments: Instruments, name: str, image: Image
             except Undefined as reason:
                 prepared.reasons[metric_name] = one_line(reason)
     for metric_name, alone in instruments.alone.items():
+        kept = passing if metric_name in objects else lasting
         if not folder.holds(folder.original_value_path(alone.feature_key, name)):
             if alone.feature_key not in kept.values:
                 kept.values[alone.feature_key] = _value(metric_name, alone.score, image)

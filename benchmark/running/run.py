@@ -42,7 +42,8 @@ class Request:
     dataset: a name as the option has it, or an opened one. metrics: as the option has them, or objects. workers: None
     for as many as `executor` has room for; objects then stay in this process. originals: what earlier runs of this
     process computed of originals, if it is to be kept. here: all trials in this process, with one worker, though a
-    codec of somebody else's may crash it. debug: here too, and what a codec raises is raised.
+    codec of somebody else's may crash it. debug: here too, and what a codec raises is raised. without_script: as in
+    `Setup`.
     """
 
     codecs: "Sequence[str | Codec] | Mapping[str, str | Codec]" = ()
@@ -68,6 +69,7 @@ class Request:
     labels: Sequence[str] = ()
     here: bool = False
     debug: bool = False
+    without_script: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ def open_run(request: Request) -> Iterator[Run]:
         workers=workers,
         threads=threads_per_process(workers),
         timing=request.timing,
+        without_script=request.without_script,
     )
     with contextlib.ExitStack() as held:
         held.enter_context(backend.prepared(setup, specs.values()))

@@ -20,7 +20,8 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 class Setup:
     """What a worker process needs to open its own codecs and metrics.
 
-    codecs: label -> spec, or an object. untimed: as in `Workbench`, if it is known.
+    codecs: label -> spec, or an object. untimed: as in `Workbench`, if it is known. without_script: the program that
+    asks is somebody's script or notebook, which no worker runs again.
     """
 
     run: Path
@@ -32,6 +33,7 @@ class Setup:
     threads: int
     timing: int = 0
     untimed: str = ""
+    without_script: bool = False
 
 
 def cores() -> int:

@@ -74,7 +74,6 @@ def write_plots(
     written: list[Path] = []
     with figure_style(options.font_size, options.style):
         check_formats(options.formats)
-        output.mkdir(parents=True, exist_ok=True)
         for panel in content.panels:
             figure = content.figure([panel], options)
             written += save(figure, output / file_name(panel.metric + ending), options.formats)
@@ -154,6 +153,8 @@ def _difference_panels(
 
 
 def _draw_into(axes: Axes, content: _Content, options: PlotOptions) -> Figure:
+    if not isinstance(axes, Axes):
+        raise UsageError(f"ax: matplotlib's Axes are needed, not {type(axes).__name__}")
     if len(content.panels) != 1:
         raise UsageError(f"axes take one metric, not {len(content.panels)}")
     for name in ("width", "height", "aspect"):

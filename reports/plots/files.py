@@ -41,15 +41,20 @@ def check_formats(formats: Sequence[str]) -> None:
 def save(figure: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
     """Writes `stem`.FORMAT for each of `formats`, without dates: the same figure gives the same bytes. The paths.
 
-    Raises BenchmarkError if TeX, where it is asked, cannot set a text.
+    The folder is made. Raises BenchmarkError if a file cannot be written, or if TeX, where it is asked, cannot set a
+    text.
     """
     paths = []
     for name in dict.fromkeys(formats):
         path = stem.with_name(f"{stem.name}.{name}")
-        if name == "pgf" or matplotlib.rcParams["text.usetex"]:
-            _by_tex(figure, path, _WRITERS[name])
-        else:
-            _WRITERS[name](figure, path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if name == "pgf" or matplotlib.rcParams["text.usetex"]:
+                _by_tex(figure, path, _WRITERS[name])
+            else:
+                _WRITERS[name](figure, path)
+        except OSError as error:
+            raise BenchmarkError(f"{path}: cannot be written: {error.strerror or error}") from None
         paths.append(path)
     return paths
 

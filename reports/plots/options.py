@@ -3,7 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from numbers import Real
+from typing import Any, Literal, get_args
 
 from benchmark.errors import UsageError
 from benchmark.reports.arguments import one_of
@@ -64,9 +65,18 @@ class PlotOptions:
         for name in ("codecs", "formats", "published"):
             if isinstance(getattr(self, name), str):
                 raise UsageError(f"{name}: a list is needed, not the text {getattr(self, name)!r}")
+        for name in ("labels", "ylim"):
+            if not isinstance(getattr(self, name), Mapping):
+                key = "codec" if name == "labels" else "metric"
+                raise UsageError(f"{name}: a mapping by {key} is needed, not {getattr(self, name)!r}")
+        for what, text in [("title", self.title), *((f"label of {codec}", one) for codec, one in self.labels.items())]:
+            if not isinstance(text, str | None):
+                raise UsageError(f"{what}: a text is needed, not {text!r}")
         for name, low, high in (("width", 1, 50), ("height", 1, 50), ("aspect", 0.1, 10), ("font_size", 2, 40)):
             value = getattr(self, name)
-            if value is not None and not low <= value <= high:
+            if value is not None and not isinstance(value, Real):
+                raise UsageError(f"{name.replace('_', ' ')} {value!r}: a number is needed")
+            if value is not None and not low <= float(value) <= high:
                 raise UsageError(f"{name.replace('_', ' ')} {value:g}: between {low:g} and {high:g} is possible")
         one_of("x axis", self.x_axis, get_args(XAxis))
         one_of("intervals", self.intervals, INTERVALS)
@@ -78,8 +88,9 @@ class PlotOptions:
         if self.height is not None and self.aspect is not None:
             raise UsageError("height and aspect: one of both says how high the panels are")
         for name, ends in {"xlim": self.xlim, **{f"ylim of {m}": ends for m, ends in self.ylim.items()}}.items():
-            if ends is not None and not (all(map(math.isfinite, ends)) and ends[0] < ends[1]):
-                raise UsageError(f"{name} {ends[0]:g}:{ends[1]:g}: two numbers are needed, the lower one first")
+            if ends is not None and not _is_range(ends):
+                shown = ":".join(f"{end:g}" for end in ends) if _are_numbers(ends) else repr(ends)
+                raise UsageError(f"{name} {shown}: two numbers are needed, the lower one first")
         if self.xlim is not None and self.x_axis == "log" and self.xlim[0] <= 0:
             raise UsageError(f"xlim {self.xlim[0]:g}:{self.xlim[1]:g}: a logarithmic axis begins above 0")
         if self.relative_to is not None and self.published is not None:
@@ -88,3 +99,11 @@ class PlotOptions:
     def label(self, codec: str) -> str:
         """The codec's name in the plot."""
         return self.labels.get(codec, codec)
+
+
+def _are_numbers(ends: Any) -> bool:
+    return isinstance(ends, Sequence) and all(isinstance(end, Real) for end in ends)
+
+
+def _is_range(ends: Any) -> bool:
+    return _are_numbers(ends) and len(ends) == 2 and all(map(math.isfinite, ends)) and ends[0] < ends[1]

@@ -49,6 +49,14 @@ def test_latex_has_booktabs_marks_and_escaped_words() -> None:
     assert "psnr/rgb, lpips/alex" in notes[1]
 
 
+def test_latex_sets_a_negative_value_with_a_minus_not_a_hyphen() -> None:
+    line = Line("a", 0.2, 0.2, {"psnr": Cell(-1.25, -2.0, -0.5, rank=1), "lpips": None})
+    latex = write_table(example(lines=(line,)), "latex", plus_minus=True)
+    assert r"\textbf{$-$1.250} {\scriptsize $\pm$ 0.75}" in latex
+    assert "**-1.250**" in write_table(example(lines=(line,)), "markdown")
+    assert ",-1.25," in write_table(example(lines=(line,)), "csv")
+
+
 def test_markdown_with_half_widths() -> None:
     table, notes = write_table(example(), "markdown", plus_minus=True).split("\n\n")
     assert table.splitlines() == [

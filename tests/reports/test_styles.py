@@ -33,6 +33,14 @@ def test_variants_of_a_codec_differ_in_shade() -> None:
     assert min(b - a for a, b in itertools.pairwise(values)) > 30
 
 
+def test_codecs_of_the_users_own_have_colours_of_their_own() -> None:
+    labels = ["Ours", "JPEG", "WebP", "a", "b", "c", "d"]  # as many as there are colours
+    styles = codec_styles([*labels, "Ours:steps=4", "jpeg"])
+    assert len({styles[label].color for label in labels}) == len(labels)
+    assert hue(styles["Ours:steps=4"].color) == pytest.approx(hue(styles["Ours"].color), abs=0.01)
+    assert styles["jpeg"] == STYLES["jpeg"]
+
+
 def test_mixing() -> None:
     assert mixed("#D55E00", 0) == "#D55E00"
     assert mixed("#D55E00", 1) == "#FFFFFF"

@@ -1,5 +1,6 @@
 """What is kept of originals between the runs of a process."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,20 @@ def test_the_same_file_and_preparation_is_found_again_and_a_changed_one_is_not(t
     path.write_text("another length")
     assert store.get(path, "none") is None
     path.unlink()
+    assert store.get(path, "none") is None
+
+
+def test_an_image_of_the_same_size_and_age_is_another_image(tmp_path: Path) -> None:
+    store, path = OriginalStore(), file(tmp_path, "a")
+    age = path.stat()
+    store.put(path, "none", kept(300))
+    path.write_text("b")
+    os.utime(path, ns=(age.st_atime_ns, age.st_mtime_ns))
+    assert store.get(path, "none") is None
+    store.put(path, "none", kept(300))
+    other = file(tmp_path, "c")
+    os.utime(other, ns=(age.st_atime_ns, age.st_mtime_ns))
+    other.replace(path)
     assert store.get(path, "none") is None
 
 

@@ -5,8 +5,10 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import traceback
+import types
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver
@@ -44,7 +46,7 @@ class Processes:
         and starts no threads, so a fork of it is sound. What cannot be imported is reported by who opens it.
         """
         _CONTEXT.set_forkserver_preload(modules_of_workers(codecs, setup.metrics))
-        with _inherited(setup.threads):
+        with _inherited(setup.threads, setup.without_script):
             forkserver.ensure_running()
         yield
 
@@ -63,14 +65,12 @@ class Processes:
 
 
 def can_be_sent(codec: object) -> bool:
-    """Whether another process can have `codec`: it can be pickled, and its class imported there."""
-    if type(codec).__module__ == "__main__":  # of a notebook or a script, which a worker does not run
-        return False
+    """Whether another process can have `codec`: it can be pickled, and all its classes and functions imported there."""
     try:
-        pickle.dumps(codec)
+        # What a notebook or a script defines is not there: a worker does not run it.
+        return b"__main__" not in pickle.dumps(codec)
     except Exception:  # anyone's `__reduce__`
         return False
-    return True
 
 
 def modules_of_workers(codecs: Iterable[CodecSpec], metrics: Iterable[str]) -> list[str]:
@@ -186,7 +186,7 @@ def _start(number: int, setup: Setup, planned: PlannedTrial) -> _Worker:
     ours, theirs = _CONTEXT.Pipe()
     their_lifeline, lifeline = _CONTEXT.Pipe(duplex=False)
     process = _CONTEXT.Process(target=_work, args=(theirs, their_lifeline, setup), name=f"worker-{number}", daemon=True)
-    with _inherited(setup.threads):
+    with _inherited(setup.threads, setup.without_script):
         process.start()
     theirs.close()
     their_lifeline.close()
@@ -194,17 +194,23 @@ def _start(number: int, setup: Setup, planned: PlannedTrial) -> _Worker:
 
 
 @contextlib.contextmanager
-def _inherited(threads: int) -> Iterator[None]:
+def _inherited(threads: int, without_script: bool) -> Iterator[None]:
     """What a process inherits that is started inside: its thread count, and deafness to Ctrl-C, which this one hears.
 
-    Libraries read their thread count when they are loaded, so it must be there from the first moment.
+    Libraries read their thread count when they are loaded, so it must be there from the first moment. The user's script
+    is not there `without_script`: it would be run again from its top, with the call of the suite in it unless that is
+    guarded, and nothing of it is sent.
     """
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    script = sys.modules["__main__"]
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    if without_script:
+        sys.modules["__main__"] = types.ModuleType("__main__")
     try:
         yield
     finally:
+        sys.modules["__main__"] = script
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
