@@ -50,6 +50,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from types import CodeType
 from typing import Any, cast
 
 import numpy as np
@@ -418,14 +419,31 @@ def _identity(theirs: Any, spec: Spec | None, declared: bool, registry: Registry
 
 
 def _code_hash(made: type) -> str | None:
-    """Of the class's file, or of its own text where it was typed in; None where neither can be read."""
+    """Of the class's file, or of its functions where it was typed in; None where neither can be read."""
     try:
         file = inspect.getsourcefile(made)
         if file is not None and Path(file).is_file():
             return hashlib.sha256(Path(file).read_bytes()).hexdigest()
-        return hashlib.sha256(inspect.getsource(made).encode()).hexdigest()
-    except (OSError, TypeError):
-        return None
+    except (OSError, TypeError):  # of a notebook or a prompt
+        pass
+    codes = [
+        f"{one.__qualname__}.{name} {_instructions(code)}"
+        for one in made.__mro__
+        for name, value in sorted(vars(one).items())
+        if (code := getattr(getattr(value, "__func__", getattr(value, "fget", value)), "__code__", None)) is not None
+    ]
+    return hashlib.sha256("\n".join(codes).encode()).hexdigest() if codes else None
+
+
+def _instructions(code: CodeType) -> str:
+    """What `code` does, the same in every process of this version of Python."""
+    constants = [
+        _instructions(one)
+        if isinstance(one, CodeType)
+        else repr(sorted(map(repr, one)) if isinstance(one, frozenset) else one)
+        for one in code.co_consts
+    ]
+    return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {code.co_freevars} {constants}"
 
 
 def _load(theirs: Any, name: str) -> None:

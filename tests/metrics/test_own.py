@@ -128,6 +128,39 @@ def test_an_object_from_python_is_a_metric() -> None:
         open_metric(own_metrics.Shift)
 
 
+TYPED = """
+class Metric:
+    higher_is_better = True
+    def compare(self, original, reconstruction):
+        names = {"a", "b", "c"}  # a set, whose order another process has otherwise
+        return float([abs(float(original[0, 0, 0]) - %s) for _ in range(1) if "a" in {"a", "b", "c"}][0])
+"""
+
+
+def typed(what: str) -> str:
+    """Protocol of a metric of a class that is in no file, as in a notebook."""
+    names: dict[str, Any] = {"__name__": "nowhere"}
+    exec(TYPED % what, names)
+    return open_metric(names["Metric"]()).protocol
+
+
+def test_a_class_that_was_typed_in_is_known_by_what_it_does() -> None:
+    assert typed("1.0").startswith("Metric/code-")
+    assert typed("1.0") == typed("1.0")
+    assert len({typed("1.0"), typed("2.0"), typed("reconstruction.mean()")}) == 3
+    code = "from benchmark import open_metric; names = {'__name__': 'nowhere'}; exec(%r, names); "
+    code = code % (TYPED % "1.0") + "print(open_metric(names['Metric']()).protocol)"
+    for seed in ("1", "2"):
+        ended = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ | {"PYTHONHASHSEED": seed},
+        )
+        assert ended.stdout.strip() == typed("1.0")
+
+
 def test_a_metric_of_an_installed_package(tmp_path: Path) -> None:
     """What pip leaves on the path: a module, and a dist-info folder with its entry points."""
     info = tmp_path / "mine-1.5.dist-info"
