@@ -1,5 +1,6 @@
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmark.errors import UsageError
@@ -23,6 +24,15 @@ from benchmark.reports.plots import PlotOptions
         ({"legend": "left"}, "legend 'left': there are auto, above, below, inside, none"),
         ({"height": 3, "aspect": 1}, "one of both"),
         ({"xlim": (2, 1)}, "xlim 2:1: two numbers"),
+        ({"xlim": 3}, "xlim 3: two numbers"),
+        ({"xlim": ("a", "b")}, "two numbers are needed"),
+        ({"xlim": (1, 2, 3)}, "xlim 1:2:3: two numbers"),
+        ({"xlim": np.array([0.1, 2.0])}, "two numbers are needed"),
+        ({"ylim": (0, 1)}, "ylim: a mapping by metric is needed"),
+        ({"labels": "Ours"}, "labels: a mapping by codec is needed"),
+        ({"labels": {"hfd": 3}}, "label of hfd: a text is needed, not 3"),
+        ({"title": 3}, "title: a text is needed, not 3"),
+        ({"width": "3.3"}, "width '3.3': a number is needed"),
         ({"xlim": (0, 1)}, "a logarithmic axis begins above 0"),
         ({"ylim": {"lpips": (0, float("inf"))}}, "ylim of lpips 0:inf"),
         ({"relative_to": "jpeg", "published": ()}, "no paired difference is known"),
