@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import json
 import pickle
 import re
 import subprocess
@@ -444,6 +445,26 @@ def test_a_page_says_what_it_lacks(results: Any, tmp_path: Path) -> None:
 def test_load_wants_a_run(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError):
         benchmark.load(tmp_path)
+
+
+def test_a_run_of_before_gives_the_same_numbers(images: list[np.ndarray], tmp_path: Path) -> None:
+    """Its summary has no schema, and its records no facts of metrics."""
+    run = tmp_path / "run"
+    codecs = {"a": "jpeg", "b": "webp"}
+    arguments: dict[str, Any] = {"metrics": ["psnr", "lpips"], "qualities": [10, 50, 90], "output": run}
+    now = benchmark.evaluate(codecs, images, **arguments)
+    frame = now.summary
+    frame[list(frame.columns[:15])].to_csv(run / "summary.csv", index=False, lineterminator="\n")
+    manifest = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    known = ("protocol", "unit", "higher_is_better", "kind", "feature_key")
+    manifest["metrics"] = {name: {key: m[key] for key in known} for name, m in manifest["metrics"].items()}
+    (run / "run.json").write_text(json.dumps(manifest), encoding="utf-8")
+    before = benchmark.load(run)
+    assert set(before.summary["schema"]) == {1}
+    assert before.table(plus_minus=True) == now.table(plus_minus=True)
+    assert before.bd("a").equals(now.bd("a"))
+    assert before.compare(now).exit_code() == 0
+    assert before.plot("psnr", beside=now, relative_to="a").axes
 
 
 def test_public_names_are_lazy() -> None:

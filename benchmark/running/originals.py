@@ -109,7 +109,7 @@ def _size(thing: Any) -> int:
     if is_dataclass(thing):
         return sum(_size(getattr(thing, one.name)) for one in fields(thing))
     if isinstance(thing, dict):
-        return sum(map(_size, thing.values()))
+        return sum(map(_size, list(thing.values())))  # a copy: another thread's run may add to it
     if isinstance(thing, (list, tuple)):
         return sum(map(_size, thing))
     return sys.getsizeof(thing)
