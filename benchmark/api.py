@@ -155,6 +155,7 @@ def load(run: str | Path) -> "Results":
 def compare(base: "Results | str | Path", new: "Results | str | Path", gate: str | Path | None = None) -> "Comparison":
     """Whether `new` is worse than `base`: what `python -m benchmark compare` prints, as data.
 
+    `frame()` of what it returns has a row per number with its outcome, `exit_code()` is that of the command.
     gate: a file with [tool.benchmark.gate]; None for ./pyproject.toml, or the default margins where it has none. Raises
     NotComparable on other images, protocols, codecs or qualities.
     """

@@ -5,9 +5,12 @@ over images with a margin, 5 % over all tests together. Seconds are judged only 
 each other.
 """
 
+import html
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +26,9 @@ from benchmark.statistics.bjontegaard import Curve, bd_rate, bd_rate_without
 from benchmark.statistics.gate import Judgement, Outcome, judge, judge_exactly
 from benchmark.statistics.intervals import jackknife_stderr
 from benchmark.statistics.paired import Difference, Replicates, influence, mean_replicates, paired_difference
+
+if TYPE_CHECKING:
+    import pandas
 
 Vector = npt.NDArray[np.float64]
 
@@ -79,7 +85,7 @@ class Move:
     margins: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """All that `compare` knows. notes: lines for the user. failures: what the base has and the new run failed to give.
 
@@ -94,6 +100,29 @@ class Comparison:
     notes: tuple[str, ...]
     failures: tuple[str, ...]
     moved: tuple[Move, ...]
+
+    def __repr__(self) -> str:
+        counts = Counter("not judged" if row.outcome is None else row.outcome.value for row in self.rows)
+        found = ", ".join(f"{count} {name}" for name, count in counts.items())
+        failed = f"; {len(self.failures)} failures" if self.failures else ""
+        return f"<Comparison on {self.base.label}: {found}{failed}>"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>{self.frame().to_html(index=False)}"
+
+    def frame(self) -> "pandas.DataFrame":
+        """A row per number: codec, quality (None for a whole curve), metric, kind, unit, base, new, change, outcome, n.
+
+        outcome: "worse", "undecided", "better", "not worse", "same"; empty where it is not judged, and reason says why.
+        n: images.
+        """
+        import pandas
+
+        columns = ("codec", "quality", "metric", "kind", "unit", "base", "new", "change", "n", "reason")
+        frame = pandas.DataFrame([[getattr(row, name) for name in columns] for row in self.rows], columns=list(columns))
+        outcomes = ["" if row.outcome is None else row.outcome.value for row in self.rows]
+        frame.insert(columns.index("change") + 1, "outcome", outcomes)
+        return frame
 
     def with_outcome(self, *outcomes: Outcome) -> list[Row]:
         return [row for row in self.rows if row.outcome in outcomes]

@@ -45,6 +45,20 @@ def test_a_loss_of_3_per_cent_of_rate_is_found_in_more_than_95_of_100(planted: d
     assert found > 95
 
 
+def test_a_comparison_is_short_and_its_rows_are_a_frame() -> None:
+    found = compare(synthetic(1), synthetic(2, rate=1.5, psnr_loss=1), GATE)
+    frame = found.frame()
+    assert len(frame) == len(found.rows)
+    assert list(frame["outcome"]) == ["" if r.outcome is None else str(r.outcome) for r in found.rows]
+    worse = int((frame["outcome"] == "worse").sum())
+    assert worse > 0
+    assert f"{worse} worse" in repr(found)
+    assert len(repr(found)) < 200
+    bits = frame[(frame["metric"] == "bpp") & (frame["kind"] == "value")]
+    assert list(bits["new"] / bits["base"]) == pytest.approx([1.5] * len(bits), rel=0.05)
+    assert "<table" in found._repr_html_()
+
+
 # What is judged, and how
 
 
