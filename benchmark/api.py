@@ -14,8 +14,11 @@ import contextlib
 import difflib
 import html
 import operator
+import os
+import shutil
 import tempfile
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property
@@ -98,8 +101,8 @@ def evaluate(
     with contextlib.ExitStack() as undone:
         temporary = None
         if output is None:
-            temporary = tempfile.TemporaryDirectory(prefix="benchmark-")
-            undone.callback(temporary.cleanup)
+            temporary = _Temporary()
+            undone.callback(temporary.remove)
             folder = Path(temporary.name) / "run"
         else:
             folder = _path("output", output)
@@ -164,6 +167,19 @@ def compare(base: "Results | str | Path", new: "Results | str | Path", gate: str
     return compare_numbers(_numbers(base), _numbers(new), _gate(gate))
 
 
+class _Temporary:
+    """A folder that is removed with this object, or as the process ends; a process forked from it leaves it alone."""
+
+    def __init__(self) -> None:
+        self.name = tempfile.mkdtemp(prefix="benchmark-")
+        self.remove = weakref.finalize(self, _remove, self.name, os.getpid())
+
+
+def _remove(folder: str, owner: int) -> None:
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 class Results:
     """What a run measured.
 
@@ -176,7 +192,7 @@ class Results:
         path: Path,
         notes: Sequence[str] = (),
         failures: Sequence[str] = (),
-        temporary: "tempfile.TemporaryDirectory[str] | None" = None,
+        temporary: "_Temporary | None" = None,
     ) -> None:
         self.path = path
         self.notes = tuple(notes)
@@ -492,7 +508,7 @@ def _codecs(codecs: Any) -> Any:
     return dict(zip(labels, things, strict=True))
 
 
-def _dataset(dataset: Any, temporary: "tempfile.TemporaryDirectory[str] | None") -> "str | Dataset":
+def _dataset(dataset: Any, temporary: "_Temporary | None") -> "str | Dataset":
     from benchmark.datasets import Dataset
 
     if isinstance(dataset, str | Dataset):
