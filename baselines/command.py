@@ -2,7 +2,8 @@
 
 `{in}`, `{out}` and `{q}` stand for the input file, the output file and the quality. The line is split into words as a
 shell would, but no shell runs it: pipes, redirections and variables are not there. Each call has a folder of its own,
-with nothing but its input in it, which is removed afterwards, whatever happens.
+with nothing but its input in it, which is removed afterwards, whatever happens; a word that names a file of the folder
+in which the suite was started goes on naming it.
 """
 
 import contextlib
@@ -25,7 +26,7 @@ from pydantic import BeforeValidator, Field
 
 from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
-from benchmark.foreign import files_named, sha256_of
+from benchmark.foreign import anchored, files_named, sha256_of
 from benchmark.images import load_image
 
 Pictures = Literal["png", "ppm", "bmp"]
@@ -182,7 +183,7 @@ def command(
 ) -> CommandCodec:
     """Any program: `command:enc="prog {in} {out} -q {q}",dec="prog {in} {out}"`. UsageError if it is not there."""
     programs = {words[0]: _program_sha256(words[0]) for words in (enc, dec)}
-    enc, dec = ((_absolute(words[0]), *words[1:]) for words in (enc, dec))
+    enc, dec = ((_absolute(words[0]), *map(_anchored, words[1:])) for words in (enc, dec))
     return CommandCodec(
         enc=enc,
         dec=dec,
@@ -198,6 +199,12 @@ def command(
 def _absolute(program: str) -> str:
     """A program that is named by a path stays what it is when the working folder changes; others are on the PATH."""
     return str(Path(program).expanduser().absolute()) if "/" in program else program
+
+
+def _anchored(word: str) -> str:
+    """A word that is a file or folder of the working folder, or `--option=` and one, with its absolute path."""
+    option, equals, value = word.partition("=")
+    return f"{option}={anchored(value)}" if equals else anchored(word)
 
 
 def _program_sha256(program: str) -> str:

@@ -7,7 +7,7 @@ import inspect
 import math
 import numbers
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,11 @@ from benchmark.guards import no_exit, told
 NEEDED = ("encode", "decode")
 """What a codec must have; all else has a default."""
 
-OPTIONAL = ("scale", "header_bytes", "cpus", "gpus")
-"""Attributes that are taken as they are, where a codec has them."""
+AMOUNTS = ("header_bytes", "cpus", "gpus")
+"""Attributes that are numbers, where a codec has them."""
+
+DEEPEST = 50
+"""Levels that a description may be nested."""
 
 Picture = npt.NDArray[np.uint8]
 
@@ -43,21 +46,31 @@ class ForeignCodec:
         made_of: Callable[[], Mapping[str, Any]] = dict,
         containment: Containment | None = None,
     ) -> None:
+        self._codec, self._what, self._made_of = codec, what, made_of
+        self._containment = containment or Containment()
+        try:
+            self._read(codec, what)
+        except BenchmarkError:
+            raise
+        except Exception as error:  # properties are code too
+            raise BenchmarkError(f"{what}: cannot be used: {told(error)}") from error
+
+    def _read(self, codec: Any, what: str) -> None:
         if lacking := [name for name in NEEDED if not hasattr(codec, name)]:
             raise UsageError(f"{what}: no codec, it has no {', '.join(lacking)}")
         if isinstance(codec, type):
             raise UsageError(f"{what}: a class, not an object of it; write {codec.__name__}(…)")
-        self._codec, self._what, self._made_of = codec, what, made_of
-        self._containment = containment or Containment()
         self.qualities = _qualities(codec, what)
         self.stochastic = _flag(codec, what)
         self._encode = _call_of_encode(codec, what)
         self._decode = _call_of_decode(codec, what, self.stochastic)
         self.describes = callable(getattr(codec, "describe", None))
-        self.trained_on = trained_on(codec)
-        for name in OPTIONAL:
+        self.trained_on = trained_on(codec, what)
+        if hasattr(codec, "scale"):
+            self.scale = _scale(codec.scale, what)
+        for name in AMOUNTS:
             if hasattr(codec, name):
-                setattr(self, name, getattr(codec, name))
+                setattr(self, name, _amount(getattr(codec, name), f"{what}: {name}"))
         for name in ("estimate_bits", "encode_with_estimate"):
             if callable(method := getattr(codec, name, None)):
                 setattr(self, name, partial(self._contained, method))
@@ -91,10 +104,18 @@ class ForeignCodec:
             return no_exit(function, *arguments)
 
 
-def trained_on(codec: Any) -> tuple[str, ...]:
-    """The metrics that the codec's training made small; `taught_by` is an older name of the attribute."""
+def trained_on(codec: Any, what: str = "codec") -> tuple[str, ...]:
+    """The metrics that the codec's training made small; `taught_by` is an older name of the attribute.
+
+    Raises UsageError unless it is a name or names. what: names the codec in messages.
+    """
     names: Any = getattr(codec, "trained_on", getattr(codec, "taught_by", ()))
-    return (names,) if isinstance(names, str) else tuple(map(str, names))
+    if isinstance(names, str):
+        return (names,)
+    found = tuple(names) if isinstance(names, Iterable) else (names,)
+    if not all(isinstance(name, str) for name in found):
+        raise UsageError(f"{what}: trained_on is {names!r}, not names of metrics")
+    return found
 
 
 # Checks
@@ -108,12 +129,30 @@ def _qualities(codec: Any, what: str) -> tuple[float, ...]:
     except TypeError:
         raise UsageError(numeric) from None
     for quality in found:
-        if isinstance(quality, bool) or not isinstance(quality, numbers.Real) or not math.isfinite(quality):
+        if not _is_number(quality):
             raise UsageError(numeric)
     ordered = tuple(float(quality) for quality in found)
     if ordered not in (tuple(sorted(set(ordered))), tuple(sorted(set(ordered), reverse=True))):
         raise UsageError(f"{what}: qualities is {given!r}; they go from few bits to many, up or down, each once")
     return ordered
+
+
+def _amount(value: Any, what: str) -> float:
+    if not _is_number(value) or value < 0:
+        raise UsageError(f"{what} is {value!r}, not a number from 0 on")
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
+
+
+def _scale(value: Any, what: str) -> tuple[float, float, float]:
+    parts = tuple(value) if isinstance(value, Iterable) else ()
+    if len(parts) != 3 or not all(map(_is_number, parts)) or parts[0] > parts[1] or parts[2] < 0:
+        raise UsageError(f"{what}: scale is {value!r}, not (lowest, highest, step)")
+    lowest, highest, step = map(float, parts)
+    return lowest, highest, step
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _flag(codec: Any, what: str) -> bool:
@@ -164,6 +203,8 @@ def _written(function: Any, name: str) -> str:
 
 def plain(value: Any, what: str, field: str = "") -> Any:
     """`value` in JSON's types. Raises BenchmarkError that names the field whose value has none."""
+    if field.count(".") + field.count("[") > DEEPEST:
+        raise BenchmarkError(f"{what}: field {field.partition('.')[0]!r} is nested too deeply, or holds itself")
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, float):
@@ -212,6 +253,21 @@ def files_named(text: str) -> list[Path]:
 
 def _is_file(path: str | Path) -> bool:
     return Path(path).is_file()
+
+
+def anchored(text: str) -> str:
+    """`text` as an absolute path if it is one of a file or folder that is there, else as it is.
+
+    For code that is about to change its working folder. A word without "/" and "." is no path: "small" stays "small",
+    whatever is called so here.
+    """
+    if "/" not in text and not Path(text).suffix:
+        return text
+    try:
+        path = Path(text).expanduser()
+        return str(path.absolute()) if files_named(text) or path.is_dir() else text
+    except (OSError, ValueError, RuntimeError):  # as in `files_named`
+        return text
 
 
 def hashes_of_settings(settings: Mapping[str, str]) -> dict[str, str]:

@@ -63,6 +63,8 @@ def parse_spec(text: str, kind: str = "codec", around: Collection[str] = ()) -> 
         _, colon, rest = (in_file["rest"] or "").partition(":")
     elif name in around:
         return Spec(text, name, {"spec": rest})
+    elif text.endswith(".py"):
+        raise UsageError(f"{kind} spec {text!r}: which class or function of the file? write {text}:NAME")
     elif not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
         raise UsageError(f"{kind} spec {text!r}: a spec is name or name:key=value,key=value")
     settings: dict[str, str] = {}

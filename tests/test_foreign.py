@@ -13,7 +13,7 @@ import pytest
 
 from benchmark.codecs import Codec, hold_codec, is_foreign, is_unproven, open_afresh, open_codec, parse_codec_spec
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.foreign import ForeignCodec, files_named, modules_beside, plain, trained_on
+from benchmark.foreign import ForeignCodec, anchored, files_named, modules_beside, plain, trained_on
 
 IMAGE = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
 
@@ -58,6 +58,15 @@ def test_two_functions_are_enough() -> None:
         ("qualities = (1, float('nan'))", "not a list of numbers"),
         ("qualities = (3, 1, 2)", "from few bits to many"),
         ("qualities = (1, 1)", "each once"),
+        ("scale = 'abc'", r"scale is 'abc', not \(lowest, highest, step\)"),
+        ("scale = (1, 2)", r"scale is \(1, 2\), not"),
+        ("scale = (3, 1, 0)", r"scale is \(3, 1, 0\), not"),
+        ("header_bytes = '4'", "header_bytes is '4', not a number from 0 on"),
+        ("header_bytes = None", "header_bytes is None, not a number"),
+        ("cpus = -1", "cpus is -1, not a number from 0 on"),
+        ("gpus = float('nan')", "gpus is nan, not a number"),
+        ("trained_on = 5", "trained_on is 5, not names of metrics"),
+        ("trained_on = ('lpips', 5)", r"trained_on is \('lpips', 5\), not names"),
     ],
 )
 def test_what_is_wrong_with_a_codec_is_said_when_it_is_opened(tmp_path: Path, body: str, reason: str) -> None:
@@ -68,6 +77,26 @@ def test_what_is_wrong_with_a_codec_is_said_when_it_is_opened(tmp_path: Path, bo
         open_codec(f"{path}:Mine")
     assert str(caught.value).startswith(f"codec {path}:Mine: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["encode", "qualities", "scale"])
+def test_a_property_that_raises_is_told_with_its_place(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "class Mine:\n    def encode(self, i, q): ...\n    def decode(self, d): ...\n"
+        f"    @property\n    def {name}(self):\n        raise ValueError('no checkpoint')\n"
+    )
+    told = rf"^codec {path}:Mine: cannot be used: ValueError: no checkpoint \(mine.py:6 in {name}\)$"
+    with pytest.raises(BenchmarkError, match=told):
+        open_codec(f"{path}:Mine")
+
+
+def test_numbers_that_a_codec_may_have() -> None:
+    codec: Any = Least()
+    codec.scale, codec.header_bytes, codec.cpus, codec.trained_on = [1, np.int64(7), 0.5], 12, 2.5, ["lpips"]
+    held: Any = hold_codec(codec, "ours")
+    assert (held.scale, held.header_bytes, held.cpus, held.trained_on) == ((1, 7, 0.5), 12, 2.5, ("lpips",))
+    assert not hasattr(held, "gpus")
 
 
 def test_a_class_in_place_of_an_object() -> None:
@@ -98,6 +127,13 @@ def test_qualities_are_numbers_up_or_down(qualities: Any) -> None:
 
 class Colour(enum.StrEnum):
     RED = "red"
+
+
+def test_a_description_that_holds_itself() -> None:
+    endless: dict[str, Any] = {}
+    endless["again"] = [endless]
+    with pytest.raises(BenchmarkError, match=r"ours: describe: field 'again\[0\]' is nested too deeply, or holds itself"):
+        plain(endless, "ours: describe")
 
 
 def test_a_description_becomes_json() -> None:
@@ -209,6 +245,17 @@ def test_the_record_has_what_the_codec_is_made_of(own: Path, tmp_path: Path) -> 
 def test_what_names_no_file(tmp_path: Path) -> None:
     for text in ("", "{q}", "./{q}", "a\0b", "x" * 5000, "~nobody-of-that-name/x", "no[such]{q}", "3", str(tmp_path)):
         assert files_named(text) == []
+
+
+def test_what_is_a_path_here_is_anchored_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights").mkdir()
+    for name in ("weights/q1.pth", "small", "3", "a.pth"):
+        (tmp_path / name).write_text("")
+    here = {text: anchored(text) for text in ("weights/q1.pth", "weights/q{q}.pth", "./weights", "a.pth")}
+    assert here == {text: str(tmp_path / text) for text in here}
+    for text in ("small", "3", "weights", "0.5", "b.pth", "weights/q{q}.pt", str(tmp_path), "a\0/b", "~nobody-there/x"):
+        assert anchored(text) == text
 
 
 def test_a_fresh_codec_shares_nothing_with_the_first(own: Path) -> None:

@@ -13,15 +13,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from benchmark.audit.watching import watched
-from benchmark.codecs import Codec, open_codec
+from benchmark.codecs import Codec, open_codec, parse_codec_spec
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.foreign import anchored
+from benchmark.guards import told
+from benchmark.registry import Spec
 
 Kind = Literal["usage", "refused", "raised", "memory", "wrong", "opening", "died", "hung"]
 """How an operation failed: the codec's UsageError; another error of the suite's; any other exception; out of memory;
@@ -116,7 +119,7 @@ def main(arguments: Sequence[str]) -> None:
             outcomes.flush()
 
         try:
-            codec = open_codec(job.codec, job.device)
+            codec = open_codec(_anchored(job.codec), job.device)
             opened = _opened(codec)
         except Exception as error:  # anyone's code
             note(Opened(trouble=_trouble(error)))
@@ -132,6 +135,12 @@ def main(arguments: Sequence[str]) -> None:
                 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
                 limited = True
             note(_perform(codec, operation))
+
+
+def _anchored(text: str) -> Spec:
+    """The codec spec with absolute paths of the files and folders that its settings name."""
+    spec = parse_codec_spec(text)
+    return replace(spec, settings={key: anchored(value) for key, value in spec.settings.items()})
 
 
 def _opened(codec: Codec) -> Opened:
@@ -208,7 +217,9 @@ def _trouble(error: Exception) -> Trouble:
         return Trouble("usage", message)
     if isinstance(error, BenchmarkError):
         return Trouble("refused", message)
-    message = f"{type(error).__name__}: {message}"
+    message = told(error)
+    if isinstance(error, FileNotFoundError) and not Path(str(error.filename or "/")).is_absolute():
+        message += "; an audit works in an empty folder: name files in settings, or with absolute paths"
     if isinstance(error, MemoryError) or any(words in message for words in ("out of memory", "can't allocate memory")):
         return Trouble("memory", message)
     return Trouble("raised", message)

@@ -14,7 +14,7 @@ from benchmark.datasets import Dataset, limit, open_dataset, parse_sample, sampl
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.foreign import ForeignCodec
 from benchmark.metrics import check_metric, default_metrics
-from benchmark.results import LOCK, PARTIAL, Manifest, Resumption, RunFolder, Trial, TrialKey, locked
+from benchmark.results import LOCK, PARTIAL, CodecRecord, Manifest, Resumption, RunFolder, Trial, TrialKey, locked
 from benchmark.running import plan
 from benchmark.running.backends import Backend, cluster
 from benchmark.running.backends.cluster import Cluster
@@ -27,7 +27,7 @@ from benchmark.running.measurement import open_codecs, open_instruments
 from benchmark.running.originals import OriginalStore
 from benchmark.running.setup import Setup, check_device, check_timing, default_workers, threads_per_process
 from benchmark.running.sizes import metrics_without_value
-from benchmark.running.target import choose_qualities, parse_target
+from benchmark.running.target import Target, choose_qualities, parse_target
 
 DEFAULT_DATASET = "photos"
 QUICK_LOOK = 8
@@ -160,30 +160,24 @@ def open_run(request: Request) -> Iterator[Run]:
         check_device(device)
         codecs = open_codecs(chosen, device)
         instruments = open_instruments(names, device)
-        notes += [
-            f"{label} has no describe(): its weights are not in the record, so a changed checkpoint is not noticed"
-            for label, codec in codecs.items()
-            if isinstance(codec, ForeignCodec) and not codec.describes
-        ]
-        qualities = {text: asked.get(text, tuple(codec.qualities)) for text, codec in codecs.items()}
-        if target is not None:
-            qualities, found = choose_qualities(target, codecs, asked, dataset)
-            notes.extend(found)
-        for text in (text for text in qualities if not qualities[text]):
-            raise UsageError(f"{text} names no qualities of its own; --quality gives some")
-        records = metric_records(instruments)
+        qualities = _choose_qualities(codecs, asked, target, dataset, notes)
+        records = {
+            label: codec_record(label, specs.get(label), codec, qualities[label]) for label, codec in codecs.items()
+        }
+        notes += _undescribed(codecs, records)
         planned = plan.plan_trials(
             [(picture.name, picture.path) for picture in dataset.pictures],
             qualities,
-            {text: seeds if codec.stochastic else (None,) for text, codec in codecs.items()},
+            {label: seeds if codec.stochastic else (None,) for label, codec in codecs.items()},
             dataset.preparation,
         )
         setup, found = backend.settle(setup, codecs)
         notes.extend(found)
+        of_metrics = metric_records(instruments)
         manifest = new_manifest(
             dataset,
-            {label: codec_record(label, specs.get(label), codec, qualities[label]) for label, codec in codecs.items()},
-            {name: records[name] for name in instruments.specs},
+            records,
+            {name: of_metrics[name] for name in instruments.specs},
             decoder_seeds=seeds,
             device=request.device,
             keep_reconstructions=request.keep_reconstructions,
@@ -259,6 +253,36 @@ def _choose_backend(
     if request.here or request.debug or objects or made_here or not foreign:
         return Here(request.originals, request.debug), 1
     return Processes(), 1
+
+
+def _choose_qualities(
+    codecs: Mapping[str, Codec],
+    asked: Mapping[str, Sequence[float]],
+    target: Target | None,
+    dataset: Dataset,
+    notes: list[str],
+) -> dict[str, Sequence[float]]:
+    """Of each codec: those asked for, its own, or what a search for `target` finds. Raises UsageError if none."""
+    qualities: Mapping[str, Sequence[float]] = {
+        label: asked.get(label, tuple(codec.qualities)) for label, codec in codecs.items()
+    }
+    if target is not None:
+        qualities, found = choose_qualities(target, codecs, asked, dataset)
+        notes.extend(found)
+    for label in (label for label in qualities if not qualities[label]):
+        raise UsageError(f"{label} names no qualities of its own; --quality gives some")
+    return dict(qualities)
+
+
+def _undescribed(codecs: Mapping[str, Codec], records: Mapping[str, CodecRecord]) -> Iterator[str]:
+    """A line for each codec of others whose weights a later start cannot tell from new ones."""
+    for label, codec in codecs.items():
+        if isinstance(codec, ForeignCodec) and not codec.describes:
+            if "settings_sha256" in records[label].description:
+                known = "only the files that its settings name are in the record, so a change of others is not noticed"
+            else:
+                known = "its weights are not in the record, so a changed checkpoint is not noticed"
+            yield f"{label} has no describe(): {known}"
 
 
 def _free_memory() -> None:

@@ -62,7 +62,8 @@ def check_device(device: str) -> None:
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UsageError(f"--device {device}: {one_line(error)}") from None
+        first_sentence = one_line(error).partition(". ")[0]  # torch goes on with all that it was built with
+        raise UsageError(f"--device {device}: {first_sentence}") from None
 
 
 def limit_threads(threads: int) -> None:

@@ -80,3 +80,42 @@ def test_a_relative_codec_file_is_found(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "mine.py").write_bytes(Path(cheating_codecs.__file__).read_bytes())
     monkeypatch.chdir(tmp_path)
     assert perform(Surroundings("./mine.py:Honest"), [], tmp_path).opened.qualities == [1, 3, 5]
+
+
+WITH_WEIGHTS = """
+import numpy as np
+class Mine:
+    qualities = (1,)
+    def __init__(self, weights="weights.txt"):
+        self.weights = weights
+    def encode(self, image, quality):
+        return image.tobytes()
+    def decode(self, data):
+        width = int(open(self.weights).read())
+        return np.frombuffer(data, np.uint8).reshape(-1, width, 3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("codec", "told"),
+    [
+        ("./mine.py:Mine:weights=trained/weights.txt", None),
+        (
+            "./mine.py:Mine",
+            "FileNotFoundError: [Errno 2] No such file or directory: 'weights.txt' (mine.py:10 in decode); "
+            "an audit works in an empty folder: name files in settings, or with absolute paths",
+        ),
+    ],
+)
+def test_weights_of_a_setting_are_found_from_the_codec_s_folder(
+    codec: str, told: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text(WITH_WEIGHTS)
+    (tmp_path / "trained").mkdir()
+    for folder in (tmp_path, tmp_path / "trained"):
+        (folder / "weights.txt").write_text("4")
+    (tmp_path / "stream").write_bytes(bytes(48))
+    monkeypatch.chdir(tmp_path)
+    decode = Operation("decode", str(tmp_path / "picture.npy"), str(tmp_path / "stream"))
+    trouble = perform(Surroundings(codec), [decode], tmp_path).outcomes[0].trouble
+    assert (None if trouble is None else trouble.message) == told

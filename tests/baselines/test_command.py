@@ -60,6 +60,17 @@ def test_a_program_codes_as_pillow_does(programs: Path) -> None:
     assert left(programs) == []
 
 
+def test_scripts_are_found_from_the_folder_of_the_start(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (programs / "scripts").mkdir()
+    (programs / "scripts" / "enc.py").write_text(ENCODER.replace("source, output", "option, source, output"))
+    monkeypatch.chdir(programs)
+    enc = f"{sys.executable} ./scripts/enc.py --script=scripts/enc.py {{in}} {{out}} {{q}}"
+    codec = open_codec(f'command:enc="{enc}",dec="{sys.executable} dec.py {{in}} {{out}}",suffix=jpg,qualities=50')
+    monkeypatch.chdir("/")
+    assert codec.decode(codec.encode(PICTURE, 50)).shape == PICTURE.shape
+    assert set(codec.describe()["files"]) == {f"{programs}/scripts/enc.py", f"{programs}/dec.py"}
+
+
 @pytest.mark.parametrize("picture", ["png", "ppm", "bmp"])
 def test_pictures_go_to_the_program_in_the_format_asked_for(programs: Path, picture: str) -> None:
     (programs / "enc.py").write_text("import sys, shutil; shutil.copy(sys.argv[1], sys.argv[2])")

@@ -226,6 +226,18 @@ def test_an_object_without_qualities_needs_some(asked: Request) -> None:
     assert any(note.startswith("mine has no describe(): its weights are not in the record") for note in run.notes)
 
 
+def test_a_checkpoint_in_a_setting_is_in_the_record(asked: Request, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "class Mine:\n    qualities = (1,)\n    def __init__(self, weights): ...\n"
+        "    def encode(self, image, quality): return b'1'\n    def decode(self, data): return data\n"
+    )
+    (tmp_path / "mine.pth").write_text("trained")
+    with open_run(replace(asked, codecs=[f"{tmp_path}/mine.py:Mine:weights={tmp_path}/mine.pth"])) as run:
+        notes = [note for note in run.notes if "has no describe()" in note]
+    assert len(notes) == 1
+    assert notes[0].endswith("only the files that its settings name are in the record, so a change of others is not noticed")
+
+
 def test_objects_that_are_no_codecs(asked: Request) -> None:
     codecs: Mapping[str, Any]
     for codecs, reason in (
