@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import os
+import re
 import sysconfig
 import traceback
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import kind_and_message
+
+_CRASH_FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.*)')
 
 
 def no_exit(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -46,6 +49,18 @@ def own_place(error: BaseException) -> str:
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if not _is_installed(frame.filename):
             return f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}"
+    return ""
+
+
+def crash_place(report: str) -> str:
+    """As `own_place`, of what `faulthandler` writes when a process crashes: the frames of the crashed thread are first."""
+    _, _, thread = report.partition("Current thread")
+    for line in thread.splitlines()[1:]:
+        frame = _CRASH_FRAME.fullmatch(line)
+        if frame is None:
+            break
+        if not _is_installed(frame["file"]):
+            return f"{Path(frame['file']).name}:{frame['line']} in {frame['name']}"
     return ""
 
 

@@ -132,7 +132,9 @@ class Colour(enum.StrEnum):
 def test_a_description_that_holds_itself() -> None:
     endless: dict[str, Any] = {}
     endless["again"] = [endless]
-    with pytest.raises(BenchmarkError, match=r"ours: describe: field 'again\[0\]' is nested too deeply, or holds itself"):
+    with pytest.raises(
+        BenchmarkError, match=r"ours: describe: field 'again\[0\]' is nested too deeply, or holds itself"
+    ):
         plain(endless, "ours: describe")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.guards import no_exit, own_place, told
+from benchmark.guards import crash_place, no_exit, own_place, told
 
 
 def test_the_last_place_in_the_user_s_own_code() -> None:
@@ -35,3 +35,15 @@ def test_the_end_of_the_process_is_an_error_like_others() -> None:
         assert own_place(caught.value).endswith("in ends")
     with pytest.raises(KeyboardInterrupt):
         no_exit(ends, KeyboardInterrupt())
+
+
+def test_the_place_of_a_crash_is_in_the_thread_that_crashed() -> None:
+    installed = f'  File "{np.__file__}", line 5 in dot\n'
+    report = (
+        "Fatal Python error: Segmentation fault\n\nThread 0x1 (most recent call first):\n"
+        '  File "/home/me/other.py", line 9 in wait\n\nCurrent thread 0x2 (most recent call first):\n'
+        f'{installed}  File "/home/me/my codec.py", line 57 in encode\n{installed}\nExtension modules: x (total: 1)\n'
+    )
+    assert crash_place(report) == "my codec.py:57 in encode"
+    assert crash_place(report.partition("/home/me/my")[0]) == ""
+    assert crash_place("") == ""

@@ -79,7 +79,8 @@ def options(command: Any) -> set[str]:
 
 
 def test_what_is_not_there_is_found() -> None:
-    text = "`python -m benchmark train score X`, `train flow F --nonsense 3`\n```\nx && python -m benchmark runs -o y\n```\n"
+    block = "```\nx && python -m benchmark runs -o y\n```\n"
+    text = f"`python -m benchmark train score X`, `train flow F --nonsense 3`\n{block}"
     assert [wrong(command) for command in commands(text)] == [
         "python -m benchmark has no command runs",
         "python -m benchmark train has no command score",

@@ -4,6 +4,8 @@ import os
 import re
 import shlex
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,6 +29,7 @@ from benchmark.running.interruption import Stop, finishing_trials
 from benchmark.running.run import Request, Run, open_run
 
 FILE = Path(unruly_codecs.__file__)
+ENDED = "the worker process ended during this trial"
 
 
 @pytest.fixture
@@ -56,8 +59,8 @@ def errors(trials: list[Trial]) -> dict[float, set[str | None]]:
     [
         ("Exits", r"encode: RuntimeError: it calls sys.exit\(\) \(unruly_codecs.py:\d+ in trouble\); tracebacks/.*"),
         ("Interrupts", r"KeyboardInterrupt, .* \(unruly_codecs.py:\d+ in trouble\); tracebacks/.*"),
-        ("Crashes", r"the worker process ended during this trial: signal 11 \(SIGSEGV\)"),
-        ("Leaves", "the worker process ended during this trial: exit code 0"),
+        ("Crashes", rf"{ENDED}: signal 11 \(SIGSEGV\) \(unruly_codecs.py:\d+ in trouble\); tracebacks/\w+.txt"),
+        ("Leaves", f"{ENDED}: exit code 0"),
     ],
 )
 def test_what_would_end_a_process_is_a_failure_of_its_trial(asked: Request, name: str, reason: str) -> None:
@@ -67,6 +70,24 @@ def test_what_would_end_a_process_is_a_failure_of_its_trial(asked: Request, name
     assert own[1] == {None}
     assert all(error is not None and re.fullmatch(reason, error) for error in own[2])
     assert {trial.error for trial in trials if trial.codec == "jpeg"} == {None}
+
+
+def test_the_stack_of_a_crash_is_in_the_run(asked: Request) -> None:
+    run, _ = do(replace(asked, workers=2), [spec("Crashes")])
+    stacks = [path.read_text() for path in (run.folder.path / "tracebacks").iterdir()]
+    assert stacks
+    assert all("Fatal Python error: Segmentation fault" in stack for stack in stacks)
+    assert all(f'File "{FILE}"' in stack for stack in stacks)
+
+
+def test_a_crash_of_the_constructor_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import ctypes\nclass Mine:\n    def __init__(self):\n        ctypes.string_at(0)\n"
+    )
+    line = [sys.executable, "-m", "benchmark", "run", "--only", "--codec", "./mine.py:Mine"]
+    ended = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == -signal.SIGSEGV
+    assert 'mine.py", line 4 in __init__' in ended.stderr
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -235,7 +256,9 @@ def test_a_checkpoint_in_a_setting_is_in_the_record(asked: Request, tmp_path: Pa
     with open_run(replace(asked, codecs=[f"{tmp_path}/mine.py:Mine:weights={tmp_path}/mine.pth"])) as run:
         notes = [note for note in run.notes if "has no describe()" in note]
     assert len(notes) == 1
-    assert notes[0].endswith("only the files that its settings name are in the record, so a change of others is not noticed")
+    assert notes[0].endswith(
+        "only the files that its settings name are in the record, so a change of others is not noticed"
+    )
 
 
 def test_objects_that_are_no_codecs(asked: Request) -> None:

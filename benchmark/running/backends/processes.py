@@ -1,11 +1,14 @@
 """The trials in worker processes on this machine; each record is handed on as soon as it is there."""
 
 import contextlib
+import faulthandler
+import hashlib
 import multiprocessing
 import os
 import pickle
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 import types
@@ -14,10 +17,11 @@ from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import cast
+from typing import IO, cast
 
 from benchmark.codecs import CODECS, Codec, CodecSpec
 from benchmark.errors import BenchmarkError
+from benchmark.guards import crash_place
 from benchmark.metrics import modules_of_metric
 from benchmark.results import RunFolder, Trial
 from benchmark.running.interruption import Stop
@@ -61,7 +65,7 @@ class Processes:
     def execute(self, trials: Sequence[PlannedTrial], folder: RunFolder, stop: Stop) -> Generator[Trial, None, None]:
         """See `execute_in_processes`."""
         assert self._setup is not None
-        return execute_in_processes(trials, self._setup, stop)
+        return execute_in_processes(trials, self._setup, folder, stop)
 
 
 def can_be_sent(codec: object) -> bool:
@@ -82,7 +86,9 @@ def modules_of_workers(codecs: Iterable[CodecSpec], metrics: Iterable[str]) -> l
     return list(dict.fromkeys(modules))
 
 
-def execute_in_processes(trials: Sequence[PlannedTrial], setup: Setup, stop: Stop) -> Generator[Trial, None, None]:
+def execute_in_processes(
+    trials: Sequence[PlannedTrial], setup: Setup, folder: RunFolder, stop: Stop
+) -> Generator[Trial, None, None]:
     """The records of `trials`, as they end, from `setup.workers` processes.
 
     A worker gets its next trial when the consumer has taken its last record, so no more than one trial a worker is
@@ -123,11 +129,14 @@ def execute_in_processes(trials: Sequence[PlannedTrial], setup: Setup, stop: Sto
                         connection.send(worker.planned)
                         continue
                     case _Death() if not worker.ready:
-                        raise BenchmarkError(f"a worker process ended while it was loading codecs: {message.cause}")
+                        raise BenchmarkError(
+                            f"a worker process ended while it was loading codecs: {message.cause}{_crash(worker, folder)}"
+                        )
                     case _Death():
                         del workers[connection]
+                        cause = message.cause + _crash(worker, folder)
                         worker.end()
-                        yield _lost(worker.planned, message.cause)
+                        yield _lost(worker.planned, cause)
                         planned = next_trial(worker.number)
                         if planned is not None:
                             worker = _start(worker.number, setup, planned)
@@ -163,12 +172,13 @@ class _Death:
 @dataclass
 class _Worker:
     """lifeline: this process's end of a pipe; when it is closed, by whatever way this process ends, the worker and all
-    that it has started are killed."""
+    that it has started are killed. crash: a file into which the worker's stack is written if it crashes."""
 
     number: int
     process: BaseProcess
     connection: Connection
     lifeline: Connection
+    crash: IO[bytes]
     planned: PlannedTrial
     ready: bool = False
 
@@ -177,6 +187,7 @@ class _Worker:
         self.connection.close()
         self.process.join()
         self.lifeline.close()
+        self.crash.close()
         if self.process.pid is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -185,12 +196,14 @@ class _Worker:
 def _start(number: int, setup: Setup, planned: PlannedTrial) -> _Worker:
     ours, theirs = _CONTEXT.Pipe()
     their_lifeline, lifeline = _CONTEXT.Pipe(duplex=False)
-    process = _CONTEXT.Process(target=_work, args=(theirs, their_lifeline, setup), name=f"worker-{number}", daemon=True)
+    crash = tempfile.NamedTemporaryFile(prefix="benchmark-crash-")  # noqa: SIM115  # `_Worker.end` closes it
+    arguments = (theirs, their_lifeline, crash.name, setup)
+    process = _CONTEXT.Process(target=_work, args=arguments, name=f"worker-{number}", daemon=True)
     with _inherited(setup.threads, setup.without_script):
         process.start()
     theirs.close()
     their_lifeline.close()
-    return _Worker(number, process, ours, lifeline, planned)
+    return _Worker(number, process, ours, lifeline, crash, planned)
 
 
 @contextlib.contextmanager
@@ -219,11 +232,13 @@ def _inherited(threads: int, without_script: bool) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _work(connection: Connection, lifeline: Connection, setup: Setup) -> None:
+def _work(connection: Connection, lifeline: Connection, crash: str, setup: Setup) -> None:
     """A worker's life: open, then one record for each trial, until the other end is closed."""
     os.setsid()  # so that what a codec starts here can be ended with it
     multiprocessing.current_process().daemon = False  # a daemon may start no processes; for the run it remains one
     threading.Thread(target=_end_with, args=(lifeline,), name="lifeline", daemon=True).start()
+    stack = open(crash, "wb")  # noqa: PTH123, SIM115  # for as long as this process is there
+    faulthandler.enable(stack)
     os.dup2(2, 1)  # standard output belongs to the run's table
     limit_threads(setup.threads)
     try:
@@ -252,6 +267,18 @@ def _cause(process: BaseProcess) -> str:
     process.join()
     code = process.exitcode or 0
     return f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
+
+
+def _crash(worker: _Worker, folder: RunFolder) -> str:
+    """Where in the user's code the worker crashed, and the file of the run that has its whole stack; "" if unknown."""
+    worker.crash.seek(0)
+    stack = worker.crash.read()
+    if not stack:
+        return ""
+    path = folder.traceback_path(f"{hashlib.sha256(stack).hexdigest()[:8]}.txt")
+    folder.write_bytes(path, stack)
+    place = crash_place(stack.decode(errors="replace"))
+    return (f" ({place})" if place else "") + f"; {path.relative_to(folder.path).as_posix()}"
 
 
 def _lost(planned: PlannedTrial, cause: str) -> Trial:
