@@ -53,7 +53,7 @@ def own_place(error: BaseException) -> str:
 
 
 def crash_place(report: str) -> str:
-    """As `own_place`, of what `faulthandler` writes when a process crashes: the frames of the crashed thread are first."""
+    """As `own_place`, of the stacks of a process that `faulthandler` writes when it crashes."""
     _, _, thread = report.partition("Current thread")
     for line in thread.splitlines()[1:]:
         frame = _CRASH_FRAME.fullmatch(line)

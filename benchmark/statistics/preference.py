@@ -89,10 +89,10 @@ def _sandwich(strength: Vector, pairs: npt.NDArray[np.int64], groups: npt.NDArra
     names, group = np.unique(groups, return_inverse=True)
     if len(names) < 2:
         return np.zeros_like(inverse)
-    surprise = 1 - _wins(strength)[pairs[:, 0], pairs[:, 1]]
+    unexpected = 1 - _wins(strength)[pairs[:, 0], pairs[:, 1]]
     scores = np.zeros((len(names), len(strength)))
-    np.add.at(scores, (group, pairs[:, 0]), surprise)
-    np.add.at(scores, (group, pairs[:, 1]), -surprise)
+    np.add.at(scores, (group, pairs[:, 0]), unexpected)
+    np.add.at(scores, (group, pairs[:, 1]), -unexpected)
     sandwich: Vector = inverse @ (scores.T @ scores) @ inverse * len(names) / (len(names) - 1)
     return sandwich
 

@@ -4,7 +4,7 @@ A diffusion with squared error can say no more than E[r | z_t] at each step, so 
 scoring rule the same network gives a sample at its first evaluation: z is then what tells one sample from another.
 
 Each crop has a spread of its own, drawn between 0 and 1, by default with density 2·spread, for all its scores. The
-network is told it where a diffusion is told the time: the dial from what is nearest to the original to a full sample.
+network is told it where a diffusion is told the time: a setting from what is nearest to the original to a full sample.
 """
 
 from collections.abc import Callable, Mapping

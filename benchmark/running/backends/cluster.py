@@ -152,7 +152,7 @@ class EarlyActors:
             _kill(self._actors.pop())
 
 
-def room(reservation: Reservation) -> int:
+def places(reservation: Reservation) -> int:
     """How many actors of `reservation` the nodes hold that are there now; other users' are not looked at."""
     import ray
 
@@ -169,7 +169,7 @@ def no_room(reservation: Reservation) -> str:
     """Why no node of the cluster holds an actor of `reservation`; "" if one does."""
     import ray
 
-    if room(reservation):
+    if places(reservation):
         return ""
     total = ray.cluster_resources()
     there = f"{total.get('CPU', 0):g} CPU and {total.get('GPU', 0):g} GPU in all"
@@ -496,7 +496,7 @@ def shares_of(reserved: Mapping[str, Reservation], setup: Setup, workers: int | 
             raise BenchmarkError(full)
         if full:
             notes.append(f"{full}; the run waits for one")
-        count = room(reservation) if workers is None else workers
+        count = places(reservation) if workers is None else workers
         threads = max(1, int(reservation.cpus))
         own = replace(
             setup,

@@ -129,9 +129,8 @@ def execute_in_processes(
                         connection.send(worker.planned)
                         continue
                     case _Death() if not worker.ready:
-                        raise BenchmarkError(
-                            f"a worker process ended while it was loading codecs: {message.cause}{_crash(worker, folder)}"
-                        )
+                        cause = message.cause + _crash(worker, folder)
+                        raise BenchmarkError(f"a worker process ended while it was loading codecs: {cause}")
                     case _Death():
                         del workers[connection]
                         cause = message.cause + _crash(worker, folder)

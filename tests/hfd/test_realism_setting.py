@@ -1,4 +1,4 @@
-"""The dial from the mean to a full sample, on a Gaussian residual, whose best network is known."""
+"""`realism`, from the mean to a full sample, on a Gaussian residual, whose best network is known."""
 
 import pytest
 import torch
