@@ -12,10 +12,10 @@ from torch import Tensor
 from benchmark.baselines.hific_small.network import KIND, Generator, load_generator
 from benchmark.codecs import Image
 from benchmark.hfd.bases import AutoencoderBase, check_trained_on
-from benchmark.hfd.codec import FirstStageFile, check_stamp, open_device
+from benchmark.hfd.codec import FirstStageFile, check_header, open_device
 from benchmark.hfd.container import QUALITY_STEPS, TYPICAL_BYTES, quality_of, steps_of
 from benchmark.hfd.deterministic import repeatable
-from benchmark.hfd.embedding import Stamp
+from benchmark.hfd.embedding import Header
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.score import tensor_to_picture
 from benchmark.hfd.transforms import STRIDE, TILE, in_tiles
@@ -79,8 +79,8 @@ class HificSmallCodec:
 
     def encode_with_estimate(self, image: Image, quality: float) -> tuple[bytes, float]:
         """`encode`, and what the entropy model says the payload costs, in bits; the container is not in it."""
-        stamp = Stamp(KIND, steps_of(quality, self.base.levels), 0, self.weights)
-        return self.base.encode_with_estimate(image, stamp)
+        header = Header(KIND, steps_of(quality, self.base.levels), 0, self.weights)
+        return self.base.encode_with_estimate(image, header)
 
     def estimate_bits(self, image: Image, quality: float) -> float:
         """The estimate of `encode_with_estimate`."""
@@ -90,7 +90,7 @@ class HificSmallCodec:
         """The picture, uint8. Raises CorruptStream on a damaged or foreign stream, or one made with other weights."""
         container = self.base.container(data)
         height, width, steps = container.height, container.width, container.quality_steps
-        check_stamp(Stamp(container.decoder, steps, container.seed, container.weights), KIND, self.weights, self.base)
+        check_header(Header(container.decoder, steps, container.seed, container.weights), KIND, self.weights, self.base)
         first_stage = self.base.first_stage
         y_hat = first_stage.decode_latents(container.payload, height, width, steps)
         rows, columns = y_hat.shape[-2:]

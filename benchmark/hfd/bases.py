@@ -19,7 +19,7 @@ from benchmark.codecs import Image, open_codec, parse_codec_spec
 from benchmark.errors import CorruptStream, UsageError
 from benchmark.hfd import embedding
 from benchmark.hfd.container import MAX_PIXELS, MAX_SIDE, QUALITY_STEPS, Container, pack, quality_of, unpack
-from benchmark.hfd.embedding import Stamp
+from benchmark.hfd.embedding import Header
 from benchmark.hfd.first_stage import AnyFirstStage
 from benchmark.hfd.memory import SAMPLING, require_memory
 from benchmark.hfd.score import picture_to_tensor, tensor_to_picture
@@ -70,19 +70,19 @@ class Base(Protocol):
         """x̂ of x (1, 3, H, W) in [-0.5, 0.5], as a decoder has it."""
         ...
 
-    def encode(self, image: Image, stamp: Stamp) -> bytes:
-        """The whole stream, with `stamp` in it; its steps are such as `coded_steps` returns."""
+    def encode(self, image: Image, header: Header) -> bytes:
+        """The whole stream, with `header` in it; its steps are such as `coded_steps` returns."""
         ...
 
-    def unpack(self, data: bytes) -> tuple[Stamp, Callable[[], Tensor]]:
-        """The stamp in a stream, and a function that returns its x̂ (1, 3, H, W) in [-0.5, 0.5].
+    def unpack(self, data: bytes) -> tuple[Header, Callable[[], Tensor]]:
+        """The header in a stream, and a function that returns its x̂ (1, 3, H, W) in [-0.5, 0.5].
 
         Both raise CorruptStream on a damaged or foreign stream.
         """
         ...
 
     def decode(self, data: bytes) -> Tensor:
-        """x̂ of a stream; its stamp is not looked at. Raises as `unpack` does."""
+        """x̂ of a stream; its header is not looked at. Raises as `unpack` does."""
         ...
 
 
@@ -115,24 +115,24 @@ class AutoencoderBase:
         """x̂ with the symbols that the encoder chooses."""
         return self.first_stage.reconstruct(x, steps)
 
-    def encode(self, image: Image, stamp: Stamp) -> bytes:
+    def encode(self, image: Image, header: Header) -> bytes:
         """Container and payload. Raises BenchmarkError on too large a picture."""
-        return self.encode_with_estimate(image, stamp)[0]
+        return self.encode_with_estimate(image, header)[0]
 
-    def encode_with_estimate(self, image: Image, stamp: Stamp) -> tuple[bytes, float]:
+    def encode_with_estimate(self, image: Image, header: Header) -> tuple[bytes, float]:
         """`encode`, and what the entropy model says the payload costs, in bits: −log2 of its symbols' probabilities."""
         height, width = image.shape[:2]
         payload, bits = b"", 0.0
         if max(height, width) <= MAX_SIDE and height * width <= MAX_PIXELS:  # `pack` refuses other sizes
-            payload, bits = self.first_stage.encode_with_bits(picture_to_tensor(image), stamp.quality_steps)
-        container = Container(stamp.decoder, height, width, stamp.quality_steps, stamp.seed, stamp.weights, payload)
+            payload, bits = self.first_stage.encode_with_bits(picture_to_tensor(image), header.quality_steps)
+        container = Container(header.decoder, height, width, header.quality_steps, header.seed, header.weights, payload)
         return pack(container), bits
 
-    def unpack(self, data: bytes) -> tuple[Stamp, Callable[[], Tensor]]:
-        """The container's stamp and x̂ of its payload."""
+    def unpack(self, data: bytes) -> tuple[Header, Callable[[], Tensor]]:
+        """The container's header and x̂ of its payload."""
         container = self.container(data)
-        stamp = Stamp(container.decoder, container.quality_steps, container.seed, container.weights)
-        return stamp, partial(self._x_hat, container)
+        header = Header(container.decoder, container.quality_steps, container.seed, container.weights)
+        return header, partial(self._x_hat, container)
 
     def container(self, data: bytes) -> Container:
         """What a stream holds. Raises CorruptStream; a JPEG or AVIF file with HFD's bytes is named as what it is."""
@@ -191,14 +191,14 @@ class ClassicalBase:
         file = self.codec.encode(tensor_to_picture(x), self.codec_quality(steps))
         return picture_to_tensor(self.codec.decode(file))
 
-    def encode(self, image: Image, stamp: Stamp) -> bytes:
+    def encode(self, image: Image, header: Header) -> bytes:
         """The file, with HFD's bytes. Raises BenchmarkError on a picture too large for the format."""
-        return embedding.embed(self.codec.encode(image, self.codec_quality(stamp.quality_steps)), stamp)
+        return embedding.embed(self.codec.encode(image, self.codec_quality(header.quality_steps)), header)
 
-    def unpack(self, data: bytes) -> tuple[Stamp, Callable[[], Tensor]]:
-        """The stamp in the file, and the picture that any viewer shows. Raises CorruptStream on a file without one."""
-        stamp, file = embedding.extract(data, self.name)
-        return stamp, partial(self._x_hat, file)
+    def unpack(self, data: bytes) -> tuple[Header, Callable[[], Tensor]]:
+        """The header in the file, and the picture that any viewer shows. Raises CorruptStream on a file without one."""
+        header, file = embedding.extract(data, self.name)
+        return header, partial(self._x_hat, file)
 
     def decode(self, data: bytes) -> Tensor:
         """The picture that any viewer shows. Raises BenchmarkError on one too large for this machine's memory."""

@@ -18,7 +18,7 @@ from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd.bases import AutoencoderBase, Base, check_trained_on, open_classical
 from benchmark.hfd.container import MAX_SEED, QUALITY_STEPS, TYPICAL_BYTES, spec_of, steps_of
 from benchmark.hfd.decoders import KINDS
-from benchmark.hfd.embedding import Stamp
+from benchmark.hfd.embedding import Header
 from benchmark.hfd.first_stage import AnyFirstStage, load_first_stage
 from benchmark.hfd.sampling import ScoreDecoder
 from benchmark.hfd.score import load_score_network, tensor_to_picture
@@ -55,8 +55,8 @@ class MseCodec:
 
     def encode_with_estimate(self, image: Image, quality: float) -> tuple[bytes, float]:
         """`encode`, and what the entropy model says the payload costs, in bits; the container is not in it."""
-        stamp = Stamp("mse", steps_of(quality, self.base.levels), 0, self.weights)
-        return self.base.encode_with_estimate(image, stamp)
+        header = Header("mse", steps_of(quality, self.base.levels), 0, self.weights)
+        return self.base.encode_with_estimate(image, header)
 
     def estimate_bits(self, image: Image, quality: float) -> float:
         """The estimate of `encode_with_estimate`."""
@@ -64,8 +64,8 @@ class MseCodec:
 
     def decode(self, data: bytes, seed: int | None = None) -> Image:
         """x̂ as uint8. Raises CorruptStream on a damaged or foreign stream, or one made with other weights."""
-        stamp, x_hat = self.base.unpack(data)
-        check_stamp(stamp, "mse", self.weights, self.base)
+        header, x_hat = self.base.unpack(data)
+        check_header(header, "mse", self.weights, self.base)
         return tensor_to_picture(x_hat())
 
     def describe(self) -> dict[str, Any]:
@@ -91,8 +91,8 @@ class HfdCodec:
         self.trained_on = KINDS[kind].load().trained_on
         if isinstance(base, AutoencoderBase):  # JPEG and AVIF tell no such thing
             self.header_bytes = TYPICAL_BYTES
-            self.encode_with_estimate = lambda image, q: base.encode_with_estimate(image, self._stamp(q))
-            self.estimate_bits = lambda image, q: base.encode_with_estimate(image, self._stamp(q))[1]
+            self.encode_with_estimate = lambda image, q: base.encode_with_estimate(image, self._header(q))
+            self.estimate_bits = lambda image, q: base.encode_with_estimate(image, self._header(q))[1]
 
     def encode(self, image: Image, quality: float) -> bytes:
         """The base's stream, with what the decoder must know in it.
@@ -100,21 +100,21 @@ class HfdCodec:
         With the autoencoder the payload is that of `mse` at the same quality; with JPEG or AVIF all but a few bytes are
         the file of that codec. Raises UsageError on a quality out of range, BenchmarkError on too large a picture.
         """
-        return self.base.encode(image, self._stamp(quality))
+        return self.base.encode(image, self._header(quality))
 
-    def _stamp(self, quality: float) -> Stamp:
+    def _header(self, quality: float) -> Header:
         steps = self.base.coded_steps(steps_of(quality, self.base.levels))
-        return Stamp(self.kind, steps, self.seed, self.weights)
+        return Header(self.kind, steps, self.seed, self.weights)
 
     def decode(self, data: bytes, seed: int | None = None) -> Image:
         """One sample of the decoder, uint8; `seed` None takes the stream's.
 
         Raises CorruptStream on a damaged or foreign stream, or one made with other weights.
         """
-        stamp, x_hat = self.base.unpack(data)
-        check_stamp(stamp, self.kind, self.weights, self.base)
-        chosen = stamp.seed if seed is None else seed
-        return tensor_to_picture(self.decoder.sample(x_hat(), stamp.quality_steps, chosen))
+        header, x_hat = self.base.unpack(data)
+        check_header(header, self.kind, self.weights, self.base)
+        chosen = header.seed if seed is None else seed
+        return tensor_to_picture(self.decoder.sample(x_hat(), header.quality_steps, chosen))
 
     def describe(self) -> dict[str, Any]:
         """Base, settings of the decoder, hashes of the weights."""
@@ -133,20 +133,20 @@ class HfdCodec:
         }
 
 
-def check_stamp(stamp: Stamp, decoder: str, weights: bytes, base: Base) -> None:
+def check_header(header: Header, decoder: str, weights: bytes, base: Base) -> None:
     """Raises CorruptStream, with what to do, if a stream is not for this decoder with these weights on this base."""
-    if stamp.decoder != decoder:
-        wanted = spec_of(stamp.decoder)
+    if header.decoder != decoder:
+        wanted = spec_of(header.decoder)
         if base.name != "autoencoder":
-            wanted = f"hfd:base={base.name},decoder={stamp.decoder}"
+            wanted = f"hfd:base={base.name},decoder={header.decoder}"
         raise CorruptStream(f"the stream is for `{wanted}`; decode it with --codec {wanted}")
-    if stamp.weights != weights:
+    if header.weights != weights:
         named = "`first_stage` and `weights`" if base.name == "autoencoder" else "`base` and `weights`"
         raise CorruptStream(
-            f"the stream was made with weights {stamp.weights.hex()}, these are {weights.hex()}; "
+            f"the stream was made with weights {header.weights.hex()}, these are {weights.hex()}; "
             f"name the right ones with the codec's settings {named}"
         )
-    if stamp.quality_steps > steps_of(base.levels, base.levels):
+    if header.quality_steps > steps_of(base.levels, base.levels):
         what = "first stage" if base.name == "autoencoder" else "base"
         raise CorruptStream(f"the stream claims a quality that its {what} does not have")
 

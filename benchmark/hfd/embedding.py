@@ -35,7 +35,7 @@ FORMATS = {"jpeg": "JPEG", "avif": "AVIF"}
 
 
 @dataclass(frozen=True)
-class Stamp:
+class Header:
     """What a stream says beside its picture, in a container or embedded.
 
     quality_steps: (quality − 1)·32. weights: four bytes that name the decoder's weights.
@@ -47,10 +47,10 @@ class Stamp:
     weights: bytes
 
 
-def embed(picture: bytes, stamp: Stamp) -> bytes:
-    """The JPEG or AVIF file `picture` with `stamp` in it. Raises BenchmarkError on another file or a seed too large."""
-    if not 0 <= stamp.seed <= MAX_SEED:
-        raise BenchmarkError(f"decoder seed {stamp.seed} is out of range: 0 to {MAX_SEED}")
+def embed(picture: bytes, header: Header) -> bytes:
+    """The JPEG or AVIF file `picture` with `header`. Raises BenchmarkError on another file or a seed too large."""
+    if not 0 <= header.seed <= MAX_SEED:
+        raise BenchmarkError(f"decoder seed {header.seed} is out of range: 0 to {MAX_SEED}")
     base = base_of(picture)
     if base is None:
         raise BenchmarkError("only a JPEG or an AVIF file can carry HFD's bytes")
@@ -59,9 +59,9 @@ def embed(picture: bytes, stamp: Stamp) -> bytes:
     fields = b"".join(
         [
             MAGIC,
-            bytes([VERSION << 4 | CODES[stamp.decoder], stamp.quality_steps]),
-            stamp.weights,
-            stamp.seed.to_bytes((stamp.seed.bit_length() + 7) // 8, "big"),
+            bytes([VERSION << 4 | CODES[header.decoder], header.quality_steps]),
+            header.weights,
+            header.seed.to_bytes((header.seed.bit_length() + 7) // 8, "big"),
         ]
     )
     content = fields + _checksum(fields, picture)
@@ -72,8 +72,8 @@ def embed(picture: bytes, stamp: Stamp) -> bytes:
     return picture[:at] + segment + picture[at:]
 
 
-def extract(data: bytes, base: str) -> tuple[Stamp, bytes]:
-    """The stamp in `data`, a file of the format `base` ("jpeg", "avif"), and the picture file without it.
+def extract(data: bytes, base: str) -> tuple[Header, bytes]:
+    """The header in `data`, a file of the format `base` ("jpeg", "avif"), and the picture file without it.
 
     Raises CorruptStream with the reason if there is none, more than one, or one that does not fit the picture.
     """
@@ -92,8 +92,8 @@ def extract(data: bytes, base: str) -> tuple[Stamp, bytes]:
         )
     if len(places) > 1:
         raise CorruptStream(f"the {FORMATS[base]} file carries HFD's bytes more than once")
-    start, end, header = places[0]
-    content = data[start + header : end]
+    start, end, before = places[0]
+    content = data[start + before : end]
     if not SHORTEST <= len(content) <= LONGEST:
         raise CorruptStream(f"HFD's bytes in the {FORMATS[base]} file are {len(content)}, not {SHORTEST} to {LONGEST}")
     if content[3] >> 4 != VERSION:
@@ -108,7 +108,7 @@ def extract(data: bytes, base: str) -> tuple[Stamp, bytes]:
         raise CorruptStream(f"the {FORMATS[base]} file asks for decoder {decoder}, which this program does not know")
     if seed > MAX_SEED or fields[9:10] == b"\0":
         raise CorruptStream(f"the {FORMATS[base]} file has a decoder seed that no encoder writes")
-    return Stamp(DECODERS[decoder], content[4], seed, fields[5:9]), picture
+    return Header(DECODERS[decoder], content[4], seed, fields[5:9]), picture
 
 
 def codec_of(data: bytes) -> str | None:
@@ -121,8 +121,8 @@ def codec_of(data: bytes) -> str | None:
         return codec_of_container(data)
     if not _find(data, base):
         return None
-    stamp, _ = extract(data, base)
-    return f"hfd:base={base},decoder={stamp.decoder}"
+    header, _ = extract(data, base)
+    return f"hfd:base={base},decoder={header.decoder}"
 
 
 def base_of(data: bytes) -> str | None:
@@ -137,11 +137,11 @@ def _checksum(fields: bytes, picture: bytes) -> bytes:
 
 
 def _find(data: bytes, base: str) -> list[tuple[int, int, int]]:
-    """(start, end, length of its header) of the first two segments or boxes with our magic: two are one too many."""
+    """(start, end, bytes before the content) of the first two segments or boxes with our magic; two are one too many."""
     places = (
-        (start, end, header)
-        for start, end, header in (_segments(data) if base == "jpeg" else _free_boxes(data))
-        if data[start + header : start + header + len(MAGIC)] == MAGIC
+        (start, end, before)
+        for start, end, before in (_segments(data) if base == "jpeg" else _free_boxes(data))
+        if data[start + before : start + before + len(MAGIC)] == MAGIC
     )
     return list(islice(places, 2))
 

@@ -129,10 +129,10 @@ def forged_container(data: st.DataObject, whole: bytes) -> bytes:
 
 def forged_file(base: str) -> Forge:
     def forge(data: st.DataObject, whole: bytes) -> bytes:
-        stamp, file = embedding.extract(whole, base)
+        header, file = embedding.extract(whole, base)
         start = 3 if base == "jpeg" else 12  # what tells the format
         changed = file[:start] + mutated(data, file[start:])
-        return embedding.embed(changed, replace(stamp, quality_steps=data.draw(st.sampled_from([0, 32, 255]))))
+        return embedding.embed(changed, replace(header, quality_steps=data.draw(st.sampled_from([0, 32, 255]))))
 
     return forge
 
@@ -193,8 +193,8 @@ def test_streams_of_other_weights_are_named(base: str, codecs: dict[str, HfdCode
     if base == "autoencoder":
         other = pack(replace(unpack(streams[base]), weights=b"\x01\x23\xab\xcd"))
     else:
-        stamp, file = embedding.extract(streams[base], base)
-        other = embedding.embed(file, replace(stamp, weights=b"\x01\x23\xab\xcd"))
+        header, file = embedding.extract(streams[base], base)
+        other = embedding.embed(file, replace(header, weights=b"\x01\x23\xab\xcd"))
     with pytest.raises(CorruptStream, match=f"weights 0123abcd, these are {codec.weights.hex()}"):
         codec.decode(other)
     assert codec.describe()["decoder"]["stream_weights"] == codec.weights.hex()  # so a run's manifest has it

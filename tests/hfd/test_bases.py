@@ -82,10 +82,10 @@ def test_the_stream_is_the_file_of_the_classical_codec(
     codec, base = codecs[name], open_classical(name)
     for level in (1, 1.25, 5):
         data = codec.encode(picture, level)
-        stamp, file = embedding.extract(data, name)
+        header, file = embedding.extract(data, name)
         quality = base.codec_quality(round((level - 1) * QUALITY_STEPS))
         assert file == CLASSICAL[name]().encode(picture, quality)
-        assert stamp.quality_steps == {1: 0, 1.25: 6, 5: 128}[level]  # 1.25 is rounded to JPEG's 6, AVIF's 12
+        assert header.quality_steps == {1: 0, 1.25: 6, 5: 128}[level]  # 1.25 is rounded to JPEG's 6, AVIF's 12
         assert len(data) - len(file) <= 23
         with PillowImage.open(io.BytesIO(data)) as seen:
             assert np.array_equal(np.asarray(seen), CLASSICAL[name]().decode(file))
@@ -116,10 +116,10 @@ def test_decoder_seed(name: str, codecs: dict[str, HfdCodec], files: dict[str, P
 @bases
 def test_the_base_reconstructs_what_it_decodes(name: str, picture: np.ndarray) -> None:
     base = open_classical(name)
-    stamp = embedding.Stamp("flow", 40, 0, b"1234")
+    header = embedding.Header("flow", 40, 0, b"1234")
     x_hat = base.reconstruct(picture_to_tensor(picture), 40)
-    assert torch.equal(x_hat, base.decode(base.encode(picture, stamp)))
-    assert base.unpack(base.encode(picture, stamp))[0] == stamp
+    assert torch.equal(x_hat, base.decode(base.encode(picture, header)))
+    assert base.unpack(base.encode(picture, header))[0] == header
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3), (7, 2), (33, 65)])
@@ -132,19 +132,19 @@ def test_small_and_odd_sizes(name: str, size: tuple[int, int], codecs: dict[str,
 
 def test_streams_that_do_not_fit(codecs: dict[str, HfdCodec], picture: np.ndarray) -> None:
     codec = codecs["jpeg"]
-    stamp, file = embedding.extract(codec.encode(picture, 2), "jpeg")
+    header, file = embedding.extract(codec.encode(picture, 2), "jpeg")
     with pytest.raises(CorruptStream, match="--codec jpeg decodes it"):
         codec.decode(file)
     with pytest.raises(CorruptStream, match="this is AVIF"):
         codec.decode(codecs["avif"].encode(picture, 2))
     with pytest.raises(CorruptStream, match="weights 00000000"):
-        codec.decode(embedding.embed(file, replace(stamp, weights=bytes(4))))
+        codec.decode(embedding.embed(file, replace(header, weights=bytes(4))))
     with pytest.raises(CorruptStream, match="--codec hfd:base=jpeg,decoder=diffusion"):
-        codec.decode(embedding.embed(file, replace(stamp, decoder="diffusion")))
+        codec.decode(embedding.embed(file, replace(header, decoder="diffusion")))
     with pytest.raises(CorruptStream, match="quality that its base does not have"):
-        codec.decode(embedding.embed(file, replace(stamp, quality_steps=225)))
+        codec.decode(embedding.embed(file, replace(header, quality_steps=225)))
     with pytest.raises(CorruptStream, match="not one whole JPEG file"):
-        codec.decode(embedding.embed(file[:-40], stamp))
+        codec.decode(embedding.embed(file[:-40], header))
     for quality in (0.9, 8.1, float("nan")):
         with pytest.raises(UsageError, match="quality"):
             codec.encode(picture, quality)
@@ -338,6 +338,6 @@ def test_reconstructions_of_the_autoencoder_are_the_first_stages(first_stage_fil
     first_stage, identity = load_first_stage(first_stage_file)
     base = AutoencoderBase(first_stage, identity)
     x = picture_to_tensor(picture)
-    data = base.encode(picture, embedding.Stamp("mse", 21, 0, b"1234"))
+    data = base.encode(picture, embedding.Header("mse", 21, 0, b"1234"))
     assert base.coded_steps(21) == 21
     assert np.array_equal(tensor_to_picture(base.decode(data)), tensor_to_picture(base.reconstruct(x, 21)))

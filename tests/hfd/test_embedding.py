@@ -14,16 +14,16 @@ from torchvision.io import decode_jpeg
 from benchmark.baselines.classical import avif, jpeg
 from benchmark.errors import BenchmarkError, CorruptStream
 from benchmark.hfd.container import MAX_SEED, Container, pack
-from benchmark.hfd.embedding import Stamp, codec_of, embed, extract
+from benchmark.hfd.embedding import Header, codec_of, embed, extract
 from benchmark.running.single import codec_of as codec_of_any
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (24, 40, 3), dtype=np.uint8)
 PICTURES = {"jpeg": jpeg().encode(IMAGE, 20), "avif": avif().encode(IMAGE, 20)}
-STAMP = Stamp("flow", 64, 3, b"\x01\x02\x03\x04")
+LEAST = Header("flow", 64, 3, b"\x01\x02\x03\x04")
 HEADER = {"jpeg": 4, "avif": 8}
 
-stamps = st.builds(
-    Stamp,
+headers = st.builds(
+    Header,
     decoder=st.sampled_from(["flow", "diffusion"]),
     quality_steps=st.integers(0, 255),
     seed=st.integers(0, MAX_SEED),
@@ -33,36 +33,36 @@ bases = pytest.mark.parametrize("base", ["jpeg", "avif"])
 
 
 @bases
-@given(stamp=stamps)
-def test_round_trip_within_15_bytes(base: str, stamp: Stamp) -> None:
+@given(header=headers)
+def test_round_trip_within_15_bytes(base: str, header: Header) -> None:
     picture = PICTURES[base]
-    data = embed(picture, stamp)
-    assert extract(data, base) == (stamp, picture)
-    seed_bytes = 0 if stamp.seed == 0 else 1 if stamp.seed < 256 else 2
+    data = embed(picture, header)
+    assert extract(data, base) == (header, picture)
+    seed_bytes = 0 if header.seed == 0 else 1 if header.seed < 256 else 2
     assert len(data) - len(picture) == HEADER[base] + 13 + seed_bytes
-    assert codec_of(data) == codec_of_any(data) == f"hfd:base={base},decoder={stamp.decoder}"
+    assert codec_of(data) == codec_of_any(data) == f"hfd:base={base},decoder={header.decoder}"
 
 
 @bases
 def test_viewers_see_the_same_pixels(base: str) -> None:
-    data = embed(PICTURES[base], STAMP)
-    with PillowImage.open(io.BytesIO(data)) as with_stamp, PillowImage.open(io.BytesIO(PICTURES[base])) as without:
-        assert with_stamp.format == base.upper()
-        assert np.array_equal(np.asarray(with_stamp), np.asarray(without))
-        assert with_stamp.info.keys() == without.info.keys()
+    data = embed(PICTURES[base], LEAST)
+    with PillowImage.open(io.BytesIO(data)) as with_header, PillowImage.open(io.BytesIO(PICTURES[base])) as without:
+        assert with_header.format == base.upper()
+        assert np.array_equal(np.asarray(with_header), np.asarray(without))
+        assert with_header.info.keys() == without.info.keys()
 
 
 @pytest.mark.filterwarnings("ignore:The image decoding:DeprecationWarning")
 def test_torchvision_sees_the_same_pixels() -> None:
     seen = [
         decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8))
-        for data in (PICTURES["jpeg"], embed(PICTURES["jpeg"], STAMP))
+        for data in (PICTURES["jpeg"], embed(PICTURES["jpeg"], LEAST))
     ]
     assert torch.equal(*seen)
 
 
 def test_the_jfif_header_stays_first_and_the_segment_is_listed() -> None:
-    data = embed(PICTURES["jpeg"], STAMP)
+    data = embed(PICTURES["jpeg"], LEAST)
     assert data[:20] == PICTURES["jpeg"][:20]
     with PillowImage.open(io.BytesIO(data)) as picture:
         segments = dict(picture.applist)
@@ -73,20 +73,20 @@ def test_the_jfif_header_stays_first_and_the_segment_is_listed() -> None:
 
 def test_a_jpeg_without_jfif_header() -> None:
     picture = PICTURES["jpeg"][:2] + PICTURES["jpeg"][20:]
-    data = embed(picture, STAMP)
-    assert extract(data, "jpeg") == (STAMP, picture)
+    data = embed(picture, LEAST)
+    assert extract(data, "jpeg") == (LEAST, picture)
     assert np.array_equal(jpeg().decode(data), jpeg().decode(picture))
 
 
 def test_the_avif_boxes_before_ours_keep_their_places() -> None:
     """Their offsets count from the beginning of the file."""
-    assert embed(PICTURES["avif"], STAMP).startswith(PICTURES["avif"])
+    assert embed(PICTURES["avif"], LEAST).startswith(PICTURES["avif"])
 
 
 @bases
 def test_every_changed_byte_is_noticed(base: str) -> None:
     """Of the picture as well: neither format would notice by itself."""
-    data = embed(PICTURES[base], STAMP)
+    data = embed(PICTURES[base], LEAST)
     for position in range(len(data)):
         for mask in (0x01, 0x80, 0xFF):
             changed = bytearray(data)
@@ -97,7 +97,7 @@ def test_every_changed_byte_is_noticed(base: str) -> None:
 
 @bases
 def test_truncated_and_continued_files_are_refused(base: str) -> None:
-    data = embed(PICTURES[base], STAMP)
+    data = embed(PICTURES[base], LEAST)
     for length in range(len(data)):
         with pytest.raises(CorruptStream):
             extract(data[:length], base)
@@ -110,7 +110,7 @@ def test_truncated_and_continued_files_are_refused(base: str) -> None:
 def test_other_files_are_named_as_what_they_are(base: str) -> None:
     other = {"jpeg": "avif", "avif": "jpeg"}[base]
     with pytest.raises(CorruptStream, match=f"this is {other.upper()}"):
-        extract(embed(PICTURES[other], STAMP), base)
+        extract(embed(PICTURES[other], LEAST), base)
     with pytest.raises(CorruptStream, match=f"--codec {base} decodes it as it is"):
         extract(PICTURES[base], base)
     with pytest.raises(CorruptStream, match="something else"):
@@ -129,9 +129,9 @@ def test_codec_of_containers_and_foreign_bytes() -> None:
 
 @bases
 def test_once_and_only_once(base: str) -> None:
-    once = embed(PICTURES[base], STAMP)
+    once = embed(PICTURES[base], LEAST)
     with pytest.raises(BenchmarkError, match="already"):
-        embed(once, STAMP)
+        embed(once, LEAST)
     added = once[20:38] if base == "jpeg" else once[len(PICTURES[base]) :]
     twice = once[:20] + added + once[20:] if base == "jpeg" else once + added
     with pytest.raises(CorruptStream, match="more than once"):
@@ -140,9 +140,9 @@ def test_once_and_only_once(base: str) -> None:
 
 def test_what_cannot_be_embedded() -> None:
     with pytest.raises(BenchmarkError, match="only a JPEG or an AVIF"):
-        embed(b"RIFF\0\0\0\0WEBP", STAMP)
+        embed(b"RIFF\0\0\0\0WEBP", LEAST)
     with pytest.raises(BenchmarkError, match="seed"):
-        embed(PICTURES["jpeg"], Stamp("flow", 0, MAX_SEED + 1, b"1234"))
+        embed(PICTURES["jpeg"], Header("flow", 0, MAX_SEED + 1, b"1234"))
 
 
 def forge(base: str, fields: bytes) -> bytes:
@@ -168,7 +168,7 @@ def forge(base: str, fields: bytes) -> bytes:
     ],
 )
 def test_forged_fields_are_refused(base: str, fields: bytes, words: str) -> None:
-    assert extract(forge(base, b"HFD\x11\x40abcd\x3f\xff"), base)[0] == Stamp("flow", 64, MAX_SEED, b"abcd")
+    assert extract(forge(base, b"HFD\x11\x40abcd\x3f\xff"), base)[0] == Header("flow", 64, MAX_SEED, b"abcd")
     with pytest.raises(CorruptStream, match=words):
         extract(forge(base, fields), base)
 
@@ -177,10 +177,10 @@ def test_forged_fields_are_refused(base: str, fields: bytes, words: str) -> None
 @given(fields=st.binary(max_size=14))
 def test_any_fields_with_a_fitting_checksum_are_read_or_refused(base: str, fields: bytes) -> None:
     try:
-        stamp, picture = extract(forge(base, b"HFD" + fields), base)
+        header, picture = extract(forge(base, b"HFD" + fields), base)
     except CorruptStream:
         return
-    assert embed(picture, stamp) == forge(base, b"HFD" + fields)
+    assert embed(picture, header) == forge(base, b"HFD" + fields)
 
 
 @given(
