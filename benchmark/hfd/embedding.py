@@ -137,7 +137,7 @@ def _checksum(fields: bytes, picture: bytes) -> bytes:
 
 
 def _find(data: bytes, base: str) -> list[tuple[int, int, int]]:
-    """(start, end, bytes before the content) of the first two segments or boxes with our magic; two are one too many."""
+    """(start, end, bytes before the content) of the first two segments or boxes with our magic: two are too many."""
     places = (
         (start, end, before)
         for start, end, before in (_segments(data) if base == "jpeg" else _free_boxes(data))

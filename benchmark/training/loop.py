@@ -40,6 +40,9 @@ from benchmark.training.replay import keep_left_out
 from benchmark.training.tables import append_row, cut_table
 from benchmark.training.task import DiscriminatorTraining, Task
 
+LAST = "last.safetensors"
+"""All that a training needs to go on."""
+
 
 def train(
     task: Task,
@@ -71,7 +74,7 @@ def train(
     parts = processes.count * options.accumulate
     # a training in one part does not say so: the description of trainings before there were others
     description = task.describe() | ({"parts": parts} if parts > 1 else {})
-    last = options.output / "last.safetensors"
+    last = options.output / LAST
     state = State()
     if last.exists():
         state = load_state(last, description, options, learners, average)
@@ -95,24 +98,9 @@ def train(
         while state.step < schedule.steps and not halt:
             step, rate = state.step, schedule.at(state.step)
             set_learning_rate(generator.optimiser, rate)
-            generator.optimiser.zero_grad(set_to_none=True)
             if discriminator is not None and opposite is not None:
                 set_learning_rate(opposite.optimiser, discriminator.schedule.at(step))
-                opposite.optimiser.zero_grad(set_to_none=True)
-            values: dict[str, float] = {}
-            for _ in range(options.accumulate):
-                for key, value in add_gradient(task, step, *next(batches), options, discriminator).items():
-                    values[key] = values.get(key, 0.0) + value / options.accumulate
-            values, halt = _join(processes, learners, values, stopped())
-            norm = float(nn.utils.clip_grad_norm_(generator.parameters.values(), options.clip))
-            if not math.isfinite(norm):
-                raise BenchmarkError(f"the gradient of step {step} is not finite; {last} has the last good state")
-            if opposite is not None:
-                values["discriminator_norm"] = float(nn.utils.get_total_norm(opposite.gradients()))
-                if not math.isfinite(values["discriminator_norm"]):
-                    raise BenchmarkError(
-                        f"the discriminator's gradient of step {step} is not finite; {last} has the last good state"
-                    )
+            values, norm, halt = _gradient(task, step, batches, options, processes, learners, discriminator, stopped)
             if norm > options.largest_norm:
                 state.left_out += 1
                 if processes.first:
@@ -131,15 +119,10 @@ def train(
             state.seconds = time.monotonic() - begun
             place = {"step": step, "seconds": round(state.seconds, 1)}
             if step % options.log_every == 0:
-                row = _means(state.figures)
                 if processes.first:
-                    append_row(options.output / "log.csv", place | {"rate": rate} | row | {"left_out": state.left_out})
+                    _log(options, state, place | {"rate": rate}, schedule.steps, step - first, console)
                 state.figures.clear()
                 state.left_out = 0
-                left = (state.seconds / step) * (schedule.steps - step)
-                if processes.first and (step % (10 * options.log_every) == 0 or step - first == options.log_every):
-                    loss_now = f"loss {row['loss']:.4f}" if row else "all left out"
-                    console.print(f"step {step}/{schedule.steps}  {loss_now}  {left / 60:.0f} min left")
             if processes.first and (step % options.check_every == 0 or step == schedule.steps):
                 checked = _check_averaged(task, generator.parameters, average)
                 append_row(options.output / "checks.csv", place | checked)
@@ -156,6 +139,50 @@ def train(
         save_tensors(averaged, average, recipe | {"step": state.step})
     processes.wait()
     return averaged
+
+
+def _gradient(
+    task: Task,
+    step: int,
+    batches: Iterator[Any],
+    options: Options,
+    processes: Processes,
+    learners: list[Learner],
+    discriminator: DiscriminatorTraining | None,
+    stopped: Callable[[], bool],
+) -> tuple[dict[str, float], float, bool]:
+    """Leaves in `learners` the gradient of a step, over its parts in all processes; the network's is clipped.
+
+    Returns the step's figures, the norm of the network's gradient before it was clipped, and whether any process is to
+    stop. Raises BenchmarkError on a gradient that is not finite.
+    """
+    generator, *opposite = learners
+    for learner in learners:
+        learner.optimiser.zero_grad(set_to_none=True)
+    values: dict[str, float] = {}
+    for _ in range(options.accumulate):
+        for key, value in add_gradient(task, step, *next(batches), options, discriminator).items():
+            values[key] = values.get(key, 0.0) + value / options.accumulate
+    values, halt = _join(processes, learners, values, stopped())
+    norm = float(nn.utils.clip_grad_norm_(generator.parameters.values(), options.clip))
+    last_good = f"{options.output / LAST} has the last good state"
+    if not math.isfinite(norm):
+        raise BenchmarkError(f"the gradient of step {step} is not finite; {last_good}")
+    for learner in opposite:
+        values["discriminator_norm"] = float(nn.utils.get_total_norm(learner.gradients()))
+        if not math.isfinite(values["discriminator_norm"]):
+            raise BenchmarkError(f"the discriminator's gradient of step {step} is not finite; {last_good}")
+    return values, norm, halt
+
+
+def _log(options: Options, state: State, row: dict[str, float], steps: int, since_start: int, console: Console) -> None:
+    """A line of log.csv, which begins with `row`; each tenth, and the first of this start, is told as well."""
+    means = _means(state.figures)
+    append_row(options.output / "log.csv", row | means | {"left_out": state.left_out})
+    if state.step % (10 * options.log_every) == 0 or since_start == options.log_every:
+        left = (state.seconds / state.step) * (steps - state.step)
+        loss = f"loss {means['loss']:.4f}" if means else "all left out"
+        console.print(f"step {state.step}/{steps}  {loss}  {left / 60:.0f} min left")
 
 
 def _means(figures: list[dict[str, float]]) -> dict[str, float]:
