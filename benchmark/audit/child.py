@@ -9,8 +9,10 @@ import json
 import math
 import os
 import resource
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -53,6 +55,7 @@ class Job:
     """What a process is to do. home, work: fresh folders, the codec's from when it is open.
 
     memory: bytes that an operation with `limited` may take beyond what the process holds by then; None for no limit.
+    lifeline: a pipe that ends when the audit does, in whatever way; then this process and what it has started end too.
     """
 
     codec: str
@@ -62,6 +65,7 @@ class Job:
     outcomes: str
     memory: int | None
     operations: Sequence[Operation]
+    lifeline: int | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,8 @@ def main(arguments: Sequence[str]) -> None:
     """Does the job in the file `arguments[0]`."""
     fields = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     job = Job(**fields | {"operations": [Operation(**operation) for operation in fields["operations"]]})
+    if job.lifeline is not None:
+        threading.Thread(target=_end_with, args=(job.lifeline,), name="lifeline", daemon=True).start()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.path[:] = [str(Path(entry).absolute()) for entry in sys.path]  # the working folder is about to change
     with Path(job.outcomes).open("a", encoding="utf-8") as outcomes:
@@ -135,6 +141,12 @@ def main(arguments: Sequence[str]) -> None:
                 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
                 limited = True
             note(_perform(codec, operation))
+
+
+def _end_with(lifeline: int) -> None:
+    os.set_inheritable(lifeline, False)
+    os.read(lifeline, 1)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _anchored(text: str) -> Spec:

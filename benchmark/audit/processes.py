@@ -100,7 +100,9 @@ class _End:
 
 def _run(surroundings: Surroundings, operations: Sequence[Operation], sandbox: Path) -> tuple[list[str], _End]:
     """The lines of outcomes of one process, and its end."""
+    lifeline, held = os.pipe()
     job = Job(
+        lifeline=lifeline,
         codec=surroundings.codec,
         device=surroundings.device,
         home=str(sandbox / "home"),
@@ -120,12 +122,15 @@ def _run(surroundings: Surroundings, operations: Sequence[Operation], sandbox: P
             stdout=subprocess.DEVNULL,
             stderr=errors,
             start_new_session=True,
+            pass_fds=[lifeline],
         )
+        os.close(lifeline)
         hung = False
         try:
             hung = not _wait(process, outcomes, surroundings.seconds)
         finally:
             left = _end_group(process)
+            os.close(held)
     lines = _whole_lines(outcomes)
     if hung:
         seconds = surroundings.seconds if lines else SECONDS_TO_OPEN

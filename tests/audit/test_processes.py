@@ -1,14 +1,18 @@
 """The processes in which an audited codec works: where they are, how they end, what is said of it."""
 
+import json
 import os
+import signal
+import subprocess
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support import cheating_codecs
 
-from benchmark.audit.child import Operation
-from benchmark.audit.processes import Surroundings, perform
+from benchmark.audit.child import Job, Operation
+from benchmark.audit.processes import CHILD, Surroundings, perform
 
 
 def spec(codec: str) -> str:
@@ -119,3 +123,22 @@ def test_weights_of_a_setting_are_found_from_the_codec_s_folder(
     decode = Operation("decode", str(tmp_path / "picture.npy"), str(tmp_path / "stream"))
     trouble = perform(Surroundings(codec), [decode], tmp_path).outcomes[0].trouble
     assert (None if trouble is None else trouble.message) == told
+
+
+def test_a_process_ends_with_the_audit_however_that_ends(stream: str, tmp_path: Path) -> None:
+    lifeline, held = os.pipe()
+    (tmp_path / "slow.py").write_text(
+        "import time\nclass Slow:\n    qualities = (1,)\n    def encode(self, i, q): ...\n"
+        "    def decode(self, data):\n        time.sleep(600)\n"
+    )
+    outcomes = tmp_path / "outcomes"
+    outcomes.touch()
+    decode = Operation("decode", str(tmp_path / "picture.npy"), stream)
+    job = Job(f"{tmp_path}/slow.py:Slow", "cpu", str(tmp_path), str(tmp_path), str(outcomes), None, [decode], lifeline)
+    (tmp_path / "job.json").write_text(json.dumps(asdict(job)))
+    process = subprocess.Popen([*CHILD, str(tmp_path / "job.json")], start_new_session=True, pass_fds=[lifeline])
+    os.close(lifeline)
+    while not outcomes.read_text():
+        assert process.poll() is None
+    os.close(held)
+    assert process.wait(30) == -signal.SIGKILL
