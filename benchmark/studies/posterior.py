@@ -36,7 +36,7 @@ from benchmark.hfd.codec import HfdCodec
 from benchmark.hfd.container import MAX_SEED, steps_of
 from benchmark.hfd.decoders.diffusion import DiffusionSettings
 from benchmark.hfd.decoders.flow import FlowSettings
-from benchmark.hfd.embedding import Stamp
+from benchmark.hfd.embedding import Header
 from benchmark.hfd.sampling import Sampler, ScoreDecoder
 from benchmark.hfd.score import tensor_to_picture
 from benchmark.images import load_image
@@ -86,7 +86,7 @@ def check_posterior(codec: HfdCodec, image: Image, quality: float, samples: int)
     steps = codec.base.coded_steps(steps_of(quality, codec.base.levels))
 
     def x_hat_of(one: Image) -> Tensor:
-        header = Stamp(codec.kind, steps, codec.seed, codec.weights)
+        header = Header(codec.kind, steps, codec.seed, codec.weights)
         return codec.base.decode(codec.base.encode(one, header))
 
     x_hat = x_hat_of(image)

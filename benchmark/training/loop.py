@@ -38,7 +38,7 @@ from benchmark.training.parts import add_gradient, own_parts
 from benchmark.training.processes import Processes, open_processes
 from benchmark.training.replay import keep_left_out
 from benchmark.training.tables import append_row, cut_table
-from benchmark.training.task import DiscriminatorTraining, Task
+from benchmark.training.task import Batch, DiscriminatorTraining, Task
 
 LAST = "last.safetensors"
 """All that a training needs to go on."""
@@ -144,7 +144,7 @@ def train(
 def _gradient(
     task: Task,
     step: int,
-    batches: Iterator[Any],
+    batches: Iterator[tuple[int, Batch]],
     options: Options,
     processes: Processes,
     learners: list[Learner],
