@@ -26,7 +26,7 @@ from pydantic import BeforeValidator, Field
 
 from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
-from benchmark.foreign import anchored, files_named, sha256_of
+from benchmark.identity import anchored, files_named, sha256_of
 from benchmark.images import load_image
 
 Pictures = Literal["png", "ppm", "bmp"]

@@ -13,7 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from benchmark.containment import Containment
 from benchmark.errors import UsageError
-from benchmark.foreign import ForeignCodec, forgotten, hashes_of_modules, hashes_of_settings, sha256_of
+from benchmark.foreign import ForeignCodec
+from benchmark.identity import forgotten, hashes_of_modules, hashes_of_settings, sha256_of
 from benchmark.pixels import Image as Image
 from benchmark.registry import Registry, Spec, parse_spec
 

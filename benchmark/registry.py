@@ -12,6 +12,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import inspect
+import os
 import re
 import sys
 import typing
@@ -24,6 +25,7 @@ from typing import Any, Literal, NamedTuple, Union
 
 from benchmark.errors import BenchmarkError, UsageError, kind_and_message, lacking, needs
 from benchmark.guards import no_exit, told
+from benchmark.identity import forget, hashes_of_modules, modules_beside, sha256_of
 
 _FILE = re.compile(r"(?P<name>[^:]*\.py:[A-Za-z_]\w*)(?P<rest>:.*)?", re.DOTALL)
 _SETTING = re.compile(r'(?P<key>[A-Za-z_][\w-]*)=(?:"(?P<quoted>[^"]*)"|(?P<plain>[^",]*))(?:,|$)')
@@ -324,18 +326,31 @@ def _file_of(name: str) -> Path:
     return Path(name.rpartition(":")[0]).expanduser().absolute()
 
 
-def _from_file(name: str, kind: str) -> Any:
-    """The attribute of a Python file that "path.py:Attribute" names. The file is executed once.
+_IMPORTED: dict[Path, str] = {}
+"""Modules beside files that were executed -> SHA-256 at that time."""
 
-    What lies beside the file can be imported from it, as if it were run as a script. Raises UsageError if there is no
-    such file or attribute, BenchmarkError if it cannot be run.
+
+def _forget_changed(file: Path) -> None:
+    """Modules beside `file` that have changed since they were imported are imported anew."""
+    for path in modules_beside(file).values():
+        sha256 = sha256_of(path)
+        if _IMPORTED.get(path, sha256) != sha256:
+            forget([path])
+        _IMPORTED[path] = sha256
+
+
+def _from_file(name: str, kind: str) -> Any:
+    """The attribute of a Python file that "path.py:Attribute" names. The file is executed once for each content.
+
+    What lies beside the file can be imported from it, as if it were run as a script; a notebook that edits the file or
+    a module beside it gets the new ones. Raises UsageError if there is no such file or attribute, BenchmarkError if it
+    cannot be run.
     """
     path, attribute = _file_of(name), name.rpartition(":")[2]
     if not path.is_file():
         raise UsageError(f"{kind} {name}: there is no file {path}")
-    # the content is part of the name: a notebook that edits the file gets the new one
-    digest = hashlib.sha256(str(path.resolve()).encode() + b"\0" + path.read_bytes()).hexdigest()
-    module_name = f"file_{digest[:16]}"
+    made_of = f"{sha256_of(path)} {sorted(hashes_of_modules(path).items())}"
+    module_name = f"file_{hashlib.sha256(os.fsencode(path.resolve()) + made_of.encode()).hexdigest()[:16]}"
     module = sys.modules.get(module_name)
     if module is None:
         found = importlib.util.spec_from_file_location(module_name, path)
@@ -345,6 +360,7 @@ def _from_file(name: str, kind: str) -> Any:
         sys.modules[module_name] = module  # dataclasses and pickle look their module up
         folder = str(path.parent)
         sys.path.insert(0, folder)
+        _forget_changed(path)
         try:
             no_exit(found.loader.exec_module, module)
         except Exception as error:

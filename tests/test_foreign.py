@@ -13,7 +13,8 @@ import pytest
 
 from benchmark.codecs import Codec, hold_codec, is_foreign, is_unproven, open_afresh, open_codec, parse_codec_spec
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.foreign import ForeignCodec, anchored, files_named, modules_beside, plain, trained_on
+from benchmark.foreign import ForeignCodec, plain, trained_on
+from benchmark.identity import anchored, files_named, modules_beside
 
 IMAGE = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
 

@@ -24,8 +24,8 @@ import numpy as np
 from benchmark.audit.watching import watched
 from benchmark.codecs import Codec, open_codec, parse_codec_spec
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.foreign import anchored
 from benchmark.guards import told
+from benchmark.identity import anchored
 from benchmark.registry import Spec
 
 Kind = Literal["usage", "refused", "raised", "memory", "wrong", "opening", "died", "hung"]

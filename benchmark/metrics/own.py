@@ -37,7 +37,8 @@ Attributes are its facts:
     smallest_side     in pixels; a picture with a shorter side has no value
     patches           the rule of a metric of sets where no @ follows; "whole"
 
-or they stand in `info`, a `benchmark.metrics.MetricInfo`. The hash is of that file alone, not of what it imports.
+or they stand in `info`, a `benchmark.metrics.MetricInfo`. The hash is of that file, the modules that it imports from
+its folder, and settings that are files.
 Of an object its attributes that are numbers, text or truth values count as settings; a network in it must be told apart
 by `protocol`, or numbers of two networks are compared as if they were of one.
 """
@@ -58,6 +59,7 @@ import numpy.typing as npt
 
 from benchmark.errors import BenchmarkError, Undefined, UsageError
 from benchmark.guards import in_place, told
+from benchmark.identity import hashes_of_modules, hashes_of_settings, sha256_of
 from benchmark.metrics.info import BETWEEN, Features, Kind, Metric, MetricInfo, parse_margin
 from benchmark.metrics.patches import PATCH_RULES, cut
 from benchmark.metrics.realism import DISTANCES
@@ -393,8 +395,15 @@ class _Identity:
 def _identity(theirs: Any, spec: Spec | None, declared: bool, registry: Registry | None) -> _Identity:
     """What tells two versions of the code apart: the file's hash, or for a package that declares none its version."""
     if spec is not None and spec.file is not None:
-        digest = hashlib.sha256(spec.file.read_bytes()).hexdigest()[:16]
-        return _Identity({f"file-{digest}": f"computed by {spec.file.name} with this SHA-256 (its first 16 digits)"})
+        parts = {"": sha256_of(spec.file), **hashes_of_modules(spec.file), **hashes_of_settings(spec.settings)}
+        others = ", ".join(name for name in parts if name)
+        if not others:
+            digest, what = parts[""][:16], f"{spec.file.name} with this SHA-256"
+        else:
+            listing = "\n".join(f"{sha256} {Path(name).name}" for name, sha256 in parts.items())
+            digest = hashlib.sha256(listing.encode()).hexdigest()[:16]
+            what = f"{spec.file.name} and {others}, whose hashes have this SHA-256"
+        return _Identity({f"file-{digest}": f"computed by {what} (its first 16 digits)"})
     if spec is not None:
         group = registry.entry_points if registry is not None else None
         points = importlib.metadata.entry_points(group=group or "", name=spec.name)

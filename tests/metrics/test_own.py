@@ -317,3 +317,23 @@ def test_it_cannot_spoil_the_images() -> None:
     metric.compare(metric.prepare(one), other)
     assert np.array_equal(one, IMAGES[0])
     assert np.array_equal(other, IMAGES[1])
+
+
+def test_what_the_file_imports_and_files_of_settings_are_part_of_the_protocol(tmp_path: Path) -> None:
+    source = "import {helper}\nclass Mine:\n    higher_is_better = True\n    def __init__(self, weights=''): ...\n"
+    source += "    def compare(self, original, reconstruction):\n        return {helper}.VALUE\n"
+    (tmp_path / "mine.py").write_text(source.format(helper="helper_of_mine"))
+    (tmp_path / "helper_of_mine.py").write_text("VALUE = 1\n")
+    (tmp_path / "weights.bin").write_bytes(b"one")
+    spec = f"{tmp_path}/mine.py:Mine:weights={tmp_path}/weights.bin"
+    first = open_metric(spec).protocol
+    assert open_metric(spec).protocol == first
+    (tmp_path / "weights.bin").write_bytes(b"two")
+    retrained = open_metric(spec).protocol
+    (tmp_path / "helper_of_mine.py").write_text("VALUE = 2\n")
+    changed = open_metric(spec).protocol
+    assert len({first, retrained, changed}) == 3
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    metric = open_metric(spec)
+    assert isinstance(metric, ImageMetric)
+    assert metric.compare(metric.prepare(pixels), pixels) == 2
