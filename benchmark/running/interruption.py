@@ -32,15 +32,16 @@ def finishing_trials(tell: Callable[[], None]) -> Iterator[Stop]:
         yield stop
         return
     before = signal.getsignal(signal.SIGINT)
+    # A shell starts what runs in the background with Ctrl-C ignored; whoever sends it all the same means it twice.
+    second = before if callable(before) else signal.default_int_handler
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         stop.interrupted = True
-        if callable(before):
-            before(number, frame)
+        second(number, frame)
 
     def ask(number: int, frame: FrameType | None) -> None:
         stop.asked = True
-        signal.signal(signal.SIGINT, interrupt if callable(before) else before)
+        signal.signal(signal.SIGINT, interrupt)
         tell()
 
     signal.signal(signal.SIGINT, ask)

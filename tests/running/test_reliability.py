@@ -245,10 +245,16 @@ def test_ctrl_c_finishes_the_trial_in_hand(workers: int, folder: Path) -> None:
     assert RunFolder.open(folder / "run").manifest.status == "interrupted"
 
 
-def test_a_second_ctrl_c_stops_at_once(folder: Path) -> None:
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_second_ctrl_c_stops_at_once(folder: Path, ignored: bool) -> None:
+    """Also where a shell has started the run in the background, with Ctrl-C ignored."""
     codec = f"waits:folder={folder},seconds=60"
     command = ("run", "--codec", codec, "--only", "--metric", "bpp", "--dataset", "pictures", "--output", "run")
-    process = start(*command, "--workers", "2", folder=folder)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
+    try:
+        process = start(*command, "--workers", "2", folder=folder)
+    finally:
+        signal.signal(signal.SIGINT, before)
     wait_until(lambda: list(folder.glob("decoding-*")), process)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
