@@ -10,6 +10,7 @@ from benchmark.analysis.summary import COLUMNS
 from benchmark.errors import BenchmarkError, UsageError
 
 SUMMARY = Path(__file__).parents[2] / "reports" / "figures" / "kodak-summary.csv"
+pytestmark = pytest.mark.checkout
 
 
 def test_a_baseline_file_gives_summary_and_numbers(tmp_path: Path) -> None:

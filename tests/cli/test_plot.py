@@ -11,6 +11,7 @@ from benchmark.cli.main import main
 from benchmark.cli.plot import _with_values
 
 SUMMARY = Path(__file__).parents[2] / "reports" / "figures" / "kodak-summary.csv"
+pytestmark = pytest.mark.checkout
 
 
 @pytest.mark.parametrize(

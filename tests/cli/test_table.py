@@ -12,6 +12,7 @@ from benchmark.analysis.differences import joined_numbers
 from benchmark.cli.main import main
 
 SUMMARY = Path(__file__).parents[2] / "reports" / "figures" / "kodak-summary.csv"
+pytestmark = pytest.mark.checkout
 
 
 def call(*arguments: str) -> int:
