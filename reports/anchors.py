@@ -44,6 +44,8 @@ _RATES = {
     "bpp/payload/original-pixels": ("bits of the entropy-coded payload alone", ""),
     "bpp/stream/original-pixels": ("", "whether headers count as bits"),
     "bpp/?/original-pixels": ("", "how bits are counted"),
+    "bpp/estimated/original-pixels": ("bits estimated by an entropy model, not those of a stream", ""),
+    "bpp/nominal/original-pixels": ("nominal bits, not those of a stream", ""),
 }
 # Where no codec is named: those that were made for what the metric tells. Others take all kinds.
 _USUAL_KINDS = {"fidelity": ("classical", "distortion")}
