@@ -14,6 +14,7 @@ EXTRAS = {
     "accelerate": "train",
     "polars": "parquet",
     "ray": "ray",
+    "timm": "networks",
 }
 """Packages that the suite is installed without, by the name of their import -> the extra of it that brings each."""
 

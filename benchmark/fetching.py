@@ -40,6 +40,8 @@ FETCHABLE.add(
     "coco-val2017", "benchmark.datasets.coco:fetch_coco_val2017", "5,000 pictures, 816 MB, from images.cocodataset.org"
 )
 FETCHABLE.add("inception", "benchmark.fetching:fetch_inception", "Inception weights of fid and kid, 96 MB, from GitHub")
+FETCHABLE.add("dinov2", "benchmark.fetching:fetch_dinov2", "DINOv2 of fd-dinov2 and its like, 1.2 GB, from Meta")
+FETCHABLE.add("clip", "benchmark.fetching:fetch_clip", "CLIP of cmmd, fd-clip and its like, 0.9 GB, from OpenAI")
 FETCHABLE.add("vgg16", "benchmark.fetching:fetch_vgg16", "trunk of lpips-vgg, 553 MB, from download.pytorch.org")
 FETCHABLE.add(
     "hific",
@@ -79,6 +81,35 @@ INCEPTION_NAME = INCEPTION_URL.rpartition("/")[2]
 INCEPTION_SIZE = 95_628_359
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of a network that `python -m benchmark fetch NAME` brings. title: as people call the network."""
+
+    name: str
+    title: str
+    url: str
+    size: int | None
+    sha256: str
+
+
+DINOV2 = Weights(
+    "dinov2",
+    "DINOv2",
+    "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_pretrain.pth",
+    1_217_586_395,
+    "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428",
+)
+"""ViT-L/14 without registers, Apache-2.0."""
+CLIP = Weights(
+    "clip",
+    "CLIP",
+    "https://openaipublic.azureedge.net/clip/models/"
+    "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02/ViT-L-14-336px.pt",
+    None,
+    "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02",
+)
+"""OpenAI's ViT-L/14 for 336 pixels, MIT; its address holds its SHA-256, and its size is not written down anywhere."""
 
 VGG16_URL = "https://download.pytorch.org/models/vgg16-397923af.pth"
 """torchvision's `VGG16_Weights.IMAGENET1K_V1`, on which the LPIPS package builds."""
@@ -224,6 +255,21 @@ def fetch_vgg16(source: Path | None = None) -> Path:
     return _fetch_weights(VGG16_URL, VGG16_SIZE, VGG16_SHA256, source)
 
 
+def fetch_dinov2(source: Path | None = None) -> Path:
+    """Weights of DINOv2, downloaded or taken from `source`, the file or its folder. Raises as `fetch_inception`."""
+    return _fetch_weights(DINOV2.url, DINOV2.size, DINOV2.sha256, source)
+
+
+def fetch_clip(source: Path | None = None) -> Path:
+    """Weights of CLIP, downloaded or taken from `source`, the file or its folder. Raises as `fetch_inception`."""
+    return _fetch_weights(CLIP.url, CLIP.size, CLIP.sha256, source)
+
+
+def found_weights(weights: Weights) -> Path | None:
+    """The verified file of `weights`, from the cache folder or from torch's own; None if it is in neither."""
+    return _weights(weights.url.rpartition("/")[2], weights.size, weights.sha256)
+
+
 def inception_weights() -> Path | None:
     """The verified Inception weights, from the cache folder or from torch's own; None if they are in neither."""
     return _weights(INCEPTION_NAME, INCEPTION_SIZE, INCEPTION_SHA256)
@@ -234,7 +280,7 @@ def vgg16_weights() -> Path | None:
     return _weights(VGG16_NAME, VGG16_SIZE, VGG16_SHA256)
 
 
-def _fetch_weights(url: str, size: int, sha256: str, source: Path | None) -> Path:
+def _fetch_weights(url: str, size: int | None, sha256: str, source: Path | None) -> Path:
     remote = Remote(url, cache_folder() / url.rpartition("/")[2], size, sha256)
     if source is None:
         fetch_files([remote])
@@ -243,7 +289,7 @@ def _fetch_weights(url: str, size: int, sha256: str, source: Path | None) -> Pat
     return take_file(file, remote.destination, remote.size, remote.sha256)
 
 
-def _weights(name: str, size: int, sha256: str) -> Path | None:
+def _weights(name: str, size: int | None, sha256: str) -> Path | None:
     hub = Path(os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch")
     for folder in (cache_folder(), hub.expanduser() / "hub" / "checkpoints"):
         if file_is(folder / name, size, sha256):

@@ -14,7 +14,7 @@ import hashlib
 
 from benchmark.errors import UsageError
 from benchmark.guards import in_place
-from benchmark.metrics import fidelity, perceptual, rate, realism, structural
+from benchmark.metrics import distances, fidelity, perceptual, rate, realism, structural
 from benchmark.metrics.info import (
     BETWEEN,
     Features,
@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 _SHIPPED = {
-    info.name: info for family in (fidelity, structural, perceptual, realism) for info in family.METRICS
+    info.name: info for family in (fidelity, structural, perceptual, realism, distances) for info in family.METRICS
 }  # in the order of `list metrics`
 
 METRICS = Registry("metric", "hfd_benchmark.metrics")

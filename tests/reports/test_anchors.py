@@ -188,7 +188,11 @@ def test_published_fid_is_in_no_panel_of_another_distance(dataset: str) -> None:
 def test_published_fid_stands_beside_the_fid_of_the_same_patches() -> None:
     protocol = "fid/patch256-nc/inception-v3-compat/tf1-bilinear"
     curves, reasons = fitting(
-        choose_codecs("all"), dataset="clic2020 01234567", images=(428, 428), metric="fid@patch256-nc", protocol=protocol
+        choose_codecs("all"),
+        dataset="clic2020 01234567",
+        images=(428, 428),
+        metric="fid@patch256-nc",
+        protocol=protocol,
     )
     assert {curve.codec for curve in curves} == {"ms-illm", "no-gan", "stablecodec"}
     assert all(curve.remark.endswith("headers count as bits") for curve in curves)

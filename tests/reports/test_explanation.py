@@ -1,6 +1,7 @@
 from support.records import manifest
 
-from benchmark.metrics import METRICS, PATCH_RULES, open_metric
+from benchmark.metrics import METRICS, open_metric
+from benchmark.metrics.patches import SMALLEST_SIDES
 from benchmark.metrics.records import BPP, info_of
 from benchmark.reports.explanation import explain, protocol_words
 from benchmark.results import MetricRecord
@@ -9,7 +10,8 @@ from benchmark.results import MetricRecord
 def test_every_part_of_every_protocol_has_words() -> None:
     for name in METRICS:
         metric = open_metric(name)
-        names = [f"{name}@{rule}" for rule in PATCH_RULES] if metric.info.kind == "set" else [name]
+        rules = [rule for rule, side in SMALLEST_SIDES.items() if rule == "whole" or side >= metric.info.smallest_side]
+        names = [f"{name}@{rule}" for rule in rules] if metric.info.kind == "set" else [name]
         for each in names:
             opened = open_metric(each)
             for part, words in protocol_words(opened.info, opened.protocol):
