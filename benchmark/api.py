@@ -62,6 +62,7 @@ def evaluate(
     keep_reconstructions: bool = False,
     timing: int = 0,
     progress: Progress = False,
+    protocol: str | None = None,
 ) -> "Results":
     """Codes the images of `dataset` with each codec, decodes from the bytes alone, measures, and sums up.
 
@@ -74,7 +75,8 @@ def evaluate(
     leaves nothing on disk once the result is no longer used. workers: processes that share the cores, None for one per
     core; an object that cannot be sent to another process runs in this one. seeds: of stochastic decoders. timing:
     repeated calls whose seconds are measured, 0 or at least 3. progress: True shows a bar, or a function that is called
-    with the trial, how many are done and how many there are.
+    with the trial, how many are done and how many there are. protocol: a paper's set-up, as `list protocols` names it:
+    `dataset` is one of its data sets or your own copy of one, and `metrics` are measured besides its own.
 
     A trial that fails is recorded and ends nothing: a warning counts them, `Results.failures` says why. Whatever ends
     the call early, Ctrl-C too, removes a temporary folder; the run in `output` goes on with the same call. Raises
@@ -116,6 +118,7 @@ def evaluate(
             command=("benchmark.evaluate",),
             originals=originals,
             without_script=True,
+            protocol=protocol,
             **asked,
         )
         with open_run(request) as ready:
@@ -366,9 +369,13 @@ class Results:
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
                 raise UsageError(f"plot: no option is named {name!r}; {hint}")
         file = None if save is None else _path("save", save)
-        chosen = PlotOptions(**options, formats=("png" if file is None else file.suffix.removeprefix("."),))
         others = [beside] if isinstance(beside, Results | str | Path) else beside
         runs = [self, *(other if isinstance(other, Results) else load(other) for other in others)]
+        if options.get("published") is not None:
+            from benchmark.protocols import references_of
+
+            options.setdefault("references", references_of(run._folder.manifest.protocol for run in runs))
+        chosen = PlotOptions(**options, formats=("png" if file is None else file.suffix.removeprefix("."),))
         numbers = [run.numbers for run in runs] if chosen.relative_to is not None else []
         looks = CURRENT if ax is not None and chosen.style is None else chosen.style  # axes of one's own keep theirs
         with figure_style(chosen.font_size, looks):

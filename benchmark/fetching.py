@@ -37,6 +37,15 @@ FETCHABLE.add(
     "30,000 pictures, 6.6 GB, from images.cocodataset.org",
 )
 FETCHABLE.add(
+    "coco30k-perco",
+    "benchmark.datasets.coco:fetch_coco30k_perco",
+    "30,000 images, 19.3 GB, from images.cocodataset.org",
+)
+FETCHABLE.add(
+    "coco30k-taco", "benchmark.datasets.coco:fetch_coco30k_taco", "30,504 images, 6.6 GB, from images.cocodataset.org"
+)
+FETCHABLE.add("div2k-valid", "benchmark.datasets.div2k:fetch_valid", "100 images, 449 MB, from data.vision.ee.ethz.ch")
+FETCHABLE.add(
     "coco-val2017", "benchmark.datasets.coco:fetch_coco_val2017", "5,000 pictures, 816 MB, from images.cocodataset.org"
 )
 FETCHABLE.add("inception", "benchmark.fetching:fetch_inception", "Inception weights of fid and kid, 96 MB, from GitHub")

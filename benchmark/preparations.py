@@ -50,6 +50,13 @@ def _long(image: "Image", side: int) -> "Image":
     return _resized(image, *(max(1, (2 * length * side + longer) // (2 * longer)) for length in (width, height)))
 
 
+def _stretch(image: "Image", side: int) -> "Image":
+    """N×N by bicubic (Pillow's, whose support grows with the ratio), whatever the shape was."""
+    from PIL.Image import Resampling
+
+    return image.resize((side, side), Resampling.BICUBIC)
+
+
 def _centre(image: "Image", side: int) -> "Image":
     left, top = ((length - side) // 2 for length in image.size)
     return image.crop((left, top, left + side, top + side))
@@ -64,6 +71,7 @@ def _resized(image: "Image", width: int, height: int) -> "Image":
 PREPARATIONS: Mapping[str, Preparation] = {
     "square": Preparation("the centre square, resized to N×N by Lanczos", _square),
     "crop": Preparation("the centre N×N; a smaller image fails, nothing is padded", _crop),
+    "stretch": Preparation("N×N by bicubic, its shape not kept, as PerCo prepares MS-COCO", _stretch),
     "long": Preparation("the longer side made N by Lanczos; a smaller image stays as it is", _long),
 }
 

@@ -208,6 +208,7 @@ class Manifest(Record):
         description="by name as the user asked; bpp is always there and not listed"
     )
     decoder_seeds: list[int] = Field(description="of stochastic codecs")
+    protocol: str | None = Field(default=None, description="the paper's set-up that was asked for; null for none")
     keep_reconstructions: bool = Field(default=False, description="whether pictures and bitstreams are kept")
     status: Literal["running", "complete", "interrupted"] = Field(default="running", description="of the last start")
     started: str = Field(description="ISO 8601, UTC")

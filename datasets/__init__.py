@@ -45,6 +45,13 @@ DATASETS.add(
     "coco30k-val2014", "benchmark.datasets.coco:open_coco30k_val2014", "30,000 of MS-COCO val2014 at 256x256; 6.6 GB"
 )
 DATASETS.add(
+    "coco30k-perco", "benchmark.datasets.coco:open_coco30k_perco", "PerCo's 30,000 of train2017 at 512x512; 19 GB"
+)
+DATASETS.add(
+    "coco30k-taco", "benchmark.datasets.coco:open_coco30k_taco", "TACO's 30,504 of val2014, as they are; 6.6 GB"
+)
+DATASETS.add("div2k-valid", "benchmark.datasets.div2k:open_valid", "the 100 of DIV2K's validation set; 449 MB")
+DATASETS.add(
     "coco-val2017", "benchmark.datasets.coco:open_coco_val2017", "the 5,000 of MS-COCO val2017 at 256x256; 816 MB"
 )
 DATASETS.with_installed()

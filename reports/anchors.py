@@ -101,12 +101,19 @@ def choose_codecs(text: str) -> tuple[str, ...]:
 
 
 def fitting_curves(
-    codecs: Sequence[str], dataset: str, images: tuple[int, int], metric: str, protocol: str, rate_protocol: str
+    codecs: Sequence[str],
+    dataset: str,
+    images: tuple[int, int],
+    metric: str,
+    protocol: str,
+    rate_protocol: str,
+    references: Sequence[str] | None = None,
 ) -> tuple[list[PublishedCurve], dict[str, str]]:
     """The curves of `codecs` that may stand in a panel of measured ones, and why others of its metric may not.
 
     codecs: none for those that are usual for the metric. dataset: the measured label, name and fingerprint. images: the
-    smallest and largest number of pictures behind a measured point. Returns the curves in the order of the files, and
+    smallest and largest number of pictures behind a measured point. references: how those of the curves begin, for a
+    run under a paper's protocol; None for any. Returns the curves in the order of the files, and
     codec -> reason for the codecs that have figures of this metric on this data set, but of another protocol or over
     other pictures. Codecs without such figures are in neither.
     """
@@ -116,6 +123,8 @@ def fitting_curves(
         info = shipped_info(metric)
         wanted = published["kind"].isin(KINDS if info is None else _USUAL_KINDS.get(info.aspect, KINDS))
     name = dataset.rpartition(" ")[0]  # a part of a set and a folder of one's own have other names
+    if references is not None:
+        wanted &= published["reference"].str.startswith(tuple(references))
     rows = published[wanted & (published["dataset"] == name) & (published["metric"] == metric.partition("@")[0])]
     curves: list[PublishedCurve] = []
     reasons: dict[str, str] = {}

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from benchmark.analysis.summary import dataset_label
 from benchmark.metrics import BETWEEN, MetricInfo
 from benchmark.metrics.records import BPP, info_of
+from benchmark.protocols import PROTOCOLS
 from benchmark.results import CodecRecord, Manifest, MetricRecord, quality_name
 
 
@@ -12,6 +13,7 @@ def explain(manifest: Manifest) -> list[tuple[str, list[str]]]:
     """(heading, sentences) on the pictures, each codec, each metric, intervals, seconds and the state of the code."""
     return [
         ("Pictures", list(_pictures(manifest))),
+        *([("Protocol", list(_protocol(manifest.protocol)))] if manifest.protocol else []),
         *((f"Codec {codec}", list(_codec(codec, record, manifest))) for codec, record in manifest.codecs.items()),
         *(
             (_title(info_of(name, record)), list(_metric(info_of(name, record), record)))
@@ -33,6 +35,16 @@ def _pictures(manifest: Manifest) -> Iterator[str]:
         yield f"Prepared before coding: {dataset.preparation}."
     if "quick look" in dataset.name:
         yield "A quick look: not all pictures of the set, so its numbers are not those of the whole set."
+
+
+def _protocol(name: str) -> Iterator[str]:
+    protocol = PROTOCOLS.get(name)
+    if protocol is None:
+        yield f"Made under the protocol {name}, which this version does not know."
+        return
+    yield f"Made under the protocol {name}: {protocol.title}, as read in {protocol.source}."
+    for what in protocol.left_open:
+        yield f"Left open, or other than there: {what}."
 
 
 def _codec(name: str, record: CodecRecord, manifest: Manifest) -> Iterator[str]:

@@ -40,6 +40,12 @@ def test_square_is_the_centre_square_by_lanczos(side: int) -> None:
     )
 
 
+def test_stretch_keeps_no_shape() -> None:
+    image = random_image(21, 30)
+    expected = Image.fromarray(image).resize((16, 16), Image.Resampling.BICUBIC)
+    assert np.array_equal(prepared(image, "stretch16"), np.asarray(expected))
+
+
 def test_long_shrinks_and_never_enlarges() -> None:
     image = random_image(20, 31)
     expected = Image.fromarray(image).resize((16, 10), Image.Resampling.LANCZOS)

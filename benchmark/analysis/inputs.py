@@ -11,6 +11,7 @@ from benchmark.analysis.baseline import Baseline, read_numbers
 from benchmark.analysis.comparable import codec_labels
 from benchmark.analysis.summary import COLUMNS, MEAN, SCHEMA_VERSION, SET, drawable_metrics, read_summary, typed
 from benchmark.errors import UsageError
+from benchmark.results import RunFolder
 from benchmark.statistics.intervals import mean_estimate
 
 
@@ -18,12 +19,13 @@ from benchmark.statistics.intervals import mean_estimate
 class Inputs:
     """summaries: frames as `benchmark.analysis.summary` makes them. numbers: of the same runs; empty if not asked.
 
-    folder: of the first run, or in which its file is.
+    folder: of the first run, or in which its file is. protocols: of each run folder, the paper's that it was made under.
     """
 
     summaries: tuple[pd.DataFrame, ...]
     numbers: tuple[Baseline, ...]
     folder: Path
+    protocols: tuple[str | None, ...] = ()
 
     @property
     def codecs(self) -> list[str]:
@@ -68,7 +70,8 @@ def read_inputs(paths: Sequence[Path], *, with_numbers: bool = False) -> Inputs:
             numbers.append(baseline)
         summaries.append(read_summary(path) if baseline is None or path.is_dir() else summary_of(baseline))
     folder = paths[0] if paths[0].is_dir() else paths[0].parent
-    return Inputs(tuple(summaries), tuple(numbers) if with_numbers else (), folder)
+    protocols = tuple(RunFolder.open(path).manifest.protocol for path in paths if path.is_dir())
+    return Inputs(tuple(summaries), tuple(numbers) if with_numbers else (), folder, protocols)
 
 
 def summary_of(baseline: Baseline) -> pd.DataFrame:

@@ -11,15 +11,18 @@ if TYPE_CHECKING:
 
 
 def list_names(
-    what: Annotated[Literal["codecs", "datasets", "metrics"], typer.Argument(help="What to list.")],
+    what: Annotated[Literal["codecs", "datasets", "metrics", "protocols"], typer.Argument(help="What to list.")],
     details: Annotated[
         bool,
         typer.Option("--details", help="codecs: sizes of the networks of mse, hfd and hific-small; settings of all"),
     ] = False,
 ) -> None:
-    """List codecs, data sets or metrics, a line each."""
+    """List codecs, data sets, metrics or papers' protocols."""
     if details and what != "codecs":
         raise UsageError(f"--details belongs to `list codecs`; {what} have no networks of their own")
+    if what == "protocols":
+        _protocols()
+        return
     registry = _registry(what)
     width = max(len(name) for name in registry)
     for name in registry:
@@ -32,6 +35,19 @@ def list_names(
         _sizes()
         typer.echo()
         _settings(registry)
+
+
+def _protocols() -> None:
+    """Each paper's set-up, and what its source leaves open."""
+    from benchmark.protocols import PROTOCOLS
+
+    for protocol in PROTOCOLS.values():
+        typer.echo(f"{protocol.name}: {protocol.title}")
+        typer.echo(f"  data sets  {', '.join(protocol.datasets)}")
+        typer.echo(f"  metrics    {', '.join(protocol.metrics)}")
+        typer.echo(f"  source     {protocol.source}")
+        for what in protocol.left_open:
+            typer.echo(f"  open       {what}")
 
 
 def _other_datasets(width: int) -> None:

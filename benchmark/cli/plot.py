@@ -100,6 +100,7 @@ def plot(
 ) -> None:
     """Draw each metric over bits per pixel, and all of them in one figure."""
     from benchmark.analysis.inputs import read_inputs
+    from benchmark.protocols import references_of
     from benchmark.reports.anchors import choose_codecs
     from benchmark.reports.arguments import one_of, parse_labels, parse_range, parse_ranges, split_commas
     from benchmark.reports.plots import PlotOptions, write_plots
@@ -122,6 +123,7 @@ def plot(
         legend=one_of("legend", legend, LEGENDS),
         style=style,
         published=None if published is None else choose_codecs(published),
+        references=None if published is None else references_of(inputs.protocols),
         relative_to=relative_to,
     )
     folder = output or inputs.folder / "plots"

@@ -50,6 +50,14 @@ def run(
     per: Annotated[
         str, typer.Option(help="With --bpp or --match: one quality per set, or per image.", metavar="set|image")
     ] = "set",
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="A paper's set-up: its data set, preparation, patches and metrics; see `list protocols`. --dataset "
+            "chooses among its data sets, --metric adds metrics.",
+            metavar="NAME",
+        ),
+    ] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(help="Metric, such as lpips, fd-effnet@whole or ./file.py:Name; may be repeated.", metavar="NAME"),
@@ -140,6 +148,7 @@ def run(
         executor=executor,
         reserve=reserve,
         timing=timing,
+        protocol=protocol,
         command=["python", "-m", "benchmark", *sys.argv[1:]],
     )
     with finished_run(request, console) as folder:

@@ -3,9 +3,9 @@
 Precision is the share of reconstructed patches that lie among the original ones, recall the share of original patches
 that lie among the reconstructed ones (Kynkäänniemi et al. 2019, https://arxiv.org/abs/1904.06991, equations 1 and 2,
 k = 3). A patch lies among a set if it is no farther from one of its patches than that patch is from its own k-th
-nearest neighbour in the set. Density counts how many such balls hold a reconstructed patch, divided by k, and coverage is the
-share of original patches whose ball holds a reconstructed one (Naeem et al. 2020, https://arxiv.org/abs/2002.09797,
-equations 5 and 6, k = 5). All are float64 and deterministic; higher is better.
+nearest neighbour in the set. Density counts how many such balls hold a reconstructed patch, divided by k, and coverage
+is the share of original patches whose ball holds a reconstructed one (Naeem et al. 2020,
+https://arxiv.org/abs/2002.09797, equations 5 and 6, k = 5). All are float64 and deterministic; higher is better.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -90,6 +90,7 @@ def new_manifest(
     timing: int,
     threads: int,
     command: Sequence[str],
+    protocol: str | None = None,
 ) -> Manifest:
     """The manifest of a run that starts now, here."""
     commit, dirty = provenance.checkout()
@@ -107,6 +108,7 @@ def new_manifest(
         codecs=codecs,
         metrics=metrics,
         decoder_seeds=list(decoder_seeds),
+        protocol=protocol,
         keep_reconstructions=keep_reconstructions,
         started=now(),
     )
@@ -133,6 +135,7 @@ def differences(there: Manifest, asked: Manifest) -> list[str]:
             for name in _both(there.metrics, asked.metrics)
         ),
         _lacking("decoder seeds", there.decoder_seeds, asked.decoder_seeds),
+        _differ("protocol", there.protocol or "none", asked.protocol or "none"),
         _differ("device", there.device, asked.device),
         _differ("timing", there.timing, asked.timing),
         _parts_differ("machine", there.machine, asked.machine) if asked.timing else (),

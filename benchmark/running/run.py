@@ -14,6 +14,7 @@ from benchmark.datasets import Dataset, limit, open_dataset, parse_sample, sampl
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.foreign import ForeignCodec
 from benchmark.metrics import check_metric, default_metrics
+from benchmark.protocols import dataset_of_protocol, protocol_of
 from benchmark.results import LOCK, PARTIAL, CodecRecord, Manifest, Resumption, RunFolder, Trial, TrialKey, locked
 from benchmark.running import plan
 from benchmark.running.backends import Backend, cluster
@@ -43,7 +44,7 @@ class Request:
     for as many as `executor` has room for; objects then stay in this process. originals: what earlier runs of this
     process computed of originals, if it is to be kept. here: all trials in this process, with one worker, though a
     codec of somebody else's may crash it. debug: here too, and what a codec raises is raised. without_script: as in
-    `Setup`.
+    `Setup`. protocol: the name of a paper's set-up; `metrics` are then further ones.
     """
 
     codecs: "Sequence[str | Codec] | Mapping[str, str | Codec]" = ()
@@ -70,6 +71,7 @@ class Request:
     here: bool = False
     debug: bool = False
     without_script: bool = False
+    protocol: str | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ def open_run(request: Request) -> Iterator[Run]:
     codecs and decoder seeds that the plan has besides are added.
     Raises UsageError, before anything is written, on what cannot be meant and on a folder with another run in it.
     """
+    notes: list[str] = []
+    request = _under_protocol(request, notes)
     where, reserve = _check_request(request)
     target = parse_target(request.bpp, request.match, request.per)
     chosen = name_codecs(request.codecs, request.only, request.labels, target)
@@ -136,7 +140,8 @@ def open_run(request: Request) -> Iterator[Run]:
         target = replace(target, match=next((k for k, spec in chosen.items() if spec == target.match), target.match))
     asked = plan.parse_qualities(request.qualities, {label: specs.get(label) for label in chosen})
     seeds = plan.parse_seeds(request.decoder_seeds)
-    names, notes = _choose_metrics(request.metrics)
+    names, left_out = _choose_metrics(request.metrics)
+    notes.extend(left_out)
     notes.extend(plan.left_out(request.codecs, request.only))
     backend, workers = _choose_backend(request, chosen, names, where, reserve, notes)
     check_timing(request.timing, workers)
@@ -185,6 +190,7 @@ def open_run(request: Request) -> Iterator[Run]:
             threads=setup.threads,
             timing=request.timing,
             command=request.command,
+            protocol=request.protocol,
         )
         held.enter_context(locked(path))
         folder, done = _create_or_resume(path, manifest, notes)
@@ -291,6 +297,22 @@ def _free_memory() -> None:
     if torch is not None and torch.cuda.is_initialized():
         gc.collect()
         torch.cuda.empty_cache()
+
+
+def _under_protocol(request: Request, notes: list[str]) -> Request:
+    """`request` with the data set and the metrics of its protocol. Raises UsageError on another data set."""
+    if request.protocol is None:
+        return request
+    protocol = protocol_of(request.protocol)
+    dataset = request.dataset
+    if not isinstance(dataset, Dataset):
+        dataset = dataset_of_protocol(protocol, dataset)
+    metrics = list(dict.fromkeys([*protocol.metrics, *request.metrics]))
+    notes.append(f"protocol {protocol.name}: {protocol.title}; {dataset}; {', '.join(map(str, protocol.metrics))}")
+    notes.extend(f"protocol {protocol.name} leaves open or differs: {what}" for what in protocol.left_open)
+    if request.limit or request.sample is not None:
+        notes.append(f"a part of the images: published figures of {protocol.title} are of all of them")
+    return replace(request, dataset=dataset, metrics=metrics)
 
 
 def _choose_metrics(asked: Sequence[Any]) -> tuple[list[Any], list[str]]:

@@ -17,6 +17,7 @@ from benchmark.analysis.groups import StoredGroups
 from benchmark.analysis.margins import Gate
 from benchmark.analysis.summary import HEADLINES, ORIGINALS, coverage_notes, read_summary
 from benchmark.errors import BenchmarkError
+from benchmark.protocols import references_of
 from benchmark.reports.anchors import fitting_curves
 from benchmark.reports.comparison import HEADERS, cells_of, lines_of, ordered, verdict
 from benchmark.reports.explanation import explain, protocol_words
@@ -239,6 +240,8 @@ def _published(sources: Sequence[Source], metrics: Sequence[dict[str, Any]]) -> 
     """Metric -> the published curves that may stand beside the measured ones."""
     joined = pd.concat([source.summary for source in sources], ignore_index=True)
     rate_protocol = one_protocol(joined, "bpp")
+    papers = {source.folder.manifest.protocol for source in sources}
+    references = references_of(papers) if len(papers) == 1 else ()  # of different protocols, none fits all
     found = {}
     for metric in metrics:
         rows = joined[(joined["metric"] == metric["name"]) & joined["value"].notna()]
@@ -246,7 +249,8 @@ def _published(sources: Sequence[Source], metrics: Sequence[dict[str, Any]]) -> 
             continue
         images = int(rows["n_images"].min()), int(rows["n_images"].max())
         label = str(joined["dataset"].iloc[0])
-        curves, _ = fitting_curves((), label, images, metric["name"], metric["protocol"], rate_protocol)
+        measured = images, metric["name"], metric["protocol"], rate_protocol
+        curves, _ = fitting_curves((), label, *measured, references)
         if curves:
             found[metric["name"]] = [
                 {

@@ -129,7 +129,7 @@ def _content(
         panels = [metric_panel(frame, metric, codecs) for metric in metrics]
         panels = [replace(panel, originals=value_of_originals(summaries, panel)) for panel in panels]
     if options.published is not None:
-        panels = with_published(panels, options.published, dataset, rate_protocol)
+        panels = with_published(panels, options.published, dataset, rate_protocol, options.references)
     return _Content(tuple(panels), tuple(codecs), styles, dataset, rate_protocol)
 
 

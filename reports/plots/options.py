@@ -40,6 +40,7 @@ class PlotOptions:
     style: a style of matplotlib's by name, a file, parameters, or "current" for `matplotlib.rcParams` as they are; what
     it sets is kept, its colours included.
     published: names of published codecs to draw too, none named for those usual for each metric; None for none.
+    references: how the references of these must begin, for runs under a paper's protocol; None for any.
     relative_to: a codec; drawn are the paired differences of all others from it, at equal rate.
     """
 
@@ -59,6 +60,7 @@ class PlotOptions:
     legend: Legend = "auto"
     style: StyleChoice = None
     published: Sequence[str] | None = None
+    references: Sequence[str] | None = None
     relative_to: str | None = None
 
     def __post_init__(self) -> None:

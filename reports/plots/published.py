@@ -27,11 +27,21 @@ KINDS = {
 _LABEL_COLOR, _LEADER_COLOR = "#505050", "#A0A0A0"
 
 
-def with_published(panels: Sequence[Panel], codecs: Sequence[str], dataset: str, rate_protocol: str) -> list[Panel]:
-    """The panels with the published curves that fit. Raises NotComparable if none fits, or not one that was named."""
+def with_published(
+    panels: Sequence[Panel],
+    codecs: Sequence[str],
+    dataset: str,
+    rate_protocol: str,
+    references: Sequence[str] | None = None,
+) -> list[Panel]:
+    """The panels with the published curves that fit. Raises NotComparable if none fits, or not one that was named.
+
+    references: as `fitting_curves` has them.
+    """
     filled = []
     for panel in panels:
-        curves, reasons = fitting_curves(codecs, dataset, panel.images, panel.metric, panel.protocol, rate_protocol)
+        measured = panel.images, panel.metric, panel.protocol, rate_protocol
+        curves, reasons = fitting_curves(codecs, dataset, *measured, references)
         filled.append(replace(panel, published=tuple(curves), unfit=tuple(reasons.items())))
     drawn = {curve.codec for panel in filled for curve in panel.published}
     lost = [codec for codec in codecs if codec not in drawn]

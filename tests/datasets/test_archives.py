@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from benchmark import fetching
-from benchmark.datasets import archives, clic2020, coco
+from benchmark.datasets import archives, clic2020, coco, div2k
 from benchmark.datasets.archives import Archive, Archived, unpack_pictures
 from benchmark.errors import BenchmarkError, UsageError
 
@@ -213,6 +213,19 @@ def test_the_published_archives() -> None:
     assert all(len(digest) == 64 for digest in hashes)
     assert [dataset.preparation for dataset in known] == ["none"] * 3 + ["square256"] * 2
     assert archives.SUMS == "SHA256SUMS"
+
+
+def test_the_lists_of_papers() -> None:
+    perco, taco = coco.names_of("coco30k-perco"), coco.names_of("coco30k-taco")
+    for names, count, dataset in ((perco, 30_000, coco.COCO30K_PERCO), (taco, 30_504, coco.COCO30K_TACO)):
+        assert len(set(names)) == len(names) == count == dataset.count
+        assert names == sorted(names)
+        assert dataset.choose is not None
+        assert list(dataset.choose([*reversed(names), "other.jpg"])) == names
+    assert perco[0] == "000000000009.jpg"
+    assert all(name.startswith("COCO_val2014_") for name in taco)
+    assert (coco.COCO30K_PERCO.preparation, coco.COCO30K_TACO.preparation) == ("stretch512", "none")
+    assert div2k.VALID.count == 100
 
 
 def test_coco_takes_the_smallest_hashes_whatever_the_order() -> None:

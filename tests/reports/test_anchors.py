@@ -62,7 +62,7 @@ def test_figures_that_are_known_from_elsewhere() -> None:
     assert jpeg.loc[[5, 10, 15], "bpp"].tolist() == pytest.approx([0.2212, 0.3266, 0.4231], abs=1e-4)
     assert jpeg.loc[[5, 10], "value"].tolist() == pytest.approx([23.78, 26.58], abs=0.005)
     frame = read_published()
-    hific = frame[(frame["dataset"] == "clic2020") & (frame["codec"] == "hific") & (frame["metric"] == "fid")]
+    hific = frame[(frame["dataset"] == "clic2020-test") & (frame["codec"] == "hific") & (frame["metric"] == "fid")]
     assert hific["value"].min() == pytest.approx(1.67, abs=0.005)  # HiFiC-hi
 
 
@@ -73,8 +73,8 @@ def test_how_the_bits_of_each_figure_were_counted_is_known() -> None:
 def test_figures_of_recent_tables_are_those_of_their_sources() -> None:
     """Spot values, read by eye in the tables that the references name."""
     frame = read_published().set_index(["dataset", "codec", "setting", "metric"])["value"]
-    assert frame["clic2020", "stablecodec", "9", "fid"] == 6.93
-    assert frame["clic2020", "stablecodec", "1", "psnr"] == pytest.approx(24.9347)
+    assert frame["clic2020-test", "stablecodec", "9", "fid"] == 6.93
+    assert frame["clic2020-test", "stablecodec", "1", "psnr"] == pytest.approx(24.9347)
     assert frame["kodak", "diffeic", "5", "lpips"] == 0.3185
     assert frame["tecnick", "rdeic-2", "1", "kid"] == pytest.approx(-0.00016, abs=5e-6)
     assert frame["kodak@square512", "cod-pixel", "0.0039", "dists"] == 0.186
@@ -173,7 +173,7 @@ def test_lpips_of_an_unstated_network_is_not_let_pass() -> None:
     assert not fitting(metric="lpips-vgg", protocol="lpips/v0.1/vgg")[0]
 
 
-@pytest.mark.parametrize("dataset", ["clic2020", "div2k", "kodak"])
+@pytest.mark.parametrize("dataset", ["clic2020-test", "div2k-valid", "kodak"])
 def test_published_fid_is_in_no_panel_of_another_distance(dataset: str) -> None:
     for metric, protocol in {
         "fd-effnet": "fd-effnet/patch128-hific/efficientnet-lite0/bilinear-antialias",
@@ -189,7 +189,7 @@ def test_published_fid_stands_beside_the_fid_of_the_same_patches() -> None:
     protocol = "fid/patch256-nc/inception-v3-compat/tf1-bilinear"
     curves, reasons = fitting(
         choose_codecs("all"),
-        dataset="clic2020 01234567",
+        dataset="clic2020-test 01234567",
         images=(428, 428),
         metric="fid@patch256-nc",
         protocol=protocol,
