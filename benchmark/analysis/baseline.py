@@ -49,6 +49,17 @@ class Origin(Record):
     decoder_seeds: list[int] = Field(description="of stochastic codecs")
 
 
+class Verification(Record):
+    """Somebody has decoded the bitstreams behind the numbers again, and found the same values."""
+
+    version: str = Field(description="of the suite")
+    git_commit: str | None = Field(description="of its checkout, or of what pip installed from git; null for a release")
+    when: str = Field(description="ISO 8601, UTC")
+    machine: dict[str, str | int | None] = Field(description="system, processor, cores, memory in bytes")
+    streams: int = Field(description="that were decoded")
+    largest_difference: float = Field(description="of a value, as a share of it")
+
+
 class DatasetIdentity(Record):
     """The data set, without its pictures."""
 
@@ -102,6 +113,7 @@ class Baseline(Record):
     codecs: dict[str, CodecRecord] = Field(description="by codec spec")
     origin: Origin = Field(description="the run")
     points: list[Point] = Field(description="in the order of the tables")
+    verified: Verification | None = Field(default=None, description="by whom; null for nobody, and then not written")
 
     @model_validator(mode="after")
     def _lists_have_one_length(self) -> Self:
@@ -359,6 +371,8 @@ def baseline_json(baseline: Baseline) -> str:
     """JSON with a line a field, and a line a point."""
     fields: dict[str, Any] = baseline.model_dump(mode="json")
     points = fields.pop("points")
+    if fields["verified"] is None:
+        del fields["verified"]
     lines = [f"{json.dumps(name)}: {_compact(value)}" for name, value in fields.items()]
     lines.append('"points": [\n' + ",\n".join(_compact(point) for point in points) + "\n]")
     return "{\n" + ",\n".join(lines) + "\n}\n"

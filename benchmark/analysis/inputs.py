@@ -19,7 +19,7 @@ from benchmark.statistics.intervals import mean_estimate
 class Inputs:
     """summaries: frames as `benchmark.analysis.summary` makes them. numbers: of the same runs; empty if not asked.
 
-    folder: of the first run, or in which its file is. protocols: of each run folder, the paper's that it was made under.
+    folder: of the first run, or in which its file is. protocols: of each run folder, the paper's it was made under.
     """
 
     summaries: tuple[pd.DataFrame, ...]

@@ -20,6 +20,7 @@ from benchmark.cli.explain import explain
 from benchmark.cli.fetch import fetch, fetch_names
 from benchmark.cli.history import history
 from benchmark.cli.images import images
+from benchmark.cli.leaderboard import leaderboard
 from benchmark.cli.list import list_names
 from benchmark.cli.measure import measure
 from benchmark.cli.plot import PlotCommand, plot
@@ -64,6 +65,7 @@ app.command("export")(export_run)
 app.command("import")(import_results)
 app.command(epilog=fetch_names())(fetch)
 app.command()(audit)
+app.add_typer(leaderboard, name="leaderboard")
 app.add_typer(history, name="history")
 app.add_typer(study, name="study")
 app.add_typer(studies, name="studies")

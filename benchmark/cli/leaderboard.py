@@ -1,0 +1,123 @@
+"""python -m benchmark leaderboard: who stands where, as a static page; and entries verified from their streams."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from click import Context
+
+    from benchmark.analysis.baseline import Baseline
+    from benchmark.analysis.leaderboard import Entry
+    from benchmark.datasets import Dataset
+
+
+class LeaderboardGroup(TyperGroup):
+    """`leaderboard RUN …` is short for `leaderboard make RUN …`."""
+
+    def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
+        """`args` with "make" before them, unless they begin with a command or ask for help."""
+        begun = not args or args[0] in self.commands or args[0] in ctx.help_option_names
+        return super().parse_args(ctx, args if begun else ["make", *args])
+
+
+leaderboard = typer.Typer(
+    cls=LeaderboardGroup,
+    no_args_is_help=True,
+    help="Rank codecs of runs or baseline files on a static page: `leaderboard RUN … -o FOLDER`; and verify entries.",
+)
+
+
+@leaderboard.command("make")
+def make(
+    entries: Annotated[list[Path], typer.Argument(help="Run folders or baseline files.", metavar="RUN|BASELINE…")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.", metavar="FOLDER")],
+    at_bpp: Annotated[
+        str | None,
+        typer.Option(help="Rates in bits per pixel. Default: five that suit each data set.", metavar="B,…"),
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Column; may be repeated. Default: all.", metavar="NAME")
+    ] = None,
+    title: Annotated[str, typer.Option(help="Heading of the page.")] = "Leaderboard",
+    costs: Annotated[
+        Path | None,
+        typer.Option(help="CSV with the columns codec and kmac_per_pixel, as `decoders` writes it.", metavar="CSV"),
+    ] = None,
+) -> None:
+    """A table for each data set and rate: values with intervals, ranks with ties, the front of fidelity and realism.
+
+    An entry whose images, counts or protocols do not fit the others of its data set is refused with exit code 4.
+    """
+    from benchmark.analysis.leaderboard import boards
+    from benchmark.reports.arguments import parse_numbers
+    from benchmark.reports.leaderboard import write_leaderboard
+
+    found = boards([_entry(path) for path in entries], () if at_bpp is None else parse_numbers(at_bpp), metric or ())
+    known = {} if costs is None else _costs(costs)
+    typer.echo(write_leaderboard(found, output, title, known))
+
+
+@leaderboard.command("verify")
+def verify(
+    entry: Annotated[Path, typer.Argument(help="A baseline file.", metavar="BASELINE")],
+    streams: Annotated[
+        Path,
+        typer.Option("--streams", help="A run folder with kept streams, or its reconstructions/.", metavar="FOLDER"),
+    ],
+    dataset: Annotated[
+        str | None, typer.Option(help="The entry's images, as for `run`. Default: the data set of its name.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The verified entry. Default: in its place.", metavar="FILE"),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, …")] = "cpu",
+) -> None:
+    """Decode an entry's bitstreams with the codecs that it names, measure again, and write into it that it holds."""
+    from benchmark.analysis.baseline import read_numbers, write_baseline
+    from benchmark.errors import UsageError
+    from benchmark.studies.verification import verify as verified
+
+    if entry.is_dir():
+        raise UsageError(
+            f"{entry}: a run; its numbers become an entry with: python -m benchmark baseline {entry} -o FILE"
+        )
+    numbers = read_numbers(entry)
+    found = verified(numbers, streams, _images(numbers, dataset), device)
+    write_baseline(numbers.model_copy(update={"verified": found}), output or entry)
+    typer.echo(
+        f"verified: {found.streams} streams decoded again, largest difference {found.largest_difference:.2g} of a value"
+    )
+
+
+def _images(numbers: "Baseline", asked: str | None) -> "Dataset":
+    """The entry's images: the data set that is asked for, or of its name, or as many of it as the entry has."""
+    from benchmark.datasets import limit, open_dataset
+
+    opened = open_dataset(asked or numbers.dataset.name.partition("[")[0])
+    return opened if len(opened.pictures) <= len(numbers.images) else limit(opened, len(numbers.images))
+
+
+def _entry(path: Path) -> "Entry":
+    from benchmark.analysis.baseline import read_numbers
+    from benchmark.analysis.leaderboard import Entry
+
+    return Entry(path.name if path.is_dir() else path.stem, read_numbers(path))
+
+
+def _costs(path: Path) -> dict[str, float]:
+    """Codec -> kMAC per pixel. Raises UsageError, which names the file, on other columns or numbers."""
+    import csv
+
+    from benchmark.errors import BenchmarkError, UsageError
+
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return {row["codec"]: float(row["kmac_per_pixel"]) for row in csv.DictReader(file)}
+    except OSError as error:
+        raise BenchmarkError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (KeyError, ValueError, TypeError, UnicodeDecodeError, csv.Error):
+        raise UsageError(f"{path}: columns codec and kmac_per_pixel, with a number in each, are needed") from None

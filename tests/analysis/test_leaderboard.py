@@ -1,0 +1,84 @@
+"""Ranks with ties, rates within curves only, the front, and entries that do not fit."""
+
+import pytest
+from support.baselines import synthetic
+
+from benchmark.analysis.leaderboard import RATES, Entry, boards
+from benchmark.errors import NotComparable, UsageError
+
+
+def entries(*losses: float) -> list[Entry]:
+    return [
+        Entry(f"entry-{number}", synthetic(number, codec=f"codec-{number}", psnr_loss=loss))
+        for number, loss in enumerate(losses)
+    ]
+
+
+def test_a_codec_that_is_worse_by_much_is_ranked_below_and_equals_share_a_rank() -> None:
+    (board,) = boards(entries(0.0, 0.0, 2.0), rates=[0.4], metrics=["psnr"])
+    ranks = {row.codec: row.ranks["psnr"] for row in board.tables[0.4]}
+    assert ranks == {"codec-0": 1, "codec-1": 1, "codec-2": 3}
+    assert [row.place for row in board.tables[0.4]] == [1, 2, 3]
+    assert board.tables[0.4][-1].codec == "codec-2"
+
+
+def test_rates_are_within_curves_only() -> None:
+    (board,) = boards(entries(0.0, 0.5), rates=[0.4, 90.0])
+    assert len(board.tables[0.4]) == 2
+    assert board.tables[90.0] == ()
+    assert board.absent[90.0] == ("codec-0", "codec-1")
+
+
+def test_rates_that_suit_the_board_are_reached_by_at_least_two() -> None:
+    few, many = synthetic(0, codec="few"), synthetic(1, codec="many", rate=2.0)
+    (board,) = boards([Entry("one", few), Entry("two", many)])
+    assert len(board.tables) == RATES
+    assert all(len(rows) >= 2 for rows in board.tables.values())
+
+
+def test_the_front_holds_what_nobody_beats_in_both() -> None:
+    (board,) = boards(entries(0.0, 3.0), rates=[0.4])
+    assert board.sides is not None
+    assert board.sides[0] == "psnr"
+    on = {row.codec for row in board.tables[0.4] if row.front}
+    values = {row.codec: [row.cells[name] for name in board.sides] for row in board.tables[0.4]}
+    best_psnr = max(values, key=lambda codec: values[codec][0].value)  # type: ignore[union-attr]
+    best_realism = min(values, key=lambda codec: values[codec][1].value)  # type: ignore[union-attr]
+    assert {best_psnr, best_realism} <= on
+    assert board.tables[0.4][0].front
+
+
+def test_one_codec_of_two_entries_is_told_apart() -> None:
+    (board,) = boards([Entry("mine", synthetic(0)), Entry("theirs", synthetic(1))], rates=[0.4])
+    assert {row.codec for row in board.tables[0.4]} == {"noisy (mine)", "noisy (theirs)"}
+
+
+def test_each_data_set_has_a_board() -> None:
+    other = synthetic(0)
+    other = other.model_copy(update={"dataset": other.dataset.model_copy(update={"name": "elsewhere"})})
+    assert len(boards([Entry("a", synthetic(0)), Entry("b", other)])) == 2
+
+
+def test_what_does_not_fit_is_refused_with_its_name_and_the_part() -> None:
+    base = Entry("base", synthetic(0, codec="one"))
+    other_images = synthetic(0, codec="two", pictures=1)
+    other_images = other_images.model_copy(
+        update={"dataset": other_images.dataset.model_copy(update={"fingerprint": "f" * 64})}
+    )
+    with pytest.raises(NotComparable, match=r"newer: other images of .* than base"):
+        boards([base, Entry("newer", other_images)])
+    numbers = synthetic(0, codec="three")
+    changed = numbers.metrics | {"lpips": numbers.metrics["lpips"].model_copy(update={"protocol": "lpips/v9/none"})}
+    with pytest.raises(NotComparable, match=r"strange: lpips is lpips/v9/none, lpips/.* in base"):
+        boards([base, Entry("strange", numbers.model_copy(update={"metrics": changed}))])
+    lame = synthetic(0, codec="four")
+    lame.points[1].bytes[3] = None
+    with pytest.raises(NotComparable, match=r"lame: four at quality .*: 1 of 12 images failed"):
+        boards([base, Entry("lame", lame)])
+
+
+def test_nothing_to_rank() -> None:
+    with pytest.raises(UsageError, match="name at least one run"):
+        boards([])
+    with pytest.raises(UsageError, match="no metric 'fid' was measured"):
+        boards(entries(0.0), metrics=["fid"])
