@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 
-def explain(run: Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")]) -> None:
+def explain(
+    run: Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")],
+    under: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Measure one codec of a run with kept reconstructions under this metric too, and show how far the "
+            "number moves; may be repeated. resizes: FID with each package's resize.",
+            metavar="METRIC|resizes",
+        ),
+    ] = None,
+    codec: Annotated[str, typer.Option(help="With --under: the codec. Default: the run's first.")] = "",
+    device: Annotated[str, typer.Option(help="With --under: cpu, cuda, …")] = "cpu",
+) -> None:
     """State in plain words how each number of a run was made."""
     from benchmark.reports.explanation import explain as sections
     from benchmark.results import RunFolder
@@ -15,3 +27,10 @@ def explain(run: Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN
         typer.echo(f"{chr(10) if number else ''}{heading}")
         for sentence in sentences:
             typer.echo(f"  {sentence}")
+    if under:
+        from benchmark.studies.protocol_spread import RESIZES, spread, spread_lines
+
+        metrics = [name for asked in under for name in (RESIZES if asked == "resizes" else (asked,))]
+        typer.echo("\nUnder other protocols")
+        for line in spread_lines(spread(run, list(dict.fromkeys(metrics)), codec, device)):
+            typer.echo(f"  {line}")
