@@ -22,9 +22,9 @@ def call(*arguments: str) -> int:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("spread")
     (folder / "images").mkdir()
-    for number in range(2):
-        smooth = np.add.outer(np.arange(130), np.arange(140))[..., None] % 256
-        pixels = (smooth + np.random.default_rng(number).integers(0, 20, (130, 140, 3))) % 256
+    for number in range(3):
+        smooth = np.add.outer(np.arange(200), np.arange(200))[..., None] % 256
+        pixels = (smooth + np.random.default_rng(number).integers(0, 20, (200, 200, 3))) % 256
         Image.fromarray(pixels.astype(np.uint8)).save(folder / "images" / f"{number}.png")
     asked = ["--dataset", str(folder / "images"), "--codec", "jpeg", "--quality", "10,60", "--metric", "psnr"]
     assert call("run", "--only", *asked, "--keep-reconstructions", "--workers", "1", "-o", str(folder / "run")) == 0
@@ -33,7 +33,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_number_under_other_protocols(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    assert call("explain", str(run), "--under", "fd-effnet@patch64-nc", "--under", "fd-effnet@whole") == 0
+    assert call("explain", str(run), "--under", "fd-effnet@patch64-nc", "--under", "fd-effnet") == 0
     told = capsys.readouterr().out
     assert "Under other protocols" in told
     assert "fd-effnet@patch64-nc" in told
