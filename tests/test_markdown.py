@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from benchmark.cli.groups import MakeGroup
 from benchmark.cli.main import app
 
 pytestmark = pytest.mark.checkout
@@ -76,7 +77,7 @@ def unknown_words(words: list[str]) -> list[str]:
         below = command.get_command(context, words[0])
         if below is not None:
             command, words = below, words[1:]
-        elif command.name == "study":  # `study RUN` is `study make RUN`
+        elif isinstance(command, MakeGroup):  # `study RUN` is `study make RUN`
             command = command.get_command(context, "make")
         else:
             return words[:1]

@@ -4,27 +4,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
+
+from benchmark.cli.groups import MakeGroup
 
 if TYPE_CHECKING:
-    from click import Context
-
     from benchmark.analysis.baseline import Baseline
     from benchmark.analysis.leaderboard import Entry
     from benchmark.datasets import Dataset
 
 
-class LeaderboardGroup(TyperGroup):
-    """`leaderboard RUN …` is short for `leaderboard make RUN …`."""
-
-    def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
-        """`args` with "make" before them, unless they begin with a command or ask for help."""
-        begun = not args or args[0] in self.commands or args[0] in ctx.help_option_names
-        return super().parse_args(ctx, args if begun else ["make", *args])
-
-
 leaderboard = typer.Typer(
-    cls=LeaderboardGroup,
+    cls=MakeGroup,
     no_args_is_help=True,
     help="Rank codecs of runs or baseline files on a static page: `leaderboard RUN … -o FOLDER`; and verify entries.",
 )

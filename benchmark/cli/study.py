@@ -1,25 +1,18 @@
 """python -m benchmark study: a comparison by people, and the scores from their votes."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
+
+from benchmark.cli.groups import MakeGroup
 
 if TYPE_CHECKING:
     from benchmark.addresses import Location
 
 
-class StudyGroup(TyperGroup):
-    """`study RUN` is `study make RUN`: a group of commands takes no argument of its own."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        known = args and (args[0] in self.commands or args[0] == "--help")
-        return super().parse_args(ctx, args if known or not args else ["make", *args])
-
-
 study = typer.Typer(
-    cls=StudyGroup,
+    cls=MakeGroup,
     help="Let people say which of two pictures looks more like the original: `study RUN` makes a page for that.",
     no_args_is_help=True,
 )
