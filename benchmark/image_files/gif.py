@@ -1,4 +1,4 @@
-"""GIF89a: whether the frame covers the screen, and whether the file has its end."""
+"""GIF89a: whether the frame covers the screen, and whether its blocks are whole."""
 
 from benchmark.errors import BenchmarkError
 from benchmark.image_files.fields import damaged, number, part
@@ -7,11 +7,14 @@ _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
 
 
 def check(data: bytes) -> None:
-    """The blocks lead to a trailer. A single frame covers the screen: what is beside it would be transparent."""
+    """The blocks are whole. A single frame covers the screen: what is beside it would be transparent.
+
+    Some writers leave the trailer out, which loses no sample.
+    """
     screen = (0, 0, number(data, 6, 2, "little"), number(data, 8, 2, "little"))
     at = 13 + _colours(data[10])
     frames = []
-    while data[at] != _TRAILER:
+    while at < len(data) and data[at] != _TRAILER:
         if data[at] == _EXTENSION:
             at = _behind_blocks(data, at + 2)
         elif data[at] == _IMAGE:

@@ -1,7 +1,8 @@
 """TIFF 6 and BigTIFF: depth, kinds of samples, palettes, and strips that are short or not there."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from benchmark.errors import BenchmarkError
 from benchmark.image_files import jpeg
@@ -15,10 +16,13 @@ TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_SIZES, SAMPLE_FORMAT, JPEG_TABLES, S
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8}
 """Bytes of a value, by its type: those that are integers or bytes."""
-_RAW, _JPEG = 1, 7
+_RAW, _JPEG, _FAX = 1, 7, (2, 3, 4)
 _SEPARATE, _PALETTE, _YCBCR, _ALPHA = 2, 3, 6, 2
 _UNSIGNED, _UNKNOWN = 1, 4
 """Sample formats that are whole numbers from 0 on; the others are signed, floats, or complex."""
+
+_FAX_NOISE = jpeg.NOISE + b"".join(b"\0\0\x81" + jpeg.NOISE[n : n + 13] for n in range(8))
+"""With ends of lines in it, in either order of bits: a decoder of Group 3 looks for the next one."""
 
 Tags = Mapping[int, tuple[int, ...]]
 
@@ -52,28 +56,65 @@ def jpeg_streams(data: bytes) -> list[bytes]:
     return [head + part(data, place + 2, size - 2) for place, size in _places(tags)]
 
 
+def padded(data: bytes) -> bytes | None:
+    """A TIFF of fax codes with noise behind each strip, for the reason of `jpeg.padded`; None of another compression."""
+    if directory(data).get(COMPRESSION, (0,))[0] not in _FAX:
+        return None
+    entries = {entry.tag: entry for entry in _entries(data)}
+    tiled = TILE_OFFSETS in entries
+    offsets, sizes = (entries[tag] for tag in ((TILE_OFFSETS, TILE_SIZES) if tiled else (STRIP_OFFSETS, STRIP_SIZES)))
+    order = _order(data)
+    out = bytearray(data)
+    for index, (place, size) in enumerate(_places(directory(data))):
+        content = part(data, place, size) + _FAX_NOISE
+        content = content[: 256**sizes.size - 1]
+        for entry, value in ((offsets, len(out)), (sizes, len(content))):
+            at = entry.place + index * entry.size
+            out[at : at + entry.size] = value.to_bytes(entry.size, order)
+        out += content
+    return bytes(out)
+
+
 def directory(data: bytes) -> dict[int, tuple[int, ...]]:
     """The tags of the first page whose values are integers or bytes. Raises IndexError beyond the file's end."""
-    order: Order = "little" if data[:2] == b"II" else "big"
+    order = _order(data)
+    tags: dict[int, tuple[int, ...]] = {}
+    for entry in _entries(data):
+        content = part(data, entry.place, entry.size * entry.count)
+        values = (int.from_bytes(content[n : n + entry.size], order) for n in range(0, len(content), entry.size))
+        tags.setdefault(entry.tag, tuple(values))
+    return tags
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """place: of its first value. size: of a value, in bytes."""
+
+    tag: int
+    place: int
+    size: int
+    count: int
+
+
+def _order(data: bytes) -> Order:
+    return "little" if data[:2] == b"II" else "big"
+
+
+def _entries(data: bytes) -> Iterator[_Entry]:
+    """Of the first page, those whose values are integers or bytes."""
+    order = _order(data)
     big = number(data, 2, 2, order) == 43
     word, of_count = (8, 8) if big else (4, 2)
     at = number(data, 8 if big else 4, word, order)
     count = number(data, at, of_count, order)
     at += of_count
-    tags: dict[int, tuple[int, ...]] = {}
     for entry in range(at, at + count * (4 + 2 * word), 4 + 2 * word):
         kind, values = number(data, entry + 2, 2, order), number(data, entry + 4, word, order)
-        if kind not in _SIZES:
-            continue
-        size, place = _SIZES[kind], entry + 4 + word
-        if size * values > word:
-            place = number(data, place, word, order)
-        content = part(data, place, size * values)
-        tags.setdefault(
-            number(data, entry, 2, order),
-            tuple(int.from_bytes(content[n : n + size], order) for n in range(0, len(content), size)),
-        )
-    return tags
+        if kind in _SIZES:
+            size, place = _SIZES[kind], entry + 4 + word
+            if size * values > word:
+                place = number(data, place, word, order)
+            yield _Entry(number(data, entry, 2, order), place, size, values)
 
 
 def _check_palette(entries: tuple[int, ...]) -> None:

@@ -560,14 +560,18 @@ def make_jpeg() -> None:
         "optimised": ("-optimize",),
         "restart": ("-restart", "1B"),
         "restart-progressive": ("-progressive", "-restart", "1B"),
-        "arithmetic": ("-arithmetic",),
-        "arithmetic-progressive": ("-arithmetic", "-progressive"),
         "grey": ("-grayscale",),
         "rgb": ("-rgb",),
         "quality1": ("-quality", "1"),
         "quality100": ("-quality", "100"),
     }.items():
         add(f"jpeg/{name}.jpg", cjpeg(*options), "cjpeg", " ".join(options), reader=turbo)
+    for name, options in {"arithmetic": (), "arithmetic-progressive": ("-progressive",)}.items():
+        data = cjpeg("-arithmetic", *options)
+        add(f"jpeg/{name}.jpg", data, "cjpeg", "arithmetic coding", refused="arithmetic coding.*jpegtran")
+        lossless = tool("jpegtran", "-optimize", *options, "-outfile", "out.jpg", "in.jpg", in_jpg=data)
+        add(f"jpeg/{name}-jpegtran.jpg", lossless, "cjpeg, jpegtran", "the same in Huffman codes", reader=turbo)
+        assert np.array_equal(READERS[turbo](lossless), READERS["djpeg"](data))
     odd = rgb(23, 13)
     add("jpeg/odd-420.jpg", cjpeg("-sample", "2x2", image=odd), "cjpeg", "23x13, chroma halved both ways", reader=turbo)
     add("jpeg/smallest.jpg", cjpeg("-sample", "2x2", image=rgb(1, 1)), "cjpeg", "1x1", reader=turbo)
@@ -686,7 +690,6 @@ def make_jpeg() -> None:
         "420": ("-sample", "2x2"),
         "progressive": ("-progressive",),
         "restart": ("-sample", "1x1", "-restart", "1"),
-        "arithmetic": ("-arithmetic",),
         "grey": ("-grayscale",),
         "optimised": ("-optimize", "-quality", "30"),
     }.items():
@@ -1220,6 +1223,17 @@ def make_tiff() -> None:
             f"the last strip is cut, {name}",
             refused=bad,
         )
+    for name in ("Fax", "Group4", "LZMA", "ZSTD"):
+        if name in ("Fax", "Group4"):
+            whole = tool("convert", "in.pbm", "-compress", name, "out.tif", in_pbm=pbm)
+        else:
+            whole = tiff(RGB, photometric="rgb", compression=name.lower())
+        (size,) = tifffile.TiffFile(io.BytesIO(whole)).pages[0].databytecounts
+        short = set_tag(whole, 279, size * 2 // 3)
+        add(f"tiff/strip-short-{name.lower()}.tif", short, "by hand", f"a strip that is short, {name}", refused=bad)
+    args = {"level": 90, "outcolorspace": "rgb"}
+    data = tiff(RGB, photometric="rgb", compression="jpeg", compressionargs=args)
+    add("tiff/jpeg-rgb.tif", data, "tifffile", "JPEG inside, RGB", reader="libtiff (tiff2rgba)", tolerance=1)
     whole = bytearray(tiff(RGB, photometric="rgb", compression="zlib"))
     page = tifffile.TiffFile(io.BytesIO(bytes(whole))).pages[0]
     whole[page.dataoffsets[0] + page.databytecounts[0] - 2] ^= 1

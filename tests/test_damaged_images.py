@@ -1,0 +1,108 @@
+"""A damaged image file is refused, or gives the very samples of the whole one: no other outcome.
+
+Formats without checksums cannot tell one value from another: there, only what is missing is noticed.
+"""
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from benchmark.errors import BenchmarkError
+from benchmark.images import load_image, png_bytes
+
+FOLDER = Path(__file__).parent / "odd_images"
+FILES = FOLDER / "files"
+READ = [name for name, case in json.loads((FOLDER / "images.json").read_text("utf-8")).items() if "pixels" in case]
+ENDS = {"png": b"\0\0\0\0IEND\xaeB`\x82", "jpeg": b"\xff\xd9", "gif": b"\0;"}
+"""What makes the end of a cut file look right."""
+PLAIN = ("pnm/p2", "pnm/p3")
+"""Whose last number may have lost digits, which nothing tells."""
+
+
+def outcome(path: Path, data: bytes) -> npt.NDArray[np.uint8] | None:
+    """The image in `data`; None if it is refused, in one line that names the file."""
+    path.write_bytes(data)
+    try:
+        return load_image(path)
+    except BenchmarkError as error:
+        assert str(error).startswith(f"{path}: ")
+        assert "\n" not in str(error)
+        return None
+
+
+def cuts(name: str, data: bytes, places: list[int]) -> Iterator[bytes]:
+    for place in places:
+        if not (name.startswith(PLAIN) and place > len(data) - 8):
+            yield data[:place]
+            yield data[:place] + ENDS.get(name.partition("/")[0], b"")
+
+
+def check_cuts(name: str, places: list[int], path: Path) -> None:
+    data, whole = (FILES / name).read_bytes(), load_image(FILES / name)
+    for cut in cuts(name, data, places):
+        image = outcome(path, cut)
+        assert image is None or np.array_equal(image, whole), len(cut)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_cut_file_is_refused_or_lost_no_sample(name: str, tmp_path: Path) -> None:
+    size = (FILES / name).stat().st_size
+    check_cuts(name, [size // 2, size * 7 // 8, size - 3], tmp_path / "cut")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", READ)
+def test_a_file_cut_anywhere_is_refused_or_lost_no_sample(name: str, tmp_path: Path) -> None:
+    check_cuts(name, list(range((FILES / name).stat().st_size)), tmp_path / "cut")
+
+
+@pytest.mark.parametrize("name", [name for name in READ if name.startswith("png/") and "trailing" not in name])
+def test_every_flipped_bit_of_a_png_is_noticed(name: str, tmp_path: Path) -> None:
+    data = (FILES / name).read_bytes()
+    for place in random.Random(name).sample(range(8 * len(data)), 12):
+        flipped = bytearray(data)
+        flipped[place // 8] ^= 1 << place % 8
+        assert outcome(tmp_path / "flipped", bytes(flipped)) is None, place
+
+
+@pytest.mark.parametrize("name", READ)
+def test_flipped_bits_make_one_line_or_an_image(name: str, tmp_path: Path) -> None:
+    data, generator = (FILES / name).read_bytes(), random.Random(name)
+    for _ in range(6):
+        flipped = bytearray(data)
+        for place in generator.sample(range(min(len(data), 400)), min(3, len(data))):
+            flipped[place] = generator.randrange(256)
+        image = outcome(tmp_path / "flipped", bytes(flipped))
+        assert image is None or (image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", READ)
+def test_many_flipped_bytes_make_one_line_or_an_image(name: str, tmp_path: Path) -> None:
+    data, generator = (FILES / name).read_bytes(), random.Random(name)
+    for _ in range(400):
+        flipped = bytearray(data)
+        for place in generator.sample(range(len(data)), min(generator.choice([1, 2, 8]), len(data))):
+            flipped[place] = generator.randrange(256)
+        image = outcome(tmp_path / "flipped", bytes(flipped))
+        assert image is None or (image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3)
+
+
+def test_a_png_that_unpacks_to_more_than_its_rows_is_refused_soon(tmp_path: Path) -> None:
+    import struct
+    import zlib
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    whole = png_bytes(np.zeros((4, 4, 3), np.uint8))
+    bomb = whole[:33] + chunk(b"IDAT", zlib.compress(bytes(10**8), 9)) + chunk(b"IEND", b"")
+    path = tmp_path / "bomb.png"
+    path.write_bytes(bomb)
+    with pytest.raises(BenchmarkError, match="more image data than rows"):
+        load_image(path)
