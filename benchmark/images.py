@@ -33,7 +33,7 @@ from PIL import ImageOps
 
 from benchmark import image_files
 from benchmark.addresses import Location, read_bytes
-from benchmark.errors import BenchmarkError, one_line
+from benchmark.errors import BenchmarkError, one_line, printable
 from benchmark.formats import FORMATS
 from benchmark.image_files import jpeg, tiff
 from benchmark.image_files.fields import damaged, too_deep
@@ -65,22 +65,23 @@ def load_image(path: Location, preparation: str = "none") -> Image:
 
     preparation: as `benchmark.preparations` has them, "crop256" say, or "none".
     """
+    place = printable(str(path))
     try:
         data = _content(path)
         with warnings.catch_warnings(), as_it_comes():
             warnings.simplefilter("ignore")  # of damaged metadata: the samples are what counts
             return np.array(prepare(_decoded(data), preparation), dtype=np.uint8)
     except BenchmarkError as error:
-        raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from None
+        raise error if str(path) in str(error) else type(error)(f"{place}: {error}") from None
     except FileNotFoundError:
-        raise BenchmarkError(f"{path}: no such file") from None
+        raise BenchmarkError(f"{place}: no such file") from None
     except Pillow.DecompressionBombError:
-        raise BenchmarkError(f"{path}: more than {MAX_PIXELS} pixels, refused as a decompression bomb") from None
+        raise BenchmarkError(f"{place}: more than {MAX_PIXELS} pixels, refused as a decompression bomb") from None
     except OSError as error:
         reason = error.strerror or re.sub(r"decoder error -\d+", _UNDECODABLE, one_line(error))
-        raise BenchmarkError(f"{path}: cannot be read as a picture: {reason}") from None
+        raise BenchmarkError(f"{place}: cannot be read as a picture: {reason}") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them stumble over
-        raise BenchmarkError(f"{path}: cannot be read as a picture: {one_line(error)}") from None
+        raise BenchmarkError(f"{place}: cannot be read as a picture: {one_line(error)}") from None
 
 
 def image_of(picture: Pillow.Image) -> Image:

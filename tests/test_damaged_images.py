@@ -30,9 +30,10 @@ def outcome(path: Path, data: bytes) -> npt.NDArray[np.uint8] | None:
     try:
         return load_image(path)
     except BenchmarkError as error:
-        assert str(error).startswith(f"{path}: ")
-        assert "\n" not in str(error)
-        return None
+        refusal = str(error)
+    assert refusal.startswith(f"{path}: ")
+    assert "\n" not in refusal
+    return None
 
 
 def cuts(name: str, data: bytes, places: list[int]) -> Iterator[bytes]:

@@ -57,7 +57,7 @@ def jpeg_streams(data: bytes) -> list[bytes]:
 
 
 def padded(data: bytes) -> bytes | None:
-    """A TIFF of fax codes with noise behind each strip, for the reason of `jpeg.padded`; None of another compression."""
+    """A TIFF of fax codes with noise behind each strip, for the reason of `jpeg.padded`; None if it has other codes."""
     if directory(data).get(COMPRESSION, (0,))[0] not in _FAX:
         return None
     entries = {entry.tag: entry for entry in _entries(data)}
