@@ -1,20 +1,27 @@
-"""Any picture file -> uint8 RGB, and the honest refusal of what is not one.
+"""Any image file -> uint8 RGB, and the honest refusal of what is not one.
 
 | file | what happens |
 | --- | --- |
 | 8 bits a channel: RGB, grey, palette, two levels, YCbCr | RGB, each sample as the file holds it |
-| fewer bits a channel: grey of 2 or 4, BMP of 5 or 6 | RGB, scaled to 0 to 255 |
+| fewer bits a channel: grey of 2 or 4, BMP of 5 or 6, PNM with a smaller maximum | RGB, scaled to 0 to 255 |
 | an alpha channel, or a transparent colour, that is opaque everywhere | dropped |
 | transparency | refused: what is behind is not in the file |
-| EXIF orientation | applied |
-| ICC profile, gamma, primaries | passed over: the samples are coded as the file holds them |
-| 16, 12 or 10 bits a channel, signed integers, floats | refused: to round them is a choice that moves numbers |
+| EXIF orientation (XMP's where there is none), AVIF's irot and imir | applied |
+| ICC profile, gamma, primaries, transfer curve (cICP), shape of pixels | passed over: samples as the file holds them |
+| more than 8 bits a channel, also in a palette or in alpha; signed integers, floats | refused: rounding moves numbers |
 | CMYK, Lab, HSV | refused: the way to RGB is a choice that moves numbers |
-| several frames or pages | refused; of a phone's MPO file the first picture is taken |
+| several frames, pages or images | refused; of a JPEG with others behind it, as phones write it, the first is taken |
+| a frame that covers a part of the canvas; AVIF's crop (clap) | refused: readers differ |
+| arithmetic-coded JPEG | refused: a cut one passes for whole; jpegtran -optimize writes another one without loss |
 | a suffix that is not the content's | the content counts |
-| empty, truncated, damaged, not one of `FORMATS` | refused |
+| empty, truncated, damaged, a pointer of Git LFS, git-annex or DVC, not one of `FORMATS` | refused |
 | up to `MAX_PIXELS` | read, 1x1 and 1x3000 included |
 | more | refused before anything is unpacked |
+
+Samples that are missing are noticed in every format, also where the end of the file looks right: but for a loss of the
+last digits of a plain PGM or PPM, and of whole bands of coefficients of a progressive JPEG, which may have been left out.
+A sample that has another value is noticed where there are checksums: in PNG, and in TIFF that is deflated.
+`tests/odd_images` has files of each kind.
 """
 
 import io

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterator
 
+from benchmark.image_files.deflated import check_deflated
 from benchmark.image_files.fields import damaged, number, part, too_deep
 
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -11,10 +12,6 @@ _PALETTE = 3
 
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """Of Adam7: first column and row, and the steps to the next ones."""
-
-_AT_A_TIME = 1 << 20
-_TOO_MUCH = 1 << 16
-"""Bytes behind the last row that are passed over, as libpng does."""
 
 
 def check(data: bytes) -> None:
@@ -32,7 +29,7 @@ def check(data: bytes) -> None:
         raise damaged("it has indices and no palette")
     width, height = number(head, 0, 4, "big"), number(head, 4, 4, "big")
     wanted = _size(width, height, depth * _SAMPLES[colour], interlace)
-    _check_rows([content for kind, content in chunks if kind == b"IDAT"], wanted)
+    check_deflated([content for kind, content in chunks if kind == b"IDAT"], wanted)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -56,21 +53,3 @@ def _size(width: int, height: int, bits: int, interlace: int) -> int:
         if columns > 0 and rows > 0:
             size += rows * (1 + -(-columns * bits // 8))
     return size
-
-
-def _check_rows(parts: list[bytes], wanted: int) -> None:
-    inflater = zlib.decompressobj()
-    found = 0
-    try:
-        for content in parts:
-            while content and not inflater.eof:
-                found += len(inflater.decompress(content, _AT_A_TIME))
-                content = inflater.unconsumed_tail
-                if found > wanted + _TOO_MUCH:
-                    raise damaged("it has more image data than rows")
-    except zlib.error as error:
-        raise damaged(f"its image data, {error}") from None
-    if found < wanted:
-        raise damaged(f"{found} bytes of rows, where there should be {wanted}")
-    if not inflater.eof:
-        raise damaged("its image data has no end")

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from benchmark.errors import BenchmarkError
 from benchmark.image_files import jpeg
+from benchmark.image_files.deflated import check_deflated
 from benchmark.image_files.fields import Order, damaged, number, part, too_deep
 
-WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
+WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 STRIP_OFFSETS, SAMPLES, ROWS, STRIP_SIZES, PLANES, COLOURS = 273, 277, 278, 279, 284, 320
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_SIZES, SAMPLE_FORMAT, JPEG_TABLES, SUBSAMPLING, EXTRA_SAMPLES = (
     322, 323, 324, 325, 339, 347, 530, 338
@@ -16,7 +17,8 @@ TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_SIZES, SAMPLE_FORMAT, JPEG_TABLES, S
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8}
 """Bytes of a value, by its type: those that are integers or bytes."""
-_RAW, _JPEG, _FAX = 1, 7, (2, 3, 4)
+_RAW, _JPEG, _FAX, _DEFLATED = 1, 7, (2, 3, 4), (8, 32946)
+_HIGH_FIRST = 1
 _SEPARATE, _PALETTE, _YCBCR, _ALPHA = 2, 3, 6, 2
 _UNSIGNED, _UNKNOWN = 1, 4
 """Sample formats that are whole numbers from 0 on; the others are signed, floats, or complex."""
@@ -156,18 +158,19 @@ def _check_places(data: bytes, tags: Tags, places: list[tuple[int, int]]) -> Non
             raise damaged(f"its strip or tile {index} is not there")
         if place + size > len(data):
             raise damaged(f"its strip or tile {index} is cut off; the file ends too early")
-        if tags.get(COMPRESSION, (_RAW,)) != (_RAW,):
-            continue
         if TILE_OFFSETS in tags:
             wanted = _raw_size(tags, tags[TILE_WIDTH][0], tags[TILE_HEIGHT][0])
         else:
             wanted = _raw_size(tags, width, min(rows, height - index % strips * rows))
-        if size < wanted:
+        compression = tags.get(COMPRESSION, (_RAW,))[0]
+        if compression == _RAW and size < wanted:
             raise damaged(f"its strip or tile {index} has {size} bytes, where there should be {wanted}")
+        if compression in _DEFLATED and tags.get(FILL_ORDER, (_HIGH_FIRST,)) == (_HIGH_FIRST,):
+            check_deflated([part(data, place, size)], wanted)
 
 
 def _raw_size(tags: Tags, width: int, height: int) -> int:
-    """Bytes of a strip or tile that is not compressed."""
+    """Bytes of a strip or tile before it is compressed."""
     bits = tags.get(BITS, (1,))
     samples = 1 if tags.get(PLANES) == (_SEPARATE,) else tags.get(SAMPLES, (1,))[0]
     if tags.get(PHOTOMETRIC) == (_YCBCR,) and samples == 3:
