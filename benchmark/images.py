@@ -18,8 +18,8 @@
 | up to `MAX_PIXELS` | read, 1x1 and 1x3000 included |
 | more | refused before anything is unpacked |
 
-Samples that are missing are noticed in every format, also where the end of the file looks right: but for a loss of the
-last digits of a plain PGM or PPM, and of whole bands of coefficients of a progressive JPEG, which may have been left out.
+Missing samples are noticed in every format, also where the end of the file looks right. Not noticed are the last digits
+of a plain PGM or PPM, and whole bands of coefficients that a progressive JPEG leaves out, as it may.
 A sample that has another value is noticed where there are checksums: in PNG, and in TIFF that is deflated.
 `tests/odd_images` has files of each kind.
 """

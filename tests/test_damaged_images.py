@@ -5,6 +5,8 @@ Formats without checksums cannot tell one value from another: there, only what i
 
 import json
 import random
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,6 +68,27 @@ def test_a_file_cut_anywhere_is_refused_or_lost_no_sample(name: str, tmp_path: P
     check_cuts(name, sorted(places), tmp_path / "cut")
 
 
+@pytest.mark.parametrize("name", ["webp/whole", "webp/lossy", "webp/lossless"])
+def test_a_webp_that_is_cut_and_whose_sizes_are_made_to_fit(name: str, tmp_path: Path) -> None:
+    data, whole = (FILES / f"{name}.webp").read_bytes(), load_image(FILES / f"{name}.webp")
+    (size,) = struct.unpack_from("<I", data, 16)
+    for part in range(2, size, max(2, size // 40)):
+        body = data[20 : 20 + part] + bytes(part % 2)
+        cut = b"RIFF" + struct.pack("<I", 12 + len(body)) + data[8:16] + struct.pack("<I", part) + body
+        image = outcome(tmp_path / "cut", cut)
+        assert image is None or np.array_equal(image, whole), part
+
+
+@pytest.mark.parametrize("name", ["lossless", "lossy-420", "grey", "alpha-opaque", "icc"])
+def test_an_avif_whose_item_says_that_it_is_shorter(name: str, tmp_path: Path) -> None:
+    data = (FILES / f"avif/{name}.avif").read_bytes()
+    start = data.index(b"mdat") + 4
+    extent = data.index(struct.pack(">I", start), data.index(b"iloc"))
+    (size,) = struct.unpack_from(">I", data, extent + 4)
+    for part in range(size // 4, size, max(1, size // 40)):
+        assert outcome(tmp_path / "cut", data[: extent + 4] + struct.pack(">I", part) + data[extent + 8 :]) is None
+
+
 @pytest.mark.parametrize("name", [name for name in READ if name.startswith("png/") and "trailing" not in name])
 def test_every_flipped_bit_of_a_png_is_noticed(name: str, tmp_path: Path) -> None:
     data = (FILES / name).read_bytes()
@@ -111,9 +134,6 @@ def test_many_flipped_bytes_make_one_line_or_an_image(name: str, tmp_path: Path)
 
 
 def test_a_png_that_unpacks_to_more_than_its_rows_is_refused_soon(tmp_path: Path) -> None:
-    import struct
-    import zlib
-
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
