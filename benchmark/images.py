@@ -31,7 +31,7 @@ import stat
 import struct
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -181,27 +181,24 @@ def _decoded(data: bytes) -> Pillow.Image:
         _refuse(picture)
         image_files.check(name, data)
         rgb = _rgb(picture)
-    for format_, stream, padded in _padded(name, data):
-        _check_complete(format_, stream, padded)
+        if name == "JPEG":
+            _check_complete(name, picture, [jpeg.padded(data, noise) for noise in jpeg.NOISES])
+    if name == "TIFF":
+        for stream in tiff.jpeg_streams(data):
+            _check_complete("JPEG", opened("JPEG", stream), [jpeg.padded(stream, noise) for noise in jpeg.NOISES])
+        if tiff.is_fax(data):
+            _check_complete(name, opened(name, data), [tiff.padded(data, noise) for noise in jpeg.NOISES])
     return rgb
 
 
-def _padded(name: str, data: bytes) -> Iterator[tuple[str, bytes, bytes]]:
-    """Format, file, and file with noise behind its data, of each part of a file whose end a decoder does not miss."""
-    if name == "JPEG":
-        yield name, data, jpeg.padded(data)
-    elif name == "TIFF":
-        for stream in tiff.jpeg_streams(data):
-            yield "JPEG", stream, jpeg.padded(stream)
-        if (padded := tiff.padded(data)) is not None:
-            yield name, data, padded
+def _check_complete(name: str, picture: Pillow.Image, padded: Iterable[bytes]) -> None:
+    """Raises BenchmarkError if a decoder reads beyond the data: then the samples, or an error, depend on the noise.
 
-
-def _check_complete(name: str, data: bytes, padded: bytes) -> None:
-    """Raises BenchmarkError if a decoder reads beyond the data: then the samples, or an error, depend on the noise."""
-    first = np.asarray(opened(name, data))
+    padded: the file of `picture` with noise behind its data, for decoders that do not miss the end of it.
+    """
+    samples = np.asarray(picture)
     try:
-        complete = np.array_equal(first, np.asarray(opened(name, padded)))
+        complete = all(np.array_equal(samples, np.asarray(opened(name, data))) for data in padded)
     except Exception:  # whatever noise makes a decoder stumble over
         complete = False
     if not complete:

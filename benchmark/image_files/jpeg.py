@@ -20,8 +20,9 @@ _RESTARTS = range(0xD0, 0xD8)
 
 _MARKER = re.compile(rb"\xff+([^\x00\xff])")
 
-NOISE = bytes((n * n * 97 + n * 41 + 89) % 251 for n in range(96))
-"""No byte of it begins a marker."""
+_SOME = bytes((n * n * 97 + n * 41 + 89) % 251 for n in range(96))
+NOISES = (_SOME, bytes(254 - byte for byte in _SOME))
+"""No byte of them begins a marker. Two: where little is missing, one may by chance decode to what nothing does."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,11 @@ def check(data: bytes) -> None:
         _check_restarts(frame, scan)
 
 
-def padded(data: bytes) -> bytes:
-    """The first image of the file, with noise behind the data of each interval."""
+def padded(data: bytes, noise: bytes) -> bytes:
+    """The first image of the file, with noise, one of `NOISES`, behind the data of each interval."""
     _, scans, end = _parsed(data)
     ends = [0, *(place for scan in scans for place in scan.ends), end]
-    return NOISE.join(data[start:stop] for start, stop in pairwise(ends))
+    return noise.join(data[start:stop] for start, stop in pairwise(ends))
 
 
 def _parsed(data: bytes) -> tuple[_Frame, list[_Scan], int]:

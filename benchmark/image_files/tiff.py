@@ -23,9 +23,6 @@ _SEPARATE, _PALETTE, _YCBCR, _ALPHA = 2, 3, 6, 2
 _UNSIGNED, _UNKNOWN = 1, 4
 """Sample formats that are whole numbers from 0 on; the others are signed, floats, or complex."""
 
-_FAX_NOISE = jpeg.NOISE + b"".join(b"\0\0\x81" + jpeg.NOISE[n : n + 13] for n in range(8))
-"""With ends of lines in it, in either order of bits: a decoder of Group 3 looks for the next one."""
-
 Tags = Mapping[int, tuple[int, ...]]
 
 
@@ -58,17 +55,24 @@ def jpeg_streams(data: bytes) -> list[bytes]:
     return [head + part(data, place + 2, size - 2) for place, size in _places(tags)]
 
 
-def padded(data: bytes) -> bytes | None:
-    """A TIFF of fax codes with noise behind each strip, for the reason of `jpeg.padded`; None if it has other codes."""
-    if directory(data).get(COMPRESSION, (0,))[0] not in _FAX:
-        return None
+def is_fax(data: bytes) -> bool:
+    """Whether a TIFF holds codes of CCITT's groups 3 or 4."""
+    return directory(data).get(COMPRESSION, (_RAW,))[0] in _FAX
+
+
+def padded(data: bytes, noise: bytes) -> bytes:
+    """A TIFF of fax codes with noise, one of `jpeg.NOISES`, behind each strip, for the reason of `jpeg.padded`.
+
+    The noise has ends of lines in it, in either order of bits: a decoder of Group 3 looks for the next one.
+    """
     entries = {entry.tag: entry for entry in _entries(data)}
     tiled = TILE_OFFSETS in entries
     offsets, sizes = (entries[tag] for tag in ((TILE_OFFSETS, TILE_SIZES) if tiled else (STRIP_OFFSETS, STRIP_SIZES)))
     order = _order(data)
     out = bytearray(data)
+    noise += b"".join(b"\0\0\x81" + noise[n : n + 13] for n in range(8))
     for index, (place, size) in enumerate(_places(directory(data))):
-        content = part(data, place, size) + _FAX_NOISE
+        content = part(data, place, size) + noise
         content = content[: 256**sizes.size - 1]
         for entry, value in ((offsets, len(out)), (sizes, len(content))):
             at = entry.place + index * entry.size
