@@ -1,4 +1,4 @@
-"""Every odd image file of `odd_images` gives the array that an independent reader gave, or its refusal."""
+"""Every odd image file of `odd_images` gives its known array, or its refusal; README.md there says who gave which."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def test_every_file_is_listed_and_every_array_used(pixels: dict[str, npt.NDArray
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if "pixels" in case])
-def test_the_array_that_an_independent_reader_gave(name: str, pixels: dict[str, npt.NDArray[np.uint8]]) -> None:
+def test_the_known_array(name: str, pixels: dict[str, npt.NDArray[np.uint8]]) -> None:
     image, wanted = load_image(FILES / name), pixels[CASES[name]["pixels"]]
     assert image.dtype == np.uint8
     assert image.shape == wanted.shape
