@@ -5,6 +5,7 @@ read, coded or measured, 4 not comparable.
 """
 
 import importlib.metadata
+import re
 import sys
 
 EXTRAS = {
@@ -55,12 +56,20 @@ def kind_and_message(error: BaseException) -> str:
     return printable(f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": "))
 
 
+_BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Control characters, ends of lines, and what turns the direction of text: they would break lines and move cursors."""
+
+
 def printable(text: str) -> str:
-    r"""`text` as any file and terminal takes it: bytes of a file's name that are no UTF-8 are written out, caf\xe9."""
+    r"""`text` as any file and terminal takes it, in one line.
+
+    Bytes of a file's name that are no UTF-8 are written out, caf\xe9; so are control characters, a\nb.
+    """
     try:
-        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # halves of surrogate pairs, of foreign code
-        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return _BREAKING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def needs(what: str, package: str, numpy: int | None = None, python: tuple[int, ...] = sys.version_info[:2]) -> str:

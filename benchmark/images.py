@@ -1,57 +1,68 @@
-"""Any picture file -> uint8 RGB, and the honest refusal of what is not one.
+"""Any image file -> uint8 RGB, and the honest refusal of what is not one.
 
 | file | what happens |
 | --- | --- |
 | 8 bits a channel: RGB, grey, palette, two levels, YCbCr | RGB, each sample as the file holds it |
-| fewer bits a channel: grey of 2 or 4, BMP of 5 or 6 | RGB, scaled to 0 to 255 |
+| fewer bits a channel: grey of 2 or 4, BMP of 5 or 6, PNM with a smaller maximum | RGB, scaled to 0 to 255 |
 | an alpha channel, or a transparent colour, that is opaque everywhere | dropped |
 | transparency | refused: what is behind is not in the file |
-| EXIF orientation | applied |
-| ICC profile, gamma, primaries | passed over: the samples are coded as the file holds them |
-| 16, 12 or 10 bits a channel, signed integers, floats | refused: to round them is a choice that moves numbers |
+| EXIF orientation (XMP's where there is none), AVIF's irot and imir | applied |
+| ICC profile, gamma, primaries, transfer curve (cICP), shape of pixels | passed over: samples as the file holds them |
+| more than 8 bits a channel, also in a palette or in alpha; signed integers, floats | refused: rounding moves numbers |
 | CMYK, Lab, HSV | refused: the way to RGB is a choice that moves numbers |
-| several frames or pages | refused; of a phone's MPO file the first picture is taken |
+| several frames, pages or images | refused; of a JPEG with others behind it, as phones write it, the first is taken |
+| a frame that covers a part of the canvas; AVIF's crop (clap) | refused: readers differ |
+| arithmetic-coded JPEG | refused: a cut one passes for whole; jpegtran -optimize writes another one without loss |
 | a suffix that is not the content's | the content counts |
-| empty, truncated, damaged, not one of `FORMATS` | refused |
+| empty, truncated, damaged, a pointer of Git LFS, git-annex or DVC, not one of `FORMATS` | refused |
 | up to `MAX_PIXELS` | read, 1x1 and 1x3000 included |
 | more | refused before anything is unpacked |
+
+Missing samples are noticed in every format, also where the end of the file looks right. Not noticed are the last digits
+of a plain PGM or PPM, and whole bands of coefficients that a progressive JPEG leaves out, as it may.
+A sample that has another value is noticed where there are checksums: in PNG, and in TIFF that is deflated.
+`tests/odd_images` has files of each kind.
 """
 
 import io
 import os
+import re
+import stat
+import struct
 import tempfile
-import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ImageOps
 
+from benchmark import image_files
 from benchmark.addresses import Location, read_bytes
-from benchmark.errors import BenchmarkError, one_line
+from benchmark.errors import BenchmarkError, one_line, printable
 from benchmark.formats import FORMATS
+from benchmark.image_files import jpeg, tiff
+from benchmark.image_files.fields import damaged, too_deep
+from benchmark.image_files.pillow import PIXELS, as_it_comes, opened
 from benchmark.pixels import Image
 from benchmark.preparations import prepare
 
-MAX_PIXELS = 2 * (Pillow.MAX_IMAGE_PIXELS or 89_478_485)
+MAX_PIXELS = 2 * PIXELS
 """More are taken for a decompression bomb: 178 megapixels, where Pillow itself refuses."""
+
+MAX_BYTES = 8 * MAX_PIXELS
+"""Of a file: no image of `MAX_PIXELS` needs as many."""
+
+_UNDECODABLE = "damaged, or of a compression that Pillow here does not know"
+"""In the place of a decoder's number."""
 
 _PLAIN_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "YCbCr"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
-
-_BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339
-"""Tags of a TIFF file."""
-_UNSIGNED, _UNKNOWN = 1, 4
-"""Sample formats of TIFF that are whole numbers from 0 on; the others are signed, floats, or complex."""
+_INDEXED_MODES = frozenset({"P", "PA"})
 
 _GREY_LEVELS = {"1": 1, "L;2": 3, "L;4": 15, "L": 255}
 """The highest sample of a grey PNG, by Pillow's name for its depth."""
-
-_LOADING = threading.Lock()
 
 
 def load_image(path: Location, preparation: str = "none") -> Image:
@@ -61,23 +72,23 @@ def load_image(path: Location, preparation: str = "none") -> Image:
 
     preparation: as `benchmark.preparations` has them, "crop256" say, or "none".
     """
+    place = printable(str(path))
     try:
-        file = path if isinstance(path, Path) else io.BytesIO(read_bytes(path))
-        with warnings.catch_warnings(), _whole_files_only():
-            warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)  # it comes at half of MAX_PIXELS
-            warnings.simplefilter("ignore", UserWarning)  # of damaged metadata: the samples are what counts
-            with Pillow.open(file, formats=FORMATS) as picture:
-                return np.array(prepare(_rgb(file, picture), preparation), dtype=np.uint8)
+        data = _content(path)
+        with warnings.catch_warnings(), as_it_comes():
+            warnings.simplefilter("ignore")  # of damaged metadata: the samples are what counts
+            return np.array(prepare(_decoded(data), preparation), dtype=np.uint8)
     except BenchmarkError as error:
-        raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from None
+        raise error if str(path) in str(error) else type(error)(f"{place}: {error}") from None
     except FileNotFoundError:
-        raise BenchmarkError(f"{path}: no such file") from None
+        raise BenchmarkError(f"{place}: no such file") from None
     except Pillow.DecompressionBombError:
-        raise BenchmarkError(f"{path}: more than {MAX_PIXELS} pixels, refused as a decompression bomb") from None
-    except UnidentifiedImageError:
-        raise BenchmarkError(f"{path}: not a picture ({', '.join(FORMATS)} are read)") from None
+        raise BenchmarkError(f"{place}: more than {MAX_PIXELS} pixels, refused as a decompression bomb") from None
+    except OSError as error:
+        reason = error.strerror or re.sub(r"decoder error -\d+", _UNDECODABLE, one_line(error))
+        raise BenchmarkError(f"{place}: cannot be read as a picture: {reason}") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them stumble over
-        raise BenchmarkError(f"{path}: cannot be read as a picture: {one_line(error)}") from None
+        raise BenchmarkError(f"{place}: cannot be read as a picture: {one_line(error)}") from None
 
 
 def image_of(picture: Pillow.Image) -> Image:
@@ -86,8 +97,9 @@ def image_of(picture: Pillow.Image) -> Image:
     One that was loaded before does not tell any more whether its file had 16 bits a channel. Raises BenchmarkError.
     """
     try:
-        with _whole_files_only():
-            return np.array(_rgb(None, picture), dtype=np.uint8)
+        with as_it_comes():
+            _refuse_held(picture)
+            return np.array(_rgb(picture), dtype=np.uint8)
     except BenchmarkError:
         raise
     except Exception as error:
@@ -131,72 +143,113 @@ def write_file(path: Path, data: bytes) -> None:
         raise BenchmarkError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
-@contextmanager
-def _whole_files_only() -> Iterator[None]:
-    """Whatever foreign code has told Pillow, a truncated file is an error inside."""
-    with _LOADING:
-        before = ImageFile.LOAD_TRUNCATED_IMAGES
-        ImageFile.LOAD_TRUNCATED_IMAGES = False
-        try:
-            yield
-        finally:
-            ImageFile.LOAD_TRUNCATED_IMAGES = before
+def _content(path: Location) -> bytes:
+    """The bytes of an image file. Raises BenchmarkError on what is none, before more than its beginning is read."""
+    if isinstance(path, str):
+        data = read_bytes(path)
+        _format(data[: image_files.HEAD])
+        return data
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
+            raise BenchmarkError("not a picture: it is no file")
+        head = file.read(image_files.HEAD)
+        _format(head)
+        rest = file.read(MAX_BYTES)
+        if len(rest) == MAX_BYTES:
+            raise BenchmarkError(f"more than {MAX_BYTES} bytes; no picture of up to {MAX_PIXELS} pixels has as many")
+        return head + rest
 
 
-def _rgb(file: Path | io.BytesIO | None, picture: Pillow.Image) -> Pillow.Image:
-    """`picture`, opened from `file`, upright and in mode RGB. Raises BenchmarkError with the reason for a refusal."""
-    _refuse(file, picture)
+def _format(head: bytes) -> str:
+    name = image_files.format_of(head)
+    if name is None:
+        reason = image_files.pointer(head) or (f"{', '.join(FORMATS)} are read" if head else "the file is empty")
+        raise BenchmarkError(f"not a picture: {reason}")
+    return name
+
+
+def _decoded(data: bytes) -> Pillow.Image:
+    """The image of a file, upright and in mode RGB. Raises BenchmarkError with the reason for a refusal."""
+    name = _format(data[: image_files.HEAD])
+    try:
+        picture = opened(name, data)
+    except (SyntaxError, IndexError, TypeError, struct.error) as error:  # Pillow's words for "not of this format"
+        image_files.check(name, data)
+        raise BenchmarkError(f"cannot be read as a picture: {name}, {one_line(error)}") from None
+    with picture:
+        _refuse(picture)
+        image_files.check(name, data)
+        rgb = _rgb(picture)
+        if name == "JPEG":
+            _check_complete(name, picture, [jpeg.padded(data, noise) for noise in jpeg.NOISES])
+    if name == "TIFF":
+        for stream in tiff.jpeg_streams(data):
+            _check_complete("JPEG", opened("JPEG", stream), [jpeg.padded(stream, noise) for noise in jpeg.NOISES])
+        if tiff.is_fax(data):
+            _check_complete(name, opened(name, data), [tiff.padded(data, noise) for noise in jpeg.NOISES])
+    return rgb
+
+
+def _check_complete(name: str, picture: Pillow.Image, padded: Iterable[bytes]) -> None:
+    """Raises BenchmarkError if a decoder reads beyond the data: then the samples, or an error, depend on the noise.
+
+    padded: the file of `picture` with noise behind its data, for decoders that do not miss the end of it.
+    """
+    samples = np.asarray(picture)
+    try:
+        complete = all(np.array_equal(samples, np.asarray(opened(name, data))) for data in padded)
+    except Exception:  # whatever noise makes a decoder stumble over
+        complete = False
+    if not complete:
+        raise damaged("its data ends too early, before the last samples")
+
+
+def _rgb(picture: Pillow.Image) -> Pillow.Image:
+    """`picture`, upright and in mode RGB. Raises BenchmarkError with the reason for a refusal."""
     _scale_transparency(picture)
     picture.load()
+    _check_indices(picture)
     upright = ImageOps.exif_transpose(picture)
     if upright.has_transparency_data and np.asarray(upright.convert("RGBA"))[..., 3].min() < 255:
         raise BenchmarkError("has transparent parts; flatten it onto a background first")
     return upright if upright.mode == "RGB" else upright.convert("RGB")
 
 
-def _refuse(file: Path | io.BytesIO | None, picture: Pillow.Image) -> None:
+def _check_indices(picture: Pillow.Image) -> None:
+    """Raises BenchmarkError on indices without a colour, which Pillow alone makes black."""
+    if picture.mode in _INDEXED_MODES and picture.palette is not None:
+        colours = len(picture.palette.palette) // len(picture.palette.mode)
+        highest = int(np.asarray(picture.getchannel(0)).max())
+        if colours and highest >= colours:
+            raise damaged(f"an index of {highest} in a palette of {colours} colours")
+
+
+def _refuse(picture: Pillow.Image) -> None:
+    """Raises BenchmarkError for what Pillow itself tells of a picture, decoded or not."""
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise BenchmarkError(f"{width}x{height} is more than {MAX_PIXELS} pixels")
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format != "MPO":
         raise BenchmarkError(f"{frames} frames or pages; a picture has one")
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;") or _is_deep(file, picture):
-        raise BenchmarkError("more than 8 bits a channel; convert it to 8 bits first")
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
+        raise too_deep()
     if picture.mode not in _PLAIN_MODES | _ALPHA_MODES:
         raise BenchmarkError(f"colour mode {picture.mode}; convert it to RGB first")
-    formats = getattr(picture, "tag_v2", {}).get(_SAMPLE_FORMAT, ())
-    if any(number not in (_UNSIGNED, _UNKNOWN) for number in formats):
-        raise BenchmarkError("samples that are no unsigned integers; convert it to 8 bits first")
 
 
-def _is_deep(file: Path | io.BytesIO | None, picture: Pillow.Image) -> bool:
-    """Whether Pillow would cut 16 bits a channel to 8 without a word, as it does for RGB in PNG, TIFF and PPM."""
-    if picture.format == "AVIF":
-        return file is not None and _avif_is_deep(file)
-    if picture.format == "BMP":
-        return False  # "BGR;16" there are 16 bits a pixel
-    if any(bits > 8 for bits in getattr(picture, "tag_v2", {}).get(_BITS_PER_SAMPLE, ())):
-        return True  # the tiles of planes say nothing of it
-    for tile in getattr(picture, "tile", ()):
-        codec, _, _, arguments = tile
-        parts: tuple[Any, ...] = arguments if isinstance(arguments, tuple) else (arguments,)
-        if any(isinstance(part, str) and ";16" in part for part in parts):
-            return True
-        if codec in ("ppm", "ppm_plain") and any(isinstance(part, int) and part > 255 for part in parts):
-            return True
-    return False
-
-
-def _avif_is_deep(file: Path | io.BytesIO) -> bool:
-    """high_bitdepth of the AV1 codec configuration box (AV1 in ISOBMFF, section 2.3.3)."""
-    if isinstance(file, Path):
-        with file.open("rb") as opened:
-            head = opened.read(4096)
-    else:
-        head = file.getvalue()[:4096]
-    box = head.find(b"av1C")
-    return 0 <= box < len(head) - 6 and bool(head[box + 6] & 0x40)
+def _refuse_held(picture: Pillow.Image) -> None:
+    """As `_refuse`, of a picture whose file is not at hand: what Pillow still tells of the samples."""
+    _refuse(picture)
+    tags = getattr(picture, "tag_v2", {})
+    if any(bits > 8 for bits in tags.get(tiff.BITS, ())):
+        raise too_deep()
+    for codec, _, _, arguments in getattr(picture, "tile", ()):
+        parts = arguments if isinstance(arguments, tuple) else (arguments,)
+        deep = codec in ("ppm", "ppm_plain") and any(isinstance(part, int) and part > 255 for part in parts)
+        if picture.format != "BMP" and (deep or any(isinstance(part, str) and ";16" in part for part in parts)):
+            raise too_deep()
 
 
 def _scale_transparency(picture: Pillow.Image) -> None:

@@ -1,13 +1,14 @@
 """What a data set is: pictures in a fixed order, each known by the hash of its file."""
 
 import codecs
+import errno
 import glob
 import hashlib
 import os
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,10 @@ from benchmark import addresses
 from benchmark.addresses import Location
 from benchmark.errors import BenchmarkError, UsageError, printable
 from benchmark.fetching import file_sha256
-from benchmark.formats import SUFFIXES
+from benchmark.formats import SUFFIXES, is_named_as_another, is_named_as_image
+
+_ESCAPED = {"\\": "\\", "n": "\n", "r": "\r"}
+"""What stands for what in the names that `sha256sum` escapes."""
 
 _LOOKED_AT = 10_000
 """Files of sub-folders that are looked at for a hint."""
@@ -85,45 +89,102 @@ def folder_dataset(folder: Path, name: str) -> Dataset:
     leads nowhere.
     """
     try:
-        named = [path for path in folder.iterdir() if _is_named_as_picture(path)]
+        lying = sorted(folder.iterdir())
     except OSError as error:
         raise BenchmarkError(f"{folder}: cannot be read: {error.strerror}") from error
-    files = [path.name for path in _existing(named)]
+    _check_content(lying)
+    files = _existing(path for path in lying if is_named_as_image(path.name))
     if not files:
         hint = f"; did you mean {_below(folder)}?" if _below(folder) else ""
-        raise UsageError(f"{folder}: no picture lies in this folder ({', '.join(sorted(SUFFIXES))}){hint}")
-    pictures = (
-        Picture(picture, folder / file, file_sha256(folder / file)) for file, picture in unique_names(files).items()
-    )
-    return Dataset(name, tuple(sorted(pictures, key=lambda picture: picture.name)))
-
-
-def _is_named_as_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        raise UsageError(f"{folder}: no picture lies in this folder ({_wanted(path.name for path in lying)}){hint}")
+    own, notes = _once(files)
+    names = unique_names(path.name for path in own)
+    pictures = (Picture(names[path.name], path, file_sha256(path)) for path in own)
+    notes += _passed_over(path.name for path in lying)
+    return Dataset(name, tuple(sorted(pictures, key=lambda picture: picture.name)), notes=notes)
 
 
 def _existing(paths: Iterable[Path]) -> list[Path]:
     """Those of `paths` that are files. Raises BenchmarkError on links that lead nowhere: an image would be left out."""
     paths = list(paths)
-    lost = []
-    for path in paths:
-        own = path.parent.resolve() / path.name  # a path through forty links is refused though its file is there
-        if own.is_symlink() and not own.exists():
-            lost.append(str(path))
+    try:
+        if lost := [path for path in paths if _leads_nowhere(path)]:
+            files = _some(list(map(str, lost)))
+            raise BenchmarkError(f"{files}: {_link(lost[0])}; get the content, or remove the link")
+        return [path for path in paths if path.is_file()]
+    except OSError as error:
+        raise BenchmarkError(f"{error.filename}: cannot be read: {error.strerror}") from None
+
+
+def _leads_nowhere(path: Path) -> bool:
+    """Whether this is a link to what is not there, or in a circle. Raises OSError if that cannot be looked at."""
+    # A path through forty links is refused though its file is there.
+    own = Path(os.path.realpath(path.parent), path.name)
+    return own.is_symlink() and not own.exists()
+
+
+def _link(path: Path) -> str:
+    return f"a link to {printable(os.readlink(path))}, which is not there"  # noqa: PTH115
+
+
+def _check_content(paths: Iterable[Path]) -> None:
+    """Raises BenchmarkError if DVC keeps an image elsewhere, so that its .dvc file alone is here."""
+    lost = [
+        str(image)
+        for path in paths
+        if path.name.endswith(".dvc")
+        and is_named_as_image(path.name.removesuffix(".dvc"))
+        and not os.path.lexists(image := path.with_name(path.name.removesuffix(".dvc")))
+    ]
     if lost:
-        target = printable(os.readlink(lost[0]))  # noqa: PTH115
-        raise BenchmarkError(
-            f"{_some(lost)}: a link to {target}, which is not there; get the content, or remove the link"
-        )
-    return [path for path in paths if path.is_file()]
+        raise BenchmarkError(f"{_some(lost)}: not there, only its .dvc file; get it with: dvc pull")
+
+
+def _once(paths: Sequence[Path]) -> tuple[list[Path], tuple[str, ...]]:
+    """Each file of `paths` once, sorted, and a note if some lead to the same ones by links, hard ones too.
+
+    Under the file's own path, or else the shortest.
+    """
+    by_file: dict[object, Path] = {}
+    for path in sorted(paths, key=lambda path: (path.is_symlink(), len(path.parts), path)):
+        by_file.setdefault(_identity(path), path)
+    more = len(paths) - len(by_file)
+    note = f"{more} more paths lead to the same files by links; each file counts once"
+    return sorted(by_file.values()), (note,) if more else ()
+
+
+def _identity(path: Path) -> object:
+    """Of a file, whichever links lead to it. Raises BenchmarkError if it has vanished."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise BenchmarkError(f"{path}: cannot be read: {error.strerror}") from None
+    return (status.st_dev, status.st_ino) if status.st_ino else path.resolve()
+
+
+def _passed_over(names: Iterable[str]) -> tuple[str, ...]:
+    """A note of how many files of `names` are images of kinds that are not looked for."""
+    found = Counter(Path(name).suffix.lower() for name in names if is_named_as_another(name))
+    if not found:
+        return ()
+    kinds = ", ".join(f"{suffix} {count}" for suffix, count in sorted(found.items()))
+    total = sum(found.values())
+    what = "1 image of another kind was" if total == 1 else f"{total} images of other kinds were"
+    return (f"{what} passed over ({kinds}); the suffixes that are taken are {', '.join(sorted(SUFFIXES))}",)
+
+
+def _wanted(names: Iterable[str]) -> str:
+    """The suffixes that are taken, and what was passed over, for messages."""
+    over = _passed_over(names)
+    return f"{over[0] if over else ', '.join(sorted(SUFFIXES))}"
 
 
 def _below(folder: Path) -> str:
     """A pattern, in quotes, for the pictures that lie in sub-folders of `folder`; "" if there are none."""
     suffixes: set[str] = set()
     count = 0
-    for place, _, files in os.walk(folder):
-        suffixes |= {Path(file).suffix for file in files if _is_named_as_picture(Path(place, file))}
+    for _, _, files in os.walk(folder):
+        suffixes |= {Path(file).suffix for file in files if is_named_as_image(file)}
         count += len(files)
         if count > _LOOKED_AT:
             break
@@ -147,35 +208,33 @@ def address_dataset(address: str) -> Dataset:
         raise UsageError(f"{address}: {what}; a data set at an address is a folder or a list of pictures")
     if kind == "file":
         return list_dataset(address)
-    files = {
-        file: found
-        for file, found in addresses.list_folder(address).items()
-        if posixpath.splitext(file)[1].lower() in SUFFIXES and not file.startswith(".")
-    }
+    lying = addresses.list_folder(address)
+    _check_content(Path(file) for file in lying if file.removesuffix(".dvc") not in lying)
+    files = {file: found for file, found in lying.items() if is_named_as_image(file)}
     if not files:
-        raise UsageError(f"{address}: no picture lies in this folder ({', '.join(sorted(SUFFIXES))})")
+        raise UsageError(f"{address}: no picture lies in this folder ({_wanted(lying)})")
     names = unique_names(files)
     pictures = _hashed([names[file] for file in files], list(files.values()))
-    return Dataset(name, tuple(sorted(pictures, key=lambda picture: picture.name)))
+    notes = _passed_over(lying)
+    return Dataset(name, tuple(sorted(pictures, key=lambda picture: picture.name)), notes=notes)
 
 
 def glob_dataset(pattern: str) -> Dataset:
     """The pictures whose path fits `pattern` (`**` crosses folders), sorted by path; the pattern is the name.
 
     A file that several paths lead to, by links, is one picture, under the file's own path or else the shortest. Raises
-    UsageError if there is none, BenchmarkError if a file cannot be read, as where a link leads nowhere.
+    UsageError if there is none, BenchmarkError if a file or a folder on the way cannot be read, as where a link leads
+    nowhere.
     """
-    found = _fitting(Path(pattern).expanduser())
-    files = _existing(path for path in sorted(found) if path.suffix.lower() in SUFFIXES)
+    wanted = Path(pattern).expanduser()
+    found = sorted(_fitting(wanted))
+    _check_content({*found, *_fitting(wanted.with_name(f"{wanted.name}.dvc"))} if wanted.name != "**" else found)
+    files = _existing(path for path in found if path.suffix.lower() in SUFFIXES)
     if not files:
-        raise UsageError(f"{pattern}: no picture has such a path ({', '.join(sorted(SUFFIXES))})")
-    by_file: dict[Path, Path] = {}
-    for path in sorted(files, key=lambda path: (path.is_symlink(), len(path.parts), path)):
-        by_file.setdefault(path.resolve(), path)
-    dataset = _of_files(printable(pattern), sorted(by_file.values()))
-    if more := len(files) - len(by_file):
-        return replace(dataset, notes=(f"{more} more paths lead to the same files by links; each file counts once",))
-    return dataset
+        raise UsageError(f"{pattern}: no picture has such a path ({_wanted(path.name for path in found)})")
+    own, notes = _once(files)
+    dataset = _of_files(printable(pattern), own)
+    return replace(dataset, notes=notes + _passed_over(path.name for path in found))
 
 
 def _fitting(pattern: Path) -> Iterable[Path]:
@@ -194,13 +253,35 @@ def _fitting(pattern: Path) -> Iterable[Path]:
 
 
 def _globbed(folders: Iterable[Path], parts: Sequence[str]) -> Iterable[Path]:
-    """What fits `parts` of a pattern, seen from one of `folders`."""
-    wanted = Path(*parts)
-    return dict.fromkeys(
-        Path(path)
-        for folder in folders
-        for path in glob.glob(str(Path(glob.escape(str(folder))) / wanted))  # noqa: PTH207
-    )
+    """What fits `parts` of a pattern, seen from one of `folders`. Raises BenchmarkError on a folder that it cannot look
+    into, which `glob` passes over."""
+    found = list(folders)
+    for part in parts:
+        if not glob.has_magic(part):
+            found = [folder / part for folder in found if _looked_at(os.lstat, folder / part)]
+            continue
+        found = [
+            Path(path)
+            for folder in found
+            if _looked_at(os.scandir, folder)
+            for path in glob.glob(str(Path(glob.escape(str(folder))) / part))  # noqa: PTH207
+        ]
+    return dict.fromkeys(found)
+
+
+def _looked_at(look: Callable[[Path], object], path: Path) -> bool:
+    """Whether there is such a file or folder. Raises BenchmarkError if that, or what is in it, cannot be known."""
+    try:
+        found = look(path)
+        if hasattr(found, "close"):
+            found.close()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a circle of links, in which there is nothing
+            return False
+        raise BenchmarkError(f"{path}: cannot be read: {error.strerror}") from None
+    return True
 
 
 def _folders(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
@@ -228,12 +309,12 @@ def list_dataset(path: Location) -> Dataset:
     BenchmarkError on a file that cannot be read or has another hash.
     """
     files: dict[Location, str | None] = {}
-    known: set[Location] = set()
+    known: set[object] = set()
     for number, entry, sha256 in _entries(path):
         file = _listed(path, entry)
-        if isinstance(file, Path) and not file.is_file():
+        if isinstance(file, Path) and not _existing([file]):
             raise UsageError(f"{path}, line {number}: there is no file {file}")
-        real = file.resolve() if isinstance(file, Path) else file
+        real = _identity(file) if isinstance(file, Path) else file
         if real in known:
             raise UsageError(f"{path}, line {number}: {file} a second time")
         known.add(real)
@@ -270,7 +351,13 @@ def _text(data: bytes) -> str:
 
 
 def _entry(line: str) -> tuple[str, str | None]:
-    """Path and hash in a line of `sha256sum`, or the path that the line is."""
+    """Path and hash in a line of `sha256sum`, or the path that the line is.
+
+    Before a line with an escaped name, one that holds a line break or a backslash, `sha256sum` writes a backslash.
+    """
+    if re.match(r"\\(?:[0-9A-Fa-f]{64}[ \t]|SHA256 \()", line):
+        name, sha256 = _entry(line[1:])
+        return re.sub(r"\\([\\nr])", lambda found: _ESCAPED[found[1]], name), sha256
     if tagged := re.fullmatch(r"SHA256 \((.+)\) = ([0-9A-Fa-f]{64})\s*", line):
         return tagged[1], tagged[2].lower()
     if hashed := re.fullmatch(r"([0-9A-Fa-f]{64})(?: [ *]|[ \t])(.+)", line):

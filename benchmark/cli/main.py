@@ -31,7 +31,7 @@ from benchmark.cli.studies import studies
 from benchmark.cli.study import study
 from benchmark.cli.table import table
 from benchmark.cli.train import train
-from benchmark.errors import BenchmarkError, lacking, needs
+from benchmark.errors import BenchmarkError, lacking, needs, one_line
 
 EPILOG = (
     "Exit codes: 0 fine, 1 a check failed, 2 usage, 3 something could not be read, coded or measured, "
@@ -81,9 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         app(args=arguments, prog_name="python -m benchmark")
     except BenchmarkError as error:
-        _fail(" ".join(str(error).split()), error.exit_code)
+        _fail(one_line(error), error.exit_code)
     except OSError as error:
-        _fail(str(error), BenchmarkError.exit_code)
+        _fail(one_line(error), BenchmarkError.exit_code)
     except ModuleNotFoundError as error:
         package = lacking(error)
         if package is None:

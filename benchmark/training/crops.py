@@ -13,7 +13,8 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from benchmark.errors import BenchmarkError
-from benchmark.formats import SUFFIXES
+from benchmark.formats import is_named_as_image
+from benchmark.images import load_image
 
 HELD_OUT_EVERY = 25
 """Every so many pictures of a folder, in the order of their names, one is kept from training for its checks."""
@@ -67,7 +68,7 @@ def open_pictures(folders: Path | Sequence[Path], cache: Path) -> PictureStore:
     data, index = cache / f"pictures-{key}.npy", cache / f"pictures-{key}.json"
     if not index.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        groups = [[array for path in group if min((array := _decode(path)).shape[:2]) >= 128] for group in files]
+        groups = [[array for path in group if min((array := load_image(path)).shape[:2]) >= 128] for group in files]
         np.save(data, np.concatenate([array.reshape(-1) for group in groups for array in group]))
         index.write_text(json.dumps([[array.shape[:2] for array in group] for group in groups]))
     sizes = json.loads(index.read_text())
@@ -80,14 +81,12 @@ def open_pictures(folders: Path | Sequence[Path], cache: Path) -> PictureStore:
 
 
 def _files_of(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
+    files = sorted(path for path in folder.glob("*") if is_named_as_image(path.name))
     if not files:
         raise BenchmarkError(f"{folder} has no pictures to train on")
-    return files
-
-
-def _decode(path: Path) -> npt.NDArray[np.uint8]:
-    return np.asarray(PillowImage.open(path).convert("RGB"))
+    if lost := next((path for path in files if not path.exists()), None):
+        raise BenchmarkError(f"{lost}: a link to what is not there; get the content, or remove the link")
+    return [path for path in files if path.is_file()]
 
 
 def random_crops(store: PictureStore, generator: np.random.Generator, count: int, size: int) -> Tensor:

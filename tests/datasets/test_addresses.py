@@ -19,7 +19,7 @@ from PIL import Image
 from support.pictures import write_pictures
 from support.web_server import served
 
-from benchmark import addresses, images
+from benchmark import addresses
 from benchmark.datasets import Dataset, open_dataset
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import load_image
@@ -103,18 +103,31 @@ def test_a_picture_is_known_by_its_address(folder: Path) -> None:
         assert np.array_equal(load_image(picture.path), load_image(local))
 
 
-def test_avif_of_more_than_8_bits_is_told_from_bytes_as_well(memory: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("bits", [8, 10])
+def test_the_depth_of_an_avif_is_told_here_and_elsewhere(bits: int, memory: Any, tmp_path: Path) -> None:
     buffer = io.BytesIO()
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(buffer, format="AVIF")
     data = bytearray(buffer.getvalue())
-    memory.pipe("/here/plain.avif", bytes(data))
-    assert load_image("memory://here/plain.avif").shape == (8, 8, 3)
-    assert addresses.is_there("memory://here/plain.avif")
-    assert not addresses.is_there("memory://here/nothing.avif")
-    for deep in (False, True):
-        (tmp_path / "x.avif").write_bytes(data)
-        assert images._avif_is_deep(tmp_path / "x.avif") == images._avif_is_deep(io.BytesIO(data)) == deep
+    if bits == 10:
         data[data.index(b"av1C") + 6] |= 0x40  # high_bitdepth
+    (tmp_path / "a.avif").write_bytes(data)
+    memory.pipe("/here/a.avif", bytes(data))
+    assert addresses.is_there("memory://here/a.avif")
+    assert not addresses.is_there("memory://here/nothing.avif")
+    for place in (tmp_path / "a.avif", "memory://here/a.avif"):
+        if bits == 8:
+            assert load_image(place).shape == (8, 8, 3)
+        else:
+            with pytest.raises(BenchmarkError, match=r"a\.avif: more than 8 bits"):
+                load_image(place)
+
+
+def test_images_of_other_kinds_at_an_address_are_counted(memory: Any) -> None:
+    for name in ("a.heic", "b.HEIC", "c.jfif"):
+        memory.pipe(f"/here/mine/{name}", b"content")
+    dataset = open_dataset("memory://here/mine")
+    assert len(dataset.pictures) == len(FILES)
+    assert dataset.notes[0].startswith("3 images of other kinds were passed over (.heic 2, .jfif 1)")
 
 
 def test_a_list_here_of_addresses_elsewhere(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+"""Pillow as it comes, whatever foreign code in this process has told or given it.
+
+Pillow keeps its settings and its readers in variables of its modules. A codec that lets it take truncated files, takes
+the limit off large ones, or registers a reader of its own for a format, changes them for everybody.
+"""
+
+import contextlib
+import io
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
+from typing import Any
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+from PIL import Image as Pillow
+
+PIXELS = 89_478_485
+"""Pillow's own limit: it warns of more, and refuses twice as many."""
+
+SETTINGS: tuple[tuple[ModuleType, str, Any], ...] = (
+    (Pillow, "MAX_IMAGE_PIXELS", PIXELS),
+    (ImageFile, "LOAD_TRUNCATED_IMAGES", False),
+    (ImageFile, "MAXBLOCK", 65536),
+    (ImageFile, "SAFEBLOCK", 1 << 20),
+    (PngImagePlugin, "MAX_TEXT_CHUNK", 1 << 20),
+    (PngImagePlugin, "MAX_TEXT_MEMORY", 1 << 26),
+    (TiffImagePlugin, "READ_LIBTIFF", False),
+    (GifImagePlugin, "LOADING_STRATEGY", GifImagePlugin.LoadingStrategy.RGB_AFTER_FIRST),
+    (AvifImagePlugin, "DECODE_CODEC_CHOICE", "auto"),
+)
+"""Module, name and value as Pillow comes with it, of what moves what is read."""
+
+_READERS: Mapping[str, Callable[[io.BytesIO, str], ImageFile.ImageFile]] = {
+    "PNG": PngImagePlugin.PngImageFile,
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "PPM": PpmImagePlugin.PpmImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+}
+
+_DECODERS = {
+    "ppm": PpmImagePlugin.PpmDecoder,
+    "ppm_plain": PpmImagePlugin.PpmPlainDecoder,
+    "bmp_rle": BmpImagePlugin.BmpRleDecoder,
+}
+
+_LOCK = threading.RLock()
+
+
+def opened(name: str, data: bytes) -> ImageFile.ImageFile:
+    """The first image of a file of the format `name`, not decoded yet. Raises what Pillow's reader raises."""
+    return _READERS[name](io.BytesIO(data), "")
+
+
+@contextlib.contextmanager
+def as_it_comes() -> Iterator[None]:
+    """Inside, Pillow's settings and decoders are its own; afterwards what they were before."""
+    with _LOCK:
+        before = [getattr(module, name) for module, name, _ in SETTINGS]
+        decoders = {name: Pillow.DECODERS.get(name) for name in _DECODERS}
+        for module, name, value in SETTINGS:
+            setattr(module, name, value)
+        Pillow.DECODERS.update(_DECODERS)
+        try:
+            yield
+        finally:
+            for (module, name, _), value in zip(SETTINGS, before, strict=True):
+                setattr(module, name, value)
+            for name, decoder in decoders.items():
+                if decoder is None:
+                    del Pillow.DECODERS[name]
+                else:
+                    Pillow.DECODERS[name] = decoder

@@ -1,0 +1,55 @@
+"""PNG (W3C, third edition): checksums, rows and palette, which Pillow looks at only in part."""
+
+import zlib
+from collections.abc import Iterator
+
+from benchmark.image_files.deflated import check_deflated
+from benchmark.image_files.fields import damaged, number, part, too_deep
+
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Samples of a pixel, by colour type."""
+_PALETTE = 3
+
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""Of Adam7: first column and row, and the steps to the next ones."""
+
+
+def check(data: bytes) -> None:
+    """Every chunk has its CRC, the image data all rows and the checksum of zlib, and an indexed image a palette."""
+    chunks = list(_chunks(data))
+    kind, head = chunks[0]
+    if kind != b"IHDR" or len(head) != 13:
+        raise damaged("it does not begin with IHDR")
+    depth, colour, interlace = head[8], head[9], head[12]
+    if depth > 8:
+        raise too_deep()
+    if colour not in _SAMPLES:
+        raise damaged(f"there is no colour type {colour}")
+    if colour == _PALETTE and all(kind != b"PLTE" for kind, _ in chunks):
+        raise damaged("it has indices and no palette")
+    width, height = number(head, 0, 4, "big"), number(head, 4, 4, "big")
+    wanted = _size(width, height, depth * _SAMPLES[colour], interlace)
+    check_deflated([content for kind, content in chunks if kind == b"IDAT"], wanted)
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of each chunk up to IEND. Raises BenchmarkError on a wrong CRC, IndexError without IEND."""
+    at, kind = 8, b""
+    while kind != b"IEND":
+        length = number(data, at, 4, "big")
+        kind, content = part(data, at + 4, 4), part(data, at + 8, length)
+        if zlib.crc32(content, zlib.crc32(kind)) != number(data, at + 8 + length, 4, "big"):
+            raise damaged(f"the CRC of the chunk {kind.decode('latin-1')!r} is wrong")
+        yield kind, content
+        at += 12 + length
+
+
+def _size(width: int, height: int, bits: int, interlace: int) -> int:
+    """Bytes of all rows, each with that of its filter. bits: of a pixel."""
+    passes = _PASSES if interlace else ((0, 0, 1, 1),)
+    size = 0
+    for left, top, across, down in passes:
+        columns, rows = -(-(width - left) // across), -(-(height - top) // down)
+        if columns > 0 and rows > 0:
+            size += rows * (1 + -(-columns * bits // 8))
+    return size

@@ -1,0 +1,25 @@
+"""WebP (RFC 9649): the frame of an animation of one frame may leave a border, which is transparent."""
+
+from benchmark.errors import BenchmarkError
+from benchmark.image_files.fields import damaged, number, part
+
+
+def check(data: bytes) -> None:
+    """The chunks are whole. A frame covers the canvas."""
+    end = 8 + number(data, 4, 4, "little")
+    part(data, 0, end)
+    at, canvas = 12, (0, 0)
+    while at + 8 <= end:
+        kind, size = data[at : at + 4], number(data, at + 4, 4, "little")
+        body = part(data, at + 8, size)
+        if kind == b"VP8X":
+            canvas = _size(body, 4)
+        elif kind == b"ANMF" and (_size(body, 6) != canvas or any(body[:6])):
+            raise BenchmarkError("a frame that covers a part of the canvas only; the rest has transparent parts")
+        at += 8 + size + size % 2
+    if at < end:
+        raise damaged("its last chunk is not whole")
+
+
+def _size(body: bytes, at: int) -> tuple[int, int]:
+    return number(body, at, 3, "little") + 1, number(body, at + 3, 3, "little") + 1
