@@ -17,7 +17,6 @@ import numpy.typing as npt
 from benchmark.errors import Undefined
 
 Matrix = npt.NDArray[np.float64]
-Truths = npt.NDArray[np.bool_]
 Set = Sequence[npt.NDArray[np.floating[Any]]]
 
 NEAREST_OF_PRECISION, NEAREST_OF_DENSITY = 3, 5
