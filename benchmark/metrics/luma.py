@@ -105,8 +105,7 @@ def luma(image: Image) -> Plane:
 
 
 def _luma(image: Image) -> Plane:
-    result: Plane = image @ np.array([299, 587, 114], dtype=np.int32)
-    return result
+    return image.astype(np.int32) @ np.array([299, 587, 114], dtype=np.int32)
 
 
 @dataclass(frozen=True)

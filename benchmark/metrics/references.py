@@ -130,7 +130,7 @@ def _dists_network() -> Any:
 
     trunk = torchvision.models.vgg16(weights=None)
     trunk.load_state_dict(trunk.state_dict() | stand_in_vgg16())
-    with patch.object(torchvision.models, "vgg16", lambda pretrained: trunk):
+    with patch.object(torchvision.models, "vgg16", lambda **_: trunk):
         metric = DISTS_pytorch.DISTS(load_weights=False)
     own = torch.load(Path(DISTS_pytorch.__file__).parent / "weights.pt", map_location="cpu", weights_only=True)
     metric.alpha.data, metric.beta.data = own["alpha"], own["beta"]

@@ -86,8 +86,10 @@ class Ssimulacra2:
             mean = package.blur_image(xyb)
             square, product = package.blur_image(xyb * xyb), package.blur_image(scale.xyb * xyb)
             found = package.MsssimScale()
-            found.avg_ssim = package.ssim_map(scale.mean, mean, scale.square, square, product)
-            found.avg_edgediff = package.edge_diff_map(scale.xyb, scale.mean, xyb, mean)
+            vars(found).update(
+                avg_ssim=package.ssim_map(scale.mean, mean, scale.square, square, product),
+                avg_edgediff=package.edge_diff_map(scale.xyb, scale.mean, xyb, mean),
+            )
             result.scales.append(found)
         return float(result.score())
 
