@@ -6,32 +6,19 @@ with nothing but its input in it, which is removed afterwards, whatever happens;
 in which the suite was started goes on naming it.
 """
 
-import contextlib
-import hashlib
-import os
-import re
 import shlex
-import shutil
-import signal
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from PIL import Image as Pillow
 from pydantic import BeforeValidator, Field
 
 from benchmark.codecs import Image
-from benchmark.errors import BenchmarkError, CorruptStream, UsageError
-from benchmark.identity import anchored, files_named, sha256_of
+from benchmark.errors import BenchmarkError, CorruptStream
 from benchmark.images import load_image
-
-Pictures = Literal["png", "ppm", "bmp"]
-SHOWN = 300
-"""Characters of a program's last words that an error repeats."""
+from benchmark.programs import Pictures, call, files_of, image_file, program_sha256, settled, split
 
 
 @dataclass(frozen=True)
@@ -60,11 +47,9 @@ class CommandCodec:
 
     def encode(self, image: Image, quality: float) -> bytes:
         """The bytes of the file that the encoder writes. Raises BenchmarkError with the program's last words."""
-        stream = BytesIO()
-        Pillow.fromarray(image).save(stream, {"png": "PNG", "ppm": "PPM", "bmp": "BMP"}[self.picture])
         with tempfile.TemporaryDirectory(prefix="codec-") as folder:
             source, output = Path(folder) / f"in.{self.picture}", Path(folder) / f"out{self.suffix}"
-            source.write_bytes(stream.getvalue())
+            source.write_bytes(image_file(image, self.picture))
             self._run(self.enc, source, output, quality)
             data = output.read_bytes()
         if not data:
@@ -84,12 +69,7 @@ class CommandCodec:
 
     def describe(self) -> dict[str, Any]:
         """The command lines, and the hash of each program and of each word that names a file: scripts, weights."""
-        files = {
-            str(path): sha256_of(path)
-            for word in (*self.enc[1:], *self.dec[1:])
-            for part in dict.fromkeys((word, word.partition("=")[2]))
-            for path in files_named(part)
-        }
+        files = files_of((*self.enc[1:], *self.dec[1:]))
         return {
             "enc": shlex.join(self.enc),
             "dec": shlex.join(self.dec),
@@ -103,44 +83,16 @@ class CommandCodec:
         values = {"in": str(source), "out": str(output)}
         if quality is not None:
             values["q"] = str(int(quality)) if float(quality).is_integer() else repr(float(quality))
-        line = [re.sub(r"\{(in|out|q)\}", lambda match: values.get(match[1], match[0]), word) for word in words]
         with tempfile.TemporaryFile() as said:
-            try:
-                process = subprocess.Popen(
-                    line,
-                    stdin=subprocess.DEVNULL,
-                    stdout=said,
-                    stderr=subprocess.STDOUT,
-                    cwd=source.parent,
-                    start_new_session=True,  # so that what the program starts can be ended with it
-                )
-            except OSError as error:
-                raise BenchmarkError(f"{words[0]}: cannot be started: {error.strerror or error}") from error
-            try:
-                code = process.wait(self.seconds)
-            except subprocess.TimeoutExpired:
-                raise BenchmarkError(f"{words[0]}: no end after {self.seconds:g} seconds; it was killed") from None
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-            if code:
-                cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-                raise BenchmarkError(f"{words[0]}: {cause}{_last_words(said)}")
-            if not output.is_file():
-                raise BenchmarkError(f"{words[0]}: wrote no file {{out}}{_last_words(said)}")
+            last = call(words, values, source.parent, self.seconds, said)
+        if not output.is_file():
+            raise BenchmarkError(f"{words[0]}: wrote no file {{out}}{last}")
 
 
 def _words(marks: tuple[str, ...]) -> BeforeValidator:
     """Splits a command line as a shell does. ValueError unless all `marks` are among its arguments."""
 
-    def split(text: str) -> tuple[str, ...]:
-        words = tuple(shlex.split(text))
-        if lacking := [mark for mark in marks if not any(mark in word for word in words[1:])]:
-            raise ValueError(f"it lacks {' and '.join(lacking)}")
-        return words
-
-    return BeforeValidator(split)
+    return BeforeValidator(lambda text: split(text, marks))
 
 
 def _numbers(text: str) -> tuple[float, ...]:
@@ -182,8 +134,8 @@ def command(
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False, description="seconds that a call may take")] = 300.0,
 ) -> CommandCodec:
     """Any program: `command:enc="prog {in} {out} -q {q}",dec="prog {in} {out}"`. UsageError if it is not there."""
-    programs = {words[0]: _program_sha256(words[0]) for words in (enc, dec)}
-    enc, dec = ((_absolute(words[0]), *map(_anchored, words[1:])) for words in (enc, dec))
+    programs = {words[0]: program_sha256(words[0], "codec command") for words in (enc, dec)}
+    enc, dec = settled(enc), settled(dec)
     return CommandCodec(
         enc=enc,
         dec=dec,
@@ -194,29 +146,3 @@ def command(
         grid=scale or qualities,
         programs=programs,
     )
-
-
-def _absolute(program: str) -> str:
-    """A program that is named by a path stays what it is when the working folder changes; others are on the PATH."""
-    return str(Path(program).expanduser().absolute()) if "/" in program else program
-
-
-def _anchored(word: str) -> str:
-    """A word that is a file or folder of the working folder, or `--option=` and one, with its absolute path."""
-    option, equals, value = word.partition("=")
-    return f"{option}={anchored(value)}" if equals else anchored(word)
-
-
-def _program_sha256(program: str) -> str:
-    found = shutil.which(_absolute(program))
-    if found is None:
-        raise UsageError(f"codec command: there is no program {program}; install it, or give its path")
-    with open(found, "rb") as stream:  # noqa: PTH123
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _last_words(said: Any) -> str:
-    said.seek(0, os.SEEK_END)
-    said.seek(max(0, said.tell() - 4 * SHOWN))
-    text = " ".join(said.read().decode(errors="replace").split())
-    return f": {text[-SHOWN:]}" if text else ""

@@ -436,7 +436,8 @@ class Results:
     def report(self, folder: str | Path, *, gate: str | Path | None = None, maps: bool = True) -> Path:
         """Writes the page, with the images behind the numbers if the run kept its reconstructions; its index.html.
 
-        gate: as in `benchmark.compare`. maps: whether it has heat maps of LPIPS. A warning says what the page lacks.
+        gate: as in `benchmark.compare`. maps: whether it has heat maps, of LPIPS and of metrics of the run that declare
+        one. A warning says what the page lacks.
         Raises UsageError if `folder` holds anything but an older page.
         """
         from benchmark.reports.page.report import write_report

@@ -36,6 +36,8 @@ class Codec(Protocol):
     `header_bytes: int`, the bytes of a stream that the estimate leaves out: a run records them beside the real rate,
     and an audit holds one against the other. With `encode_with_estimate(image, quality) -> (bytes, float)` besides, a
     run gets both from one call.
+    With `x_hat(data) -> Image`, what the bits say before a generative decoder adds to it, metrics of idempotence have a
+    value.
     `trained_on: tuple[str, ...]` are the metrics that its training made small: they flatter it, and a run says so.
     """
 

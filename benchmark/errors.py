@@ -16,6 +16,11 @@ EXTRAS = {
     "polars": "parquet",
     "ray": "ray",
     "timm": "networks",
+    "flip_evaluator": "metrics",
+    "piq": "metrics",
+    "vmaf_torch": "video",
+    "pycvvdp": "video",
+    "rapidocr": "text",
 }
 """Packages that the suite is installed without, by the name of their import -> the extra of it that brings each."""
 

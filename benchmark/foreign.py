@@ -66,7 +66,7 @@ class ForeignCodec:
         for name in AMOUNTS:
             if hasattr(codec, name):
                 setattr(self, name, _amount(getattr(codec, name), f"{what}: {name}"))
-        for name in ("estimate_bits", "encode_with_estimate"):
+        for name in ("estimate_bits", "encode_with_estimate", "x_hat"):
             if callable(method := getattr(codec, name, None)):
                 setattr(self, name, partial(self._contained, method))
 

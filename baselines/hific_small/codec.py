@@ -97,6 +97,13 @@ class HificSmallCodec:
         x_hat = first_stage.synthesise(y_hat, STRIDE * rows, STRIDE * columns, steps)
         return tensor_to_picture(self.decoder.decode(y_hat, x_hat, steps)[..., :height, :width])
 
+    def x_hat(self, data: bytes) -> Image:
+        """The first stage's own image, uint8, which the generator starts from. Raises CorruptStream as `decode`."""
+        container = self.base.container(data)
+        own = Header(container.decoder, container.quality_steps, container.seed, container.weights)
+        check_header(own, KIND, self.weights, self.base)
+        return tensor_to_picture(self.base.decode(data))
+
     def describe(self) -> dict[str, Any]:
         """First stage, hash and size of the generator."""
         generator = {"sha256": self.identity, **self.decoder.generator.config.as_json()}

@@ -24,7 +24,11 @@ def report(
         typer.Option(help="Show the pictures of that many originals only; numbers are of all. Default: all."),
     ] = None,
     maps: Annotated[
-        bool, typer.Option("--maps/--no-maps", help="Heat maps of LPIPS, about a fifth of a second a picture.")
+        bool,
+        typer.Option(
+            "--maps/--no-maps",
+            help="Heat maps of LPIPS, and of FLIP if it was measured; LPIPS's take a fifth of a second each.",
+        ),
     ] = True,
     gate: Annotated[
         Path | None,

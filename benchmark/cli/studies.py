@@ -80,6 +80,30 @@ def seams(
     typer.echo(output)
 
 
+@studies.command()
+def metrics(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Metrics of an image. Default: all with a reference.", metavar="[NAME...]"),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where both tables and the page lie.", metavar="FOLDER")
+    ] = Path("docs/reference"),
+    page: Annotated[bool, typer.Option("--page", help="The page alone, from the tables that are there.")] = False,
+) -> None:
+    """Hold metrics against the implementations that define them, time them, and write the page of all."""
+    from benchmark.studies import calibration
+
+    if page:
+        if names:
+            raise UsageError("--page measures nothing, so it takes no names")
+        calibration.write_page(output)
+    else:
+        for line in calibration.write(output, names or calibration.calibrated()):
+            typer.echo(line)
+    typer.echo(output / calibration.PAGE)
+
+
 @studies.command("exact-cost")
 def exact_cost(
     images: Annotated[

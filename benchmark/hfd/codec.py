@@ -68,6 +68,10 @@ class MseCodec:
         check_header(header, "mse", self.weights, self.base)
         return tensor_to_picture(x_hat())
 
+    def x_hat(self, data: bytes) -> Image:
+        """What `decode` returns: no generative decoder adds to it."""
+        return self.decode(data)
+
     def describe(self) -> dict[str, Any]:
         """Size, rates and hash of the weights."""
         return {**self.base.describe(), "torch": torch.__version__}
@@ -115,6 +119,12 @@ class HfdCodec:
         check_header(header, self.kind, self.weights, self.base)
         chosen = header.seed if seed is None else seed
         return tensor_to_picture(self.decoder.sample(x_hat(), header.quality_steps, chosen))
+
+    def x_hat(self, data: bytes) -> Image:
+        """The base's own image, uint8, to which the decoder adds. Raises CorruptStream as `decode` does."""
+        header, x_hat = self.base.unpack(data)
+        check_header(header, self.kind, self.weights, self.base)
+        return tensor_to_picture(x_hat())
 
     def describe(self) -> dict[str, Any]:
         """Base, settings of the decoder, hashes of the weights."""

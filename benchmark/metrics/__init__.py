@@ -14,17 +14,35 @@ import hashlib
 
 from benchmark.errors import UsageError
 from benchmark.guards import in_place
-from benchmark.metrics import distances, fidelity, perceptual, rate, realism, structural
+from benchmark.metrics import (
+    distances,
+    dists,
+    fidelity,
+    flip,
+    luma,
+    no_reference,
+    perceptual,
+    rate,
+    realism,
+    recoding,
+    similarity,
+    ssimulacra,
+    structural,
+    text,
+    video,
+)
 from benchmark.metrics.info import (
     BETWEEN,
     Features,
     ImageMetric,
     Kind,
     Loads,
+    Mapped,
     Margin,
     Metric,
     MetricInfo,
     NoReferenceMetric,
+    RecodingMetric,
     SetMetric,
     parse_margin,
 )
@@ -33,6 +51,7 @@ from benchmark.registry import Registry, Spec, parse_spec
 
 __all__ = [
     "BETWEEN",
+    "DEFAULT_MAP",
     "DEFAULT_METRICS",
     "METRICS",
     "PATCH_RULES",
@@ -41,10 +60,12 @@ __all__ = [
     "ImageMetric",
     "Kind",
     "Loads",
+    "Mapped",
     "Margin",
     "Metric",
     "MetricInfo",
     "NoReferenceMetric",
+    "RecodingMetric",
     "SetMetric",
     "check_metric",
     "default_metrics",
@@ -57,18 +78,32 @@ __all__ = [
     "shipped_info",
 ]
 
-_SHIPPED = {
-    info.name: info for family in (fidelity, structural, perceptual, realism, distances) for info in family.METRICS
-}  # in the order of `list metrics`
+FAMILIES = (
+    *(fidelity, luma, structural, perceptual, dists, ssimulacra, flip, similarity, video, text, recoding, no_reference),
+    *(realism, distances),
+)
+"""The files that declare metrics, in the order of `list metrics`."""
+
+_SHIPPED = {info.name: info for family in FAMILIES for info in family.METRICS}  # in the order of `list metrics`
 
 METRICS = Registry("metric", "hfd_benchmark.metrics")
 """Entries are functions or classes `make(**settings)`, which get `device: str` and, of sets, `patches: str | None` if
 they have parameters of these names; see `open_metric`."""
 for _info in _SHIPPED.values():
-    METRICS.add(_info.name, _info.make, _info.summary)
+    METRICS.add(_info.name, _info.make, _info.summary, _info.needs or None)
+MADE_OF_SETTINGS = ("command",)
+"""Entries whose facts their settings tell."""
+METRICS.add(
+    "command",
+    "benchmark.metrics.command:command",
+    'any program that prints a number; metric="prog {original} {reconstruction}",higher=false',
+)
 METRICS.with_installed()
 
 DEFAULT_METRICS = ("psnr", "ms_ssim", "lpips", "fd-effnet", "kd-effnet")
+
+DEFAULT_MAP = "lpips"
+"""The metric whose map a page has whatever its runs measured."""
 
 STUDY_METRICS = ("psnr", "lpips", "fd-effnet", "kd-effnet")
 """Of the studies, whose runs are many."""
@@ -139,13 +174,18 @@ def open_metric(metric: str | object, device: str = "cpu") -> Metric:
     Its networks run on `device`, a name that torch knows. Raises UsageError as `parse_metric` does, and on a class that
     is no metric (`benchmark.metrics.own` says what one is); BenchmarkError if it cannot be opened.
     """
-    from benchmark.metrics.own import adopted
+    from benchmark.metrics.own import adopted, check_name
 
     if not isinstance(metric, str):
         return adopted(metric, _SHIPPED)
     spec, patches = parse_metric(metric)
     made: Metric = in_place(METRICS.make, spec, {"device": device, "patches": patches})
     if spec.name in _SHIPPED:
+        return made
+    if spec.name in MADE_OF_SETTINGS:
+        if patches is not None:
+            raise UsageError(f"{metric!r}: {spec.name} compares whole images; only metrics of sets have patches")
+        check_name(made.info.name, f"metric {spec.text}", _SHIPPED)
         return made
     return adopted(made, _SHIPPED, spec, patches, METRICS)
 

@@ -86,6 +86,12 @@ _WORDS = {
     "density": "how closely the originals' patches surround the reconstructions', 1 where they are alike",
     "coverage": "share of the originals' patches with one of the reconstructions' near",
 }
+_SOURCES = {
+    "precision": "Kynkäänniemi et al. 2019, arXiv:1904.06991",
+    "recall": "Kynkäänniemi et al. 2019, arXiv:1904.06991",
+    "density": "Naeem et al. 2020, arXiv:2002.09797",
+    "coverage": "Naeem et al. 2020, arXiv:2002.09797",
+}
 
 
 def _made(name: str) -> str:
@@ -132,6 +138,7 @@ _add(
 _add(
     replace(
         _of_fid("fid-infinity", "FID∞", _fetched("FID extrapolated to sets without end", "inception")),
+        source="Chong and Forsyth 2020, arXiv:1911.07023",
         signed=True,
         lowest=None,
         margin=None,
@@ -180,6 +187,9 @@ for _end, (_extraction, _network, _download) in _NETWORKS.items():
                 packages=FID.packages,
                 make=_made(f"{_kind}-{_end}"),
                 summary=_fetched(f"{_kind} of patches, {_network}", _download),
+                identical="about 1" if _kind == "density" else "1",
+                device="any",
+                source=_SOURCES[_kind],
             ),
             _extraction,
             _statistic,
@@ -189,6 +199,7 @@ _add(
         _of_fid("cmmd", "CMMD", _fetched("CLIP maximum mean discrepancy", "clip")),
         words="maximum mean discrepancy between the originals' and the reconstructions' patches in CLIP",
         margin=None,
+        source="Jayasumana et al. 2024, arXiv:2401.09603",
     ),
     CLIP_OF_CMMD,
     CMMD_STATISTIC,
@@ -199,6 +210,7 @@ _add(
         words="maximum mean discrepancy between the originals' and the reconstructions' textures",
         default_patches="patch128-hific",
         margin=None,
+        source="arXiv:2604.03064",
     ),
     GRAM,
     GRAM_STATISTIC,

@@ -36,6 +36,8 @@ PSNR = MetricInfo(
     unstated={1: "colour space", 2: "rounding to 8 bits", 3: "averaging rule"},
     elsewhere={"compressai": "psnr-rgb"},
     make="benchmark.metrics.fidelity:make_psnr",
+    identical="infinite",
+    source="10·log10(255² / mean squared error)",
     summary="PSNR in dB over all three channels, per image",
 )
 METRICS = (PSNR,)

@@ -1,7 +1,7 @@
 """The facts about a metric, and what each kind of metric can do. Imports no torch."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -42,7 +42,11 @@ class MetricInfo:
     in pixels; below it an image has no value.
     unstated: place in the protocol -> what is there, for parts that a published figure may leave open. elsewhere: tool
     -> what its files call the metric. packages: modules that take a second to import and are needed only when it
-    measures. make: "module:attribute" that opens it. summary: the line that `list` prints.
+    measures. needs: a package that an extra brings, one of `benchmark.errors.EXTRAS`, by the name of its import. make:
+    "module:attribute" that opens it. summary: the line that `list` prints.
+    identical: what it says of two identical images or sets. device: whether it runs on `--device` or on the CPU alone.
+    source: paper and implementation, for the documentation. map_top: where the colours of its map end, of a metric that
+    says where in an image the difference is (`Mapped`); None of others.
     """
 
     name: str
@@ -67,8 +71,13 @@ class MetricInfo:
     unstated: Mapping[int, str] = field(default_factory=dict, hash=False)
     elsewhere: Mapping[str, str] = field(default_factory=dict, hash=False)
     packages: tuple[str, ...] = ()
+    needs: str = ""
     make: str = ""
     summary: str = ""
+    identical: str = ""
+    device: Literal["cpu", "any"] = "cpu"
+    source: str = ""
+    map_top: float | None = None
 
     @property
     def infinite_reason(self) -> str:
@@ -129,6 +138,38 @@ class ImageMetric(Protocol):
 
     def compare(self, prepared: Any, reconstruction: Image) -> float:
         """The value. Raises Undefined where there is none, and BenchmarkError if the two sizes differ."""
+        ...
+
+
+@runtime_checkable
+class Mapped(Protocol):
+    """An `ImageMetric` that says where in an image the difference is. Its facts have a `map_top`."""
+
+    info: MetricInfo
+
+    def prepare(self, original: Image) -> Any:
+        """As of an ImageMetric."""
+        ...
+
+    def difference_map(self, prepared: Any, reconstruction: Image) -> npt.NDArray[np.float32]:
+        """(height / n, width / n) for some whole n, rounded up: from 0, no difference, on. `prepared` as `prepare`
+        returns it."""
+        ...
+
+
+@runtime_checkable
+class RecodingMetric(Protocol):
+    """A number for one trial that needs its codec: what the codec makes of its own reconstruction.
+
+    Its kind is "image". protocol: fixes everything that moves the number.
+    """
+
+    info: MetricInfo
+    protocol: str
+
+    def recode(self, encode: Callable[[Image], bytes], x_hat: Callable[[bytes], Image], data: bytes, y: Image) -> float:
+        """The value. encode: at the trial's quality. x_hat: what the codec's bits say before a generative decoder adds
+        to it. data: the trial's bytes. y: its reconstruction. Raises Undefined where there is no value."""
         ...
 
 
@@ -195,4 +236,4 @@ class SetMetric(Protocol):
         ...
 
 
-Metric = ImageMetric | SetMetric | NoReferenceMetric
+Metric = ImageMetric | SetMetric | NoReferenceMetric | RecodingMetric

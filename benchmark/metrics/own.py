@@ -267,7 +267,7 @@ def adopted(
     info = _info(theirs, kind, what, spec.name if spec is not None and installed else type(theirs).__name__)
     if installed and spec is not None:
         info = replace(info, name=spec.name)
-    _check_name(info.name, what, shipped)
+    check_name(info.name, what, shipped)
     if kind != "set" and patches is not None:
         raise UsageError(f"{what}: it compares whole pictures; only metrics of sets have patches")
     declared = [str(theirs.protocol)] if getattr(theirs, "protocol", "") else []
@@ -376,7 +376,8 @@ def _check_margin(info: MetricInfo, what: str) -> None:
         raise UsageError(f"{what}: its values may be 0 or negative, so its margin is no share: {info.margin}")
 
 
-def _check_name(name: str, what: str, shipped: Mapping[str, MetricInfo]) -> None:
+def check_name(name: str, what: str, shipped: Mapping[str, MetricInfo]) -> None:
+    """Raises UsageError if no metric but the suite's may be called so, or none at all."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}", name):
         raise UsageError(f"{what}: its name {name!r} must be of letters, digits, '.', '_' and '-', 60 at most")
     if name.lower() in (taken.lower() for taken in shipped):

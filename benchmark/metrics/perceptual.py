@@ -13,6 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from benchmark.errors import BenchmarkError, Undefined
 from benchmark.metrics.info import MetricInfo
 from benchmark.metrics.pairs import check_pair, check_picture
@@ -30,7 +33,9 @@ _PARTS = {
     "alex": "over AlexNet's features",
     "vgg": "over VGG16's features",
 }
+_MAP_TOP = 0.8  # few places of images at the lowest qualities lie beyond
 _PACKAGES = ("torch", "benchmark.metrics.inference", "lpips")
+_SOURCE = "Zhang et al. 2018, arXiv:1801.03924; package lpips"
 
 LPIPS = MetricInfo(
     "lpips",
@@ -49,6 +54,10 @@ LPIPS = MetricInfo(
     packages=_PACKAGES,
     make="benchmark.metrics.perceptual:make_lpips",
     summary="LPIPS v0.1, AlexNet, per image; both sides at least 31",
+    identical="0",
+    device="any",
+    source=_SOURCE,
+    map_top=_MAP_TOP,
 )
 LPIPS_VGG = MetricInfo(
     "lpips-vgg",
@@ -66,6 +75,10 @@ LPIPS_VGG = MetricInfo(
     packages=_PACKAGES,
     make="benchmark.metrics.perceptual:make_lpips_vgg",
     summary="LPIPS v0.1, VGG16, per image; both sides at least 16; needs `python -m benchmark fetch vgg16`",
+    identical="0",
+    device="any",
+    source=_SOURCE,
+    map_top=_MAP_TOP,
 )
 METRICS = (LPIPS, LPIPS_VGG)
 
@@ -118,6 +131,26 @@ class Lpips:
         with exact_inference():
             return float(sum(linear((x - y) ** 2).mean() for linear, x, y in pairs))
 
+    def difference_map(self, prepared: Prepared, reconstruction: Image) -> npt.NDArray[np.float32]:
+        """LPIPS before its mean over positions: float32 (height/4, width/4), rounded up.
+
+        Each layer's weighted squared difference is brought to that size bilinearly, as lpips.LPIPS(spatial=True) brings
+        it to the image's; the mean is near LPIPS, not equal to it, since rows and columns at the border weigh more.
+        """
+        import torch
+        from torch.nn.functional import interpolate
+
+        check_pair(prepared.size, reconstruction)
+        height, width = prepared.size
+        size = (-(-height // 4), -(-width // 4))
+        total = torch.zeros((1, 1, *size))
+        features = self._features(reconstruction)
+        with torch.inference_mode():
+            for linear, x, y in zip(self.network.lins, prepared.features, features, strict=True):
+                total += interpolate(linear((x - y) ** 2), size=size, mode="bilinear", align_corners=False).cpu()
+        values: npt.NDArray[np.float32] = total[0, 0].numpy()
+        return values
+
     def _features(self, image: Image) -> tuple[Tensor, ...]:
         import torch
         from lpips import normalize_tensor
@@ -148,7 +181,7 @@ def load_network(device: str = "cpu", net: str = "alex") -> Any:
     import torch
     from lpips import LPIPS as PACKAGE
 
-    weights = _alexnet() if net == "alex" else _vgg16()
+    weights = _alexnet() if net == "alex" else vgg16("lpips-vgg")
     # The package fills the trunk with random numbers first, and calls torchvision in a way that is out of date.
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -164,7 +197,11 @@ def _alexnet() -> dict[str, Tensor]:
     return load_file(TRUNK)
 
 
-def _vgg16() -> dict[str, Tensor]:
+def vgg16(metric: str) -> dict[str, Tensor]:
+    """The weights of torchvision's VGG16 as fetched, mapped into memory: "features.0.weight" and so on.
+
+    Raises BenchmarkError for `metric`, with the command that fetches them, if they are not here.
+    """
     import torch
 
     from benchmark.fetching import VGG16_NAME, cache_folder, vgg16_weights
@@ -172,7 +209,7 @@ def _vgg16() -> dict[str, Tensor]:
     path = vgg16_weights()
     if path is None:
         raise BenchmarkError(
-            f"lpips-vgg: the weights of VGG16 are not here ({cache_folder() / VGG16_NAME}); "
+            f"{metric}: the weights of VGG16 are not here ({cache_folder() / VGG16_NAME}); "
             "`python -m benchmark fetch vgg16` downloads them, `--from FILE` takes a file that you have"
         )
     weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)

@@ -33,7 +33,16 @@ PARTS = {
 
 
 def _info(
-    name: str, title: str, words: str, summary: str, *, patches: str, margin: str | float, signed: bool = False
+    name: str,
+    title: str,
+    words: str,
+    summary: str,
+    *,
+    patches: str,
+    margin: str | float,
+    source: str,
+    identical: str = "0",
+    signed: bool = False,
 ) -> MetricInfo:
     return MetricInfo(
         name,
@@ -51,6 +60,9 @@ def _info(
         packages=("benchmark.metrics.extractors",),
         make=f"benchmark.metrics.realism:make_{name.replace('-', '_')}",
         summary=summary,
+        identical=identical,
+        device="any",
+        source=source,
     )
 
 
@@ -61,6 +73,7 @@ FD_EFFNET = _info(
     "Fréchet distance, EfficientNet-Lite0",
     patches="patch128-hific",
     margin="3 %",
+    source="Heusel et al. 2017, arXiv:1706.08500",
 )
 KD_EFFNET = _info(
     "kd-effnet",
@@ -70,6 +83,8 @@ KD_EFFNET = _info(
     patches="patch128-hific",
     margin=0.003,
     signed=True,
+    source="Bińkowski et al. 2018, arXiv:1801.01401",
+    identical="about 0, below it",
 )
 KD_EFFNET_PAIRED = _info(
     "kd-effnet-paired",
@@ -79,6 +94,7 @@ KD_EFFNET_PAIRED = _info(
     patches="patch128-hific",
     margin=0.003,
     signed=True,
+    source="Bińkowski et al. 2018, arXiv:1801.01401",
 )
 FID = _info(
     "fid",
@@ -87,6 +103,7 @@ FID = _info(
     "FID; needs `python -m benchmark fetch inception`",
     patches="patch256-nc",
     margin="3 %",
+    source="Heusel et al. 2017, arXiv:1706.08500",
 )
 KID = _info(
     "kid",
@@ -96,6 +113,8 @@ KID = _info(
     patches="patch256-nc",
     margin=0.0005,
     signed=True,
+    source="Bińkowski et al. 2018, arXiv:1801.01401",
+    identical="about 0, below it",
 )
 METRICS = (FD_EFFNET, KD_EFFNET, KD_EFFNET_PAIRED, FID, KID)
 OVER_INCEPTION = (FID, KID)

@@ -7,13 +7,15 @@ rows, done strip by strip inside the cache.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 from benchmark.errors import Undefined
 from benchmark.metrics.info import MetricInfo
 from benchmark.metrics.pairs import check_pair, check_picture
+from benchmark.metrics.shared import once
 from benchmark.pixels import Image
 
 if TYPE_CHECKING:  # torch takes seconds to import, and these facts are read without measuring
@@ -51,8 +53,27 @@ MS_SSIM = MetricInfo(
     packages=("torch",),
     make="benchmark.metrics.structural:make_ms_ssim",
     summary="MS-SSIM, per image; shorter side above 160",
+    identical="1",
+    device="any",
+    source="Wang, Simoncelli and Bovik 2003; definition of pytorch-msssim",
 )
-METRICS = (MS_SSIM,)
+MS_SSIM_DB = replace(
+    MS_SSIM,
+    name="ms_ssim_db",
+    title="MS-SSIM (dB)",
+    unit="dB",
+    highest=None,
+    scale="linear",
+    margin=0.1,
+    words="−10·log10(1 − MS-SSIM), for each image, then the mean; no value if a side is 160 or less",
+    parts={**MS_SSIM.parts, "mean-of-db": "in dB for each image, then the mean"},
+    unstated={},
+    elsewhere={},
+    make="benchmark.metrics.structural:make_ms_ssim_db",
+    summary="MS-SSIM as −10·log10(1 − x) in dB, per image, as papers list it; shorter side above 160",
+    identical="infinite",
+)
+METRICS = (MS_SSIM, MS_SSIM_DB)
 
 
 @dataclass(frozen=True)
@@ -74,6 +95,13 @@ class MsSsim:
 
     def prepare(self, original: Image) -> tuple[Level, ...]:
         """The original's scales, from fine to coarse. Raises Undefined if a side is below 161."""
+        return once(f"scales on {self.device}", self._prepare, original)
+
+    def compare(self, prepared: tuple[Level, ...], reconstruction: Image) -> float:
+        """Between 0 and 1; 1 for identical pictures."""
+        return once(f"MS-SSIM on {self.device}", self._compare, prepared, reconstruction)
+
+    def _prepare(self, original: Image) -> tuple[Level, ...]:
         import torch
 
         check_picture(original)
@@ -89,8 +117,7 @@ class MsSsim:
             levels.append(Level(x, mean, square - mean * mean))
         return tuple(levels)
 
-    def compare(self, prepared: tuple[Level, ...], reconstruction: Image) -> float:
-        """Between 0 and 1; 1 for identical pictures."""
+    def _compare(self, prepared: tuple[Level, ...], reconstruction: Image) -> float:
         import torch
 
         height, samples = prepared[0].x.shape
@@ -103,6 +130,23 @@ class MsSsim:
             similarity = mean_similarity(prepared[scale], y, with_luminance=scale == len(WEIGHTS) - 1)
             value *= similarity.clamp(min=0) ** weight
         return float(value.mean())
+
+
+@dataclass(frozen=True)
+class MsSsimDb(MsSsim):
+    """MS-SSIM in decibels. Beside `MsSsim` it costs nothing: both share what they compute."""
+
+    protocol: str = "ms_ssim_db/rgb/uint8/pytorch-msssim/range255/mean-of-db"
+
+    def compare(self, prepared: tuple[Level, ...], reconstruction: Image) -> float:
+        """−10·log10(1 − MS-SSIM), in dB; infinite for identical images."""
+        distance = 1 - super().compare(prepared, reconstruction)
+        return math.inf if distance <= 0 else -10 * math.log10(distance)
+
+
+def make_ms_ssim_db(device: str = "cpu") -> MsSsimDb:
+    """Opens MS-SSIM in decibels."""
+    return MsSsimDb(MS_SSIM_DB, device)
 
 
 def make_ms_ssim(device: str = "cpu") -> MsSsim:

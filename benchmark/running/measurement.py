@@ -20,8 +20,18 @@ from benchmark.codecs import Codec, Image, hold_codec, is_unproven, open_afresh,
 from benchmark.errors import BenchmarkError, Undefined, UsageError, one_line
 from benchmark.guards import no_exit, own_place, told
 from benchmark.images import load_image, png_bytes
-from benchmark.metrics import ImageMetric, Loads, Metric, NoReferenceMetric, SetMetric, file_version, open_metric
-from benchmark.results import RunFolder, Trial
+from benchmark.metrics import (
+    ImageMetric,
+    Loads,
+    Metric,
+    NoReferenceMetric,
+    RecodingMetric,
+    SetMetric,
+    file_version,
+    open_metric,
+)
+from benchmark.metrics.shared import sharing
+from benchmark.results import FAILED, RunFolder, Trial
 from benchmark.running.originals import Kept, OriginalStore
 from benchmark.running.plan import PlannedTrial
 
@@ -29,6 +39,8 @@ Result = TypeVar("Result")
 
 NO_PATCH = "smaller than a patch: not part of the set"
 
+
+NO_X_HAT = "the codec has no x_hat: its bits say nothing but the reconstruction"
 
 NOT_COMPARED = "decode by a fresh instance"
 """Among a trial's reasons: why nothing can be said on it."""
@@ -40,17 +52,21 @@ class TrialError(Exception):
 
 @dataclass(frozen=True)
 class Instruments:
-    """Opened metrics by their names. specs: name -> what opened it, None for an object; in the order asked for."""
+    """Opened metrics by their names. specs: name -> what opened it, None for an object; in the order asked for.
+
+    recoding: those that need the codec besides.
+    """
 
     image: Mapping[str, ImageMetric]
     set: Mapping[str, SetMetric]
     alone: Mapping[str, NoReferenceMetric] = field(default_factory=dict)
     specs: Mapping[str, str | None] = field(default_factory=dict)
+    recoding: Mapping[str, RecodingMetric] = field(default_factory=dict)
 
     @property
     def all(self) -> dict[str, Metric]:
         """Per-image metrics first."""
-        return {**self.image, **self.alone, **self.set}
+        return {**self.image, **self.recoding, **self.alone, **self.set}
 
 
 def open_codecs(chosen: Mapping[str, Any], device: str) -> dict[str, Codec]:
@@ -85,11 +101,17 @@ def open_instruments(asked: Iterable[str | object], device: str) -> Instruments:
             names = repr(name) if name == twin else f"{twin!r} and {name!r}"
             raise UsageError(f"two metrics are named {names}: {both}; give one of them another name")
         metrics[name], specs[name] = metric, spec
+    recoding = {name: metric for name, metric in metrics.items() if isinstance(metric, RecodingMetric)}
     return Instruments(
-        {name: cast(ImageMetric, metric) for name, metric in metrics.items() if metric.info.kind == "image"},
+        {
+            name: cast(ImageMetric, metric)
+            for name, metric in metrics.items()
+            if metric.info.kind == "image" and name not in recoding
+        },
         {name: cast(SetMetric, metric) for name, metric in metrics.items() if metric.info.kind == "set"},
         {name: cast(NoReferenceMetric, m) for name, m in metrics.items() if m.info.kind == "no-reference"},
         specs,
+        recoding,
     )
 
 
@@ -239,6 +261,7 @@ class Workbench:
             trial.encode_repeats, trial.decode_repeats = encoded.repeats, repeats
             trial.encode_seconds, trial.decode_seconds = median(encoded.repeats), median(repeats)
         measure_pair(self.folder, self.instruments, trial, original, reconstruction)
+        measure_recoding(self.instruments, trial, codec, encoded.data, reconstruction)
         if self.keep_reconstructions:
             self.folder.write_bytes(self.folder.bitstream_path(trial.key), encoded.data)
             self.folder.write_bytes(self.folder.reconstruction_path(trial.key), png_bytes(reconstruction))
@@ -333,6 +356,11 @@ def prepare(folder: RunFolder, instruments: Instruments, name: str, image: Image
     kept: what is known of it already, and gets what is computed here, but not by objects: see `Kept`. Raises TrialError
     if a metric breaks down.
     """
+    with sharing():
+        return _prepare(folder, instruments, name, image, kept)
+
+
+def _prepare(folder: RunFolder, instruments: Instruments, name: str, image: Image, kept: Kept | None) -> Prepared:
     lasting, passing = Kept(image) if kept is None else kept, Kept(image)
     objects = {metric_name for metric_name, spec in instruments.specs.items() if spec is None}
     prepared = Prepared(name, image)
@@ -373,6 +401,31 @@ def measure_pair(
 
     Raises TrialError if a metric breaks down.
     """
+    with sharing():
+        _measure_pair(folder, instruments, trial, original, reconstruction)
+
+
+def measure_recoding(instruments: Instruments, trial: Trial, codec: Codec, data: bytes, reconstruction: Image) -> None:
+    """Enters each metric that needs the codec into `trial`. data: the trial's bytes. Raises TrialError."""
+
+    def encode(image: Image) -> bytes:
+        return _encode(codec, image, trial.quality)[0]
+
+    for name, metric in instruments.recoding.items():
+        x_hat = getattr(codec, "x_hat", None)
+        if x_hat is None:
+            _enter(trial, name, None, NO_X_HAT)
+        else:
+            try:
+                value = _value(name, metric.recode, encode, x_hat, data, reconstruction)
+            except TrialError as failure:
+                value = None, f"{FAILED}{failure}"
+            _enter(trial, name, *value)
+
+
+def _measure_pair(
+    folder: RunFolder, instruments: Instruments, trial: Trial, original: Prepared, reconstruction: Image
+) -> None:
     for name, metric in instruments.image.items():
         if name in original.reasons:
             _enter(trial, name, None, original.reasons[name])
@@ -484,7 +537,7 @@ def _guarded(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """
     try:
         return no_exit(function, *arguments)
-    except (UsageError, Undefined):
+    except (UsageError, Undefined, TrialError):
         raise
     except BenchmarkError as error:
         raise TrialError(f"{what}: {one_line(error)}") from error

@@ -109,6 +109,8 @@ def open_measuring(path: Path, names: Sequence[str], dataset: str | None, device
             {name: metric for name, metric in instruments.alone.items() if name not in there},
         )
         originals: dict[str, Location] = {}
+        if recoding := [name for name in instruments.recoding if name not in there]:
+            raise UsageError(f"{path}: {', '.join(recoding)} needs the codec, so a run has it from its start: run --metric")
         if needing.all:
             if not folder.manifest.keep_reconstructions:
                 wanted = ", ".join(needing.all)

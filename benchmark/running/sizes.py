@@ -3,13 +3,11 @@
 import warnings
 from pathlib import Path
 
-import numpy as np
 from PIL import Image as Pillow
 
 from benchmark.datasets import Dataset
-from benchmark.errors import Undefined, one_line
 from benchmark.formats import FORMATS
-from benchmark.metrics import Loads
+from benchmark.metrics import shipped_info
 from benchmark.metrics.patches import boxes
 from benchmark.preparations import prepare
 from benchmark.running.measurement import Instruments
@@ -23,11 +21,10 @@ MOST_HEADERS = 1000
 def metrics_without_value(instruments: Instruments, dataset: Dataset) -> list[str]:
     """A line for each metric that no image is large enough for. Reads headers, and no more of them than it must.
 
-    Metrics with a network are not asked, nor are images at an address looked at.
+    Own metrics are not asked, nor are images at an address looked at.
     """
-    reasons: dict[str, str] = {
-        name: "" for name, metric in instruments.image.items() if not isinstance(metric, Loads)
-    } | dict.fromkeys(instruments.set, "")
+    known = [name for name in (*instruments.image, *instruments.alone) if shipped_info(name) is not None]
+    reasons: dict[str, str] = dict.fromkeys((*known, *instruments.set), "")
     seen = set()
     for picture in dataset.pictures[:MOST_HEADERS]:
         if not reasons or not isinstance(picture.path, Path):
@@ -68,10 +65,7 @@ def _reason(instruments: Instruments, name: str, height: int, width: int) -> str
     if name in instruments.set:
         rule = instruments.set[name].info.patches
         return "" if rule is None or boxes(rule, height, width) else f"{width}x{height} is smaller than a patch"
-    try:
-        instruments.image[name].prepare(np.zeros((height, width, 3), np.uint8))
-    except Undefined as reason:
-        return one_line(reason)
-    except Exception:  # the trial will say what is wrong
+    info = instruments.image[name].info if name in instruments.image else instruments.alone[name].info
+    if min(height, width) >= info.smallest_side:
         return ""
-    return ""
+    return f"{info.title} needs both sides of at least {info.smallest_side} pixels, this is {width}x{height}"

@@ -70,6 +70,12 @@ def watch(run: Run) -> tuple[Run, Spent]:
             name: Watched(metric, name, {"features": "features"}, spent)
             for name, metric in bench.instruments.set.items()
         },
+        {name: Watched(metric, name, {"score": "alone"}, spent) for name, metric in bench.instruments.alone.items()},
+        bench.instruments.specs,
+        {
+            name: Watched(metric, name, {"recode": "again"}, spent)
+            for name, metric in bench.instruments.recoding.items()
+        },
     )
     codecs = {spec: Watched(codec, spec, coding, spent) for spec, codec in bench.codecs.items()}
     watched = Workbench(

@@ -1,4 +1,4 @@
-"""The pictures of a page: originals, reconstructions as the runs kept them, small views, and heat maps of LPIPS."""
+"""The pictures of a page: originals, reconstructions as the runs kept them, small views, and heat maps of metrics."""
 
 import csv
 import io
@@ -15,6 +15,7 @@ from PIL import Image as Pillow
 from benchmark.addresses import Location, is_there, location, sha256_of
 from benchmark.errors import BenchmarkError, Undefined
 from benchmark.images import load_image, write_file, write_png
+from benchmark.metrics import DEFAULT_MAP, Loads, Mapped, open_metric, shipped_info
 from benchmark.reports.page.files import link
 from benchmark.results import Manifest, RunFolder, Trial, path_name, quality_name
 
@@ -22,8 +23,6 @@ Item = TypeVar("Item")
 Track = Callable[[Sequence[Item], str], Iterable[Item]]
 """Hands the items on one by one, and shows how far it is under the given name."""
 
-MAP_TOP = 0.8
-"""Where the colours of the heat maps end: few places of pictures at the lowest qualities lie beyond."""
 _SMALL_SIDE = 160  # pixels, of the longer side of a small view
 
 # What is known of sets whose files come without a list of authors.
@@ -132,64 +131,95 @@ def link_reconstructions(run: RunFolder, number: int, trials: Sequence[Trial], f
     return there
 
 
-# Heat maps of LPIPS
+# Heat maps
+
+
+@dataclass(frozen=True)
+class Map:
+    """Heat maps of one metric. name: the metric's. mode: what the viewer calls them. folder: where they lie. top: where
+    the colours end."""
+
+    name: str
+    title: str
+    mode: str
+    folder: str
+    top: float
+
+
+def maps_of(metrics: Iterable[str]) -> list[Map]:
+    """The maps of a page whose runs measured `metrics`: the default one, and those of metrics that declare one."""
+    others = (name for name in metrics if name != DEFAULT_MAP)
+    found = []
+    for name in (DEFAULT_MAP, *dict.fromkeys(others)):
+        info = shipped_info(name)
+        if info is not None and info.map_top is not None:
+            first = name == DEFAULT_MAP
+            mode, folder = ("map", "maps") if first else (f"map-{name}", f"maps/{name}")
+            found.append(Map(name, info.title, mode, folder, info.map_top))
+    return found
+
+
+def open_map(heat: Map) -> Mapped:
+    """The metric, with its network. Raises BenchmarkError if it cannot be opened."""
+    metric = open_metric(heat.name)
+    assert isinstance(metric, Mapped)
+    if isinstance(metric, Loads):
+        metric.load()
+    return metric
 
 
 def write_maps(
-    run: RunFolder, number: int, trials: Sequence[Trial], originals: Sequence[Original], folder: Path, track: Track[Any]
+    heat: Map,
+    metric: Mapped,
+    run: RunFolder,
+    number: int,
+    trials: Sequence[Trial],
+    originals: Sequence[Original],
+    folder: Path,
+    track: Track[Any],
 ) -> int:
-    """Writes a heat map for each of `trials`, at a quarter of the picture's size; returns how many.
+    """Writes a heat map for each of `trials`, at a quarter of the image's size; returns how many.
 
-    Pictures whose original is not there, or that are too small for LPIPS, have none.
+    metric: as `open_map` gives it. Images whose original is not there, or that are too small for it, have none.
     """
-    from benchmark.metrics.perceptual import make_lpips
-
     files = {original.name: original.file for original in originals if original.file is not None}
     place = {original.name: index for index, original in enumerate(originals)}
     wanted = sorted((t for t in trials if t.image in files), key=lambda trial: place[trial.image])
-    lpips = make_lpips()
     name, prepared, written = "", None, 0
-    for trial in track(wanted, "heat maps of LPIPS"):
+    for trial in track(wanted, f"heat maps of {heat.title}"):
         if trial.image != name:
             name = trial.image
             try:
-                prepared = lpips.prepare(load_image(folder / str(files[name])))
+                prepared = metric.prepare(load_image(folder / str(files[name])))
             except Undefined:
                 prepared = None
         if prepared is None:
             continue
-        decoded = lpips.prepare(load_image(run.reconstruction_path(trial.key)))
+        values = metric.difference_map(prepared, load_image(run.reconstruction_path(trial.key)))
         label = run.manifest.codecs[trial.codec].label
-        target = folder / "maps" / place_of(number, label, trial.quality, trial.decoder_seed)
+        target = folder / heat.folder / place_of(number, label, trial.quality, trial.decoder_seed)
         target.mkdir(parents=True, exist_ok=True)
-        write_file(target / f"{path_name(name)}.png", map_png(lpips_map(lpips.network, prepared, decoded)))
+        height, width = originals[place[name]].height, originals[place[name]].width
+        write_file(target / f"{path_name(name)}.png", map_png(quartered(values, height, width), heat.top))
         written += 1
     return written
 
 
-def lpips_map(network: Any, original: Any, reconstruction: Any) -> npt.NDArray[np.float32]:
-    """LPIPS before its mean over positions: float32 (height/4, width/4), rounded up.
-
-    original, reconstruction: as `benchmark.metrics.perceptual.Lpips.prepare` returns them. Each layer's weighted
-    squared difference is brought to that size bilinearly, as lpips.LPIPS(spatial=True) brings it to the picture's; the
-    mean is near LPIPS, not equal to it, since rows and columns at the border weigh more then.
-    """
-    import torch
-    from torch.nn.functional import interpolate
-
-    height, width = original.size
-    size = (-(-height // 4), -(-width // 4))
-    total = torch.zeros((1, 1, *size))
-    with torch.inference_mode():
-        for linear, x, y in zip(network.lins, original.features, reconstruction.features, strict=True):
-            total += interpolate(linear((x - y) ** 2), size=size, mode="bilinear", align_corners=False).cpu()
-    values: npt.NDArray[np.float32] = total[0, 0].numpy()
-    return values
+def quartered(values: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.float32]:
+    """A map of an image of that size at a quarter of it, rounded up; means of what lies together in a larger map."""
+    size = -(-height // 4), -(-width // 4)
+    if values.shape == size:
+        return values
+    step = 4 * values.shape[0] // height
+    rows, columns = range(0, values.shape[0], step), range(0, values.shape[1], step)
+    padded = np.add.reduceat(np.add.reduceat(values, rows, 0, dtype=np.float64), columns, 1)
+    counts = np.add.reduceat(np.add.reduceat(np.ones_like(values), rows, 0), columns, 1)
+    return (padded / counts).astype(np.float32)
 
 
-def map_png(values: npt.NDArray[np.float32]) -> bytes:
-    """PNG with 256 colours (matplotlib's "inferno") from 0, black, to MAP_TOP and above, light yellow."""
-    indices = np.clip(np.rint(values / MAP_TOP * 255), 0, 255).astype(np.uint8)
+def map_png(values: npt.NDArray[np.float32], top: float) -> bytes:
+    """PNG with 256 colours (matplotlib's "inferno") from 0, black, to `top` and above, light yellow."""
+    indices = np.clip(np.rint(values / top * 255), 0, 255).astype(np.uint8)
     picture = Pillow.fromarray(indices, mode="P")
     picture.putpalette(_palette())
     buffer = io.BytesIO()

@@ -9,19 +9,20 @@ from typing import Any
 from benchmark.addresses import Location
 from benchmark.analysis.margins import Gate
 from benchmark.analysis.summary import dataset_label
-from benchmark.errors import UsageError
+from benchmark.errors import BenchmarkError, UsageError, one_line
 from benchmark.reports.page.content import Source, content, decimals_of, read_sources
 from benchmark.reports.page.files import copy_assets, new_folder, write_data, write_template
 from benchmark.reports.page.pictures import (
-    MAP_TOP,
     Original,
     Track,
     link_reconstructions,
+    maps_of,
+    open_map,
     place_of,
     write_maps,
     write_originals,
 )
-from benchmark.results import path_name
+from benchmark.results import Trial, path_name
 
 ASSETS = (
     "page.css",
@@ -56,7 +57,7 @@ def write_report(
     """Writes the page of `runs` into the folder `output`, and returns what it lacks, a line each.
 
     elsewhere: hash -> file of originals, besides where the runs found them. shown: how many pictures have their
-    pictures on the page, None for all; numbers are of all. maps: whether heat maps of LPIPS are made. Raises
+    pictures on the page, None for all; numbers are of all. maps: whether heat maps are made. Raises
     NotComparable if data sets or protocols of the runs differ, UsageError if `output` holds anything but an older page.
     """
     if shown is not None and shown < 0:
@@ -71,7 +72,6 @@ def write_report(
     originals = write_originals(manifest, elsewhere, output, count, track)
     data["pictures"] = [asdict(original) | {"path": path_name(original.name)} for original in originals]
     lacking = _write_reconstructions(sources, data, originals, output, maps, track)
-    data["map"] = {"top": MAP_TOP}
     for metric in data["metrics"]:
         found = [
             point["values"][metric["name"]]["value"] for point in data["points"] if metric["name"] in point["values"]
@@ -102,7 +102,7 @@ def _write_reconstructions(
         lacking.append(f"{len(unread)} of {len(originals)} originals are not shown: {unread[0].problem}")
     keys: dict[tuple[int, float], list[tuple[int | None, str]]] = {}
     labels = [codec["label"] for codec in data["codecs"]]
-    drawn = 0
+    kept: list[tuple[Source, Sequence[Trial]]] = []
     for source in sources:
         trials = [
             trial
@@ -119,8 +119,7 @@ def _write_reconstructions(
         for trial in there:
             codec = labels.index(source.labels[trial.codec])
             keys.setdefault((codec, trial.quality), []).append((trial.decoder_seed, trial.image))
-        if maps and there:
-            drawn += write_maps(source.folder, source.number, there, originals, output, track)
+        kept.append((source, there))
     numbers = {source.number: source for source in sources}
     for point in data["points"]:
         codec = data["codecs"][point["codec"]]
@@ -134,8 +133,29 @@ def _write_reconstructions(
         pairs = set(found)
         complete = [name for name in source.numbers.images if all((seed, name) in pairs for seed in seeds)]
         point["there"] = [source.numbers.images.index(name) for name in complete] if seeds else []
-    data["maps"] = drawn > 0
-    return lacking
+    kept = [(source, trials) for source, trials in kept if trials] if maps else []
+    data["maps"], without = _write_maps(kept, originals, output, track)
+    return [*lacking, *without]
+
+
+def _write_maps(
+    kept: Sequence[tuple[Source, Sequence[Trial]]], originals: Sequence[Original], output: Path, track: Track[Any]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """What the page must know of the maps that were drawn, and why others were not. kept: trials with an image."""
+    drawn, lacking = [], []
+    for heat in maps_of([name for source, _ in kept for name in source.folder.manifest.metrics]) if kept else []:
+        try:
+            metric = open_map(heat)
+        except BenchmarkError as error:
+            lacking.append(f"there are no maps of {heat.title}: {one_line(error)}")
+            continue
+        counts = [
+            write_maps(heat, metric, source.folder, source.number, trials, originals, output, track)
+            for source, trials in kept
+        ]
+        if any(counts):
+            drawn.append(asdict(heat))
+    return drawn, lacking
 
 
 def _copy_downloads(source: Source, output: Path) -> None:

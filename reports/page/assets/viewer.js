@@ -23,7 +23,7 @@ const Viewer = (() => {
     ["slide", "Slider"],
     ["side", "Side by side"],
     ["difference", "Difference"],
-    ["map", "LPIPS map"],
+    ...report.maps.map(({ mode, title }) => [mode, `${title} map`]),
   ];
   const SIDES = { o: "original", a: "A", b: "B" };
   const STEPS = [0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32];
@@ -71,6 +71,10 @@ const Viewer = (() => {
   function seedOf(point) {
     const seeds = report.points[point].seeds;
     return seeds.length ? Number(Page.state.seed) % seeds.length : 0;
+  }
+
+  function map() {
+    return report.maps.find((heat) => heat.mode === Page.state.mode);
   }
 
   function file(side, kind = "pictures") {
@@ -263,7 +267,7 @@ const Viewer = (() => {
       element(
         "span",
         { class: "segments", role: "group", "aria-label": "How they are shown" },
-        ...MODES.filter(([name]) => name !== "map" || report.maps).map(([name, title]) =>
+        ...MODES.map(([name, title]) =>
           element(
             "button",
             { type: "button", "aria-pressed": String(name === mode), onclick: () => Page.set({ mode: name }) },
@@ -316,14 +320,15 @@ const Viewer = (() => {
         ),
       );
     }
-    if (mode === "map") {
+    const heat = map();
+    if (heat) {
       parts.push(
         element(
           "span",
-          { class: "scale", role: "img", "aria-label": `Colours from 0, black, to ${report.map.top}, light yellow` },
+          { class: "scale", role: "img", "aria-label": `Colours from 0, black, to ${heat.top}, light yellow` },
           element("span", {}, "0"),
           element("span", { class: "ramp" }),
-          element("span", {}, `${report.map.top} and more`),
+          element("span", {}, `${heat.top} and more`),
         ),
       );
     }
@@ -403,7 +408,8 @@ const Viewer = (() => {
   }
 
   function build() {
-    const mode = Page.state.mode === "map" && !report.maps ? "flip" : Page.state.mode;
+    const known = MODES.some(([name]) => name === Page.state.mode);
+    const mode = known ? Page.state.mode : "flip";
     const one = (side, stage) => pane(title(side), [stage || absent(side)], side);
     if (mode === "side") {
       return ["o", "a", "b"].map((side) => one(side, file(side) && layers([[side, file(side)]], "")));
@@ -423,8 +429,9 @@ const Viewer = (() => {
         return pane(`${title(side)} − original`, [stage || absent(side)], side);
       });
     }
-    if (mode === "map") {
-      return ["a", "b"].map((side) => one(side, file(side) && layers([[side, file(side, "maps")]], "map")));
+    const heat = map();
+    if (heat) {
+      return ["a", "b"].map((side) => one(side, file(side) && layers([[side, file(side, heat.folder)]], "map")));
     }
     if (mode === "slide") {
       const [left, right] = Page.state.pair.split("");
@@ -711,7 +718,7 @@ const Viewer = (() => {
       "-": () => zoomStep(-1),
       0: () => Page.set({ view: "" }),
       m: () => {
-        const names = MODES.map(([name]) => name).filter((name) => name !== "map" || report.maps);
+        const names = MODES.map(([name]) => name);
         Page.set({ mode: names[(names.indexOf(Page.state.mode) + 1) % names.length] });
       },
     };

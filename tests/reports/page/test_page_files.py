@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from support.web_pages import call, make_run, write_photographs
 
+from benchmark.errors import BenchmarkError
+from benchmark.metrics import Mapped
 from benchmark.metrics.perceptual import make_lpips
+from benchmark.reports.page import report
 from benchmark.reports.page.files import script_json
-from benchmark.reports.page.pictures import MAP_TOP, lpips_map, map_png
+from benchmark.reports.page.pictures import Map, map_png, maps_of, open_map, quartered
 
 
 @settings(max_examples=50, deadline=None)
@@ -40,7 +43,7 @@ def test_heat_maps_are_those_of_lpips() -> None:
     changed = original.copy()
     changed[:32, :48] = generator.integers(0, 256, (32, 48, 3), dtype=np.uint8)
     metric = make_lpips()
-    found = lpips_map(metric.network, metric.prepare(original), metric.prepare(changed))
+    found = metric.difference_map(metric.prepare(original), changed)
     assert found.shape == (16, 24)
     metric.network.spatial = True
     tensors = [torch.from_numpy(x.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1 for x in (original, changed)]
@@ -50,13 +53,31 @@ def test_heat_maps_are_those_of_lpips() -> None:
     assert np.corrcoef(found.ravel(), quarter.ravel())[0, 1] > 0.99
     assert found.mean() == pytest.approx(whole.mean(), rel=0.05)
     assert found[:8, :12].mean() > 3 * found[-4:, -6:].mean()
-    assert not lpips_map(metric.network, metric.prepare(original), metric.prepare(original)).any()
+    assert not metric.difference_map(metric.prepare(original), original).any()
+
+
+def test_a_map_larger_than_a_quarter_is_averaged() -> None:
+    values = np.arange(6 * 9, dtype=np.float32).reshape(6, 9)
+    small = quartered(values, 6, 9)
+    assert small.shape == (2, 3)
+    assert small[0, 0] == values[:4, :4].mean()
+    assert small[1, 2] == values[4:, 8:].mean()
+    assert quartered(small, 6, 9) is small
+
+
+def test_maps_are_of_metrics_that_declare_one() -> None:
+    measured = ("psnr", "flip", "lpips", "./own.py:Own", "flip", "dists")
+    assert [(heat.name, heat.mode, heat.folder) for heat in maps_of(measured)] == [
+        ("lpips", "map", "maps"),
+        ("flip", "map-flip", "maps/flip"),
+    ]
+    assert [heat.title for heat in maps_of(["psnr"])] == ["LPIPS"]
 
 
 def test_colours_of_a_map_run_from_black_to_light() -> None:
     import io
 
-    png = Pillow.open(io.BytesIO(map_png(np.array([[0, MAP_TOP / 2, MAP_TOP, 9]], np.float32)))).convert("RGB")
+    png = Pillow.open(io.BytesIO(map_png(np.array([[0, 0.4, 0.8, 9]], np.float32), 0.8))).convert("RGB")
     dark, middle, top, above = (png.getpixel((x, 0)) for x in range(4))
     assert dark == (0, 0, 3)  # the first of inferno
     assert sum(dark) < sum(middle) < sum(top)  # type: ignore[arg-type]
@@ -128,3 +149,21 @@ def test_runs_of_other_pictures_are_refused(work: Path, run_folder: Path) -> Non
     assert call("report", str(work / "nowhere"), "-o", str(work / "never")) == 3
     assert call("report", str(run_folder), "-o", str(work / "never"), "--pictures", "-1") == 2
     assert not (work / "never").exists()
+
+
+def test_a_map_that_cannot_be_drawn_is_said(
+    work: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(work / "unmapped-run", photographs, "--codec", "tiny", "--quality", "2", "--metric", "flip")
+
+    def lacking(heat: Map) -> Mapped:
+        if heat.name == "flip":
+            raise BenchmarkError("flip needs a package")
+        return open_map(heat)
+
+    monkeypatch.setattr(report, "open_map", lacking)
+    capsys.readouterr()
+    assert call("report", str(run), "-o", str(work / "unmapped-page")) == 0
+    assert "note: there are no maps of FLIP: flip needs a package" in capsys.readouterr().err
+    assert (work / "unmapped-page" / "maps" / "run-1").is_dir()
+    assert not (work / "unmapped-page" / "maps" / "flip").exists()

@@ -131,6 +131,26 @@ def test_differences_and_heat_maps_are_shown(page: Page, page_folder: Path) -> N
         assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 24
 
 
+def test_a_measured_metric_that_declares_a_map_has_one_beside_that_of_lpips(
+    page: Page, work: Path, photographs: Path
+) -> None:
+    words = ("--codec", "tiny", "--quality", "2,5", "--limit", "1", "--metric", "flip")
+    run = make_run(work / "flip-run", photographs, *words)
+    assert call("report", str(run), "-o", str(work / "flip-page")) == 0
+    open_page(page, work / "flip-page", "#?a=tiny%3D2&b=tiny%3D5")
+    for name, folder in (("FLIP map", "maps/flip/run-1/"), ("LPIPS map", "maps/run-1/")):
+        page.get_by_role("button", name=name).click()
+        images = page.locator(".stage.map .layer").all()
+        assert len(images) == 2
+        for image in images:
+            assert (image.get_attribute("src") or "").startswith(folder)
+            assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 24
+    expect(page.locator(".scale")).to_contain_text("0.8 and more")
+    page.get_by_role("button", name="FLIP map").click()
+    address(page, "mode=map-flip")
+    expect(page.locator(".scale")).to_contain_text("1 and more")
+
+
 def test_decoder_seeds_are_cycled(page: Page, page_folder: Path) -> None:
     open_page(page, page_folder, "#?a=noisy%3D2")
     sources = []

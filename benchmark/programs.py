@@ -1,0 +1,140 @@
+"""Any program, called as a user wrote it: a line of words, a folder of its own, a time limit, its last words kept.
+
+The line is split into words as a shell would, but no shell runs it: pipes, redirections and variables are not there.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from PIL import Image as Pillow
+
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.identity import anchored, files_named, sha256_of
+from benchmark.pixels import Image
+
+Pictures = Literal["png", "ppm", "bmp"]
+"""Formats in which programs are given images."""
+SHOWN = 300
+"""Characters of a program's last words that an error repeats."""
+
+
+def split(text: str, marks: Iterable[str]) -> tuple[str, ...]:
+    """The words of a command line, as a shell has them. ValueError unless all `marks` are among its arguments."""
+    words = tuple(shlex.split(text))
+    if lacking := [mark for mark in marks if not any(mark in word for word in words[1:])]:
+        raise ValueError(f"it lacks {' and '.join(lacking)}")
+    return words
+
+
+def settled(words: Sequence[str]) -> tuple[str, ...]:
+    """The line as it can be run in any working folder: words that name files of this one have their absolute paths."""
+    return (_absolute(words[0]), *map(_anchored, words[1:]))
+
+
+def program_sha256(program: str, what: str) -> str:
+    """Of the executable. what: whose it is, for messages. Raises UsageError if there is none."""
+    found = shutil.which(_absolute(program))
+    if found is None:
+        raise UsageError(f"{what}: there is no program {program}; install it, or give its path")
+    with open(found, "rb") as stream:  # noqa: PTH123
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def files_of(words: Iterable[str]) -> dict[str, str]:
+    """Path -> SHA-256, of each word that names a file, and of each `--option=` that does: scripts, weights."""
+    return {
+        str(path): sha256_of(path)
+        for word in words
+        for part in dict.fromkeys((word, word.partition("=")[2]))
+        for path in files_named(part)
+    }
+
+
+def image_file(image: Image, picture: str) -> bytes:
+    """`image` as a file of one of `Pictures`."""
+    stream = BytesIO()
+    Pillow.fromarray(image).save(stream, {"png": "PNG", "ppm": "PPM", "bmp": "BMP"}[picture])
+    return stream.getvalue()
+
+
+def call(words: Sequence[str], values: Mapping[str, str], folder: Path, seconds: float, said: IO[bytes]) -> str:
+    """Runs the line in `folder`, `{name}` in its words replaced by `values`; returns what it printed last, for errors.
+
+    said: gets its standard output and error. What the program started is ended with it. Raises BenchmarkError, with its
+    last words, if it cannot be started, takes longer or fails.
+    """
+    _call(words, values, folder, seconds, said, subprocess.STDOUT)
+    return last_words(said)
+
+
+def call_for_output(words: Sequence[str], values: Mapping[str, str], folder: Path, seconds: float) -> tuple[str, str]:
+    """As `call`; returns what the program printed to its standard output, and its last words on standard error."""
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as said:
+        _call(words, values, folder, seconds, output, said)
+        output.seek(0)
+        return output.read().decode(errors="replace"), last_words(said)
+
+
+def _call(
+    words: Sequence[str],
+    values: Mapping[str, str],
+    folder: Path,
+    seconds: float,
+    output: IO[bytes],
+    errors: IO[bytes] | int,
+) -> None:
+    names = "|".join(map(re.escape, values))
+    line = [re.sub(rf"\{{({names})\}}", lambda match: values[match[1]], word) for word in words]
+    said = output if isinstance(errors, int) else errors
+    try:
+        process = subprocess.Popen(
+            line,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            cwd=folder,
+            start_new_session=True,  # so that what the program starts can be ended with it
+        )
+    except OSError as error:
+        raise BenchmarkError(f"{words[0]}: cannot be started: {error.strerror or error}") from error
+    try:
+        code = process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        raise BenchmarkError(f"{words[0]}: no end after {seconds:g} seconds; it was killed") from None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if code:
+        cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        raise BenchmarkError(f"{words[0]}: {cause}{last_words(said) or last_words(output)}")
+
+
+def _absolute(program: str) -> str:
+    """A program that is named by a path stays what it is when the working folder changes; others are on the PATH."""
+    return str(Path(program).expanduser().absolute()) if "/" in program else program
+
+
+def _anchored(word: str) -> str:
+    """A word that is a file or folder of the working folder, or `--option=` and one, with its absolute path."""
+    option, equals, value = word.partition("=")
+    return f"{option}={anchored(value)}" if equals else anchored(word)
+
+
+def last_words(said: Any) -> str:
+    """The end of what was printed, after ": "; "" if nothing was."""
+    said.seek(0, os.SEEK_END)
+    said.seek(max(0, said.tell() - 4 * SHOWN))
+    text = " ".join(said.read().decode(errors="replace").split())
+    return f": {text[-SHOWN:]}" if text else ""
