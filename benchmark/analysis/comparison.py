@@ -18,7 +18,7 @@ import numpy.typing as npt
 from benchmark.analysis.baseline import Baseline, Point
 from benchmark.analysis.comparable import dataset_difference, protocol_difference
 from benchmark.analysis.margins import RATE_DIFFERENCE, SECONDS, Gate
-from benchmark.analysis.missing import named, of_infinite
+from benchmark.analysis.missing import missing_notes, named, of_infinite
 from benchmark.analysis.rate_differences import jackknife_curve, scale_of
 from benchmark.errors import BenchmarkError, NotComparable
 from benchmark.metrics import Margin
@@ -234,6 +234,7 @@ def _notes(base: Baseline, new: Baseline, gate: Gate) -> list[str]:
     ]
     if fresh:
         notes.append(f"only the new run has a value, which is not compared: {named(fresh)}")
+    notes += [f"in the new run {line}" for line in missing_notes(new)]
     free = [name for name in base.metrics if gate.margin_of(name, base.facts(name)) is None]
     if free:
         notes.append(f"without a margin in [tool.benchmark.gate], so not judged: {', '.join(free)}")
@@ -360,7 +361,7 @@ def _of_curve(base: Baseline, new: Baseline, codec: str, gate: Gate) -> Iterator
         one = jackknife_curve(base, base.of(codec), metric, images)
         other = jackknife_curve(new, [found for _, found in pairs if found is not None], metric, images)
         higher, scale = record.higher_is_better, scale_of(facts)
-        whole = bd_rate(Curve(one.rate, one.value), Curve(other.rate, other.value), higher, scale)
+        whole = bd_rate(Curve(one.rate, one.value), Curve(other.rate, other.value), higher, scale, with_ways=False)
         row = Row(
             codec,
             None,

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.analysis.baseline import Baseline, Point
-from benchmark.analysis.missing import left_out, lost_points
+from benchmark.analysis.missing import exclusions
 from benchmark.analysis.rate_differences import common_images
 from benchmark.errors import NotComparable, UsageError
 from benchmark.results import CodecRecord
@@ -88,9 +88,7 @@ def _curve(baseline: Baseline, anchor: str, codec: str, metric: str, asked: Sequ
     empty = DifferenceCurve(codec, anchor, metric, nothing, nothing, nothing, nothing, 0)
     points = [*baseline.of(anchor), *baseline.of(codec)]
     images, used = common_images(baseline, (baseline.of(anchor), baseline.of(codec)), metric)
-    without = left_out(baseline, points, metric, images)
-    lost = lost_points(baseline, points, [p for side in used for p in side], metric)
-    empty = replace(empty, left_out=tuple([*([without] if without else []), *lost]))
+    empty = replace(empty, left_out=exclusions(baseline, points, [p for side in used for p in side], metric, images))
     if not images:
         return replace(empty, reason="no image has a value of both")
     sides = [_Side.of(baseline, points, metric, images) for points in used]

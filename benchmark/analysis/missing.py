@@ -58,6 +58,30 @@ def lost_points(numbers: Baseline, points: Sequence[Point], used: Sequence[Point
     ]
 
 
+def missing_notes(numbers: Baseline) -> list[str]:
+    """A line a metric on the points whose value is over fewer images than their rate, with the first such image."""
+    notes = []
+    for metric in numbers.metrics:
+        found = []
+        for point in numbers.points:
+            rated, valued = numbers.images_with(point, "bpp"), set(numbers.images_with(point, metric))
+            lacking = [index for index in rated if index not in valued]
+            if lacking and valued:
+                first = f"{numbers.images[lacking[0]]} {why_missing(numbers, point, metric, lacking[0])}"
+                found.append(f"{point} ({len(valued)} of {len(rated)}, {first})")
+        if found:
+            notes.append(f"{metric} is over fewer images than the rate: {named(found)}")
+    return notes
+
+
+def exclusions(
+    numbers: Baseline, points: Sequence[Point], used: Sequence[Point], metric: str, images: Sequence[int]
+) -> tuple[str, ...]:
+    """`left_out` and `lost_points`: what curves of `points` over the common `images` are without."""
+    without = left_out(numbers, points, metric, images)
+    return (*([without] if without else []), *lost_points(numbers, points, used, metric))
+
+
 def of_infinite(base: Baseline, new: Baseline, one: Point, other: Point, metric: str) -> tuple[Outcome | None, str]:
     """What values that are infinitely good in one run say, or in both, which no mean can hold; and a line on it."""
     before, after = set(base.infinite_images(one, metric)), set(new.infinite_images(other, metric))

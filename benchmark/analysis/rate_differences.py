@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.analysis.baseline import Baseline, Point
-from benchmark.analysis.missing import left_out, lost_points
+from benchmark.analysis.missing import exclusions
 from benchmark.errors import UsageError
 from benchmark.metrics import MetricInfo
 from benchmark.statistics.bjontegaard import (
@@ -69,7 +69,9 @@ class RateRow:
         if min(self.points) == 2:
             lines.append("a curve of two points is drawn as a straight line, and how far that is wrong is not known")
         if self.difference.share < SMALL_SHARE:
-            lines.append(f"of what the two curves reach they share {self.difference.share:.0%}, which the number is about")
+            lines.append(
+                f"of what the two curves reach they share {self.difference.share:.0%}, which the number is about"
+            )
         return tuple(lines)
 
     @property
@@ -129,7 +131,6 @@ def _row(baseline: Baseline, anchor: str, codec: str, metric: str, resamples: in
         before, after = (_image_curve(baseline, points, metric, images) for points in used)
         difference = bootstrap_bd_rate(before, after, higher, scale=scale, resamples=resamples, seed=seed)
     points = [point for side in sides for point in side]
-    without = left_out(baseline, points, metric, images)
     if not difference.defined and not images and any(baseline.images_with(point, metric) for point in points):
         difference = replace(difference, reason="no image has a rate and a value at every point")
     moved = None
@@ -147,7 +148,7 @@ def _row(baseline: Baseline, anchor: str, codec: str, metric: str, resamples: in
         (len(used[0]), len(used[1])),
         tuple(baseline.images[index] for index in images),
         moved,
-        tuple([*([without] if without else []), *lost_points(baseline, points, [p for s in used for p in s], metric)]),
+        exclusions(baseline, points, [point for side in used for point in side], metric, images),
     )
 
 

@@ -109,11 +109,11 @@ def agreement(
 ) -> tuple[float, float, float]:
     """The share of true ones with its interval: share, low, high.
 
-    clusters: as in `bradley_terry`; None where votes have nothing in common. The interval is Wilson's (1927), with the number of votes over the design effect in
-    place of their number, and the quantile of Student's t, c − 1 degrees of freedom for c clusters (Korn & Graubard
-    1998). The design effect is the variance of clusters over that of independent votes, and at least 1. Without
-    clusters, and of a single one, whose effect is not known, it is 1, with the normal quantile. Raises ValueError on no
-    vote.
+    clusters: as in `bradley_terry`; None where votes have nothing in common. The interval is Wilson's of 1927, with the
+    number of votes over the design effect in place of their number, and the quantile of Student's t, c − 1 degrees of
+    freedom for c clusters (Korn & Graubard 1998). The design effect is the variance of clusters over that of
+    independent votes, and at least 1. Without clusters, and of a single one, whose effect is not known, it is 1, with
+    the normal quantile. Raises ValueError on no vote.
     """
     said = np.asarray(votes, dtype=np.float64)
     groups = np.zeros(said.shape) if clusters is None else np.asarray(clusters)

@@ -145,6 +145,17 @@ def test_where_all_are_lossless_the_mean_error_has_no_decibels(run: RunFolder) -
     assert StoredGroups(folder)[0].trials[0].reasons == {"psnr": IDENTICAL}
 
 
+def test_where_a_single_image_has_an_error_its_mean_has_no_interval(run: RunFolder) -> None:
+    """Without that image the value is infinite."""
+    folder = RunFolder.create(run.path.parent / "one", run.manifest)
+    for name in ("a", "b"):
+        folder.append(trial("x", 1, name, metrics={"psnr": None}, reasons={"psnr": IDENTICAL}))
+    folder.append(trial("x", 1, "c", metrics={"psnr": 31.3}))
+    row = write_summary(folder).query("metric == 'psnr'").set_index("aggregation").loc[MEAN_MSE]
+    assert row["value"] == pytest.approx(31.3 + 10 * np.log10(3))
+    assert np.isnan([row["stderr"], row["ci_low"], row["ci_high"]]).all()
+
+
 def test_an_export_pairs_no_rate_with_a_value_over_other_images(run: RunFolder, tmp_path: Path) -> None:
     write_summary(run)
     [path] = compressai(run, tmp_path / "out")
