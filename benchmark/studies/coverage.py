@@ -210,7 +210,7 @@ def _values(codec: str, quality: float, metric: str) -> Vector:
 
 def cases() -> list[Case]:
     """All intervals, each of several numbers."""
-    return [*_means(), *_of_sets(), *_paired(), *_at_rates(), *_rate_differences(), *_votes()]
+    return [*_means(), *_of_sets(), *_paired(), *_at_rates(), *_rate_differences(), *_with_itself(), *_votes()]
 
 
 def _ends(estimate: Estimate) -> Ends:
@@ -450,6 +450,41 @@ def _rate_differences() -> Iterator[Case]:
 
         how = "a few images dominate" if skewed else "images alike"
         yield Case("rate difference, jackknife", f"fd-effnet, {how}", of_sets, share=0.2)
+
+
+def _with_itself() -> Iterator[Case]:
+    """bd of a codec against itself at other qualities, parted by chance, three of them or more on each side."""
+    for codec in ("jpeg", "webp", "mse"):
+        numbers = only_codecs(population(), codec)
+        for metric in ("psnr", "lpips"):
+            for drawing in (True, False):
+
+                def draw(random: Random, n: int, numbers: Baseline = numbers, m: str = metric,
+                         drawing: bool = drawing) -> Ends:  # fmt: skip
+                    parted = _parted(_resampled(numbers, random, n), random)
+                    [row] = rate_differences(parted, "one", [m], resamples=RESAMPLES)
+                    value, low, high = _ends(row.difference.estimate)
+                    if row.difference.ways is not None and not drawing:
+                        error = row.difference.ways.error
+                        low, high = (
+                            100 * math.expm1(math.log1p(end / 100) + way * error) for end, way in ((low, 1), (high, -1))
+                        )
+                    return value, low, high
+
+                how = "" if drawing else ", over images alone"
+                yield Case(f"rate difference with itself{how}", f"{codec} at equal {metric}", draw, 0.0, 0.2)
+
+
+def _parted(numbers: Baseline, random: Random) -> Baseline:
+    """The points of one codec as those of two, "one" and "other", by chance; each has three or more."""
+    [(codec, record)] = numbers.codecs.items()
+    points = numbers.of(codec)
+    while not 3 <= (first := random.random(len(points)) < 0.5).sum() <= len(points) - 3:
+        pass
+    named = [
+        point.model_copy(update={"codec": "one" if own else "other"}) for point, own in zip(points, first, strict=True)
+    ]
+    return numbers.model_copy(update={"codecs": {"one": record, "other": record}, "points": named})
 
 
 _ITEMS = np.array([0.6, 0.1, -0.2, -0.5])

@@ -170,3 +170,19 @@ def test_a_run_s_infinite_images(run: RunFolder) -> None:
     assert baseline.infinite_images(first, "psnr") == [0]
     assert baseline.infinite_images(second, "psnr") == []
     assert compare(baseline, baseline, GATE).exit_code() == 0
+
+
+def test_a_value_that_only_the_new_run_has_is_named() -> None:
+    plain = synthetic(None, stochastic=False)
+    comparison = compare(lacking(plain, 4), plain, GATE)
+    assert comparison.exit_code() == 0
+    [note] = [note for note in comparison.notes if note.startswith("only the new run has a value")]
+    assert "psnr of picture04 at noisy at quality 1" in note
+    assert row(comparison).n == 11
+
+
+def test_values_over_fewer_images_than_their_rates_are_named() -> None:
+    plain = synthetic(None, stochastic=False)
+    [note] = [note for note in compare(infinite(plain, 4), infinite(plain, 4), GATE).notes if "in the new run" in note]
+    wanted = "psnr is over fewer images than the rate: noisy at quality 1 (11 of 12, picture04 infinite)"
+    assert note == f"in the new run {wanted}"
