@@ -266,6 +266,9 @@ class Results:
     def curve(self, metric: str, codec: str | None = None) -> "pandas.DataFrame":
         """codec, quality, bpp, value, ci_low and ci_high of each point, sorted by codec and rate.
 
+        n_images is the number behind the value, n_images_bpp behind the rate; fewer behind a value are images that have
+        a rate and no value, such as an infinite PSNR.
+
         Raises UsageError on a metric or codec that was not measured.
         """
         from benchmark.analysis.summary import HEADLINES, metric_facts
@@ -279,19 +282,22 @@ class Results:
                 )
             frame = frame[frame["codec"] == codec]
         point = ["codec", "quality"]
-        rates = frame[frame["metric"] == "bpp"][[*point, "value"]].rename(columns={"value": "bpp"})
-        values = frame[frame["metric"] == metric][[*point, "value", "ci_low", "ci_high"]]
+        rates = frame[frame["metric"] == "bpp"][[*point, "value", "n_images"]]
+        rates = rates.rename(columns={"value": "bpp", "n_images": "n_images_bpp"})
+        values = frame[frame["metric"] == metric][[*point, "value", "ci_low", "ci_high", "n_images"]]
         joined = rates.merge(values, on=point, sort=False)
         joined["place"] = joined["codec"].map({name: place for place, name in enumerate(dict.fromkeys(frame["codec"]))})
-        return joined.sort_values(["place", "bpp"], ignore_index=True).drop(columns="place")
+        columns = [*point, "bpp", "value", "ci_low", "ci_high", "n_images", "n_images_bpp"]
+        return joined.sort_values(["place", "bpp"], ignore_index=True)[columns]
 
     def bd(
         self, anchor: str, metric: str | Sequence[str] = (), *, resamples: int = 1000, seed: int = 0
     ) -> "pandas.DataFrame":
         """Bits in per cent that each codec needs more (+) or less (−) than `anchor` at equal `metric`; none for all.
 
-        Columns: codec, anchor, metric, value, ci_low, ci_high, n_images, reason (why there is no value, else ""). The
-        interval is 95 %, over images, with resamples and seed of its bootstrap.
+        Columns: codec, anchor, metric, value, ci_low, ci_high, n_images, reason (why there is no value, else ""), notes
+        (images and points that are left out, and where interpolations part). The interval is 95 %, over images, with
+        resamples and seed of its bootstrap.
         """
         import pandas
 
@@ -299,7 +305,7 @@ class Results:
 
         metrics = [metric] if isinstance(metric, str) else list(metric)
         rows = rate_differences(self.numbers, anchor, metrics, resamples=resamples, seed=seed)
-        columns = ["codec", "anchor", "metric", "value", "ci_low", "ci_high", "n_images", "reason"]
+        columns = ["codec", "anchor", "metric", "value", "ci_low", "ci_high", "n_images", "reason", "notes"]
         return pandas.DataFrame(
             [
                 (
@@ -311,6 +317,7 @@ class Results:
                     row.difference.estimate.ci_high,
                     row.n,
                     row.difference.reason,
+                    "; ".join(row.notes),
                 )
                 for row in rows
             ],
@@ -325,8 +332,8 @@ class Results:
         """What each image gives to `metric` of `point` ("hfd=3"), or to its difference from another, largest first.
 
         Columns: image, share. Of a per-image metric the share is the image's value, of a metric of sets its influence.
-        Influences and differences are sorted by their size, whatever their sign. Raises UsageError on a point that was
-        not measured.
+        Influences and differences are sorted by their size, whatever their sign. Images without a share, such as those
+        of infinite PSNR, stand last with NaN. Raises UsageError on a point that was not measured.
         """
         import pandas
 
@@ -335,7 +342,9 @@ class Results:
         other = None if against is None else find_point(self.numbers, against)
         view = view_of(self.numbers, metric, find_point(self.numbers, point), other)
         frame = pandas.DataFrame({"image": view.images, "share": view.shares})
-        return frame.iloc[view.order].reset_index(drop=True)
+        lacking = pandas.DataFrame({"image": view.lacking, "share": [float("nan")] * len(view.lacking)})
+        parts = [frame.iloc[view.order], lacking] if view.lacking else [frame.iloc[view.order]]
+        return pandas.concat(parts, ignore_index=True)
 
     def plot(
         self,

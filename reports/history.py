@@ -39,7 +39,8 @@ def draw_history(entries: Sequence[Entry], series: Sequence[Series], metric: str
             axes.tick_params(axis="x", rotation=45 if len(entries) > 8 else 0)
             axes.grid(False, axis="x")
         figure.supxlabel(
-            f"95 % intervals over images; ringed: changed from the commit before (paired, {100 * ALPHA:g} % in all)",
+            f"95 % intervals over images; ringed: changed from the commit before (paired, {100 * ALPHA:g} % in all); "
+            "squared: drifted from the first",
             fontsize=7,
         )
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -55,16 +56,16 @@ def _draw(axes: Axes, one: Series, color: str) -> None:
         axes.plot(x, y, color=color, marker="o", markersize=3, linewidth=1)
         low, high = ([getattr(point.estimate, end) for point in points] for end in ("ci_low", "ci_high"))
         axes.vlines(x, low, high, color=color, alpha=0.3, linewidth=1)
-        moved = [point for point in points if point.changed]
-        axes.plot(
-            [point.place for point in moved],
-            [point.estimate.value for point in moved],
-            linestyle="",
-            marker="o",
-            markersize=8,
-            markerfacecolor="none",
-            markeredgecolor="#D00000",
-        )
+        for marker, moved in (("o", [p for p in points if p.changed]), ("s", [p for p in points if p.drifted])):
+            axes.plot(
+                [point.place for point in moved],
+                [point.estimate.value for point in moved],
+                linestyle="",
+                marker=marker,
+                markersize=8,
+                markerfacecolor="none",
+                markeredgecolor="#D00000",
+            )
     final = one.points[-1]
     axes.annotate(
         f"q {quality_name(one.quality)}",
@@ -77,9 +78,12 @@ def _draw(axes: Axes, one: Series, color: str) -> None:
 
 
 def print_history(entries: Sequence[Entry], series: Sequence[Series], metric: str, console: Console) -> None:
-    """A line a codec, quality and commit: the value, its interval, the change and whether it is shown."""
+    """A line a codec, quality and commit: the value, its interval, the change and whether it is shown.
+
+    The last columns are the change since the first commit of the stretch, and the images behind the value.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in ("codec", "quality", "commit", "added", metric, "95 % interval", "change"):
+    for header in ("codec", "quality", "commit", "added", metric, "95 % interval", "change", "since the first", "n"):
         table.add_column(header, justify="left" if header in ("codec", "commit", "added") else "right", overflow="fold")
     for one in series:
         for number, point in enumerate(one.points):
@@ -89,8 +93,10 @@ def print_history(entries: Sequence[Entry], series: Sequence[Series], metric: st
             fresh = number and point.stretch != one.points[number - 1].stretch
             change = "other protocol or data set" if fresh else ""
             if not np.isnan(point.change):
-                change = f"{point.change:+.4g}{' changed' if point.changed else ''}"
+                change = f"{point.change:+.4g}"
+            change = ", ".join(filter(None, [f"{change}{' changed' if point.changed else ''}".strip(), point.note]))
+            since = "" if np.isnan(point.since) else f"{point.since:+.4g}{' drifted' if point.drifted else ''}"
             cells = (one.codec, quality_name(one.quality), entry.commit[:8], entry.added[:10])
-            row = (*cells, f"{estimate.value:.5g}", interval, change)
-            table.add_row(*map(Text, row), style="bold" if point.changed else "")
+            row = (*cells, f"{estimate.value:.5g}", interval, change, since, str(point.n))
+            table.add_row(*map(Text, row), style="bold" if point.changed or point.drifted else "")
     console.print(table)

@@ -122,7 +122,7 @@ def _notes(table: Tabulation, plus_minus: bool, bold_ties: bool) -> list[str]:
         parts.append(
             "bold: not told from the best by paired 95 % intervals" if bold_ties else "bold: best, underlined: second"
         )
-    return ["; ".join(parts), f"protocols: {', '.join(table.protocols)}"]
+    return ["; ".join(parts), *table.notes, f"protocols: {', '.join(table.protocols)}"]
 
 
 def _latex(table: Tabulation, rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
@@ -162,12 +162,16 @@ def _html(table: Tabulation, rows: Sequence[Sequence[str]], notes: Sequence[str]
 
 
 def _csv(table: Tabulation, labels: Mapping[str, str], plus_minus: bool) -> str:
-    """Metrics by the names that the command line knows; empty cells where there is no value; nine digits."""
+    """Metrics by the names that the command line knows; empty cells where there is no value; nine digits.
+
+    Where a value is over other images than its rate, each metric has a column with its number of images.
+    """
     output = io.StringIO()
     writer = csv.writer(output, lineterminator="\n")
     ends = ("", "_low", "_high") if plus_minus else ("",)
+    counted = ("_images",) if table.notes else ()
     head = ["bpp", "codec"] if table.at_rates else ["codec", "quality", "bpp"]
-    writer.writerow([*head, *(info.name + end for info in table.metrics for end in ends)])
+    writer.writerow([*head, *(info.name + end for info in table.metrics for end in (*ends, *counted))])
     for line in table.lines:
         codec = labels.get(line.codec, line.codec)
         row = [f"{line.place:g}", codec] if table.at_rates else [codec, quality_name(line.place), f"{line.bpp:.9g}"]
@@ -175,5 +179,6 @@ def _csv(table: Tabulation, labels: Mapping[str, str], plus_minus: bool) -> str:
             cell = line.cells[info.name]
             numbers = (math.nan,) * 3 if cell is None else (cell.value, cell.low, cell.high)
             row += ["" if math.isnan(number) else f"{number:.9g}" for number in numbers[: len(ends)]]
+            row += ["" if cell is None else str(cell.n)] if counted else []
         writer.writerow(row)
     return output.getvalue()

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.analysis.baseline import Baseline, Point
+from benchmark.analysis.missing import left_out
 from benchmark.errors import NotComparable, UsageError
 from benchmark.results import quality_name
 from benchmark.statistics.paired import influence, paired_difference, paired_estimate, sign_flip_p_value
@@ -21,7 +22,7 @@ Vector = npt.NDArray[np.float64]
 class PictureView:
     """shares (n,): what each picture of `images` gives; they sum to n times the whole's value or difference.
 
-    of: what a share is. summary: lines on the whole.
+    of: what a share is. summary: lines on the whole, and on images without a share, which `lacking` names.
     """
 
     metric: str
@@ -29,6 +30,7 @@ class PictureView:
     shares: Vector
     of: str
     summary: tuple[str, ...]
+    lacking: tuple[str, ...] = ()
 
     @property
     def order(self) -> npt.NDArray[np.intp]:
@@ -53,27 +55,31 @@ def view_of(numbers: Baseline, metric: str, point: Point, against: Point | None)
     if new is None or (against is not None and old is None):
         raise NotComparable(f"{metric}: the points have no images in common, or no value without each image")
     names = tuple(numbers.images[index] for index in images)
+    without = left_out(numbers, [point] if against is None else [point, against], metric, images)
+    lacking = tuple(name for name in numbers.images if name not in set(names))
     of_set = numbers.metrics[metric].kind == "set"
     if old is None or against is None:
         shares = influence(new.value, new.without) if of_set else numbers.image_values(point, metric, images)
         of = "influence" if of_set else "value"
-        return PictureView(metric, names, shares, of, (f"{metric} of {point}: {new.value:.5g}",))
+        lines = [f"{metric} of {point}: {new.value:.5g}", *([without] if without else [])]
+        return PictureView(metric, names, shares, of, tuple(lines), lacking)
     difference = paired_difference(old, new)
     estimate = paired_estimate(difference)
     line = f"{metric} of {point} − {against}: {difference.value:+.4g}"
     if not math.isnan(estimate.ci_low):
         line += f", 95 % interval {estimate.ci_low:+.4g} to {estimate.ci_high:+.4g} (paired, over {len(names)} images)"
-    lines = [line]
+    lines = [line, *([without] if without else [])]
     if old.value > 0 and not numbers.facts(metric).signed:
         lines.append(f"that is {100 * difference.value / old.value:+.2f} %")
     if of_set:
-        return PictureView(metric, names, influence(difference.value, difference.without), "influence", tuple(lines))
+        shares = influence(difference.value, difference.without)
+        return PictureView(metric, names, shares, "influence", tuple(lines), lacking)
     shares = numbers.image_values(point, metric, images) - numbers.image_values(against, metric, images)
     lines.append(
         f"{int((shares > 0).sum())} pictures rise, {int((shares < 0).sum())} fall; "
         f"sign-flip test p = {sign_flip_p_value(shares):.2g}"
     )
-    return PictureView(metric, names, shares, "difference", tuple(lines))
+    return PictureView(metric, names, shares, "difference", tuple(lines), lacking)
 
 
 def find_point(numbers: Baseline, text: str) -> Point:

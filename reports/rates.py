@@ -60,14 +60,29 @@ def rate_notes(rows: Sequence[RateRow], label: str) -> list[str]:
     """The anchor, reasons where something is missing, how the intervals were made, the protocols."""
     notes = [f"{label}; anchor {rows[0].anchor}; negative: fewer bits than the anchor at equal value"]
     notes += [f"{row.codec} at equal {row.metric}: {row.difference.reason}" for row in rows if row.difference.reason]
+    for line, codecs in _left_out(rows).items():
+        notes.append(line if len(codecs) == len({row.codec for row in rows}) else f"{', '.join(codecs)}: {line}")
+    notes += [f"{row.codec} at equal {row.metric}: {line}" for row in rows for line in row.drawing]
     ways = dict.fromkeys(row.interval for row in rows if row.difference.defined)
     if ways:
         made = "; ".join(
             f"{way} for {', '.join(dict.fromkeys(row.metric for row in rows if row.interval == way))}" for way in ways
         )
-        notes.append(f"intervals: {made}; the same images on both sides; Akima interpolation over log rate")
+        notes.append(
+            f"intervals: {made}, and the error of the interpolation; the same images on both sides; "
+            "Akima interpolation over log rate"
+        )
     notes.append(f"protocols: {', '.join(dict.fromkeys(row.protocol for row in rows))}")
     return notes
+
+
+def _left_out(rows: Sequence[RateRow]) -> dict[str, list[str]]:
+    """What is left out -> the codecs whose rows say so."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for line in row.left_out:
+            found.setdefault(line, []).append(row.codec)
+    return found
 
 
 def pictures_line(row: RateRow) -> str:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from benchmark.analysis.baseline import Baseline, Point
 from benchmark.analysis.comparable import dataset_difference, protocol_difference
 from benchmark.analysis.margins import RATE_DIFFERENCE, SECONDS, Gate
+from benchmark.analysis.missing import missing_notes, named, of_infinite
 from benchmark.analysis.rate_differences import jackknife_curve, scale_of
 from benchmark.errors import BenchmarkError, NotComparable
 from benchmark.metrics import Margin
@@ -224,6 +225,16 @@ def _notes(base: Baseline, new: Baseline, gate: Gate) -> list[str]:
         notes.append(f"streams have other sizes at {len(changed)} of {len(pairs)} points: {shown}")
     else:
         notes.append(f"all streams have the same sizes, byte for byte, at {len(pairs)} points")
+    fresh = [
+        f"{metric} of {named(names)} at {point}"
+        for point, other in pairs
+        if other is not None
+        for metric in base.metrics
+        if (names := [base.images[i] for i in sorted(_valued(new, other, metric) - _valued(base, point, metric))])
+    ]
+    if fresh:
+        notes.append(f"only the new run has a value, which is not compared: {named(fresh)}")
+    notes += [f"in the new run {line}" for line in missing_notes(new)]
     free = [name for name in base.metrics if gate.margin_of(name, base.facts(name)) is None]
     if free:
         notes.append(f"without a margin in [tool.benchmark.gate], so not judged: {', '.join(free)}")
@@ -244,16 +255,12 @@ def _failures(base: Baseline, new: Baseline) -> Iterator[str]:
             if had and not has:
                 yield f"{point}, {metric}: the base has a value, the new run has none"
             elif lost := [base.images[index] for index in sorted(had - has) if base.images[index] not in found.failed]:
-                yield f"{point}, {metric}: the base has a value of {_named(lost)}, the new run has none"
+                yield f"{point}, {metric}: the base has a value of {named(lost)}, the new run has none"
 
 
 def _valued(side: Baseline, point: Point, metric: str) -> set[int]:
     """The images with a value, be it infinite."""
     return {*side.images_with(point, metric), *side.infinite_images(point, metric)}
-
-
-def _named(images: Sequence[str]) -> str:
-    return ", ".join(images[:3]) + (f" and {len(images) - 3} more" if len(images) > 3 else "")
 
 
 # Numbers, before they are judged
@@ -302,7 +309,7 @@ def _of_point(base: Baseline, new: Baseline, point: Point, gate: Gate) -> Iterat
             "",
             len(images),
         )
-        infinite, why = _of_infinite(base, new, point, other, metric)
+        infinite, why = of_infinite(base, new, point, other, metric)
         row = replace(row, reason=why)
         if infinite is not None and (before is None or after is None):
             yield _Pending(row, None, infinite)
@@ -317,20 +324,6 @@ def _of_point(base: Baseline, new: Baseline, point: Point, gate: Gate) -> Iterat
             yield _Pending(replace(row, reason=why), None)
             continue
         yield replace(_with_loss(row, before, after), infinite=infinite)
-
-
-def _of_infinite(base: Baseline, new: Baseline, one: Point, other: Point, metric: str) -> tuple[Outcome | None, str]:
-    """What values that are infinitely good in one run say, or in both, which no mean can hold; and a line on it."""
-    before, after = set(base.infinite_images(one, metric)), set(new.infinite_images(other, metric))
-    fell = sorted(before & set(new.images_with(other, metric)))
-    rose = sorted(after & set(base.images_with(one, metric)))
-    if fell:
-        return Outcome.WORSE, f"no longer infinite: {_named([base.images[index] for index in fell])}"
-    if rose:
-        return Outcome.BETTER, f"infinite now: {_named([base.images[index] for index in rose])}"
-    if before & after:
-        return Outcome.SAME, f"infinite in both: {_named([base.images[index] for index in sorted(before & after)])}"
-    return None, ""
 
 
 def _shared(base: Baseline, new: Baseline, one: Point, other: Point, metric: str) -> list[int]:
@@ -368,7 +361,7 @@ def _of_curve(base: Baseline, new: Baseline, codec: str, gate: Gate) -> Iterator
         one = jackknife_curve(base, base.of(codec), metric, images)
         other = jackknife_curve(new, [found for _, found in pairs if found is not None], metric, images)
         higher, scale = record.higher_is_better, scale_of(facts)
-        whole = bd_rate(Curve(one.rate, one.value), Curve(other.rate, other.value), higher, scale)
+        whole = bd_rate(Curve(one.rate, one.value), Curve(other.rate, other.value), higher, scale, with_ways=False)
         row = Row(
             codec,
             None,

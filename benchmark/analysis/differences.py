@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.analysis.baseline import Baseline, Point
+from benchmark.analysis.missing import exclusions
 from benchmark.analysis.rate_differences import common_images
 from benchmark.errors import NotComparable, UsageError
 from benchmark.results import CodecRecord
@@ -27,6 +28,7 @@ class DifferenceCurve:
 
     rate: bits per pixel, mean over images, rising; difference: at each rate; low, high: ends of its 95 % interval over
     images, NaN for a single image; all (k,). n: images. reason: why there is no difference, k = 0; empty if there is.
+    left_out: lines on images and points that are not in it.
     """
 
     codec: str
@@ -38,6 +40,7 @@ class DifferenceCurve:
     high: Vector
     n: int
     reason: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 def paired_differences(
@@ -83,7 +86,9 @@ def joined_numbers(baselines: Sequence[Baseline], labels: Sequence[dict[str, str
 def _curve(baseline: Baseline, anchor: str, codec: str, metric: str, asked: Sequence[float] | None) -> DifferenceCurve:
     nothing = np.empty(0)
     empty = DifferenceCurve(codec, anchor, metric, nothing, nothing, nothing, nothing, 0)
+    points = [*baseline.of(anchor), *baseline.of(codec)]
     images, used = common_images(baseline, (baseline.of(anchor), baseline.of(codec)), metric)
+    empty = replace(empty, left_out=exclusions(baseline, points, [p for side in used for p in side], metric, images))
     if not images:
         return replace(empty, reason="no image has a value of both")
     sides = [_Side.of(baseline, points, metric, images) for points in used]
@@ -105,7 +110,7 @@ def _curve(baseline: Baseline, anchor: str, codec: str, metric: str, asked: Sequ
     difference, lows, highs = (
         np.array([getattr(estimate, name) for estimate in estimates]) for name in ("value", "ci_low", "ci_high")
     )
-    return DifferenceCurve(codec, anchor, metric, rates, difference, lows, highs, len(images))
+    return replace(empty, rate=rates, difference=difference, low=lows, high=highs, n=len(images))
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ from pydantic import Field, ValidationError
 from scipy import stats
 
 from benchmark.analysis.baseline import Baseline, baseline_json
+from benchmark.analysis.missing import named, of_infinite
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.results import Record
+from benchmark.statistics.gate import Outcome
 from benchmark.statistics.intervals import Estimate
 from benchmark.statistics.paired import paired_difference
 
@@ -38,6 +40,9 @@ class HistoryPoint:
     """place: index of the entry. stretch: points of one stretch may be joined by a line.
 
     changed: whether a change from the point before is shown. change: its size, NaN for the first of a stretch.
+    since: the change from the first of the stretch, NaN for the first. drifted: whether that is shown although no step
+    from one point to the next has been: many small steps the same way. n: images behind the value. note: what the
+    numbers do not say: values that became infinite or were so, and other images than the point before.
     """
 
     place: int
@@ -45,6 +50,10 @@ class HistoryPoint:
     stretch: int
     changed: bool
     change: float
+    since: float = math.nan
+    drifted: bool = False
+    n: int = 0
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,8 @@ def series_of(entries: Sequence[Entry], metric: str, codecs: Sequence[str] = ())
     """How `metric` went, of all codecs if none is named. Raises UsageError if nothing of that was measured.
 
     A change is shown where the paired interval over images of the difference to the entry before leaves 0 out, ALPHA
-    over all such tests together.
+    over all such tests together, or where an infinite value became finite or the other way round. The difference to
+    the first entry of a stretch is tested in the same way, ALPHA over those tests.
     """
     there = dict.fromkeys(name for entry in entries for name in entry.baseline.metrics)
     if metric not in there:
@@ -123,7 +133,8 @@ def series_of(entries: Sequence[Entry], metric: str, codecs: Sequence[str] = ())
 def _points(entries: Sequence[Entry], metric: str, codec: str, quality: float, tests: int) -> tuple[HistoryPoint, ...]:
     points: list[HistoryPoint] = []
     before: Baseline | None = None
-    stretch = 0
+    first: Baseline | None = None
+    stretch, moved = 0, False
     for place, entry in enumerate(entries):
         baseline = entry.baseline
         point = baseline.point(codec, quality)
@@ -132,13 +143,17 @@ def _points(entries: Sequence[Entry], metric: str, codec: str, quality: float, t
         estimate = baseline.estimate(point, metric)
         if estimate is None:
             continue
-        changed, change = False, math.nan
-        if before is not None:
-            if _comparable(before, baseline, metric):
-                changed, change = _change(before, baseline, metric, codec, quality, tests)
-            else:
-                stretch += 1
-        points.append(HistoryPoint(place, estimate, stretch, changed, change))
+        changed, change, since, drifted, note = False, math.nan, math.nan, False, ""
+        if before is not None and first is not None and _comparable(before, baseline, metric):
+            changed, change, note = _change(before, baseline, metric, codec, quality, tests)
+            moved = moved or changed
+            shown, since, _ = _change(first, baseline, metric, codec, quality, tests)
+            drifted = shown and not moved
+        else:
+            stretch += before is not None
+            first, moved = baseline, False
+        n = len(baseline.images_with(point, metric))
+        points.append(HistoryPoint(place, estimate, stretch, changed, change, since, drifted, n, note))
         before = baseline
     return tuple(points)
 
@@ -148,17 +163,29 @@ def _comparable(one: Baseline, other: Baseline, metric: str) -> bool:
     return same_pictures and one.metrics[metric].protocol == other.metrics[metric].protocol
 
 
-def _change(one: Baseline, other: Baseline, metric: str, codec: str, quality: float, tests: int) -> tuple[bool, float]:
+def _change(
+    one: Baseline, other: Baseline, metric: str, codec: str, quality: float, tests: int
+) -> tuple[bool, float, str]:
+    """Whether a change is shown, its size over the images of both, and a line on the others."""
     sides = [(side, side.point(codec, quality)) for side in (one, other)]
     [(_, before), (_, after)] = sides
     assert before is not None  # both have a value
     assert after is not None
-    images = [i for i in one.images_with(before, metric) if i in set(other.images_with(after, metric))]
+    there, here = one.images_with(before, metric), other.images_with(after, metric)
+    images = [i for i in there if i in set(here)]
+    outcome, note = of_infinite(one, other, before, after, metric)
+    leapt = outcome in (Outcome.WORSE, Outcome.BETTER)
+    if not leapt:
+        lost, fresh = (
+            [one.images[i] for i in mine if i not in set(theirs)] for mine, theirs in ((there, here), (here, there))
+        )
+        parts = [f"without {named(lost)}" if lost else "", f"with {named(fresh)} besides" if fresh else ""]
+        note = ", ".join(filter(None, parts))
     old, new = one.replicates(before, metric, images), other.replicates(after, metric, images)
     if old is None or new is None:
-        return False, math.nan
+        return leapt, math.nan, note
     difference = paired_difference(old, new)
     if math.isnan(difference.total_stderr):
-        return False, difference.value
+        return leapt, difference.value, note
     reach = float(stats.t.ppf(1 - ALPHA / (2 * tests), difference.n - 1)) * difference.total_stderr
-    return abs(difference.value) > reach, difference.value
+    return leapt or abs(difference.value) > reach, difference.value, note

@@ -1,12 +1,13 @@
 """Bjontegaard rate differences between the codecs of a run, or between two runs of a codec, with their intervals."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmark.analysis.baseline import Baseline, Point
+from benchmark.analysis.missing import exclusions
 from benchmark.errors import UsageError
 from benchmark.metrics import MetricInfo
 from benchmark.statistics.bjontegaard import (
@@ -27,6 +28,9 @@ Vector = npt.NDArray[np.float64]
 BOOTSTRAP = "bootstrap over images"
 JACKKNIFE = "jackknife over images"
 
+SMALL_SHARE = 0.5
+"""Of the range that either curve reaches; below it is said how much both reach."""
+
 FEWEST_RESAMPLES = 100
 """Of a bootstrap whose ends say something."""
 
@@ -37,7 +41,7 @@ class RateRow:
 
     unit: of the overlap, which is on the metric's scale. interval: how the interval was made. n: images that all points
     of both curves share. points: of the anchor and the codec. images: their names; influence (n,): how many per cent
-    each moves the difference, empty where unknown.
+    each moves the difference, empty where unknown. left_out: lines on images and points that are not in it.
     """
 
     codec: str
@@ -51,6 +55,29 @@ class RateRow:
     points: tuple[int, int]
     images: tuple[str, ...] = ()
     influence: Vector | None = None
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def drawing(self) -> tuple[str, ...]:
+        """Lines on how far the number is one of how curves are drawn, or of a small part of them."""
+        if not self.difference.defined:
+            return ()
+        lines = []
+        if self.difference.ways is not None and (parted := self.difference.ways.parted):
+            others = ", ".join(f"{way} {percent:+.1f} %" for way, percent in parted.items())
+            lines.append(f"interpolations part, {others}, Akima {self.difference.estimate.value:+.1f} %")
+        if min(self.points) == 2:
+            lines.append("a curve of two points is drawn as a straight line, and how far that is wrong is not known")
+        if self.difference.share < SMALL_SHARE:
+            lines.append(
+                f"of what the two curves reach they share {self.difference.share:.0%}, which the number is about"
+            )
+        return tuple(lines)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """All that a reader of the number must know beside it."""
+        return (*self.left_out, *self.drawing)
 
 
 def decibel(similarity: Vector) -> Vector:
@@ -103,6 +130,9 @@ def _row(baseline: Baseline, anchor: str, codec: str, metric: str, resamples: in
     else:
         before, after = (_image_curve(baseline, points, metric, images) for points in used)
         difference = bootstrap_bd_rate(before, after, higher, scale=scale, resamples=resamples, seed=seed)
+    points = [point for side in sides for point in side]
+    if not difference.defined and not images and any(baseline.images_with(point, metric) for point in points):
+        difference = replace(difference, reason="no image has a rate and a value at every point")
     moved = None
     if difference.defined and len(images) > 1:
         moved = influence(difference.estimate.value, bd_rate_without(one, other, higher, scale))
@@ -118,6 +148,7 @@ def _row(baseline: Baseline, anchor: str, codec: str, metric: str, resamples: in
         (len(used[0]), len(used[1])),
         tuple(baseline.images[index] for index in images),
         moved,
+        exclusions(baseline, points, [point for side in used for point in side], metric, images),
     )
 
 

@@ -327,14 +327,19 @@ def _mean(matrix: Matrix, n_images: int) -> _Value:
 
 def _decibels_of_the_mean_error(decibels: Matrix) -> _Value:
     """decibels: (seeds, images), of PSNR say. 10·log10(255² / mean over images of the MSE), for each seed; then their
-    mean. An infinite one is an error of 0; None where no image has any error."""
+    mean. An infinite one is an error of 0; None where no image has any error. Where a single one has, there is no
+    interval: without it the value is infinite."""
     error = 10 ** (-decibels / 10)  # MSE over 255²; the peak cancels
     if not error.size or not (error.mean(axis=1) > 0).all():
         return _Value(MEAN_MSE, None)
-    estimate = function_of_means_estimate(
-        lambda *means: np.mean([-10 * np.log10(mean) for mean in means], axis=0), *error
-    )
-    return _Value(MEAN_MSE, estimate, tuple(-10 * np.log10(error.mean(axis=1))), error.shape[1])
+    per_seed = -10 * np.log10(error.mean(axis=1))
+    if ((error > 0).sum(axis=1) > 1).all():
+        estimate = function_of_means_estimate(
+            lambda *means: np.mean([-10 * np.log10(mean) for mean in means], axis=0), *error
+        )
+    else:
+        estimate = t_estimate(float(per_seed.mean()), math.nan, error.shape[1])
+    return _Value(MEAN_MSE, estimate, tuple(per_seed), error.shape[1])
 
 
 def _of_the_set(found: SetValue | None) -> _Value:

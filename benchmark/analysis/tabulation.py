@@ -12,6 +12,7 @@ import pandas as pd
 from benchmark.analysis.baseline import Baseline
 from benchmark.analysis.comparable import chosen_codecs, codec_labels, joined_headlines, one_dataset, one_protocol
 from benchmark.analysis.differences import joined_numbers, paired_differences
+from benchmark.analysis.missing import rate_note
 from benchmark.analysis.summary import metric_facts
 from benchmark.errors import UsageError
 from benchmark.metrics import MetricInfo
@@ -24,7 +25,8 @@ class Cell:
     """value, and the ends of its 95 % interval over images, NaN where there is none; of the metric, in its own unit.
 
     rank: 1 for the best codec of its rate, 2 for the second, equal values sharing one; 0 for all others, and where
-    nothing is compared. tied: no paired difference from the best is shown; of the best itself too.
+    nothing is compared. tied: no paired difference from the best is shown; of the best itself too. n: images behind it;
+    between two points the fewer.
     """
 
     value: float
@@ -32,6 +34,7 @@ class Cell:
     high: float
     rank: int = 0
     tied: bool = False
+    n: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ class Tabulation:
     """lines: by rate and in it by codec, or by codec and in it by quality. at_rates: which of the two.
 
     dataset: name and 8 digits of the fingerprint. metrics: their facts, in the order of the columns; protocols: of
-    each. images: the fewest and the most behind a value. tested: whether ties are known.
+    each. images: the fewest and the most behind a value. tested: whether ties are known. notes: where values are over
+    other images than the rates beside them, or ties over fewer.
     """
 
     dataset: str
@@ -62,6 +66,7 @@ class Tabulation:
     at_rates: bool
     tested: bool
     lines: tuple[Line, ...]
+    notes: tuple[str, ...] = ()
 
 
 def tabulate(
@@ -101,12 +106,15 @@ def tabulate(
     chosen = chosen_codecs(frame, codecs)
     counts = frame.loc[frame["metric"].isin([info.name for info in facts]) & frame["value"].notna(), "n_images"]
     images = (int(counts.min()), int(counts.max())) if len(counts) else (0, 0)
+    notes = [note for info in facts if (note := rate_note(frame, info.name, info.title, chosen))]
     if rates:
         joined = joined_numbers(numbers, codec_labels(summaries)) if numbers else None
-        lines = [line for rate in rates for line in _at_rate(frame, chosen, facts, rate, joined)]
+        lines = [line for rate in rates for line in _at_rate(frame, chosen, facts, rate, joined, notes)]
     else:
         lines = [line for codec in chosen for line in _measured(frame, codec, facts)]
-    return Tabulation(dataset, facts, protocols, images, bool(rates), bool(rates and numbers), tuple(lines))
+    tested = bool(rates and numbers)
+    unique = tuple(dict.fromkeys(notes))
+    return Tabulation(dataset, facts, protocols, images, bool(rates), tested, tuple(lines), unique)
 
 
 def _measured(frame: pd.DataFrame, codec: str, facts: Sequence[MetricInfo]) -> list[Line]:
@@ -125,15 +133,21 @@ def _cell(rows: pd.DataFrame) -> Cell | None:
     if valued.empty:
         return None
     row = valued.iloc[0]
-    return Cell(float(row["value"]), float(row["ci_low"]), float(row["ci_high"]))
+    return Cell(float(row["value"]), float(row["ci_low"]), float(row["ci_high"]), n=int(row["n_images"]))
 
 
 def _at_rate(
-    frame: pd.DataFrame, codecs: Sequence[str], facts: Sequence[MetricInfo], rate: float, numbers: Baseline | None
+    frame: pd.DataFrame,
+    codecs: Sequence[str],
+    facts: Sequence[MetricInfo],
+    rate: float,
+    numbers: Baseline | None,
+    notes: list[str],
 ) -> list[Line]:
+    """notes: gets a line for each tie that is tested over fewer images."""
     columns = {
         info.name: _marked(
-            {codec: _interpolated(frame, codec, info.name, rate) for codec in codecs}, info, rate, numbers
+            {codec: _interpolated(frame, codec, info.name, rate) for codec in codecs}, info, rate, numbers, notes
         )
         for info in facts
     }
@@ -153,11 +167,13 @@ def _interpolated(frame: pd.DataFrame, codec: str, metric: str, rate: float) -> 
         float(np.interp(np.log(rate), np.log(x), points[name].to_numpy(dtype=np.float64)))
         for name in ("value", "ci_low", "ci_high")
     )
-    return Cell(value, low, high)
+    above = min(max(int(np.searchsorted(x, rate)), 1), x.size - 1)
+    beside = points["n_images"].to_numpy()[[max(above - 1, 0), above] if x.size > 1 else [0]]
+    return Cell(value, low, high, n=int(beside.min()))
 
 
 def _marked(
-    cells: Mapping[str, Cell | None], info: MetricInfo, rate: float, numbers: Baseline | None
+    cells: Mapping[str, Cell | None], info: MetricInfo, rate: float, numbers: Baseline | None, notes: list[str]
 ) -> dict[str, Cell | None]:
     """The cells of one rate and metric with their ranks and ties."""
     values = sorted({cell.value for cell in cells.values() if cell is not None}, reverse=info.higher_is_better)
@@ -173,6 +189,7 @@ def _marked(
     others = [codec for codec, cell in ranked.items() if cell is not None and codec != best]
     tied = {best}
     for found in paired_differences(numbers, best, others, info.name, [rate]):
+        notes += [f"ties in {line}" for line in found.left_out]
         if found.rate.size and found.low[0] <= 0 <= found.high[0]:
             tied.add(found.codec)
     return {codec: None if cell is None else replace(cell, tied=codec in tied) for codec, cell in ranked.items()}

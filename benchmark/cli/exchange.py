@@ -18,13 +18,18 @@ def export_run(
         ),
     ] = None,
 ) -> None:
-    """Write a run in the format of another tool."""
+    """Write a run in the format of another tool. What its numbers leave out is said on standard error."""
+    from benchmark.analysis.groups import StoredGroups
+    from benchmark.analysis.summary import coverage_notes
     from benchmark.reports.exports.tables import FOLDERS, export
     from benchmark.results import RunFolder
 
     place = run / "export" / form if form in FOLDERS else run / "export" / f"{form}.{_suffix(form)}"
-    for path in export(RunFolder.open(run), form, output or place):
+    folder = RunFolder.open(run)
+    for path in export(folder, form, output or place):
         typer.echo(path)
+    for note in coverage_notes(folder.manifest, StoredGroups(folder)):
+        typer.echo(note, err=True)
 
 
 def import_results(

@@ -1,8 +1,8 @@
-"""python -m benchmark studies: questions about this suite's own decoders, a command each."""
+"""python -m benchmark studies: questions about this suite's own decoders and numbers, a command each."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +11,7 @@ from benchmark.cli.decoders import decoders
 from benchmark.errors import UsageError
 
 studies = typer.Typer(
-    help="Questions about the decoders of this suite: a table or a figure each.",
+    help="Questions about the decoders and the numbers of this suite: a table or a figure each.",
     no_args_is_help=True,
 )
 studies.command("ablation")(ablate)
@@ -162,6 +162,78 @@ def profile(
         device=device,
     )
     _print(lines(measure(request)))
+
+
+Sizes = Annotated[str, typer.Option("--images", help="Numbers of images in a drawn set.", metavar="N,…")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(help="Only what has this in its name; may be repeated. Default: all.", metavar="TEXT"),
+]
+Repetitions = Annotated[int, typer.Option(min=10, help="Sets drawn for each number.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of what is drawn.")]
+TableFile = Annotated[
+    Path | None, typer.Option("--output", "-o", help="The table as CSV. Default: none.", metavar="FILE.csv")
+]
+
+
+@studies.command()
+def coverage(
+    images: Sizes = "8,24,100",
+    repetitions: Repetitions = 1000,
+    only: Only = None,
+    seed: Seed = 0,
+    output: TableFile = None,
+) -> None:
+    """Count how often each 95 % interval that the suite prints holds the truth, in drawn sets of images."""
+    from benchmark.studies.coverage import lines, measure, write_table
+
+    found: list[Any] = []
+    _print(lines(_kept(measure(_whole_numbers(images), repetitions, only or (), seed), found)))
+    if output is not None:
+        write_table(found, output)
+        typer.echo(output)
+
+
+@studies.command("gate-errors")
+def gate_errors(
+    images: Sizes = "8,24,100",
+    repetitions: Repetitions = 1000,
+    only: Only = None,
+    seed: Seed = 0,
+    family: Annotated[
+        bool, typer.Option("--family", help="A whole gate of many numbers, not each kind of metric alone.")
+    ] = False,
+    output: TableFile = None,
+) -> None:
+    """Count false alarms of the gate where nothing changed, and what it says of true losses."""
+    from benchmark.studies import gate_errors as study
+    from benchmark.studies.coverage import write_table
+
+    sizes = _whole_numbers(images)
+    if family and only:
+        raise UsageError("--only chooses kinds of metrics, and --family takes all numbers together")
+    found: list[Any] = []
+    if family:
+        _print(study.family_lines(_kept(study.measure_families(sizes, repetitions, seed=seed), found)))
+    else:
+        _print(study.lines(_kept(study.measure(sizes, repetitions, only or (), seed), found)))
+    if output is not None:
+        write_table(found, output)
+        typer.echo(output)
+
+
+def _whole_numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--images {text!r}: whole numbers with commas between") from None
+
+
+def _kept(things: Iterable[Any], into: list[Any]) -> Iterator[Any]:
+    """`things`, each added to `into` as it comes."""
+    for thing in things:
+        into.append(thing)
+        yield thing
 
 
 def _print(lines: Iterable[str]) -> None:

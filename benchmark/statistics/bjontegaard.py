@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from benchmark.statistics.interpolation import Interpolations, interpolations
 from benchmark.statistics.intervals import Estimate, jackknife_stderr, t_estimate
 
 Vector = npt.NDArray[np.float64]
@@ -30,13 +31,15 @@ class RateDifference:
 
     estimate: in per cent; all NaN where the difference is not defined, and `reason` says why. reason: also why there
     is no interval; empty if nothing is missing. overlap: the range of the metric that both curves reach, lowest end
-    first; None where there is none. share: the overlap's part of the range that either reaches, 0 to 1.
+    first; None where there is none. share: the overlap's part of the range that either reaches, 0 to 1. ways: the
+    difference by other interpolations than Akima's; None where it is not defined.
     """
 
     estimate: Estimate
     reason: str = ""
     overlap: tuple[float, float] | None = None
     share: float = 0.0
+    ways: Interpolations | None = None
 
     @property
     def defined(self) -> bool:
@@ -69,12 +72,15 @@ class JackknifeCurve:
     value_without: Matrix
 
 
-def bd_rate(anchor: Curve, test: Curve, higher_is_better: bool, scale: Scale | None = None) -> RateDifference:
+def bd_rate(
+    anchor: Curve, test: Curve, higher_is_better: bool, scale: Scale | None = None, *, with_ways: bool = True
+) -> RateDifference:
     """The rate difference of `test` against `anchor`, without an interval.
 
     Points are sorted by rate and points without a value and repeated ones left out. It is not defined, and `reason`
     says why, for fewer than two points, for a curve whose quality does not rise with each step in rate, and for
-    curves that reach no common quality. scale: applied to the values first, such as −10·log10(1 − x).
+    curves that reach no common quality. scale: applied to the values first, such as −10·log10(1 − x). with_ways: by
+    other interpolations too, which takes as long again.
     """
     try:
         anchor_rate, anchor_value = _usable(anchor, higher_is_better, scale, "the anchor's curve")
@@ -89,7 +95,9 @@ def bd_rate(anchor: Curve, test: Curve, higher_is_better: bool, scale: Scale | N
     percent = _package(anchor_rate, anchor_value, test_rate, test_value)
     overlap = (float(low), float(high)) if higher_is_better else (float(-high), float(-low))
     estimate = Estimate(percent, math.nan, math.nan, math.nan)
-    return RateDifference(estimate, overlap=overlap, share=float((high - low) / widest))
+    curves = (anchor_rate, anchor_value), (test_rate, test_value)
+    ways = interpolations(*curves, (float(low), float(high))) if with_ways else None
+    return RateDifference(estimate, overlap=overlap, share=float((high - low) / widest), ways=ways)
 
 
 def bootstrap_bd_rate(
@@ -106,9 +114,10 @@ def bootstrap_bd_rate(
 
     Each resample draws images with replacement, the same ones for both curves and for rate and value. The spread of
     the log rate difference over the resamples, times √(n/(n − 1)), is the standard error (Efron & Tibshirani 1993,
-    chapter 6 and page 43), and the interval is Student's t in the log. Resamples without a defined difference are left
-    out; if they are more than MOST_UNDEFINED, there is no interval and `reason` says so. Raises ValueError if the
-    curves are not over the same number of images.
+    chapter 6 and page 43), and the interval is Student's t in the log, longer at each end by the error of the
+    interpolation (`Interpolations.error`): without it, a codec against itself at other qualities is often told apart.
+    Resamples without a defined difference are left out; if they are more than MOST_UNDEFINED, there is no interval and
+    `reason` says so. Raises ValueError if the curves are not over the same number of images.
     """
     n = anchor.rate.shape[1]
     if {part.shape[1] for part in (anchor.rate, anchor.value, test.rate, test.value)} != {n}:
@@ -123,7 +132,7 @@ def bootstrap_bd_rate(
     if lost > MOST_UNDEFINED:
         return replace(whole, reason=f"no interval: undefined in {100 * lost:.0f} % of the resamples")
     stderr = float(np.nanstd(logs, ddof=1)) * math.sqrt(n / (n - 1))
-    return replace(whole, estimate=_from_log(whole.estimate.value, stderr, n, confidence))
+    return _with_interval(whole, stderr, n, confidence)
 
 
 def jackknife_bd_rate(
@@ -136,9 +145,9 @@ def jackknife_bd_rate(
 ) -> RateDifference:
     """The rate difference with its delete-one-image jackknife interval, for metrics of sets and of images.
 
-    Each image is left out of both curves, of rate and value at once; the interval is Student's t in the log. If one of
-    the replicates is not defined there is no interval, and `reason` says so. Raises ValueError if the curves are not
-    over the same number of images.
+    Each image is left out of both curves, of rate and value at once; the interval is Student's t in the log, longer by
+    the error of the interpolation, as of `bootstrap_bd_rate`. If one of the replicates is not defined there is no
+    interval, and `reason` says so. Raises ValueError if the curves are not over the same number of images.
     """
     parts = [anchor.rate_without, anchor.value_without, test.rate_without, test.value_without]
     n = parts[0].shape[1]
@@ -150,7 +159,7 @@ def jackknife_bd_rate(
     logs = _logs(parts, higher_is_better, scale)
     if np.isnan(logs).any():
         return replace(whole, reason=f"no interval: undefined without one of {int(np.isnan(logs).sum())} images")
-    return replace(whole, estimate=_from_log(whole.estimate.value, jackknife_stderr(logs), n, confidence))
+    return _with_interval(whole, jackknife_stderr(logs), n, confidence)
 
 
 def bd_rate_without(
@@ -216,15 +225,18 @@ def _logs(means: list[Matrix], higher_is_better: bool, scale: Scale | None) -> V
             Curve(test_rate[:, column], test_value[:, column]),
             higher_is_better,
             scale,
+            with_ways=False,
         )
         logs[column] = math.log1p(difference.estimate.value / 100)
     return logs
 
 
-def _from_log(percent: float, stderr: float, n: int, confidence: float) -> Estimate:
-    """An estimate in per cent from its value and its error in the log; the error in per cent by the delta method."""
+def _with_interval(whole: RateDifference, stderr: float, n: int, confidence: float) -> RateDifference:
+    """`whole` with its error over images in the log, `stderr`, in per cent by the delta method."""
+    percent, drawn = whole.estimate.value, 0.0 if whole.ways is None else whole.ways.error
     log = t_estimate(math.log1p(percent / 100), stderr, n, confidence)
-    return Estimate(percent, (100 + percent) * stderr, 100 * math.expm1(log.ci_low), 100 * math.expm1(log.ci_high))
+    low, high = (100 * math.expm1(end) for end in (log.ci_low - drawn, log.ci_high + drawn))
+    return replace(whole, estimate=Estimate(percent, (100 + percent) * stderr, low, high))
 
 
 def _mean(curve: ImageCurve) -> Curve:

@@ -17,6 +17,8 @@ from scipy import stats
 
 from benchmark.statistics.paired import Difference
 
+_ROUNDING = 1e-9
+
 POWER = 0.8
 """The chance with which the smallest visible loss is seen."""
 
@@ -73,12 +75,16 @@ def judge(loss: Difference, margin: float, tests: int, alpha: float = 0.05) -> J
 
 
 def judge_exactly(loss: float, tolerance: float) -> Judgement:
-    """The outcome of a deterministic number, which has no error: `loss` against ± `tolerance`. Counts as no test."""
+    """The outcome of a deterministic number, which has no error: `loss` against ± `tolerance`. Counts as no test.
+
+    A loss of just the tolerance is not worse, whatever the last digits of a difference say.
+    """
     if tolerance < 0:
         raise ValueError(f"tolerance must not be negative, not {tolerance}")
-    if loss > tolerance:
+    limit = tolerance * (1 + _ROUNDING)
+    if loss > limit:
         outcome = Outcome.WORSE
-    elif loss < -tolerance:
+    elif loss < -limit:
         outcome = Outcome.BETTER
     else:
         outcome = Outcome.SAME if loss == 0 else Outcome.NOT_WORSE

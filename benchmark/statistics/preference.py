@@ -104,12 +104,31 @@ def _larger(one: Vector, other: Vector) -> Vector:
     return larger
 
 
-def agreement(votes: Sequence[bool], confidence: float = 0.95) -> tuple[float, float, float]:
-    """The share of true ones with its Wilson interval (Wilson 1927): share, low, high. Raises ValueError on none."""
-    if not votes:
-        raise ValueError("there must be a vote")
-    n, share = len(votes), sum(votes) / len(votes)
-    z = float(stats.norm.ppf((1 + confidence) / 2))
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+def agreement(
+    votes: Sequence[bool], clusters: npt.ArrayLike | None = None, confidence: float = 0.95
+) -> tuple[float, float, float]:
+    """The share of true ones with its interval: share, low, high.
+
+    clusters: as in `bradley_terry`; None where votes have nothing in common. The interval is Wilson's of 1927, with the
+    number of votes over the design effect in place of their number, and the quantile of Student's t, c − 1 degrees of
+    freedom for c clusters (Korn & Graubard 1998). The design effect is the variance of clusters over that of
+    independent votes, and at least 1. Without clusters, and of a single one, whose effect is not known, it is 1, with
+    the normal quantile. Raises ValueError on no vote.
+    """
+    said = np.asarray(votes, dtype=np.float64)
+    groups = np.zeros(said.shape) if clusters is None else np.asarray(clusters)
+    if not said.size or groups.shape != said.shape:
+        raise ValueError("there must be a vote, and a cluster for each vote")
+    share = float(said.mean())
+    names, group = np.unique(groups, return_inverse=True)
+    count, n = len(names), float(said.size)
+    quantile = float(stats.norm.ppf((1 + confidence) / 2))
+    if count > 1:
+        quantile = float(stats.t.ppf((1 + confidence) / 2, count - 1))
+        of_clusters = np.bincount(group, said - share)
+        variance = count / (count - 1) * float(of_clusters @ of_clusters) / n**2
+        if 0 < share < 1:
+            n /= max(variance / (share * (1 - share) / n), 1.0)
+    centre = (share + quantile**2 / (2 * n)) / (1 + quantile**2 / n)
+    half = quantile / (1 + quantile**2 / n) * math.sqrt(share * (1 - share) / n + quantile**2 / (4 * n**2))
     return share, centre - half, centre + half

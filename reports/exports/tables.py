@@ -66,7 +66,8 @@ def compressai(folder: RunFolder, output: Path) -> list[Path]:
     """OUTPUT/CODEC.json as CompressAI's benchmarks write it: parallel lists, one entry a quality, by rate.
 
     A metric that lacks a value at some quality, or has one over other images than the rate, has no list: `meta` says
-    so, and names data set and protocols. Distances between sets keep this suite's names.
+    so, and names data set, protocols and the number of images behind each quality. Distances between sets keep this
+    suite's names.
     """
     summary = read_summary(folder.path)
     headlines = summary[summary["aggregation"].isin(HEADLINES)]
@@ -80,10 +81,13 @@ def compressai(folder: RunFolder, output: Path) -> list[Path]:
         table = own.pivot(index="quality", columns="metric", values="value")
         if "bpp" not in table or table["bpp"].isna().all():
             continue
-        table = table.dropna(subset="bpp").sort_values("bpp", kind="stable").dropna(axis="columns")
+        table = table.dropna(subset="bpp").sort_values("bpp", kind="stable")
+        lacking = [metric for metric in table if table[metric].isna().any()]
+        table = table.drop(columns=lacking)
         counts = own.pivot(index="quality", columns="metric", values="n_images").loc[table.index]
         unequal = [metric for metric in table if (counts[metric] != counts["bpp"]).any()]
         table = table.drop(columns=unequal)
+        lost = {name: int((counts["bpp"] - counts[name]).max()) for name in unequal}
         results = {names.get(metric, metric): table[metric].tolist() for metric in order if metric in table}
         seconds = images[images["codec"] == codec].groupby("quality")[[*_SECONDS]].mean().reindex(table.index)
         for name, label in (("encode_seconds", "encoding_time"), ("decode_seconds", "decoding_time")):
@@ -98,9 +102,10 @@ def compressai(folder: RunFolder, output: Path) -> list[Path]:
                 "qualities": table.index.tolist(),
                 "protocols": {"bpp": BPP.protocol}
                 | {name: metric.protocol for name, metric in folder.manifest.metrics.items() if name in table},
+                "images": [int(count) for count in counts["bpp"]],
                 "left_out": [
-                    f"{name}: no value of {int((counts['bpp'] - counts[name]).max())} of the images that have a rate"
-                    for name in unequal
+                    *(f"{name}: no value at a quality that has a rate" for name in lacking),
+                    *(f"{name}: no value of {count} of the images that have a rate" for name, count in lost.items()),
                 ],
             },
         }
@@ -133,7 +138,7 @@ def codec_compare(folder: RunFolder, output: Path) -> list[Path]:
     """OUTPUT/CODEC.json, a batch of Codec-Compare each, and OUTPUT/batches.json, the list that its viewer loads.
 
     Fields have the names that the viewer knows. Images without a value are left out, since a field's values must be
-    of one type.
+    of one type; a constant then says how many.
     """
     rows = _per_image(folder)
     manifest = folder.manifest
@@ -164,6 +169,10 @@ def codec_compare(folder: RunFolder, output: Path) -> list[Path]:
             "time": ("when the run was started", manifest.started[:19]),
             "source data set": ("name and fingerprint of the data set", dataset_label(manifest)),
         }
+        wanted = len(manifest.dataset.pictures) * len(record.qualities)
+        if len(usable) < wanted:
+            reason = "failed, or a metric has no value, as an infinite PSNR"
+            constants["left out"] = (reason, f"{wanted - len(usable)} of {wanted} images at a quality")
         document = {
             "constant_descriptions": [{name: what} for name, (what, _) in constants.items()],
             "constant_values": [value for _, value in constants.values()],
@@ -241,12 +250,17 @@ def _image_metrics(folder: RunFolder) -> list[str]:
 
 
 def _per_image(folder: RunFolder) -> pd.DataFrame:
-    """The successful trials as `RunFolder.frame` has them, mean over decoder seeds."""
+    """The successful trials as `RunFolder.frame` has them, mean over decoder seeds.
+
+    As in the summary, an image counts if no seed's trial failed, and has a value if it has one at every seed.
+    """
     frame = folder.frame()
-    frame = frame[frame["error"].isna()]
     keys = ["codec", "quality", "image"]
     numbers = ["height", "width", "bytes", "bpp", *_image_metrics(folder), *_SECONDS]
-    return frame.groupby(keys, sort=False)[numbers].mean().reset_index()
+    failed = frame["error"].notna().groupby([frame[key] for key in keys]).transform("any")
+    groups = frame[~failed].groupby(keys, sort=False)[numbers]
+    means = groups.mean()
+    return means.where(groups.count().eq(groups.size(), axis="index")).reset_index()
 
 
 def _plain(value: Any) -> Any:

@@ -147,13 +147,14 @@ def _means(votes: Sequence[Vote], codec: str) -> dict[str, float]:
 def _agreements(votes: Sequence[Vote], higher: dict[str, bool]) -> dict[str, tuple[float, float, float, int]]:
     found = {}
     for name, higher_is_better in higher.items():
-        said = []
+        said, pictures = [], []
         for vote in votes:
             one, other = (side.metrics.get(name) for side in _ordered(vote))
             if one is not None and other is not None and one != other:
                 said.append((one > other) == higher_is_better)
+                pictures.append(vote.picture)
         if said:
-            found[name] = (*agreement(said), len(said))
+            found[name] = (*agreement(said, pictures), len(said))
     return found
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from benchmark.analysis.baseline import Baseline
 from benchmark.analysis.comparable import one_protocol
 from benchmark.analysis.differences import DifferenceCurve, paired_differences
+from benchmark.analysis.missing import rate_note
 from benchmark.analysis.rate_differences import decibel
 from benchmark.analysis.summary import ORIGINALS, metric_facts
 from benchmark.errors import BenchmarkError, UsageError
@@ -120,6 +121,7 @@ def metric_panel(frame: pd.DataFrame, metric: str, codecs: Sequence[str] = ()) -
         tuple(missing),
         _range(valued["n_images"]),
         _range(valued["n_patches"]) if valued["n_patches"].notna().any() else None,
+        notes=tuple(filter(None, [rate_note(frame, metric, info.title, codecs)])),
     )
 
 
@@ -164,7 +166,7 @@ def difference_panel(
         (min(counts), max(counts)),
         None,
         relative_to=options.label(anchor),
-        notes=tuple(reasons),
+        notes=tuple(dict.fromkeys([*reasons, *(line for curve in with_values for line in curve.left_out)])),
     )
 
 

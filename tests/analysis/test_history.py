@@ -1,10 +1,14 @@
+import io
+import math
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from support.baselines import METRICS, synthetic
 
 from benchmark.analysis.history import add_entry, read_entries, series_of
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.reports.history import print_history
 
 
 def test_changes_are_found_where_they_were_made(tmp_path: Path) -> None:
@@ -52,3 +56,49 @@ def test_what_cannot_be_added_or_read_is_said(tmp_path: Path) -> None:
     file.write_text("")
     with pytest.raises(BenchmarkError, match="empty"):
         read_entries(file)
+
+
+def test_small_steps_the_same_way_are_shown_as_drift(tmp_path: Path) -> None:
+    """Each step is lost in the decoder's chance; their sum, more than the margin, is not."""
+    file = tmp_path / "history.jsonl"
+    for number in range(9):
+        add_entry(file, synthetic(number, psnr_loss=0.025 * number, noise=2), f"commit{number}")
+    for one in series_of(read_entries(file), "psnr"):
+        assert not any(point.changed for point in one.points)
+        assert math.isnan(one.points[0].since)
+        assert one.points[-1].since == pytest.approx(-0.2, abs=0.1)
+        assert one.points[-1].drifted
+        assert not one.points[1].drifted
+    for one in series_of(read_entries(file), "lpips"):
+        assert not any(point.drifted for point in one.points)
+    console = Console(file=io.StringIO(), width=200)
+    print_history(read_entries(file), series_of(read_entries(file), "psnr"), "psnr", console)
+    assert console.file.getvalue().count("drifted") >= 3  # type: ignore[attr-defined]
+
+
+def test_after_a_step_that_is_shown_nothing_drifts_and_a_new_stretch_begins_anew(tmp_path: Path) -> None:
+    file = tmp_path / "history.jsonl"
+    other = METRICS | {"psnr": METRICS["psnr"].model_copy(update={"protocol": "psnr/luma"})}
+    for number, loss in enumerate([0.0, 0.4, 0.4]):
+        add_entry(file, synthetic(number, psnr_loss=loss), f"commit{number}")
+    add_entry(file, synthetic(3, psnr_loss=2, metrics=other), "luma")
+    for one in series_of(read_entries(file), "psnr"):
+        assert [point.changed for point in one.points] == [False, True, False, False]
+        assert not any(point.drifted for point in one.points)
+        assert one.points[2].since == pytest.approx(-0.4, abs=0.1)
+        assert math.isnan(one.points[3].since)
+
+
+def test_a_value_that_was_infinite_has_changed(tmp_path: Path) -> None:
+    file = tmp_path / "history.jsonl"
+    plain = synthetic(None, stochastic=False)
+    first, *others = plain.points
+    psnr = [None, *first.metrics["psnr"][1:]]
+    lossless = first.model_copy(update={"metrics": first.metrics | {"psnr": psnr}, "infinite": {"psnr": [0]}})
+    add_entry(file, plain.model_copy(update={"points": [lossless, *others]}), "one")
+    add_entry(file, plain, "two")
+    one, *rest = series_of(read_entries(file), "psnr")
+    assert [point.n for point in one.points] == [11, 12]
+    assert one.points[1].changed
+    assert one.points[1].note == "no longer infinite: picture00"
+    assert not any(point.changed or point.note for other in rest for point in other.points)

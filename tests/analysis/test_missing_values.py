@@ -145,6 +145,17 @@ def test_where_all_are_lossless_the_mean_error_has_no_decibels(run: RunFolder) -
     assert StoredGroups(folder)[0].trials[0].reasons == {"psnr": IDENTICAL}
 
 
+def test_where_a_single_image_has_an_error_its_mean_has_no_interval(run: RunFolder) -> None:
+    """Without that image the value is infinite."""
+    folder = RunFolder.create(run.path.parent / "one", run.manifest)
+    for name in ("a", "b"):
+        folder.append(trial("x", 1, name, metrics={"psnr": None}, reasons={"psnr": IDENTICAL}))
+    folder.append(trial("x", 1, "c", metrics={"psnr": 31.3}))
+    row = write_summary(folder).query("metric == 'psnr'").set_index("aggregation").loc[MEAN_MSE]
+    assert row["value"] == pytest.approx(31.3 + 10 * np.log10(3))
+    assert np.isnan([row["stderr"], row["ci_low"], row["ci_high"]]).all()
+
+
 def test_an_export_pairs_no_rate_with_a_value_over_other_images(run: RunFolder, tmp_path: Path) -> None:
     write_summary(run)
     [path] = compressai(run, tmp_path / "out")
@@ -159,3 +170,19 @@ def test_a_run_s_infinite_images(run: RunFolder) -> None:
     assert baseline.infinite_images(first, "psnr") == [0]
     assert baseline.infinite_images(second, "psnr") == []
     assert compare(baseline, baseline, GATE).exit_code() == 0
+
+
+def test_a_value_that_only_the_new_run_has_is_named() -> None:
+    plain = synthetic(None, stochastic=False)
+    comparison = compare(lacking(plain, 4), plain, GATE)
+    assert comparison.exit_code() == 0
+    [note] = [note for note in comparison.notes if note.startswith("only the new run has a value")]
+    assert "psnr of picture04 at noisy at quality 1" in note
+    assert row(comparison).n == 11
+
+
+def test_values_over_fewer_images_than_their_rates_are_named() -> None:
+    plain = synthetic(None, stochastic=False)
+    [note] = [note for note in compare(infinite(plain, 4), infinite(plain, 4), GATE).notes if "in the new run" in note]
+    wanted = "psnr is over fewer images than the rate: noisy at quality 1 (11 of 12, picture04 infinite)"
+    assert note == f"in the new run {wanted}"

@@ -15,7 +15,10 @@ from benchmark.cli.studies import studies
 from benchmark.images import write_png
 from benchmark.studies.detail import VARIANTS
 
-NAMES = ["ablation", "decoders", "posterior", "detail", "seams", "exact-cost", "network-speed", "profile"]
+NAMES = [
+    *("ablation", "decoders", "posterior", "detail", "seams", "exact-cost", "network-speed", "profile"),
+    *("coverage", "gate-errors"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +60,11 @@ def test_help_imports_no_torch_and_no_pandas() -> None:
         (["posterior", "--quality", "3,many"], 2, "--quality '3,many': numbers with commas between"),
         (["posterior", "--samples", "99999999999"], 2, "--samples 99999999999: 2 to "),
         (["posterior", "hfd", "--image", "none.png"], 3, "none.png: no such file"),
+        (["coverage", "--images", "8,many"], 2, "--images '8,many': whole numbers with commas between"),
+        (["coverage", "--images", "1"], 2, "--images: numbers of at least 2 are needed"),
+        (["coverage", "--only", "nothing"], 2, "--only nothing: there are mean over images, "),
+        (["gate-errors", "--only", "nothing"], 2, "--only nothing: there are psnr"),
+        (["gate-errors", "--family", "--only", "psnr"], 2, "--only chooses kinds of metrics"),
         (["detail", "--metric", "psnr"], 2, "--metric psnr: of single images, not of sets"),
         (["detail", "nothing", "--dataset", "images"], 2, "no codec is named 'nothing'"),
         (["seams", "--tile", "40"], 2, "--tile 40: a multiple of 16"),

@@ -62,6 +62,9 @@ def test_numbers_without_chance() -> None:
     assert judge_exactly(1e-9, 0.0).outcome is Outcome.WORSE
     assert judge_exactly(0.1, 0.2).outcome is Outcome.NOT_WORSE
     assert judge_exactly(-0.3, 0.2).outcome is Outcome.BETTER
+    for value in (30.1, 31.7, 42.3):  # a loss of just the tolerance, up to rounding
+        assert judge_exactly(value - (value - 0.01), 0.01).outcome is Outcome.NOT_WORSE
+        assert judge_exactly(value - 0.01 - value, 0.01).outcome is Outcome.NOT_WORSE
 
 
 def test_unusable_arguments_are_refused() -> None:

@@ -78,3 +78,17 @@ def test_agreement_is_wilsons() -> None:
     assert share == pytest.approx(0.8)
     assert (low, high) == pytest.approx((0.4902, 0.9433), abs=1e-4)  # Wilson's interval of 8 of 10
     assert agreement([True] * 5)[2] == pytest.approx(1)
+
+
+def test_votes_on_one_image_that_agree_count_as_fewer() -> None:
+    """Four images of two votes each that agree: of the 8 votes the design effect leaves 3, and t has 3 degrees."""
+    votes = [True, True, False, False] * 2
+    share, low, high = agreement(votes, [0, 0, 1, 1, 2, 2, 3, 3])
+    t, n = 3.182446, 3
+    half = t / (1 + t**2 / n) * math.sqrt(0.25 / n + t**2 / (4 * n**2))
+    assert (share, low, high) == pytest.approx((0.5, 0.5 - half, 0.5 + half), abs=1e-6)
+    assert agreement(votes, [7] * 8) == agreement(votes)
+    with pytest.raises(ValueError, match="cluster for each vote"):
+        agreement(votes, [0, 1])
+    with pytest.raises(ValueError, match="a vote"):
+        agreement([])

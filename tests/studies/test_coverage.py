@@ -1,0 +1,101 @@
+"""The study of intervals: that it counts rightly, and in a small size what it found. Limits are binomial."""
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.errors import UsageError
+from benchmark.studies import coverage
+from benchmark.studies.coverage import Case, drawn, lines, measure, population, write_table
+
+TABLE = Path(__file__).parents[2] / "reports" / "figures" / "coverage.csv"
+
+
+def count(case: Case, n: int = 8, draws: int = 400) -> coverage.Coverage:
+    return coverage._coverage(case, n, draws, 0)
+
+
+def lowest(share: float, draws: int, deviations: float = 4) -> float:
+    """Of a count of `draws`, in per cent, that many binomial deviations below `share`."""
+    return share - deviations * math.sqrt(share * (100 - share) / draws)
+
+
+def test_the_study_counts_on_which_side_the_truth_is_missed() -> None:
+    ends = iter([(0.0, -1.0, 1.0), (0.0, -3.0, -2.0), (0.0, 2.0, 3.0), (0.0, math.nan, math.nan), (0.0, -1.0, 2.0)])
+    found = count(Case("made", "by hand", lambda random, n: next(ends), 0.0), draws=5)
+    shares = (found.covered, found.missed_below, found.missed_above, found.undefined)
+    assert shares == pytest.approx((50.0, 25.0, 25.0, 20.0))
+    nothing = count(Case("made", "nothing", lambda random, n: (math.nan,) * 3, 0.0), draws=5)
+    assert nothing.undefined == 100
+    assert math.isnan(nothing.covered)
+
+
+def test_without_a_known_truth_it_is_the_mean_of_the_draws() -> None:
+    values = iter([1.0, 3.0])
+    found = count(Case("made", "by hand", lambda random, n: (value := next(values), value - 0.5, value + 0.5)), draws=2)
+    assert (found.missed_below, found.missed_above) == (50.0, 50.0)  # 2 lies above 0.5 to 1.5 and below 2.5 to 3.5
+
+
+def test_drawn_images_have_their_own_values_at_every_point() -> None:
+    numbers, places = population(), np.array([3, 3, 11])
+    found = drawn(numbers, places)
+    assert found.images == ["image 0", "image 1", "image 2"]
+    for point, original in zip(found.points, numbers.points, strict=True):
+        for metric in ("bpp", "psnr", "lpips"):
+            wanted = numbers.image_values(original, metric, places.tolist())
+            assert found.image_values(point, metric, range(3)) == pytest.approx(wanted)
+    assert "fd-effnet" not in found.metrics
+
+
+@pytest.mark.parametrize("metric", ["psnr", "ms_ssim", "lpips"])
+def test_intervals_of_means_hold_the_truth(metric: str) -> None:
+    case = next(case for case in coverage._means() if case.of == f"{metric} of jpeg at quality 20")
+    for n in (8, 24):
+        assert count(case, n).covered >= lowest(94, 400)
+
+
+def test_intervals_of_agreement_hold_the_truth_where_images_differ() -> None:
+    [case] = [c for c in coverage._votes() if c.interval.startswith("agreement") and c.of == "images differ"]
+    assert count(case, 8).covered >= lowest(95, 400)
+
+
+def test_a_codec_against_itself_differs_by_nothing() -> None:
+    """At other qualities and at chance sets of images; without the error of the interpolation it often does not."""
+    whole, alone = (case for case in coverage._with_itself() if case.of == "jpeg at equal psnr")
+    assert count(whole, 24, 60).covered >= lowest(95, 60)
+    assert count(alone, 24, 60).covered <= 60
+
+
+def test_the_same_seed_gives_the_same_counts_whatever_else_is_measured(tmp_path: Path) -> None:
+    one = list(measure([8], 20, ["agreement"]))
+    assert one == [found for found in measure([8], 20, ["strength", "agreement"]) if found in one]
+    assert list(measure([8], 20, ["agreement"], seed=1)) != one
+    text = list(lines(one))
+    assert len(text) == 1 + len(one)
+    write_table(one, tmp_path / "t.csv")
+    rows = list(csv.DictReader((tmp_path / "t.csv").open()))
+    assert [row["of"] for row in rows] == ["images alike", "images differ"]
+
+
+def test_what_cannot_be_measured_is_refused() -> None:
+    with pytest.raises(UsageError, match="at least 2"):
+        measure([1])
+    with pytest.raises(UsageError, match="at least 10"):
+        measure([8], 9)
+
+
+@pytest.mark.slow
+@pytest.mark.checkout
+def test_the_committed_table_is_what_the_study_says() -> None:
+    """Every case again with another seed and fewer draws: four binomial deviations of both counts together."""
+    table = {(row["interval"], row["of"], int(row["n"])): row for row in csv.DictReader(TABLE.open())}
+    found = list(measure((8, 24, 100), 100, seed=1))
+    assert {(one.interval, one.of, one.n) for one in found} == set(table)
+    for one in found:
+        row = table[one.interval, one.of, one.n]
+        share = (float(row["covered"]) * int(row["draws"]) + one.covered * one.draws) / (int(row["draws"]) + one.draws)
+        spread = math.sqrt(max(share * (100 - share), 100) * (1 / int(row["draws"]) + 1 / one.draws))
+        assert abs(one.covered - float(row["covered"])) <= 4 * spread, one
