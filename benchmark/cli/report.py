@@ -21,7 +21,7 @@ def report(
     ] = None,
     pictures: Annotated[
         int | None,
-        typer.Option(help="Show the pictures of that many originals only; numbers are of all. Default: all."),
+        typer.Option(help="Show the images of that many originals; numbers are of all. Default: all, up to 1000."),
     ] = None,
     maps: Annotated[
         bool, typer.Option("--maps/--no-maps", help="Heat maps of LPIPS, about a fifth of a second a picture.")
