@@ -9,6 +9,8 @@ import re
 import sys
 import unicodedata
 
+from benchmark.redaction import redacted
+
 EXTRAS = {
     "compressai": "hfd",
     "torch_geometric": "hfd",
@@ -48,13 +50,13 @@ class NotComparable(BenchmarkError):
 
 
 def one_line(error: BaseException) -> str:
-    """The message of an error without its line breaks, or the error's type if it has none."""
-    return visible(" ".join(str(error).split())) or type(error).__name__
+    """The message of an error without its line breaks and secrets, or the error's type if it has none."""
+    return visible(redacted(" ".join(str(error).split()))) or type(error).__name__
 
 
 def kind_and_message(error: BaseException) -> str:
-    """The error's type and its message, in one line: for errors of foreign code."""
-    return visible(f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": "))
+    """The error's type and its message without secrets, in one line: for errors of foreign code."""
+    return visible(redacted(f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")))
 
 
 _BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")

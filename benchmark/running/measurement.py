@@ -21,6 +21,7 @@ from benchmark.errors import BenchmarkError, Undefined, UsageError, one_line
 from benchmark.guards import no_exit, own_place, told
 from benchmark.images import load_image, png_bytes
 from benchmark.metrics import ImageMetric, Loads, Metric, NoReferenceMetric, SetMetric, file_version, open_metric
+from benchmark.redaction import redacted
 from benchmark.results import RunFolder, Trial
 from benchmark.running.originals import Kept, OriginalStore
 from benchmark.running.plan import PlannedTrial
@@ -207,7 +208,7 @@ class Workbench:
             self._tracebacks.add(name)
             seed = "" if planned.decoder_seed is None else f", decoder seed {planned.decoder_seed}"
             head = f"{planned.codec}, quality {planned.quality:g}{seed}, image {planned.image}\n\n"
-            text = head + "".join(traceback.format_exception(error))
+            text = redacted(head + "".join(traceback.format_exception(error)))
             self.folder.write_bytes(path, text.encode(errors="backslashreplace"))
         return f"; {path.relative_to(self.folder.path).as_posix()}"
 

@@ -180,9 +180,7 @@ def _point(source: Source, point: Point, codec: int) -> dict[str, Any]:
         "quality": point.quality,
         "name": quality_name(point.quality),
         "values": values,
-        "infinite": {
-            name: count for name in numbers.metrics if (count := len(numbers.infinite_images(point, name)))
-        },
+        "infinite": {name: count for name in numbers.metrics if (count := len(numbers.infinite_images(point, name)))},
         "bytes": point.bytes,
         "images": point.metrics,
         "influence": {
