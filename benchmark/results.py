@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from benchmark.errors import BenchmarkError
 
@@ -93,6 +93,13 @@ class Trial(Record):
         return next((f"{name}: {why}" for name, why in broken), None)
 
 
+def _inside(path: str) -> str:
+    """`path` if it is one below a folder, and none that leads out of it: a run folder may come from anybody."""
+    if not path or path.startswith("/") or {".", ".."} & set(path.split("/")) or not path.isprintable() or "\\" in path:
+        raise ValueError(f"{path!r} is no name of a file or folder inside of the run")
+    return path
+
+
 class PictureRecord(Record):
     """A picture of the data set."""
 
@@ -124,6 +131,13 @@ class CodecRecord(Record):
     audited: bool | None = Field(
         default=None, description="whether an audit of this very codec was found; null for the suite's own"
     )
+
+    @field_validator("label")
+    @classmethod
+    def _label_is_one_name(cls, label: str) -> str:
+        if "/" in label:
+            raise ValueError(f"{label!r} is no name of a folder")
+        return _inside(label)
 
     def spec_or(self, name: str) -> str | None:
         """The codec spec, where `name` is the codec's in the run; None for an object."""
@@ -162,6 +176,11 @@ class MetricRecord(Record):
     elsewhere: dict[str, str] = Field(default_factory=dict, description="tool: what its files call the metric")
     spec: str | None = Field(default=None, description="what opens it again; null for an object of a Python program")
     distance: str | None = Field(default=None, description="distance of a metric of sets of the user's own, by name")
+
+    @field_validator("feature_key")
+    @classmethod
+    def _features_are_inside(cls, key: str | None) -> str | None:
+        return None if key is None else _inside(key)
 
 
 class OriginalValue(Record):

@@ -4,7 +4,11 @@ import re
 
 from benchmark.errors import visible
 
-_MARKUP = re.compile(r"[\\`*_\[\]<>|~&$]")
+_MARKUP = re.compile(
+    r"[\\`*<>|~&$]"
+    r"|(?<![^\W_])_|_(?![^\W_])"  # inside of a word "_" is only that
+    r"|\](?=[(\[:])|\[(?=\^)|^\[(?=[ xX]\])"  # links, footnotes, boxes to tick; other brackets are only brackets
+)
 _ADDRESS = re.compile(r":(?=//)|(?<=\bwww)(?=\.)", re.IGNORECASE)
 _MENTION = re.compile(r"(?<!\w)@(?=\w)|@(?=[\w-]+\.\w)")
 _BLOCK = re.compile(r"^(#{1,6}(?=\s|$)|[-+](?=\s|$)|(?:-{2,}|={1,})(?=\s*$))")

@@ -184,7 +184,7 @@ def test_a_datasets_address_is_not_led_from_https_to_plain_http_nor_told_on(
     monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", trusted)  # made when it was imported
     assert addresses.read_bytes(f"{secure.url}/a") == CONTENT
     assert secure.seen[-1][1]["authorization"] == "Bearer hunter2"
-    with pytest.raises(BenchmarkError, match="leads from HTTPS to plain HTTP, at 127.0.0.1"):
+    with pytest.raises(BenchmarkError, match=r"leads from HTTPS to plain HTTP, at 127\.0\.0\.1"):
         addresses.read_bytes(f"{secure.url}/down")
     assert plain.seen == []
     assert addresses.read_bytes(f"{plain.url}/on") == CONTENT

@@ -35,9 +35,8 @@ def ablate(
 
     Eight images, one seed and few values by default; --full does all.
     """
-    from benchmark.cli.terminal import terminal
-
     from benchmark.cli.runs import finished_run, show_failures
+    from benchmark.cli.terminal import terminal
     from benchmark.metrics import STUDY_METRICS
     from benchmark.running.run import Request
     from benchmark.studies.ablation import choose_studies, variants_of, write_studies

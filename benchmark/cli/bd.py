@@ -23,10 +23,9 @@ def bd(
 
     Where a number is not defined, a line says why; if none is, the exit code is 3.
     """
-    from benchmark.cli.terminal import terminal
-
     from benchmark.analysis.baseline import read_numbers
     from benchmark.analysis.rate_differences import rate_differences
+    from benchmark.cli.terminal import terminal
     from benchmark.reports.rates import print_rates
 
     numbers = read_numbers(run)

@@ -30,11 +30,10 @@ def compare(
     Exit code 0: nothing is shown to be worse. 1: something is. 2: usage. 3: trials failed, values are
     missing, or nothing could be judged. 4: protocol, data set, codec or quality do not match.
     """
-    from benchmark.cli.terminal import terminal
-
     from benchmark.analysis.baseline import read_numbers
     from benchmark.analysis.comparison import compare as compare_numbers
     from benchmark.analysis.margins import read_gate
+    from benchmark.cli.terminal import terminal
     from benchmark.reports.comparison import markdown as as_markdown
     from benchmark.reports.comparison import print_comparison, verdict
 

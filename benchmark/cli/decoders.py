@@ -49,9 +49,8 @@ def decoders(
 
     With the default codecs all but jpeg send one payload and differ in the decoder alone.
     """
-    from benchmark.cli.terminal import terminal
-
     from benchmark.cli.runs import finished_run, show_failures
+    from benchmark.cli.terminal import terminal
     from benchmark.metrics import STUDY_METRICS
     from benchmark.reports.tables import print_summary
     from benchmark.running.run import Request

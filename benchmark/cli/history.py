@@ -43,9 +43,8 @@ def show(
     ] = None,
 ) -> None:
     """Print and plot a metric over the commits, with intervals and the points where it changed."""
-    from benchmark.cli.terminal import terminal
-
     from benchmark.analysis.history import read_entries, series_of
+    from benchmark.cli.terminal import terminal
     from benchmark.errors import UsageError
     from benchmark.reports.history import draw_history, print_history
 

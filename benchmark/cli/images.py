@@ -18,9 +18,8 @@ def images(
 
     The difference of two points on the same pictures has a paired 95 % interval.
     """
-    from benchmark.cli.terminal import terminal
-
     from benchmark.analysis.baseline import read_numbers
+    from benchmark.cli.terminal import terminal
     from benchmark.reports.pictures import find_point, print_view, view_of
 
     numbers = read_numbers(run)

@@ -16,10 +16,9 @@ def measure(
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
 ) -> None:
     """Add a metric to a run that kept its reconstructions, without encoding again."""
-    from benchmark.cli.terminal import terminal
-
     from benchmark.cli.progress import track
     from benchmark.cli.run import report
+    from benchmark.cli.terminal import terminal
     from benchmark.running.remeasure import open_measuring
 
     console = terminal(stderr=True, highlight=False, soft_wrap=True)

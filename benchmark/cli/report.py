@@ -36,10 +36,9 @@ def report(
     Open FOLDER/index.html in a browser, or put the folder on a web server. The pictures need runs that were made with
     --keep-reconstructions.
     """
-    from benchmark.cli.terminal import terminal
-
     from benchmark.analysis.margins import read_gate
     from benchmark.cli.progress import shown
+    from benchmark.cli.terminal import terminal
     from benchmark.reports.page.report import write_report
 
     console = terminal(stderr=True, highlight=False, soft_wrap=True)

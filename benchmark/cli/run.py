@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from benchmark.cli.terminal import terminal
+    from rich.console import Console
 
     from benchmark.results import RunFolder
 
@@ -121,9 +121,8 @@ def run(
     Started again with the same arguments and --output, a run goes on where it was. Codecs and decoder seeds may be
     added then, beside those that it has.
     """
-    from benchmark.cli.terminal import terminal
-
     from benchmark.cli.runs import finished_run
+    from benchmark.cli.terminal import terminal
     from benchmark.running.run import Request
 
     console = terminal(stderr=True, highlight=False, soft_wrap=True)
@@ -157,9 +156,8 @@ def run(
 
 def report(folder: "RunFolder", console: "Console") -> None:
     """Table on standard output; notes, failures and where everything is on standard error."""
-    from benchmark.cli.terminal import terminal
-
     from benchmark.cli.runs import show_failures
+    from benchmark.cli.terminal import terminal
     from benchmark.reports.outcome import sum_up
     from benchmark.reports.tables import print_summary
 

@@ -35,9 +35,8 @@ def make(
     ] = None,
 ) -> None:
     """Write a page for a pairwise comparison by people, at equal bits; each saves a file of votes."""
-    from benchmark.cli.terminal import terminal
-
     from benchmark.cli.progress import shown
+    from benchmark.cli.terminal import terminal
     from benchmark.errors import UsageError
     from benchmark.reports.page.study import write_study
 
@@ -75,7 +74,6 @@ def tally(
 ) -> None:
     """Turn votes into Elo points by the model of Bradley and Terry, with 95 % intervals, beside the metrics."""
     from benchmark.cli.terminal import terminal
-
     from benchmark.reports.page.tally import print_result
     from benchmark.reports.page.tally import tally as tally_files
 

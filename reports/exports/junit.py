@@ -55,5 +55,5 @@ def _count(element: ElementTree.Element, cases: list[ElementTree.Element] | None
 
 
 def _legal(text: str) -> str:
-    """As XML can write it: it has no control characters, and not the two that end each plane of Unicode."""
-    return "".join(f"\\u{ord(c):04x}" if ord(c) & 0xFFFE == 0xFFFE else c for c in visible(text))
+    """Without the characters that XML has no way to write; what else acts unseen is written out."""
+    return visible("".join(c for c in text if (c in "\t\n\r" or ord(c) >= 32) and ord(c) & 0xFFFE != 0xFFFE))

@@ -63,8 +63,9 @@ def write_report(
     """Writes the page of `runs` into the folder `output`, and returns what it lacks, a line each.
 
     elsewhere: hash -> file of originals, besides where the runs found them. shown: how many originals have their
-    images on the page, None for all of at most MOST_SHOWN; numbers are of all. maps: whether heat maps of LPIPS are made. Raises
-    NotComparable if data sets or protocols of the runs differ, UsageError if `output` holds anything but an older page.
+    images on the page, None for all of at most MOST_SHOWN; numbers are of all. maps: whether heat maps of LPIPS are
+    made. Raises NotComparable if data sets or protocols of the runs differ, UsageError if `output` holds anything but
+    an older page.
     """
     if shown is not None and shown < 0:
         raise UsageError(f"--pictures {shown}: a number of pictures, 0 for none")
