@@ -61,7 +61,11 @@ def write_markdown(frame: pd.DataFrame, path: Path) -> None:
     content = _content(frame)
     headers = ["codec", *(f"{name} ({second})" if second else name for name, second in content.headers)]
     rows = [(codec, *row) for codec, rows in content.sections.items() for row in rows]
-    lines = [map(escaped, headers), ["---"] + ["---:"] * (len(headers) - 1), *((escaped(codec), *cells) for codec, *cells in rows)]
+    lines = [
+        map(escaped, headers),
+        ["---"] + ["---:"] * (len(headers) - 1),
+        *((escaped(codec), *cells) for codec, *cells in rows),
+    ]
     table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     path.write_text(table + "\n" + "".join(f"{escaped(note)}  \n" for note in content.notes), encoding="utf-8")
 
