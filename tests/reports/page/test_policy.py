@@ -1,5 +1,7 @@
 """What a page runs and asks for: its own scripts, its own images, whatever the names in a run say."""
 
+import csv
+import json
 import random
 import re
 from collections.abc import Iterator
@@ -49,10 +51,10 @@ def hostile_page(work: Path) -> Path:
     names = [f"{number:02}.png" for number in range(len(HOSTILE))]
     pictures = write_photographs(work / "hostile-words", names)
     write_photographs(pictures, ["99.png"], corner=0)
-    rows = [
-        f'{name},"{text}","{text}"\n' for name, text in zip(names, [t.replace('"', '""') for t in HOSTILE], strict=True)
-    ]
-    (pictures / "PROVENANCE.csv").write_text("file,author,licence\n" + "".join(rows).replace("\x00", ""), newline="")
+    with (pictures / "PROVENANCE.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "author", "licence"])
+        writer.writerows([name, text.replace("\x00", ""), text] for name, text in zip(names, HOSTILE, strict=True))
     runs = []
     for number in (1, 2):
         run = make_run(
@@ -198,8 +200,9 @@ def test_the_policy_names_this_pages_scripts_alone(page_folder: Path, work: Path
 # The address: whoever sends a link to a page chooses what stands behind the "#".
 
 STATES = [
-    "off=x", "off=[", "off={}", "off=null", "off=1", 'off=["a"]', "bits=-1", "bits=0", "bits=1e9", "bits=NaN", "seed=-1",
-    "seed=1e99", "seed=x", "view=x", "view=,,", "view=1,1,0", "view=1,1,999999", "view=0.5,0.5,-3", "split=9", "split=x",
+    "off=x", "off=[", "off={}", "off=null", "off=1", 'off=["a"]', "bits=-1", "bits=0", "bits=1e9", "bits=NaN", "bits=",
+    "seed=-1", "seed=1e99", "seed=x", "view=x", "view=,,", "view=1,1,0", "view=1,1,999999", "view=0.5,0.5,-3",
+    "split=9", "split=x",
     "gain=1) url(http://127.0.0.1:1/x", "gain=1e9", "mode=constructor", "mode=map", "show=x", "pair=xx", "pair=",
     "picture=__proto__", "a=__proto__", "b=constructor", "table=x", "columns=x", "columns=,,", "sort=x", "order=x",
     "one=x", "other=x", "by=__proto__", "realism=__proto__", "realism=x", "constructor=1", "__proto__=1", "toString=1",
@@ -229,8 +232,10 @@ def test_a_study_begins_anew_where_its_storage_was_spoilt(page: Page, hostile_st
     """Pages opened from one place share their storage."""
     page.goto(f"file://{hostile_study}/index.html")
     key = "hfd-benchmark-study-" + page.evaluate("window.STUDY.study")
-    for text in ("{", "null", "1", "{}", '{"asked": 1}', '{"asked": [{"kind": "__proto__", "index": 0}], "votes": []}',
-                 '{"asked": [{"kind": "questions", "index": 99999}], "votes": []}', '{"asked": [], "votes": [1]}'):  # fmt: skip
+    texts = ["{", "null", "1", "{}", '{"asked": 1}', '{"asked": [], "votes": [1]}']
+    for kind, index in (("__proto__", 0), ("questions", 99_999)):
+        texts.append(json.dumps({"asked": [{"kind": kind, "index": index}], "votes": []}))
+    for text in texts:
         page.evaluate("([key, text]) => localStorage.setItem(key, text)", [key, text])
         page.reload()
         page.get_by_role("button", name="Begin", exact=True).click()
