@@ -93,6 +93,24 @@ def _is_web(address: str) -> bool:
     return address.startswith(("http://", "https://"))
 
 
+_STORED = re.compile(r"image-[0-9a-f]{64}\.(?:ppm|file)")
+
+
+def is_stored(place: Location) -> bool:
+    """Whether `place` is a file that the suite wrote for an image that came as none; its name tells its content."""
+    return isinstance(place, Path) and _STORED.fullmatch(place.name) is not None
+
+
+def why_gone(place: Location | None, what: str = "the original") -> str:
+    """What is said of an original, `what`, that is not at `place`, where the run found it; and what helps."""
+    if place is not None and is_stored(place):
+        return (
+            f"{what} came from a program and was kept in {Path(place).parent}, where it is no more; --dataset says where "
+            "it is: what the run was given there writes it again, and so does benchmark.dataset_of in Python"
+        )
+    return f"{what} is not where the run found it any more; --dataset says where it is"
+
+
 def is_there(place: Location) -> bool:
     """Whether the file can be found; an address that does not answer holds nothing."""
     if isinstance(place, Path):

@@ -155,8 +155,9 @@ def unpack_pictures(
     """Writes the pictures in the ZIP archive `path` into the folder `target`; file name -> SHA-256.
 
     Only the last part of a member's name is used, so that nothing is written elsewhere. Hidden files, macOS's resource
-    forks, links, devices and other suffixes are passed over. Raises BenchmarkError on an archive that is damaged, encrypted or
-    packed in an unknown way, on two pictures of one name, and on one that would grow out of proportion.
+    forks, links, devices and other suffixes are passed over. Raises BenchmarkError on an archive that is damaged,
+    encrypted or packed in an unknown way, on two pictures of one name, on names that act unseen, and on one that would
+    grow out of proportion.
     """
     digests: dict[str, str] = {}
     try:

@@ -264,7 +264,7 @@ def test_members_that_share_their_bytes_are_a_bomb_too(tmp_path: Path) -> None:
     tail[8:10] = tail[10:12] = (20).to_bytes(2, "little")
     tail[12:16] = len(directory).to_bytes(4, "little")
     path.write_bytes(data[:start] + directory + bytes(tail))
-    with pytest.raises(BenchmarkError, match="far larger than the archive|damaged archive"):
+    with pytest.raises(BenchmarkError, match=r"far larger than the archive|damaged archive"):
         unpack_pictures(path, tmp_path)
 
 
@@ -278,6 +278,7 @@ def test_mutated_archives_are_refused_in_one_line(count: int, tmp_path: Path) ->
     data = path.read_bytes()
     places = [m.start() for mark in (b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06") for m in re.finditer(mark, data)]
     target = tmp_path / "target"
+    told: set[str] = set()
     unpacked = 0
     for _ in range(count):
         changed = bytearray(data)
@@ -301,10 +302,11 @@ def test_mutated_archives_are_refused_in_one_line(count: int, tmp_path: Path) ->
             unpack_pictures(path, target)
             unpacked += 1
         except BenchmarkError as error:
-            assert "\n" not in str(error)
+            told.add(str(error))
         assert sum(file.stat().st_size for file in target.iterdir()) <= archives.MOST_EXPANSION * len(changed)
         shutil.rmtree(target)
     assert 0 < unpacked < count
+    assert not any("\n" in line for line in told)
 
 
 # The data sets themselves
