@@ -105,8 +105,8 @@ def why_gone(place: Location | None, what: str = "the original") -> str:
     """What is said of an original, `what`, that is not at `place`, where the run found it; and what helps."""
     if place is not None and is_stored(place):
         return (
-            f"{what} came from a program and was kept in {Path(place).parent}, where it is no more; --dataset says where "
-            "it is: what the run was given there writes it again, and so does benchmark.dataset_of in Python"
+            f"{what} came from a program and was kept in {Path(place).parent}, where it is no more; --dataset says "
+            "where it is: what the run was given there writes it again, and so does benchmark.dataset_of in Python"
         )
     return f"{what} is not where the run found it any more; --dataset says where it is"
 
