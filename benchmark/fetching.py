@@ -77,6 +77,8 @@ ANSWER = 120.0
 """Seconds to wait for the whole head of an answer, which a server may send a byte at a time."""
 SLOWEST = (60.0, 60 * 1024)
 """In so many seconds so many bytes have to come, or the attempt is over."""
+LARGEST = 2 << 30
+"""Bytes of a file whose size is not known; what is longer is another file."""
 REDIRECTS = 5
 """So often an answer may lead elsewhere."""
 
@@ -85,12 +87,12 @@ REDIRECTS = 5
 class Remote:
     """A file to download: its address, where it goes, and how it is known.
 
-    sha256: 64 hexadecimal digits. size: in bytes.
+    sha256: 64 hexadecimal digits. size: in bytes; None if nobody has written it down, and then at most LARGEST.
     """
 
     url: str
     destination: Path
-    size: int
+    size: int | None
     sha256: str
 
 
@@ -157,7 +159,7 @@ def file_sha256(path: Path) -> str:
 def fetch_file(
     url: str,
     destination: Path,
-    size: int,
+    size: int | None,
     sha256: str,
     progress: Callable[[int], None] | None = None,
     stop: threading.Event | None = None,
@@ -178,7 +180,7 @@ def fetch_file(
     part = destination.with_name(destination.name + ".part")
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        _check_room(part, size)
+        _check_room(part, size or 0)
         resumed = _download(remote, part, progress, stop)
         if resumed and not file_is(part, size, sha256):
             part.unlink()  # the beginning may be that of another version of the file
@@ -186,7 +188,7 @@ def fetch_file(
         if not file_is(part, size, sha256):
             found = f"{part.stat().st_size:,} bytes, sha256 {file_sha256(part)[:16]}…"
             part.unlink()
-            expected = f"{size:,} bytes, sha256 {sha256[:16]}…"
+            expected = f"{'' if size is None else f'{size:,} bytes, '}sha256 {sha256[:16]}…"
             raise _failure(remote, f"the server sent another file ({found}; expected {expected})")
         part.replace(destination)
     except OSError as error:
@@ -238,7 +240,7 @@ def _also_missing(remotes: Sequence[Remote]) -> str:
     )
 
 
-def take_file(source: Path, destination: Path, size: int, sha256: str) -> Path:
+def take_file(source: Path, destination: Path, size: int | None, sha256: str) -> Path:
     """Copies `source` to `destination` if it is the right file; returns `destination`.
 
     Raises BenchmarkError if it is another file or cannot be read.
@@ -246,7 +248,7 @@ def take_file(source: Path, destination: Path, size: int, sha256: str) -> Path:
     if not source.is_file():
         raise BenchmarkError(f"{source}: no such file")
     if not file_is(source, size, sha256):
-        expected = f"{size:,} bytes, sha256 {sha256[:16]}…"
+        expected = f"{'' if size is None else f'{size:,} bytes, '}sha256 {sha256[:16]}…"
         found = f"{source.stat().st_size:,} bytes, sha256 {file_sha256(source)[:16]}…"
         raise BenchmarkError(f"{source}: not the file that was expected ({found}; expected {expected})")
     try:
@@ -324,9 +326,9 @@ class _PassingError(Exception):
     """An attempt that failed in a way that may pass."""
 
 
-def file_is(path: Path, size: int, sha256: str) -> bool:
-    """Whether `path` is the file of this size and SHA-256."""
-    return path.is_file() and path.stat().st_size == size and file_sha256(path) == sha256
+def file_is(path: Path, size: int | None, sha256: str) -> bool:
+    """Whether `path` is the file of this size (None: of any) and SHA-256."""
+    return path.is_file() and size in (None, path.stat().st_size) and file_sha256(path) == sha256
 
 
 def _check_room(part: Path, size: int) -> None:
@@ -371,7 +373,7 @@ def _attempt(remote: Remote, part: Path, progress: Callable[[int], None] | None,
 
     _go_on(remote, stop)
     have = part.stat().st_size if part.exists() else 0
-    if have >= remote.size:
+    if remote.size is not None and have >= remote.size:
         return  # whole, or too long, which verification finds
     headers = {"Accept-Encoding": "identity"}  # ranges and lengths count the file's own bytes
     if have:
@@ -400,7 +402,7 @@ def _attempt(remote: Remote, part: Path, progress: Callable[[int], None] | None,
                     remote, f"the server sends it packed ({encoding[:20]}), though asked for the file itself"
                 )
             length = response.headers.get("Content-Length", "")
-            if length.isdecimal() and have + int(length) != remote.size:
+            if remote.size is not None and length.isdecimal() and have + int(length) != remote.size:
                 part.unlink(missing_ok=True)
                 found = f"{have + int(length):,} bytes; expected {remote.size:,}"
                 raise _failure(remote, f"the server has another file ({found})")
@@ -412,7 +414,7 @@ def _attempt(remote: Remote, part: Path, progress: Callable[[int], None] | None,
                     have += len(piece)
                     if progress is not None:
                         progress(have)
-                    if have > remote.size:
+                    if have > (LARGEST if remote.size is None else remote.size):
                         return  # another file: verification says so, without the rest of it
                     if time.monotonic() - since >= SLOWEST[0]:
                         if have - before < SLOWEST[1]:
@@ -428,7 +430,7 @@ def _attempt(remote: Remote, part: Path, progress: Callable[[int], None] | None,
         raise _PassingError("the server cannot be reached (no network, or a proxy or firewall in between)") from error
     except requests.exceptions.RequestException as error:
         raise _failure(remote, f"the request failed: {type(error).__name__}") from error
-    if have < remote.size:
+    if remote.size is not None and have < remote.size:
         raise _PassingError("the connection breaks off")
 
 
@@ -494,7 +496,8 @@ def _shown(remotes: Sequence[Remote]) -> Iterator[Callable[..., None]]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     console = Console(stderr=True)
-    total = sum(remote.size for remote in remotes)
+    sizes = [remote.size for remote in remotes]
+    total = None if None in sizes else sum(size or 0 for size in sizes)
     received: dict[Path, int] = {}
     finished: set[Path] = set()
     lock = threading.Lock()

@@ -132,13 +132,6 @@ class CodecRecord(Record):
         default=None, description="whether an audit of this very codec was found; null for the suite's own"
     )
 
-    @field_validator("label")
-    @classmethod
-    def _label_is_one_name(cls, label: str) -> str:
-        if "/" in label:
-            raise ValueError(f"{label!r} is no name of a folder")
-        return _inside(label)
-
     def spec_or(self, name: str) -> str | None:
         """The codec spec, where `name` is the codec's in the run; None for an object."""
         return self.spec or (None if "object" in self.description else name)
@@ -176,11 +169,6 @@ class MetricRecord(Record):
     elsewhere: dict[str, str] = Field(default_factory=dict, description="tool: what its files call the metric")
     spec: str | None = Field(default=None, description="what opens it again; null for an object of a Python program")
     distance: str | None = Field(default=None, description="distance of a metric of sets of the user's own, by name")
-
-    @field_validator("feature_key")
-    @classmethod
-    def _features_are_inside(cls, key: str | None) -> str | None:
-        return None if key is None else _inside(key)
 
 
 class OriginalValue(Record):
@@ -233,6 +221,22 @@ class Manifest(Record):
     started: str = Field(description="ISO 8601, UTC")
     finished: str | None = Field(default=None, description="ISO 8601, UTC; null until complete")
     resumptions: list[Resumption] = Field(default_factory=list, description="later starts, in order")
+
+    @field_validator("codecs")
+    @classmethod
+    def _labels_are_names_of_folders(cls, codecs: dict[str, CodecRecord]) -> dict[str, CodecRecord]:
+        for record in codecs.values():
+            if "/" in _inside(record.label):
+                raise ValueError(f"{record.label!r} is no name of a folder")
+        return codecs
+
+    @field_validator("metrics")
+    @classmethod
+    def _features_are_inside(cls, metrics: dict[str, MetricRecord]) -> dict[str, MetricRecord]:
+        for record in metrics.values():
+            if record.feature_key is not None:
+                _inside(record.feature_key)
+        return metrics
 
 
 PARTIAL = ".partial"

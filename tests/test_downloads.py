@@ -227,6 +227,18 @@ def test_an_endless_body_is_read_no_further_than_the_file_is_long(sites: Any, tm
     assert list((tmp_path / "cache").iterdir()) == []
 
 
+def test_a_file_of_unknown_size_has_a_limit(sites: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = sites()
+    site.answers["/a"] = endless
+    site.answers["/b"] = sends(CONTENT, length=False)
+    monkeypatch.setattr(fetching, "LARGEST", 10**6)
+    place = tmp_path / "cache" / "file.bin"
+    with pytest.raises(BenchmarkError, match="another file"):
+        fetch_file(f"{site.url}/a", place, None, SHA256)
+    assert list(place.parent.iterdir()) == []
+    assert fetch_file(f"{site.url}/b", place, None, SHA256).read_bytes() == CONTENT
+
+
 @pytest.mark.parametrize("length", [True, False])
 def test_a_body_that_is_packed_is_not_unpacked(length: bool, sites: Any, tmp_path: Path) -> None:
     """A few bytes may unpack to gigabytes."""

@@ -48,20 +48,25 @@ def write_page(folder: Path, template: str, values: Mapping[str, Any], name: str
     script = f"window.{name} = {script_json(data)};\n".encode()
     # What is inside of the data cannot hold the data's own hash, so no text of a run can name it.
     nonce = hashlib.sha256(script).hexdigest()[:32]
-    environment = Environment(
-        loader=PackageLoader("benchmark.reports.page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: visible(value) if isinstance(value, str) else value,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    text = environment.get_template(template).render({**values, "nonce": nonce, "policy": _policy(nonce)})
+    text = render("benchmark.reports.page", template, {**values, "nonce": nonce, "policy": policy(nonce)})
     write_file(folder / "data.js", script)
     write_file(folder / "index.html", text.encode())
 
 
-def _policy(nonce: str) -> str:
+def render(package: str, template: str, values: Mapping[str, Any]) -> str:
+    """The text of a template in templates/ of `package`, with each value escaped and made visible."""
+    environment = Environment(
+        loader=PackageLoader(package),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: visible(value) if type(value) is str else value,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(values)
+
+
+def policy(nonce: str) -> str:
     """The content security policy of a page: the scripts and styles that carry the nonce, and images of the folder.
 
     From disk a page has no origin, so "'self'" is nothing there and "file:" says the same. plotly sets style
