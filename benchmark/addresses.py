@@ -219,7 +219,8 @@ async def _client(**settings: Any) -> Any:
 
     watch = aiohttp.TraceConfig()
     watch.on_request_redirect.append(refuse)
-    return aiohttp.ClientSession(**{"trust_env": True, "trace_configs": [watch]} | settings)
+    own: dict[str, Any] = {"trust_env": True} | settings
+    return aiohttp.ClientSession(**own | {"trace_configs": [*own.get("trace_configs", ()), watch]})
 
 
 def _is_final(error: BaseException) -> bool:

@@ -233,13 +233,11 @@ def long_table(folder: RunFolder) -> pd.DataFrame:
 
 def _csv_text(table: pd.DataFrame) -> str:
     """As CSV; a name that a spreadsheet would run as a formula has a "'" before it."""
-    texts = {
-        name: table[name].map(lambda value: spreadsheets.cell(value) if isinstance(value, str) else value)
-        for name in table
-        if table[name].dtype == object or pd.api.types.is_string_dtype(table[name])
-    }
-    safe = table.assign(**texts).rename(columns=spreadsheets.cell)
-    return safe.to_csv(index=False, lineterminator="\n")
+    safe = table.copy()
+    for name in table:
+        if table[name].dtype == object or pd.api.types.is_string_dtype(table[name]):
+            safe[name] = table[name].map(lambda cell: spreadsheets.cell(cell) if isinstance(cell, str) else cell)
+    return safe.rename(columns=spreadsheets.cell).to_csv(index=False, lineterminator="\n")
 
 
 def _names(folder: RunFolder, tool: str) -> dict[str, str]:
