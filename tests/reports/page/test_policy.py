@@ -16,6 +16,11 @@ from support.web_pages import call, make_run, open_page, write_photographs
 from support.web_server import served
 
 
+SEEN = """() => [document.title, document.body.textContent, ...["title", "alt", "aria-label", "download"].flatMap(
+    (name) => [...document.querySelectorAll(`[${name}]`)].map((element) => element.getAttribute(name)))].join(" ")"""
+"""All that a page shows or has read aloud; values of choices and keys are what they are."""
+
+
 @dataclass
 class Watched:
     """A page and all that it did: requests, dialogs, windows, messages on its console, violations of its policy."""
@@ -91,9 +96,10 @@ def test_words_of_a_run_do_nothing_on_its_page(by: str, hostile_page: Path, watc
             button.click()
         page.wait_for_timeout(300)
         assert page.evaluate("window.injected") is None
-        text = page.evaluate("document.documentElement.innerHTML")
+        text = page.evaluate(SEEN)
         assert [request for request in watched.requests if not request.startswith((place, "data:", "blob:"))] == []
     assert watched.happened == []
+    assert len(text) > 10_000
     assert not set(text) & set(UNSEEN)
     for image in page.locator(".stage .layer").all():
         assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 96
