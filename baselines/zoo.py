@@ -18,6 +18,7 @@ picture is coded on one thread, so that the number of threads is no such differe
 """
 
 import hashlib
+import re
 import struct
 import urllib.error
 import warnings
@@ -34,6 +35,7 @@ from torch.nn import functional as F
 
 from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError, one_line
+from benchmark.fetching import file_sha256
 from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.machine import describe_machine, machine_fingerprint
 
@@ -201,7 +203,16 @@ class ZooCodec:
         url = published(self.model, self.metric).get(0 if self.varies else level)
         assert url is not None
         place = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+        # Before it is unpickled: CompressAI does not look at the hash that the name ends with.
+        prefix = hash_in_name(place.name)
         try:
+            if prefix and not place.exists():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                torch.hub.download_url_to_file(url, str(place), prefix, progress=False)
+            if prefix and not file_sha256(place).startswith(prefix):
+                raise BenchmarkError(
+                    f"{place}: not the file that {url} names, by its SHA-256; remove it, or name another"
+                )
             return image_models[self.model](quality=level, metric=self.metric, pretrained=True, progress=False)
         except (urllib.error.URLError, OSError, RuntimeError) as error:
             raise BenchmarkError(
@@ -231,6 +242,12 @@ def machine_kind(device: torch.device) -> bytes:
         return machine_fingerprint()
     gpu = f"{torch.cuda.get_device_name(device)} {torch.backends.cudnn.version()}"
     return hashlib.sha256(machine_fingerprint() + gpu.encode()).digest()[:4]
+
+
+def hash_in_name(name: str) -> str:
+    """The eight digits of the SHA-256 that the name of a published file ends with, "" if it has none."""
+    found = re.search(r"-([a-f0-9]{8})\.", name)
+    return found[1] if found else ""
 
 
 def published(model: str, metric: str) -> Mapping[int, str]:

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, quote, unquote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote, unquote_to_bytes, urljoin, urlsplit
 
 from benchmark.errors import BenchmarkError, UsageError, one_line, printable
 from benchmark.fetching import file_sha256
+from benchmark.redaction import redacted, secret_in
 
 Location = Path | str
 
@@ -32,9 +33,6 @@ _HERE = ("file://", "local://")
 _BYTES = "path-bytes://"
 """Before a path of this machine whose bytes are no UTF-8, percent-encoded: JSON holds no such bytes."""
 _FINAL = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, ImportError, ValueError)
-
-_SECRET = re.compile(r"^sig$|signature|token|credential|password|secret", re.IGNORECASE)
-"""Parameters of an address that let in whoever knows them."""
 
 Result = TypeVar("Result")
 
@@ -68,20 +66,11 @@ def absolute(place: Location) -> Location:
 
 
 def check_address(address: str) -> None:
-    """Raises UsageError on a password, which would be written into every run, and on an address within another."""
+    """Raises UsageError on a secret, which would be written into every run, and on an address within another."""
+    if secret := secret_in(address):
+        raise UsageError(f"{redacted(address)}: {secret} would be written into the run; leave it to fsspec's settings")
     if "::" in address:
         raise UsageError(f"{address}: files inside an archive at an address are not read; unpack it")
-    if re.match(r"[^/]*://[^/]*:[^/]*@", address):
-        scheme, _, rest = address.partition("://")
-        shown = f"{scheme}://…@{rest.partition('@')[2]}"
-        raise UsageError(
-            f"{shown}: a password in an address would be written into the run; leave it to fsspec's settings"
-        )
-    if secret := next((key for key, _ in parse_qsl(urlsplit(address).query) if _SECRET.search(key)), None):
-        shown = address.partition("?")[0]
-        raise UsageError(
-            f"{shown}?…: {secret} is a secret that would be written into the run; leave it to fsspec's settings"
-        )
 
 
 def name_in(address: str) -> str:
@@ -102,6 +91,24 @@ def beside(address: str, entry: str) -> str:
 
 def _is_web(address: str) -> bool:
     return address.startswith(("http://", "https://"))
+
+
+_STORED = re.compile(r"image-[0-9a-f]{64}\.(?:ppm|file)")
+
+
+def is_stored(place: Location) -> bool:
+    """Whether `place` is a file that the suite wrote for an image that came as none; its name tells its content."""
+    return isinstance(place, Path) and _STORED.fullmatch(place.name) is not None
+
+
+def why_gone(place: Location | None, what: str = "the original") -> str:
+    """What is said of an original, `what`, that is not at `place`, where the run found it; and what helps."""
+    if place is not None and is_stored(place):
+        return (
+            f"{what} came from a program and was kept in {Path(place).parent}, where it is no more; --dataset says "
+            "where it is: what the run was given there writes it again, and so does benchmark.dataset_of in Python"
+        )
+    return f"{what} is not where the run found it any more; --dataset says where it is"
 
 
 def is_there(place: Location) -> bool:
@@ -178,7 +185,7 @@ def _asked(address: str, question: Callable[[Any, str], Result]) -> Result:
     pause = FIRST_PAUSE
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return question(*fsspec.core.url_to_fs(address))
+            return question(*fsspec.core.url_to_fs(address, **_settings(address)))
         except FileNotFoundError:
             raise
         except Exception as error:  # the file systems' packages raise what they like
@@ -189,6 +196,31 @@ def _asked(address: str, question: Callable[[Any, str], Result]) -> Result:
             time.sleep(pause)
             pause *= 2
     raise AssertionError
+
+
+def _settings(address: str) -> dict[str, Any]:
+    """How a web server is asked, unless fsspec's settings say how: through the proxies of the environment, and never
+    led from HTTPS to plain HTTP. aiohttp sends no Authorization on to another host."""
+    import fsspec
+
+    if not _is_web(address) or "get_client" in fsspec.config.conf.get(urlsplit(address).scheme, {}):
+        return {}
+    return {"get_client": _client}
+
+
+async def _client(**settings: Any) -> Any:
+    """A session of aiohttp; fsspec calls it with its settings."""
+    import aiohttp
+
+    async def refuse(_session: Any, _context: Any, asked: Any) -> None:
+        leads = urljoin(str(asked.url), asked.response.headers.get("Location", ""))
+        if asked.url.scheme == "https" and urlsplit(leads).scheme == "http":
+            raise ValueError(f"the server leads from HTTPS to plain HTTP, at {urlsplit(leads).hostname}")
+
+    watch = aiohttp.TraceConfig()
+    watch.on_request_redirect.append(refuse)
+    own: dict[str, Any] = {"trust_env": True} | settings
+    return aiohttp.ClientSession(**own | {"trace_configs": [*own.get("trace_configs", ()), watch]})
 
 
 def _is_final(error: BaseException) -> bool:

@@ -559,11 +559,10 @@ def _listed(values: Any) -> str:
 
 def _follow(trials: "Iterable[Trial]", total: int, progress: Progress) -> None:
     if progress is True:
-        from rich.console import Console
-
         from benchmark.cli.progress import track
+        from benchmark.cli.terminal import terminal
 
-        track(trials, total, Console(stderr=True))
+        track(trials, total, terminal(stderr=True))
         return
     for number, trial in enumerate(trials, start=1):
         if callable(progress):

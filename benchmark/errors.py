@@ -7,6 +7,9 @@ read, coded or measured, 4 not comparable.
 import importlib.metadata
 import re
 import sys
+import unicodedata
+
+from benchmark.redaction import redacted
 
 EXTRAS = {
     "compressai": "hfd",
@@ -52,13 +55,13 @@ class NotComparable(BenchmarkError):
 
 
 def one_line(error: BaseException) -> str:
-    """The message of an error without its line breaks, or the error's type if it has none."""
-    return printable(" ".join(str(error).split())) or type(error).__name__
+    """The message of an error without its line breaks and secrets, or the error's type if it has none."""
+    return visible(redacted(" ".join(str(error).split()))) or type(error).__name__
 
 
 def kind_and_message(error: BaseException) -> str:
-    """The error's type and its message, in one line: for errors of foreign code."""
-    return printable(f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": "))
+    """The error's type and its message without secrets, in one line: for errors of foreign code."""
+    return visible(redacted(f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")))
 
 
 _BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -75,6 +78,28 @@ def printable(text: str) -> str:
     except UnicodeEncodeError:  # halves of surrogate pairs, of foreign code
         text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return _BREAKING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode's categories of control and format characters, halves of surrogate pairs, separators of lines."""
+_JOINERS = "\u200c\u200d"
+"""Format characters that Persian, Hindi and emoji are spelt with."""
+
+
+def visible(text: str) -> str:
+    r"""`text` as it may stand on a terminal, a page or in a table, whoever wrote it.
+
+    What acts and is not seen is written out: control characters (\x1b, \n), marks that turn the direction of writing
+    (\u202e), characters of no width (\u200b); and bytes that are no UTF-8, as `printable` does.
+    """
+    text = printable(text)
+    if text.isprintable():
+        return text
+    return "".join(_written_out(c) if unicodedata.category(c) in _UNSEEN and c not in _JOINERS else c for c in text)
+
+
+def _written_out(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def needs(what: str, package: str, numpy: int | None = None, python: tuple[int, ...] = sys.version_info[:2]) -> str:

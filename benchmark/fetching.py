@@ -2,17 +2,23 @@
 
 import hashlib
 import os
+import queue
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark.errors import BenchmarkError
 from benchmark.registry import Registry
+
+if TYPE_CHECKING:
+    import requests
 
 FETCHABLE = Registry("download")
 """What `python -m benchmark fetch` knows. Entries are functions `(source: Path | None) -> Path`: they download, or take
@@ -67,13 +73,21 @@ PIECE = 1 << 16
 """Bytes written at a time; no more than that is lost when a connection breaks."""
 TIMEOUT = (10.0, 60.0)
 """Seconds to wait for a connection, and for the next bytes."""
+ANSWER = 120.0
+"""Seconds to wait for the whole head of an answer, which a server may send a byte at a time."""
+SLOWEST = (60.0, 60 * 1024)
+"""In so many seconds so many bytes have to come, or the attempt is over."""
+LARGEST = 2 << 30
+"""Bytes of a file whose size is not known; what is longer is another file."""
+REDIRECTS = 5
+"""So often an answer may lead elsewhere."""
 
 
 @dataclass(frozen=True)
 class Remote:
     """A file to download: its address, where it goes, and how it is known.
 
-    sha256: 64 hexadecimal digits. size: in bytes; None if unknown.
+    sha256: 64 hexadecimal digits. size: in bytes; None if nobody has written it down, and then at most LARGEST.
     """
 
     url: str
@@ -153,7 +167,8 @@ def fetch_file(
     """Downloads `url` to `destination`, unless the right file is there already; returns `destination`.
 
     What has arrived is kept beside it as `<name>.part`, and a later call goes on from there. The file takes its place
-    only whole and verified.
+    only whole and verified. No credentials are sent, whatever ~/.netrc holds, to nobody; an answer may lead to another
+    host, since the hash says what the file is, but never from HTTPS to plain HTTP.
 
     progress: called with the number of bytes that are there. stop: when set, the download ends with BenchmarkError.
     Raises BenchmarkError, with the address and the place for a file got by other means, if the server refuses, cannot
@@ -165,6 +180,7 @@ def fetch_file(
     part = destination.with_name(destination.name + ".part")
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
+        _check_room(part, size or 0)
         resumed = _download(remote, part, progress, stop)
         if resumed and not file_is(part, size, sha256):
             part.unlink()  # the beginning may be that of another version of the file
@@ -315,6 +331,16 @@ def file_is(path: Path, size: int | None, sha256: str) -> bool:
     return path.is_file() and size in (None, path.stat().st_size) and file_sha256(path) == sha256
 
 
+def _check_room(part: Path, size: int) -> None:
+    """Raises BenchmarkError if the disk has no room for what is not there yet."""
+    wanted = size - (part.stat().st_size if part.exists() else 0)
+    free = shutil.disk_usage(part.parent).free
+    if wanted > free:
+        raise BenchmarkError(
+            f"{part.parent}: {wanted / 1e6:,.0f} MB are to come, and {free / 1e6:,.0f} MB are free there"
+        )
+
+
 def _failure(remote: Remote, reason: str) -> BenchmarkError:
     return BenchmarkError(
         f"{remote.url}: {reason}; if you can get the file elsewhere, name it with --from, "
@@ -343,6 +369,7 @@ def _download(remote: Remote, part: Path, progress: Callable[[int], None] | None
 def _attempt(remote: Remote, part: Path, progress: Callable[[int], None] | None, stop: threading.Event | None) -> None:
     """One request for what `part` lacks. Raises _PassingError if another attempt may help."""
     import requests
+    import urllib3
 
     _go_on(remote, stop)
     have = part.stat().st_size if part.exists() else 0
@@ -352,7 +379,7 @@ def _attempt(remote: Remote, part: Path, progress: Callable[[int], None] | None,
     if have:
         headers["Range"] = f"bytes={have}-"
     try:
-        with requests.get(remote.url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        with _answer(remote, headers) as response:
             if response.status_code == 416:
                 if response.headers.get("Content-Range") == f"bytes */{have}":
                     return
@@ -369,25 +396,35 @@ def _attempt(remote: Remote, part: Path, progress: Callable[[int], None] | None,
                 raise _PassingError("the server sent another range than was asked for")
             if response.status_code == 200:
                 have = 0  # this server knows no ranges: from the beginning
+            encoding = response.headers.get("Content-Encoding", "identity")
+            if encoding.lower() not in ("", "identity"):
+                raise _failure(
+                    remote, f"the server sends it packed ({encoding[:20]}), though asked for the file itself"
+                )
             length = response.headers.get("Content-Length", "")
             if remote.size is not None and length.isdecimal() and have + int(length) != remote.size:
                 part.unlink(missing_ok=True)
                 found = f"{have + int(length):,} bytes; expected {remote.size:,}"
                 raise _failure(remote, f"the server has another file ({found})")
             with part.open("ab" if have else "wb") as stream:
-                for piece in response.iter_content(PIECE):
+                since, before = time.monotonic(), have
+                while piece := response.raw.read1(PIECE, decode_content=False):
                     _go_on(remote, stop)
                     stream.write(piece)
                     have += len(piece)
                     if progress is not None:
                         progress(have)
-                    if remote.size is not None and have > remote.size:
+                    if have > (LARGEST if remote.size is None else remote.size):
                         return  # another file: verification says so, without the rest of it
+                    if time.monotonic() - since >= SLOWEST[0]:
+                        if have - before < SLOWEST[1]:
+                            raise _PassingError("the server sends too slowly")
+                        since, before = time.monotonic(), have
     except requests.exceptions.SSLError as error:
         raise _failure(remote, "the server's certificate is not accepted") from error
-    except requests.exceptions.Timeout as error:
+    except (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError) as error:
         raise _PassingError("the server does not answer") from error
-    except requests.exceptions.ChunkedEncodingError as error:
+    except (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.HTTPError) as error:
         raise _PassingError("the connection breaks off") from error
     except requests.exceptions.ConnectionError as error:
         raise _PassingError("the server cannot be reached (no network, or a proxy or firewall in between)") from error
@@ -395,6 +432,56 @@ def _attempt(remote: Remote, part: Path, progress: Callable[[int], None] | None,
         raise _failure(remote, f"the request failed: {type(error).__name__}") from error
     if remote.size is not None and have < remote.size:
         raise _PassingError("the connection breaks off")
+
+
+def _answer(remote: Remote, headers: Mapping[str, str]) -> "requests.Response":
+    """The answer to one request, wherever it leads. Raises BenchmarkError where it may not lead."""
+    from requests.compat import urljoin, urlsplit
+
+    url = remote.url
+    for _ in range(REDIRECTS + 1):
+        response = _head(url, headers)
+        if not response.is_redirect:
+            return response
+        before, url = url, urljoin(url, response.headers["Location"])
+        response.close()
+        schemes = [urlsplit(address).scheme.lower() for address in (before, url)]
+        if schemes[1] not in ("http", "https"):
+            raise _failure(remote, f"the server leads to {schemes[1][:20]}:, which is no download")
+        if schemes == ["https", "http"]:
+            raise _failure(remote, f"the server leads from HTTPS to plain HTTP, at {urlsplit(url).hostname}")
+    raise _failure(remote, f"the server leads elsewhere more than {REDIRECTS} times")
+
+
+def _head(url: str, headers: Mapping[str, str]) -> "requests.Response":
+    """An answer whose head has come. Raises _PassingError if that takes longer than ANSWER seconds."""
+    import requests
+
+    found: queue.SimpleQueue[requests.Response | BaseException] = queue.SimpleQueue()
+    given_up = threading.Event()
+
+    def ask() -> None:
+        try:
+            # a function that adds nothing keeps requests from looking for credentials in the address and ~/.netrc
+            response = requests.get(
+                url, headers=headers, stream=True, timeout=TIMEOUT, allow_redirects=False, auth=lambda request: request
+            )
+        except BaseException as error:
+            found.put(error)
+            return
+        found.put(response)
+        if given_up.is_set():
+            response.close()
+
+    threading.Thread(target=ask, daemon=True).start()  # its reading cannot be broken off: it is left behind
+    try:
+        answer = found.get(timeout=ANSWER)
+    except queue.Empty:
+        given_up.set()
+        raise _PassingError("the server does not answer") from None
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
 
 
 def _go_on(remote: Remote, stop: threading.Event | None) -> None:

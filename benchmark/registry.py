@@ -26,6 +26,7 @@ from typing import Any, Literal, NamedTuple, Union
 from benchmark.errors import BenchmarkError, UsageError, kind_and_message, lacking, needs
 from benchmark.guards import no_exit, told
 from benchmark.identity import forget, hashes_of_modules, modules_beside, sha256_of
+from benchmark.redaction import redacted
 
 _FILE = re.compile(r"(?P<name>[^:]*\.py:[A-Za-z_]\w*)(?P<rest>:.*)?", re.DOTALL)
 _SETTING = re.compile(r'(?P<key>[A-Za-z_][\w-]*)=(?:"(?P<quoted>[^"]*)"|(?P<plain>[^",]*))(?:,|$)')
@@ -58,6 +59,11 @@ def parse_spec(text: str, kind: str = "codec", around: Collection[str] = ()) -> 
 
     kind: what the spec names, for messages. around: names that another spec follows unchanged.
     """
+    if redacted(text) != text:
+        raise UsageError(
+            f"{kind} spec {redacted(text)!r}: a secret in it (shown as …) would be written into every run; "
+            "leave it to the environment or to a file"
+        )
     name, colon, rest = text.partition(":")
     in_file = _FILE.fullmatch(text)
     if in_file is not None:

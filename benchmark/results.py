@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from benchmark.errors import BenchmarkError
 
@@ -91,6 +91,13 @@ class Trial(Record):
             return self.error
         broken = ((name, why.removeprefix(FAILED)) for name, why in self.reasons.items() if why.startswith(FAILED))
         return next((f"{name}: {why}" for name, why in broken), None)
+
+
+def _inside(path: str) -> str:
+    """`path` if it is one below a folder, and none that leads out of it: a run folder may come from anybody."""
+    if not path or path.startswith("/") or {".", ".."} & set(path.split("/")) or not path.isprintable() or "\\" in path:
+        raise ValueError(f"{path!r} is no name of a file or folder inside of the run")
+    return path
 
 
 class PictureRecord(Record):
@@ -214,6 +221,22 @@ class Manifest(Record):
     started: str = Field(description="ISO 8601, UTC")
     finished: str | None = Field(default=None, description="ISO 8601, UTC; null until complete")
     resumptions: list[Resumption] = Field(default_factory=list, description="later starts, in order")
+
+    @field_validator("codecs")
+    @classmethod
+    def _labels_are_names_of_folders(cls, codecs: dict[str, CodecRecord]) -> dict[str, CodecRecord]:
+        for record in codecs.values():
+            if "/" in _inside(record.label):
+                raise ValueError(f"{record.label!r} is no name of a folder")
+        return codecs
+
+    @field_validator("metrics")
+    @classmethod
+    def _features_are_inside(cls, metrics: dict[str, MetricRecord]) -> dict[str, MetricRecord]:
+        for record in metrics.values():
+            if record.feature_key is not None:
+                _inside(record.feature_key)
+        return metrics
 
 
 PARTIAL = ".partial"

@@ -1,9 +1,11 @@
 """Data sets that are published as ZIP archives: fetched, held against their hash, and unpacked with care."""
 
+import errno
 import hashlib
 import lzma
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from benchmark.datasets.pictures import Dataset, known_dataset, read_sha256sums
-from benchmark.errors import BenchmarkError, UsageError
+from benchmark.errors import BenchmarkError, UsageError, one_line, visible
 from benchmark.fetching import Remote, cache_folder, fetch_files, file_is
 from benchmark.formats import SUFFIXES
 
@@ -21,6 +23,11 @@ SUMS = "SHA256SUMS"
 
 PIECE = 1 << 20
 _ENCRYPTED = 1  # the bit of a member's flags
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
+    EOFError, RuntimeError, ValueError, OverflowError, IndexError,
+)  # fmt: skip
+"""What zipfile raises on bytes that are no archive; names that are not in the encoding they claim are a ValueError."""
 MOST_EXPANSION = 3
 """Pictures are compressed already: an archive that claims to hold more than this many times its size is a bomb."""
 
@@ -148,8 +155,9 @@ def unpack_pictures(
     """Writes the pictures in the ZIP archive `path` into the folder `target`; file name -> SHA-256.
 
     Only the last part of a member's name is used, so that nothing is written elsewhere. Hidden files, macOS's resource
-    forks, links and other suffixes are passed over. Raises BenchmarkError on an archive that is damaged, encrypted or
-    packed in an unknown way, on two pictures of one name, and on one that would grow out of proportion.
+    forks, links, devices and other suffixes are passed over. Raises BenchmarkError on an archive that is damaged,
+    encrypted or packed in an unknown way, on two pictures of one name, on names that act unseen, and on one that would
+    grow out of proportion.
     """
     digests: dict[str, str] = {}
     try:
@@ -171,8 +179,12 @@ def unpack_pictures(
                     advance()
     except NotImplementedError as error:
         raise BenchmarkError(f"{path}: packed in a way that Python cannot unpack: {error}") from error
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
-        raise BenchmarkError(f"{path}: a damaged archive: {error}") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # it leads to a place before its beginning
+            raise
+        raise BenchmarkError(f"{path}: a damaged archive: {error.strerror}") from error
+    except _DAMAGED as error:
+        raise BenchmarkError(f"{path}: a damaged archive: {one_line(error)}") from error
     return digests
 
 
@@ -187,6 +199,8 @@ def _pictures(path: Path, members: Sequence[zipfile.ZipInfo]) -> dict[str, zipfi
         file = parts[-1]
         if file.startswith(".") or "__MACOSX" in parts or PurePosixPath(file).suffix.lower() not in SUFFIXES:
             continue
+        if not file.isprintable():
+            raise BenchmarkError(f"{path}: a picture's name has characters that act unseen: {visible(file)}")
         if file in found:
             raise BenchmarkError(f"{path}: two pictures are called {file}")
         found[file] = member

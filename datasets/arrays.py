@@ -6,7 +6,6 @@ the hash of the file is a hash of the pixels alone, whoever writes it and with w
 """
 
 import hashlib
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark import addresses
 from benchmark.addresses import Location
+from benchmark.addresses import is_stored as is_stored
 from benchmark.datasets.pictures import Dataset, Picture, names_of_files, unique_names
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.fetching import cache_folder, file_is
@@ -31,17 +31,10 @@ WANTED = "an image is a uint8 array (height, width, 3), RGB, or the path of an i
 
 _END = object()
 
-_STORED = re.compile(r"image-[0-9a-f]{64}\.(?:ppm|file)")
-
 
 def stored_folder() -> Path:
     """Where arrays lie as files. It may be removed: they are written again when their data set is opened."""
     return cache_folder() / "arrays"
-
-
-def is_stored(place: Location) -> bool:
-    """Whether `place` is a file that `collected` wrote; its content is known by its name."""
-    return isinstance(place, Path) and _STORED.fullmatch(place.name) is not None
 
 
 def store(data: bytes, suffix: str, folder: Path | None = None) -> tuple[Path, str]:

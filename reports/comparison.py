@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.analysis.comparison import Comparison, Move, Row
+from benchmark.reports.markdown import escaped
 from benchmark.results import quality_name
 from benchmark.statistics.gate import POWER, Outcome
 
@@ -51,7 +52,7 @@ def markdown(comparison: Comparison, *, strict: bool = False) -> str:
     shown = [row for row in rows if row.outcome not in (Outcome.SAME, Outcome.NOT_WORSE)]
     if shown:
         lines += [*_markdown_table(shown), ""]
-    lines += [f"- {_escaped(line)}" for line in lines_of(comparison)]
+    lines += [f"- {escaped(line)}" for line in lines_of(comparison)]
     lines += ["", f"<details><summary>All {len(rows)} numbers</summary>", "", *_markdown_table(rows), "", "</details>"]
     return "\n".join(lines) + "\n"
 
@@ -162,13 +163,6 @@ def _allowed(row: Row) -> str:
 def _markdown_table(rows: Sequence[Row]) -> list[str]:
     lines = [f"| {' | '.join(HEADERS)} |", "| " + " | ".join(["---"] * 3 + ["---:"] * (len(HEADERS) - 3)) + " |"]
     for row in rows:
-        cells = [_MARKS[row.outcome], *(_escaped(cell) for cell in cells_of(row)[1:])]
+        cells = [_MARKS[row.outcome], *(escaped(cell) for cell in cells_of(row)[1:])]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
-
-
-def _escaped(text: str) -> str:
-    """So that Markdown shows it as it is."""
-    for character in "\\|*_<>`[]":
-        text = text.replace(character, f"\\{character}")
-    return text.replace("\n", " ")

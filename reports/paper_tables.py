@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from benchmark.analysis.tabulation import Cell, Line, Tabulation
-from benchmark.errors import UsageError
+from benchmark.errors import UsageError, visible
 from benchmark.metrics import MetricInfo
+from benchmark.reports import markdown, spreadsheets
 from benchmark.reports.tables import decimals_of, two_digits
 from benchmark.reports.tex import escaped
 from benchmark.results import quality_name
@@ -129,7 +130,7 @@ def _latex(table: Tabulation, rows: Sequence[Sequence[str]], notes: Sequence[str
     texts = 2 if table.at_rates else 1  # the columns that are no metric and no number
     heads = len(rows[0]) - len(table.metrics) if rows else 2
     columns = "l" * texts + "r" * (heads - texts + len(table.metrics))
-    lines = [f"% {note}" for note in notes]
+    lines = [f"% {visible(note)}" for note in notes]
     lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
     lines += [" & ".join(map(escaped, _headers(table))) + r" \\", r"\midrule"]
     group = 0 if rows else -1
@@ -147,33 +148,43 @@ def _markdown(table: Tabulation, rows: Sequence[Sequence[str]], notes: Sequence[
     headers = _headers(table)
     texts = 2 if table.at_rates else 1
     dashes = ["---"] * texts + ["---:"] * (len(headers) - texts)
-    lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in (headers, dashes, *rows)]
-    return "\n".join([*lines, "", *(f"{note}  " for note in notes)]) + "\n"
+    heads = len(headers) - len(table.metrics)
+    cells = [[*map(markdown.escaped, row[:heads]), *row[heads:]] for row in rows]
+    lines = [f"| {' | '.join(row)} |" for row in (map(markdown.escaped, headers), dashes, *cells)]
+    return "\n".join([*lines, "", *(f"{markdown.escaped(note)}  " for note in notes)]) + "\n"
 
 
 def _html(table: Tabulation, rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
     heads = len(_headers(table)) - len(table.metrics)
-    header = "".join(f"<th>{html.escape(name)}</th>" for name in _headers(table))
-    lines = ["<table>", f"<caption>{'<br>'.join(map(html.escape, notes))}</caption>", f"<tr>{header}</tr>"]
+    header = "".join(f"<th>{_plain(name)}</th>" for name in _headers(table))
+    lines = ["<table>", f"<caption>{'<br>'.join(map(_plain, notes))}</caption>", f"<tr>{header}</tr>"]
     for row in rows:
-        cells = [*map(html.escape, row[:heads]), *row[heads:]]
+        cells = [*map(_plain, row[:heads]), *row[heads:]]
         lines.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     return "\n".join([*lines, "</table>"]) + "\n"
+
+
+def _plain(text: str) -> str:
+    """`text` inside of HTML."""
+    return html.escape(visible(text))
 
 
 def _csv(table: Tabulation, labels: Mapping[str, str], plus_minus: bool) -> str:
     """Metrics by the names that the command line knows; empty cells where there is no value; nine digits.
 
     Where a value is over other images than its rate, each metric has a column with its number of images.
+    A name that a spreadsheet would run as a formula has a "'" before it.
     """
     output = io.StringIO()
     writer = csv.writer(output, lineterminator="\n")
     ends = ("", "_low", "_high") if plus_minus else ("",)
     counted = ("_images",) if table.notes else ()
     head = ["bpp", "codec"] if table.at_rates else ["codec", "quality", "bpp"]
-    writer.writerow([*head, *(info.name + end for info in table.metrics for end in (*ends, *counted))])
+    writer.writerow(
+        [*head, *(spreadsheets.cell(info.name + end) for info in table.metrics for end in (*ends, *counted))]
+    )
     for line in table.lines:
-        codec = labels.get(line.codec, line.codec)
+        codec = spreadsheets.cell(labels.get(line.codec, line.codec))
         row = [f"{line.place:g}", codec] if table.at_rates else [codec, quality_name(line.place), f"{line.bpp:.9g}"]
         for info in table.metrics:
             cell = line.cells[info.name]

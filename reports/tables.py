@@ -15,6 +15,7 @@ from rich.text import Text
 
 from benchmark.analysis.comparable import one_dataset, one_protocol
 from benchmark.analysis.summary import HEADLINES, metric_facts
+from benchmark.reports.markdown import escaped
 from benchmark.results import quality_name
 
 Row = tuple[str, ...]
@@ -60,9 +61,13 @@ def write_markdown(frame: pd.DataFrame, path: Path) -> None:
     content = _content(frame)
     headers = ["codec", *(f"{name} ({second})" if second else name for name, second in content.headers)]
     rows = [(codec, *row) for codec, rows in content.sections.items() for row in rows]
-    lines = [headers, ["---"] + ["---:"] * (len(headers) - 1), *rows]
-    table = "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
-    path.write_text(table + "\n" + "".join(f"{note}  \n" for note in content.notes), encoding="utf-8")
+    lines = [
+        map(escaped, headers),
+        ["---"] + ["---:"] * (len(headers) - 1),
+        *((escaped(codec), *cells) for codec, *cells in rows),
+    ]
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    path.write_text(table + "\n" + "".join(f"{escaped(note)}  \n" for note in content.notes), encoding="utf-8")
 
 
 _GAP = 2  # characters between columns

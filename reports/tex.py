@@ -1,5 +1,7 @@
 """Plain text inside of LaTeX."""
 
+from benchmark.errors import visible
+
 _CHARACTERS = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -29,5 +31,11 @@ _CHARACTERS = {
 
 def escaped(text: str) -> str:
     """`text` so that LaTeX, whatever its engine, sets it as it is written."""
-    text = text.replace("x̂", "\0")
-    return "".join(_CHARACTERS.get(character, character) for character in text).replace("\0", _CHARACTERS["x̂"])
+    text = visible(text).replace("x̂", "\0")
+    text = "".join(_CHARACTERS.get(character, character) for character in _apart(text))
+    return text.replace("\0", _CHARACTERS["x̂"]).replace("\1", "{}")
+
+
+def _apart(text: str) -> str:
+    """Two hyphens would be set as a dash."""
+    return text.replace("--", "-\1-").replace("--", "-\1-")

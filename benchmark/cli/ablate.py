@@ -35,15 +35,14 @@ def ablate(
 
     Eight images, one seed and few values by default; --full does all.
     """
-    from rich.console import Console
-
     from benchmark.cli.runs import finished_run, show_failures
+    from benchmark.cli.terminal import terminal
     from benchmark.metrics import STUDY_METRICS
     from benchmark.running.run import Request
     from benchmark.studies.ablation import choose_studies, variants_of, write_studies
 
     chosen = choose_studies(studies or (), weights or ())
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = terminal(stderr=True, highlight=False, soft_wrap=True)
     request = Request(
         codecs=variants_of(chosen, full),
         only=True,

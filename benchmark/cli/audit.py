@@ -30,13 +30,12 @@ def audit(
 
     Ends with exit code 1 if a check failed.
     """
-    from rich.console import Console
-
     from benchmark.audit.audit import RECORD, REPORT, Request
     from benchmark.audit.audit import audit as do_audit
     from benchmark.audit.report import as_text
+    from benchmark.cli.terminal import terminal
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = terminal(stderr=True, highlight=False, soft_wrap=True)
     report, folder = do_audit(
         Request(
             codec,

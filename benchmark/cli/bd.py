@@ -23,14 +23,13 @@ def bd(
 
     Where a number is not defined, a line says why; if none is, the exit code is 3.
     """
-    from rich.console import Console
-
     from benchmark.analysis.baseline import read_numbers
     from benchmark.analysis.rate_differences import rate_differences
+    from benchmark.cli.terminal import terminal
     from benchmark.reports.rates import print_rates
 
     numbers = read_numbers(run)
     rows = rate_differences(numbers, anchor, metric or (), resamples=resamples, seed=seed)
-    print_rates(rows, numbers.label, Console(highlight=False), pictures=pictures)
+    print_rates(rows, numbers.label, terminal(highlight=False), pictures=pictures)
     if not any(row.difference.defined for row in rows):
         raise typer.Exit(3)

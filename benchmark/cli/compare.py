@@ -30,17 +30,16 @@ def compare(
     Exit code 0: nothing is shown to be worse. 1: something is. 2: usage. 3: trials failed, values are
     missing, or nothing could be judged. 4: protocol, data set, codec or quality do not match.
     """
-    from rich.console import Console
-
     from benchmark.analysis.baseline import read_numbers
     from benchmark.analysis.comparison import compare as compare_numbers
     from benchmark.analysis.margins import read_gate
+    from benchmark.cli.terminal import terminal
     from benchmark.reports.comparison import markdown as as_markdown
     from benchmark.reports.comparison import print_comparison, verdict
 
     settings = read_gate(gate)
     comparison = compare_numbers(read_numbers(base), read_numbers(new), settings)
-    print_comparison(comparison, Console(highlight=False), everything=everything)
+    print_comparison(comparison, terminal(highlight=False), everything=everything)
     typer.echo(f"verdict: {verdict(comparison, strict)}")
     if markdown is not None:
         _write(markdown, as_markdown(comparison, strict=strict))

@@ -49,9 +49,8 @@ def decoders(
 
     With the default codecs all but jpeg send one payload and differ in the decoder alone.
     """
-    from rich.console import Console
-
     from benchmark.cli.runs import finished_run, show_failures
+    from benchmark.cli.terminal import terminal
     from benchmark.metrics import STUDY_METRICS
     from benchmark.reports.tables import print_summary
     from benchmark.running.run import Request
@@ -64,7 +63,7 @@ def decoders(
         write_comparison,
     )
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = terminal(stderr=True, highlight=False, soft_wrap=True)
     check_images(image or (), dataset, limit)
     codecs = check_codecs(list(dict.fromkeys(codec or CODECS)), device)
     request = Request(
@@ -83,7 +82,7 @@ def decoders(
     )
     with finished_run(request, console) as folder:
         made = write_comparison(folder, codecs, bpp, Sheets(sheet_quality or SHEET_QUALITIES, image or (), crop))
-        print_summary(made.summary, Console(highlight=False))
+        print_summary(made.summary, terminal(highlight=False))
         for note in made.notes:
             console.print(f"note: {note}", markup=False)
         for path in made.written:

@@ -20,17 +20,18 @@ def explain(
     device: Annotated[str, typer.Option(help="With --under: cpu, cuda, …")] = "cpu",
 ) -> None:
     """State in plain words how each number of a run was made."""
+    from benchmark.errors import visible
     from benchmark.reports.explanation import explain as sections
     from benchmark.results import RunFolder
 
     for number, (heading, sentences) in enumerate(sections(RunFolder.open(run).manifest)):
-        typer.echo(f"{chr(10) if number else ''}{heading}")
+        typer.echo(f"{chr(10) if number else ''}{visible(heading)}")
         for sentence in sentences:
-            typer.echo(f"  {sentence}")
+            typer.echo(f"  {visible(sentence)}")
     if under:
         from benchmark.studies.protocol_spread import RESIZES, spread, spread_lines
 
         metrics = [name for asked in under for name in (RESIZES if asked == "resizes" else (asked,))]
         typer.echo("\nUnder other protocols")
         for line in spread_lines(spread(run, list(dict.fromkeys(metrics)), codec, device)):
-            typer.echo(f"  {line}")
+            typer.echo(f"  {visible(line)}")

@@ -43,9 +43,8 @@ def show(
     ] = None,
 ) -> None:
     """Print and plot a metric over the commits, with intervals and the points where it changed."""
-    from rich.console import Console
-
     from benchmark.analysis.history import read_entries, series_of
+    from benchmark.cli.terminal import terminal
     from benchmark.errors import UsageError
     from benchmark.reports.history import draw_history, print_history
 
@@ -55,5 +54,5 @@ def show(
     if metric is None:
         metric = next((name for name in entries[-1].baseline.metrics if name != "bpp"), "bpp")
     series = series_of(entries, metric, codec or ())
-    print_history(entries, series, metric, Console(highlight=False))
+    print_history(entries, series, metric, terminal(highlight=False))
     typer.echo(draw_history(entries, series, metric, output or file.parent / f"history-{metric}.png"))

@@ -18,15 +18,14 @@ def images(
 
     The difference of two points on the same pictures has a paired 95 % interval.
     """
-    from rich.console import Console
-
     from benchmark.analysis.baseline import read_numbers
+    from benchmark.cli.terminal import terminal
     from benchmark.reports.pictures import find_point, print_view, view_of
 
     numbers = read_numbers(run)
     chosen = find_point(numbers, point)
     other = None if against is None else find_point(numbers, against)
-    console = Console(highlight=False)
+    console = terminal(highlight=False)
     for number, name in enumerate(metric or numbers.metrics):
         if number:
             console.print()

@@ -16,13 +16,12 @@ def measure(
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
 ) -> None:
     """Add a metric to a run that kept its reconstructions, without encoding again."""
-    from rich.console import Console
-
     from benchmark.cli.progress import track
     from benchmark.cli.run import report
+    from benchmark.cli.terminal import terminal
     from benchmark.running.remeasure import open_measuring
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = terminal(stderr=True, highlight=False, soft_wrap=True)
     with open_measuring(run, metric, dataset, device) as measuring:
         for note in measuring.notes:
             console.print(note, markup=False)

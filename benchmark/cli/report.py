@@ -21,7 +21,7 @@ def report(
     ] = None,
     pictures: Annotated[
         int | None,
-        typer.Option(help="Show the pictures of that many originals only; numbers are of all. Default: all."),
+        typer.Option(help="Show the images of that many originals; numbers are of all. Default: all, up to 1000."),
     ] = None,
     maps: Annotated[
         bool,
@@ -40,13 +40,12 @@ def report(
     Open FOLDER/index.html in a browser, or put the folder on a web server. The pictures need runs that were made with
     --keep-reconstructions.
     """
-    from rich.console import Console
-
     from benchmark.analysis.margins import read_gate
     from benchmark.cli.progress import shown
+    from benchmark.cli.terminal import terminal
     from benchmark.reports.page.report import write_report
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = terminal(stderr=True, highlight=False, soft_wrap=True)
     elsewhere: dict[str, Location] = {}
     if dataset is not None:
         from benchmark.datasets import open_dataset

@@ -121,12 +121,11 @@ def run(
     Started again with the same arguments and --output, a run goes on where it was. Codecs and decoder seeds may be
     added then, beside those that it has.
     """
-    from rich.console import Console
-
     from benchmark.cli.runs import finished_run
+    from benchmark.cli.terminal import terminal
     from benchmark.running.run import Request
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = terminal(stderr=True, highlight=False, soft_wrap=True)
     request = Request(
         codecs=codec or (),
         labels=label or (),
@@ -157,14 +156,13 @@ def run(
 
 def report(folder: "RunFolder", console: "Console") -> None:
     """Table on standard output; notes, failures and where everything is on standard error."""
-    from rich.console import Console
-
     from benchmark.cli.runs import show_failures
+    from benchmark.cli.terminal import terminal
     from benchmark.reports.outcome import sum_up
     from benchmark.reports.tables import print_summary
 
     outcome = sum_up(folder)
-    print_summary(outcome.summary, Console(highlight=False))
+    print_summary(outcome.summary, terminal(highlight=False))
     for note in outcome.notes:
         console.print(f"note: {note}", markup=False)
     failed = outcome.failures

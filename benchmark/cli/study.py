@@ -35,9 +35,8 @@ def make(
     ] = None,
 ) -> None:
     """Write a page for a pairwise comparison by people, at equal bits; each saves a file of votes."""
-    from rich.console import Console
-
     from benchmark.cli.progress import shown
+    from benchmark.cli.terminal import terminal
     from benchmark.errors import UsageError
     from benchmark.reports.page.study import write_study
 
@@ -52,7 +51,7 @@ def make(
         from benchmark.datasets import open_dataset
 
         elsewhere = {picture.sha256: picture.path for picture in open_dataset(dataset).pictures}
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = terminal(stderr=True, highlight=False, soft_wrap=True)
     made = write_study(
         run,
         output,
@@ -74,9 +73,8 @@ def tally(
     missed: Annotated[int, typer.Option(help="Attention checks that a person may fail and still count.")] = 1,
 ) -> None:
     """Turn votes into Elo points by the model of Bradley and Terry, with 95 % intervals, beside the metrics."""
-    from rich.console import Console
-
+    from benchmark.cli.terminal import terminal
     from benchmark.reports.page.tally import print_result
     from benchmark.reports.page.tally import tally as tally_files
 
-    print_result(tally_files(files, missed), Console(highlight=False))
+    print_result(tally_files(files, missed), terminal(highlight=False))

@@ -14,6 +14,7 @@ from benchmark.datasets import Dataset
 from benchmark.errors import printable
 from benchmark.foreign import trained_on
 from benchmark.metrics.records import record_of
+from benchmark.redaction import redacted, redacted_in
 from benchmark.results import CodecRecord, DatasetRecord, Manifest, MetricRecord, PictureRecord, quality_name
 from benchmark.running import provenance
 from benchmark.running.measurement import Instruments
@@ -56,7 +57,7 @@ def codec_record(label: str, spec: CodecSpec | None, codec: Codec, qualities: Se
         label=CodecSpec(label, label).label,
         qualities=list(qualities),
         stochastic=codec.stochastic,
-        description=description,
+        description=redacted_in(description),
         spec=None if spec is None else spec.text,
         trained_on=list(trained_on(codec)),
         audited=audited,
@@ -95,7 +96,7 @@ def new_manifest(
     """The manifest of a run that starts now, here."""
     commit, dirty = provenance.checkout()
     manifest = Manifest(
-        command=[printable(word) for word in command],
+        command=[printable(redacted(word)) for word in command],
         git_commit=commit,
         git_dirty=dirty,
         packages=provenance.packages(),

@@ -31,6 +31,7 @@ from benchmark.metrics import (
     open_metric,
 )
 from benchmark.metrics.shared import sharing
+from benchmark.redaction import redacted
 from benchmark.results import FAILED, RunFolder, Trial
 from benchmark.running.originals import Kept, OriginalStore
 from benchmark.running.plan import PlannedTrial
@@ -229,7 +230,7 @@ class Workbench:
             self._tracebacks.add(name)
             seed = "" if planned.decoder_seed is None else f", decoder seed {planned.decoder_seed}"
             head = f"{planned.codec}, quality {planned.quality:g}{seed}, image {planned.image}\n\n"
-            text = head + "".join(traceback.format_exception(error))
+            text = redacted(head + "".join(traceback.format_exception(error)))
             self.folder.write_bytes(path, text.encode(errors="backslashreplace"))
         return f"; {path.relative_to(self.folder.path).as_posix()}"
 

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.addresses import Location
+from benchmark.addresses import Location, is_stored
 from benchmark.codecs import Image
-from benchmark.datasets.arrays import is_stored
 
 MEMORY = 1 << 30
 """Bytes that a store holds at most: 24 images of 768×512 with MS-SSIM, LPIPS and fd-effnet take 0.9 GB."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from benchmark.addresses import Location, location, sha256_of_each
+from benchmark.addresses import Location, location, sha256_of_each, why_gone
 from benchmark.datasets import open_dataset
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
 from benchmark.images import load_image
@@ -110,7 +110,9 @@ def open_measuring(path: Path, names: Sequence[str], dataset: str | None, device
         )
         originals: dict[str, Location] = {}
         if recoding := [name for name in instruments.recoding if name not in there]:
-            raise UsageError(f"{path}: {', '.join(recoding)} needs the codec, so a run has it from its start: run --metric")
+            raise UsageError(
+                f"{path}: {', '.join(recoding)} needs the codec, so a run has it from its start: run --metric"
+            )
         if needing.all:
             if not folder.manifest.keep_reconstructions:
                 wanted = ", ".join(needing.all)
@@ -154,8 +156,10 @@ def _originals(manifest: Manifest, dataset: str | None, images: Sequence[str]) -
         found = dict(zip(sha256_of_each(there), there, strict=True))
     missing = [name for name, sha256 in hashes.items() if sha256 not in found]
     if missing:
-        where = f"in {dataset}" if dataset is not None else "where the run found it"
-        raise BenchmarkError(f"the original of {missing[0]} is not {where} any more; --dataset says where it is")
+        if dataset is not None:
+            raise BenchmarkError(f"the original of {missing[0]} is not in {dataset}; --dataset says where it is")
+        place = next(p.path for p in manifest.dataset.pictures if p.name == missing[0])
+        raise BenchmarkError(why_gone(None if place is None else location(place), f"the original of {missing[0]}"))
     return {name: found[sha256] for name, sha256 in hashes.items()}
 
 

@@ -3,6 +3,7 @@
 import xml.etree.ElementTree as ElementTree
 
 from benchmark.analysis.comparison import Comparison, Row
+from benchmark.errors import visible
 from benchmark.reports.comparison import HEADERS, cells_of
 from benchmark.statistics.gate import Outcome
 
@@ -14,7 +15,7 @@ def junit_xml(comparison: Comparison, *, strict: bool = False) -> str:
     """
     suites = ElementTree.Element("testsuites", name="compare")
     for codec in dict.fromkeys(row.codec for row in comparison.rows):
-        suite = ElementTree.SubElement(suites, "testsuite", name=codec)
+        suite = ElementTree.SubElement(suites, "testsuite", name=_legal(codec))
         for row in comparison.rows:
             if row.codec == codec:
                 _case(suite, row, strict)
@@ -54,5 +55,5 @@ def _count(element: ElementTree.Element, cases: list[ElementTree.Element] | None
 
 
 def _legal(text: str) -> str:
-    """Without the characters that XML has no way to write."""
-    return "".join(character for character in text if character in "\t\n" or ord(character) >= 32)
+    """Without the characters that XML has no way to write; what else acts unseen is written out."""
+    return visible("".join(c for c in text if (c in "\t\n\r" or ord(c) >= 32) and ord(c) & 0xFFFE != 0xFFFE))

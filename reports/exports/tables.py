@@ -11,6 +11,7 @@ from benchmark.analysis.baseline import check_complete
 from benchmark.analysis.summary import HEADLINES, dataset_label, read_summary
 from benchmark.errors import BenchmarkError, UsageError, needs
 from benchmark.metrics.records import BPP, info_of
+from benchmark.reports import spreadsheets
 from benchmark.results import RunFolder, quality_name
 
 BENCHMARK_XL_COLUMNS = (
@@ -131,7 +132,7 @@ def benchmark_xl(folder: RunFolder, output: Path) -> list[Path]:
         table[column] = pixels / 1e6 / rows[seconds]
     for column in ("bpp", *_image_metrics(folder)):
         table[column] = rows[column]
-    return [_write(output, table.to_csv(index=False, lineterminator="\n"))]
+    return [_write(output, _csv_text(table))]
 
 
 def codec_compare(folder: RunFolder, output: Path) -> list[Path]:
@@ -186,7 +187,7 @@ def codec_compare(folder: RunFolder, output: Path) -> list[Path]:
 
 def csv(folder: RunFolder, output: Path) -> list[Path]:
     """One CSV in long form, LONG_COLUMNS: a line a value, with its protocol; distances between sets have no image."""
-    return [_write(output, long_table(folder).to_csv(index=False, lineterminator="\n"))]
+    return [_write(output, _csv_text(long_table(folder)))]
 
 
 def parquet(folder: RunFolder, output: Path) -> list[Path]:
@@ -237,6 +238,15 @@ def long_table(folder: RunFolder) -> pd.DataFrame:
     parts.append(of_sets[[name for name in LONG_COLUMNS if name != "dataset"]])
     table = pd.concat([part for part in parts if not part.empty], ignore_index=True)
     return table[table["value"].notna()].assign(dataset=dataset)[list(LONG_COLUMNS)].reset_index(drop=True)
+
+
+def _csv_text(table: pd.DataFrame) -> str:
+    """As CSV; a name that a spreadsheet would run as a formula has a "'" before it."""
+    safe = table.copy()
+    for name in table:
+        if table[name].dtype == object or pd.api.types.is_string_dtype(table[name]):
+            safe[name] = table[name].map(lambda cell: spreadsheets.cell(cell) if isinstance(cell, str) else cell)
+    return safe.rename(columns=spreadsheets.cell).to_csv(index=False, lineterminator="\n")
 
 
 def _names(folder: RunFolder, tool: str) -> dict[str, str]:

@@ -1,9 +1,9 @@
 """From boards to a page."""
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,14 @@ def write_leaderboard(
     costs: codec -> thousand multiply-accumulates of its decoder per pixel, for the codecs where they are known.
     Raises BenchmarkError where it cannot be written.
     """
-    import jinja2
+    from benchmark.reports.page.files import render
 
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    template = environment.from_string(
-        files("benchmark.reports.leaderboard").joinpath("templates/leaderboard.html.j2").read_text(encoding="utf-8")
-    )
     shown = [_board(board, costs or {}, 1000 * number) for number, board in enumerate(boards)]
-    text = template.render(title=title, boards=shown)
+    # no text of a board can hold the board's own hash, so no style but the page's is applied
+    nonce = hashlib.sha256(f"{title} {shown}".encode()).hexdigest()[:32]
+    text = render(
+        "benchmark.reports.leaderboard", "leaderboard.html.j2", {"title": title, "boards": shown, "nonce": nonce}
+    )
     path = output / PAGE
     try:
         output.mkdir(parents=True, exist_ok=True)

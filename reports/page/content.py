@@ -159,8 +159,10 @@ def _dash(style: Style) -> str:
 
 
 def _point(source: Source, point: Point, codec: int) -> dict[str, Any]:
-    """values: headline numbers, as the summary has them. images, influence: a list a metric, an entry a picture."""
+    """values: headline numbers, as the summary has them. infinite: metric -> on how many pictures it is, if on any.
+    images, influence: a list a metric, an entry a picture."""
     numbers = source.numbers
+    places = {name: index for index, name in enumerate(numbers.images)}
     rows = source.summary[(source.summary["codec"] == point.codec) & (source.summary["quality"] == point.quality)]
     values = {
         str(row["metric"]): {
@@ -178,12 +180,13 @@ def _point(source: Source, point: Point, codec: int) -> dict[str, Any]:
         "quality": point.quality,
         "name": quality_name(point.quality),
         "values": values,
+        "infinite": {name: count for name in numbers.metrics if (count := len(numbers.infinite_images(point, name)))},
         "bytes": point.bytes,
         "images": point.metrics,
         "influence": {
             name: influences for name in point.sets if (influences := _influence(numbers, point, name)) is not None
         },
-        "failed": {str(numbers.images.index(image)): why for image, why in point.failed.items()},
+        "failed": {str(places[image]): why for image, why in point.failed.items()},
     }
 
 

@@ -1,16 +1,18 @@
 """The page's folder on disk: what is written there, and what makes text safe inside it."""
 
 import contextlib
+import hashlib
 import json
 import math
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from benchmark.errors import BenchmarkError, UsageError
+from benchmark.errors import BenchmarkError, UsageError, visible
 from benchmark.images import write_file
 
 _MARK = ".hfd-benchmark-page"
@@ -37,21 +39,49 @@ def new_folder(path: Path) -> Path:
     return path
 
 
-def write_template(folder: Path, template: str, values: dict[str, Any]) -> None:
-    """Writes `template` with `values`, each escaped, as index.html of `folder`."""
+def write_page(folder: Path, template: str, values: Mapping[str, Any], name: str, data: Any) -> None:
+    """Writes `template` with `values`, each escaped, as index.html of `folder`, and `data` as data.js beside it.
+
+    data.js is a script that sets the global `name`: pages opened from disk may not read files otherwise. The page runs
+    its own scripts and no others, asks nobody for anything, and writes out characters that act unseen.
+    """
+    script = f"window.{name} = {script_json(data)};\n".encode()
+    # What is inside of the data cannot hold the data's own hash, so no text of a run can name it.
+    nonce = hashlib.sha256(script).hexdigest()[:32]
+    text = render("benchmark.reports.page", template, {**values, "nonce": nonce, "policy": policy(nonce)})
+    write_file(folder / "data.js", script)
+    write_file(folder / "index.html", text.encode())
+
+
+def render(package: str, template: str, values: Mapping[str, Any]) -> str:
+    """The text of a template in templates/ of `package`, with each value escaped and made visible."""
     environment = Environment(
-        loader=PackageLoader("benchmark.reports.page"),
+        loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: visible(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    write_file(folder / "index.html", environment.get_template(template).render(values).encode())
+    return environment.get_template(template).render(values)
 
 
-def write_data(path: Path, name: str, data: Any) -> None:
-    """Writes `data` as a script that sets the global `name`: pages opened from disk may not read files otherwise."""
-    write_file(path, f"window.{name} = {script_json(data)};\n".encode())
+def policy(nonce: str) -> str:
+    """The content security policy of a page: the scripts and styles that carry the nonce, and images of the folder.
+
+    From disk a page has no origin, so "'self'" is nothing there and "file:" says the same. plotly sets style
+    attributes; they run nothing, and what they could ask for is refused by the rest.
+    """
+    rules = {
+        "default-src": "'none'",
+        "script-src": f"'nonce-{nonce}'",
+        "style-src": f"'nonce-{nonce}'",
+        "style-src-attr": "'unsafe-inline'",
+        "img-src": "'self' file: data: blob:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    return "; ".join(f"{name} {sources}" for name, sources in rules.items())
 
 
 def script_json(data: Any) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
-from benchmark.addresses import Location, is_there, location, sha256_of
+from benchmark.addresses import Location, is_there, location, sha256_of, why_gone
 from benchmark.errors import BenchmarkError, Undefined
 from benchmark.images import load_image, write_file, write_png
 from benchmark.metrics import DEFAULT_MAP, Loads, Mapped, open_metric, shipped_info
@@ -65,7 +65,7 @@ def write_originals(
         if number >= count:
             problem = ""
         elif path is None or not is_there(path):
-            problem = "the original is not where the run found it any more; --dataset says where it is"
+            problem = why_gone(path)
         elif sha256_of(path) != picture.sha256:
             problem = f"{Path(path).name} is another file than the one that was coded; --dataset says where that is"
         else:

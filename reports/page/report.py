@@ -11,7 +11,7 @@ from benchmark.analysis.margins import Gate
 from benchmark.analysis.summary import dataset_label
 from benchmark.errors import BenchmarkError, UsageError, one_line
 from benchmark.reports.page.content import Source, content, decimals_of, read_sources
-from benchmark.reports.page.files import copy_assets, new_folder, write_data, write_template
+from benchmark.reports.page.files import copy_assets, new_folder, write_page
 from benchmark.reports.page.pictures import (
     Original,
     Track,
@@ -26,6 +26,7 @@ from benchmark.results import Trial, path_name
 
 ASSETS = (
     "page.css",
+    "plotly.css",
     "base.js",
     "curves.js",
     "viewer.js",
@@ -36,6 +37,12 @@ ASSETS = (
     "plotly-LICENSE",
 )
 
+
+MOST_SHOWN = 1000
+"""So many originals have their images on a page that is not asked for more: each is a file for each point."""
+MOST_LISTED = 1000
+"""Of more images the page has no list of hashes; the run's own file has."""
+_NAMED = 20  # images of one author that are named
 
 _NOWHERE: Mapping[str, Location] = {}
 
@@ -56,9 +63,10 @@ def write_report(
 ) -> list[str]:
     """Writes the page of `runs` into the folder `output`, and returns what it lacks, a line each.
 
-    elsewhere: hash -> file of originals, besides where the runs found them. shown: how many pictures have their
-    pictures on the page, None for all; numbers are of all. maps: whether heat maps are made. Raises
-    NotComparable if data sets or protocols of the runs differ, UsageError if `output` holds anything but an older page.
+    elsewhere: hash -> file of originals, besides where the runs found them. shown: how many originals have their
+    images on the page, None for all of at most MOST_SHOWN; numbers are of all. maps: whether heat maps are made.
+    Raises NotComparable if data sets or protocols of the runs differ, UsageError if `output` holds anything but an
+    older page.
     """
     if shown is not None and shown < 0:
         raise UsageError(f"--pictures {shown}: a number of pictures, 0 for none")
@@ -68,10 +76,14 @@ def write_report(
     data = content(sources, gate)
     new_folder(output)
     manifest = sources[0].folder.manifest
-    count = len(manifest.dataset.pictures) if shown is None else shown
+    total = len(manifest.dataset.pictures)
+    count = min(total, MOST_SHOWN if shown is None else shown)
     originals = write_originals(manifest, elsewhere, output, count, track)
     data["pictures"] = [asdict(original) | {"path": path_name(original.name)} for original in originals]
     lacking = _write_reconstructions(sources, data, originals, output, maps, track)
+    data["leftOut"] = _left_out(count, total)
+    if shown is None:
+        lacking = [f"{line}; --pictures shows another number" for line in data["leftOut"]] + lacking
     for metric in data["metrics"]:
         found = [
             point["values"][metric["name"]]["value"] for point in data["points"] if metric["name"] in point["values"]
@@ -80,9 +92,16 @@ def write_report(
     for source in sources:
         _copy_downloads(source, output)
     copy_assets(output, *ASSETS)
-    write_data(output / "data.js", "REPORT", data)
-    write_template(output, "report.html.j2", _head(sources, data))
+    write_page(output, "report.html.j2", _head(sources, data), "REPORT", data)
     return lacking
+
+
+def _left_out(count: int, total: int) -> list[str]:
+    """What the page does not show though the run has it, a sentence each."""
+    if count == total:
+        return []
+    shown = f"The images of the first {count:,} of {total:,} originals are" if count else "No images are"
+    return [f"{shown} on this page; numbers are of all {total:,}"]
 
 
 def _write_reconstructions(
@@ -121,6 +140,7 @@ def _write_reconstructions(
             keys.setdefault((codec, trial.quality), []).append((trial.decoder_seed, trial.image))
         kept.append((source, there))
     numbers = {source.number: source for source in sources}
+    places = {n: {name: i for i, name in enumerate(source.numbers.images)} for n, source in numbers.items()}
     for point in data["points"]:
         codec = data["codecs"][point["codec"]]
         source = numbers[codec["run"]]
@@ -132,7 +152,7 @@ def _write_reconstructions(
         point["seeds"] = seeds
         pairs = set(found)
         complete = [name for name in source.numbers.images if all((seed, name) in pairs for seed in seeds)]
-        point["there"] = [source.numbers.images.index(name) for name in complete] if seeds else []
+        point["there"] = [places[source.number][name] for name in complete] if seeds else []
     kept = [(source, trials) for source, trials in kept if trials] if maps else []
     data["maps"], without = _write_maps(kept, originals, output, track)
     return [*lacking, *without]
@@ -180,6 +200,8 @@ def _head(sources: Sequence[Source], data: dict[str, Any]) -> dict[str, Any]:
         "verdict": data["verdict"] is not None,
         "several": len(sources) > 1,
         "runs": data["runs"],
+        "listed": count <= MOST_LISTED,
+        "left_out": data["leftOut"],
         "credits": _credits(data["pictures"]),
         "uncredited": sum(not picture["credit"] for picture in data["pictures"]),
     }
@@ -193,6 +215,11 @@ def _credits(pictures: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
             names.setdefault(picture["credit"], []).append(picture["name"])
     everything = len(names) == 1 and all(picture["credit"] for picture in pictures)
     return [
-        {"names": f"all {len(of)} pictures" if everything and len(of) > 1 else ", ".join(of), "text": text}
+        {"names": f"all {len(of)} pictures" if everything and len(of) > 1 else _named(of), "text": text}
         for text, of in names.items()
     ]
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")

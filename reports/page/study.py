@@ -16,7 +16,7 @@ from benchmark.addresses import Location
 from benchmark.analysis.baseline import Baseline, Point, baseline_of_run
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import load_image, write_png
-from benchmark.reports.page.files import copy_assets, link, new_folder, write_data, write_template
+from benchmark.reports.page.files import copy_assets, link, new_folder, write_page
 from benchmark.reports.page.pictures import Track, write_originals
 from benchmark.results import Record, RunFolder
 
@@ -129,8 +129,8 @@ def write_study(
         "checksEach": checks,
     }
     copy_assets(output, *ASSETS)
-    write_data(output / "data.js", "STUDY", data)
-    write_template(output, "study.html.j2", {"trials": min(trials, len(questions)), "checks": checks})
+    shown_counts = {"trials": min(trials, len(questions)), "checks": checks}
+    write_page(output, "study.html.j2", shown_counts, "STUDY", data)
     return Made(len(questions), left_out, chosen)
 
 

@@ -1,5 +1,6 @@
 """CompressAI's architectures with narrow random networks: streams, their length, and what is refused."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from compressai.zoo import image_models
+from support.web_server import served
 
 from benchmark.baselines import zoo
 from benchmark.baselines.zoo import ARCHITECTURES, ZooCodec
@@ -189,3 +191,43 @@ def test_without_network_the_error_says_where_the_file_belongs(tmp_path: Path, m
     place = tmp_path / "hub" / "checkpoints" / "m-3.pth.tar"
     torch.save(network("mbt2018-mean").state_dict(), place)
     assert codec.decode(codec.encode(PICTURE, 3)).shape == PICTURE.shape
+
+
+def test_every_published_network_has_a_hash_in_its_name() -> None:
+    for model in ARCHITECTURES:
+        for metric in ("mse", "ms-ssim"):
+            for url in zoo.published(model, metric).values():
+                assert zoo.hash_in_name(url.rpartition("/")[2]), url
+                assert url.startswith("https://")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_network_that_is_another_file_is_not_unpickled(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file would run code of its own when it is unpickled."""
+    (tmp_path / "served").mkdir()
+    file = tmp_path / "served" / "m-01234567.pth.tar"
+    with file.open("wb") as stream:
+        pickle.dump(_Evil(tmp_path / "ran"), stream)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with served(tmp_path / "served") as address:
+        urls = {"mbt2018-mean": {"mse": {3: f"{address}/{file.name}"}}}
+        monkeypatch.setattr(zoo.fixed_rate, "model_urls", urls)
+        place = tmp_path / "torch" / "hub" / "checkpoints" / file.name
+        if there:
+            place.parent.mkdir(parents=True)
+            place.write_bytes(file.read_bytes())
+        with pytest.raises(BenchmarkError, match=r"invalid hash value|not the file that http"):
+            open_codec("compressai").encode(PICTURE, 3)
+    assert not (tmp_path / "ran").exists()
+    assert place.exists() == there
+
+
+class _Evil:
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.place,)

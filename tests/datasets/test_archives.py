@@ -2,6 +2,9 @@
 
 import hashlib
 import io
+import random
+import re
+import shutil
 import stat
 import threading
 import zipfile
@@ -200,6 +203,110 @@ def test_damaged_archives_are_refused(tmp_path: Path) -> None:
         path.write_bytes(broken)
         with pytest.raises(BenchmarkError, match="a damaged archive"):
             unpack_pictures(path, target)
+
+
+def test_what_is_no_file_is_passed_over(tmp_path: Path) -> None:
+    """Links, devices, pipes and sockets, as tools of Unix write them into an archive."""
+    kinds = (stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK, stat.S_IFDIR)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as written:
+        for number, kind in enumerate(kinds):
+            member = zipfile.ZipInfo(f"{number}.png")
+            member.external_attr = (kind | 0o777) << 16
+            written.writestr(member, "/etc/passwd")
+        for name in ("C:\\windows\\c.png", "C:d.png", "//host/share/e.png", "a/../../f.png", "g.png\0.txt", "..", "/"):
+            written.writestr(zipfile.ZipInfo(name), png(1))
+    target = tmp_path / "target"
+    target.mkdir()
+    assert set(unpack_pictures(tmp_path / "a.zip", target)) == {"c.png", "C:d.png", "e.png", "f.png", "g.png"}
+    assert all(stat.S_ISREG(path.lstat().st_mode) for path in target.iterdir())
+    assert {path.name for path in tmp_path.iterdir()} == {"a.zip", "target"}
+
+
+@pytest.mark.parametrize("name", ["a\nb.png", "a\x1b[31m.png", "a\u202egnp.png"])
+def test_names_that_act_unseen_are_refused(name: str, tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {name: png(1)})
+    with pytest.raises(BenchmarkError, match="characters that act unseen") as caught:
+        unpack_pictures(path, tmp_path)
+    assert str(caught.value).isprintable()
+
+
+def test_a_name_that_is_not_in_the_encoding_it_claims(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {"ä.png": png(1)})
+    data = path.read_bytes()
+    path.write_bytes(data.replace("ä".encode(), b"\xff\xfe"))
+    with pytest.raises(BenchmarkError, match="a damaged archive"):
+        unpack_pictures(path, tmp_path)
+
+
+def test_a_member_that_holds_more_than_it_says(tmp_path: Path) -> None:
+    """The size that it claims is no more than the archive's; what comes out would be a thousand times that."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as written:
+        written.writestr("a.png", bytes(10**7))
+    data = bytearray(path.read_bytes())
+    for place in (data.index(b"PK\x03\x04") + 22, data.index(b"PK\x01\x02") + 24):
+        data[place : place + 4] = (100).to_bytes(4, "little")
+    path.write_bytes(data)
+    target = tmp_path / "target"
+    target.mkdir()
+    with pytest.raises(BenchmarkError, match="a damaged archive"):
+        unpack_pictures(path, target)
+    assert sum(file.stat().st_size for file in target.iterdir()) <= 100
+
+
+def test_members_that_share_their_bytes_are_a_bomb_too(tmp_path: Path) -> None:
+    """Each entry of the directory leads to the same compressed bytes."""
+    path = write_zip(tmp_path / "a.zip", {"a.png": png(1, 40)})
+    data = path.read_bytes()
+    start, end = data.index(b"PK\x01\x02"), data.index(b"PK\x05\x06")
+    directory = b"".join(data[start:end].replace(b"a.png", bytes([97 + n]) + b".png") for n in range(20))
+    tail = bytearray(data[end:])
+    tail[8:10] = tail[10:12] = (20).to_bytes(2, "little")
+    tail[12:16] = len(directory).to_bytes(4, "little")
+    path.write_bytes(data[:start] + directory + bytes(tail))
+    with pytest.raises(BenchmarkError, match=r"far larger than the archive|damaged archive"):
+        unpack_pictures(path, tmp_path)
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_mutated_archives_are_refused_in_one_line(count: int, tmp_path: Path) -> None:
+    """Bytes changed, cut, doubled, and numbers of the headers set to their ends."""
+    draw = random.Random(0)
+    path = write_zip(tmp_path / "a.zip", {"x/a.png": png(1), "b.png": png(2), "ä.png": png(3)})
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as more:
+        more.writestr("c.png", png(4) * 3)
+    data = path.read_bytes()
+    places = [m.start() for mark in (b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06") for m in re.finditer(mark, data)]
+    target = tmp_path / "target"
+    told: set[str] = set()
+    unpacked = 0
+    for _ in range(count):
+        changed = bytearray(data)
+        for _ in range(draw.randint(1, 4)):
+            place = draw.choice(places) + draw.randint(0, 45)
+            match draw.randint(0, 4):
+                case 0:
+                    changed[place : place + 1] = bytes([draw.randint(0, 255)])
+                case 1:
+                    changed[place : place + 4] = draw.choice((b"\xff" * 4, bytes(4), b"\xff\xff\xff\x7f", b"\1\0\0\0"))
+                case 2:
+                    del changed[draw.randint(0, len(changed)) :]
+                case 3:
+                    changed[place:place] = changed[place : place + draw.randint(1, 60)]
+                case _:
+                    place = draw.randint(0, len(changed))
+                    changed[place : place + 1] = b"x"
+        path.write_bytes(changed)
+        target.mkdir()
+        try:
+            unpack_pictures(path, target)
+            unpacked += 1
+        except BenchmarkError as error:
+            told.add(str(error))
+        assert sum(file.stat().st_size for file in target.iterdir()) <= archives.MOST_EXPANSION * len(changed)
+        shutil.rmtree(target)
+    assert 0 < unpacked < count
+    assert not any("\n" in line for line in told)
 
 
 # The data sets themselves

@@ -480,3 +480,34 @@ def test_the_readmes_data_set_runs(tmp_path: Path) -> None:
     assert process.returncode == 0, errors
     assert "my_data.py:images:n=2" in output
     assert len({picture.sha256 for picture in RunFolder.open(tmp_path / "run").manifest.dataset.pictures}) == 2
+
+
+def test_a_cache_that_was_cleared_is_named_and_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The images of a function lie in the cache; `measure` and `report` say how they come back, and they do."""
+    from benchmark.reports.page.pictures import write_originals
+    from benchmark.running.remeasure import open_measuring
+    from benchmark.running.run import Request, open_run
+
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    lines = [
+        "import numpy as np",
+        "def images():",
+        "    return np.full((2, 16, 16, 3), 7, np.uint8) + np.arange(2, dtype=np.uint8)[:, None, None, None]",
+    ]
+    (tmp_path / "mine.py").write_text("\n".join(lines))
+    spec = f"{tmp_path}/mine.py:images"
+    asked = Request(["jpeg"], True, spec, ["50"], ["bpp"], output=tmp_path / "run", keep_reconstructions=True)
+    with open_run(asked) as run:
+        list(run.execute())
+    shutil.rmtree(tmp_path / "cache")
+    said = f"came from a program and was kept in {tmp_path}/cache/arrays, where it is no more; --dataset says"
+    with (
+        pytest.raises(BenchmarkError, match=f"the original of 00000 {re.escape(said)}"),
+        open_measuring(tmp_path / "run", ["psnr"], None, "cpu"),
+    ):
+        pass
+    written = write_originals(run.folder.manifest, {}, tmp_path / "page", 2, lambda items, name: items)
+    assert all(said in original.problem for original in written)
+    with open_measuring(tmp_path / "run", ["psnr"], spec, "cpu") as measuring:
+        assert len(list(measuring.execute())) == 2
+    assert len(list((tmp_path / "cache" / "arrays").iterdir())) == 2

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.addresses import Location, absolute
+from benchmark.addresses import Location, absolute, is_stored
 from benchmark.codecs import Codec, CodecSpec
-from benchmark.datasets.arrays import is_stored, store
+from benchmark.datasets.arrays import store
 from benchmark.errors import BenchmarkError, UsageError, kind_and_message, needs
 from benchmark.results import Manifest, RunFolder, Trial, TrialKey
 from benchmark.running.backends.connection import Connection, connecting, first_line

@@ -8,6 +8,7 @@ const Page = (() => {
   // State: what is looked at. Only what differs from the defaults stands in the address.
 
   const defaults = {};
+  const forms = {}; // what a value has to look like, of those that are no name of anything
   const listeners = [];
   let state = {};
   let timer = 0;
@@ -15,7 +16,9 @@ const Page = (() => {
   function read() {
     const words = new URLSearchParams(location.hash.replace(/^#[a-z]*\??/, ""));
     state = { ...defaults };
-    for (const [key, value] of words) if (key in defaults) state[key] = value;
+    for (const [key, value] of words) {
+      if (Object.hasOwn(defaults, key) && (!forms[key] || forms[key].test(value))) state[key] = value;
+    }
   }
 
   function address() {
@@ -31,8 +34,10 @@ const Page = (() => {
     timer = setTimeout(() => history.replaceState(null, "", address()), 150);
   }
 
-  function define(values) {
+  // An address comes from anywhere: a value that is not of its form is as if it were not there.
+  function define(values, of = {}) {
     Object.assign(defaults, values);
+    Object.assign(forms, of);
     read();
   }
 
@@ -57,7 +62,20 @@ const Page = (() => {
     if (keys.size) for (const listener of listeners) listener(keys);
   });
 
+  // Text as it may be shown, whoever wrote it: control characters, marks that turn the direction of writing and
+  // characters of no width are written out. ZWNJ and ZWJ stay: Persian, Hindi and emoji are spelt with them.
+  function visible(text) {
+    return String(text).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) => {
+      if (character === "\u200c" || character === "\u200d") return character;
+      const code = character.codePointAt(0);
+      const [letter, digits] = code < 0x100 ? ["x", 2] : code < 0x10000 ? ["u", 4] : ["U", 8];
+      return `\\${letter}${code.toString(16).padStart(digits, "0")}`;
+    });
+  }
+
   // Elements. Text is always set as text, never as markup.
+
+  const READ_ALOUD = new Set(["title", "alt", "aria-label"]);
 
   function element(tag, attributes = {}, ...children) {
     const made = document.createElement(tag);
@@ -65,9 +83,13 @@ const Page = (() => {
       if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
       else if (name === "style") Object.assign(made.style, value);
       else if (value === true) made.setAttribute(name, "");
-      else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, value);
+      else if (value !== false && value !== null && value !== undefined) {
+        made.setAttribute(name, READ_ALOUD.has(name) ? visible(value) : value);
+      }
     }
-    made.append(...children.filter((child) => child !== null && child !== undefined));
+    for (const child of children) {
+      if (child !== null && child !== undefined) made.append(typeof child === "string" ? visible(child) : child);
+    }
     return made;
   }
 
@@ -82,6 +104,34 @@ const Page = (() => {
     const box = element("input", { type: "checkbox", onchange: (event) => change(event.target.checked) });
     box.checked = value;
     return element("label", { class: "check" }, box, element("span", {}, name));
+  }
+
+  // Long lists
+
+  const PORTION = 200;
+
+  // Puts make(item) for each of `items` into `list`, a portion at a time; returns what stands below: how many are
+  // there, and a button for more. Null if they all are.
+  function portions(items, make, list, noun) {
+    let shown = 0;
+    const below = element("p", { class: "more" });
+    const add = () => {
+      list.append(...items.slice(shown, shown + PORTION).map(make));
+      shown = Math.min(items.length, shown + PORTION);
+      const left = items.length - shown;
+      below.replaceChildren(
+        `${whole(shown)} of ${whole(items.length)} ${noun} are listed. `,
+        left ? element("button", { type: "button", onclick: add }, `${Math.min(left, PORTION)} more`) : "",
+      );
+    };
+    add();
+    return shown < items.length ? below : null;
+  }
+
+  // Those of `items`, in order, that a control of this size shows around place `at`.
+  function around(items, at) {
+    const from = Math.max(0, Math.min(at - PORTION / 2, items.length - PORTION));
+    return items.slice(from, from + PORTION);
   }
 
   // Numbers
@@ -165,6 +215,9 @@ const Page = (() => {
     read,
     set,
     listen,
+    visible,
+    portions,
+    around,
     element,
     select,
     check,

@@ -2,13 +2,19 @@
 "use strict";
 
 (() => {
-  const { report, metrics, element, check, select, number, interval, color } = Page;
-  Page.define({ log: "1", published: "0", intervals: "1", off: "", bits: "", realism: "" });
+  const { report, metrics, visible, element, check, select, number, interval, color } = Page;
+  Page.define(
+    { log: "1", published: "0", intervals: "1", off: "", bits: "", realism: "" },
+    { log: /^[01]$/, published: /^[01]$/, intervals: /^[01]$/, bits: /^[0-9]{1,3}(\.[0-9]+)?(e-[0-9]{1,2})?$/ },
+  );
 
   const drawn = report.metrics.filter(
-    (metric) => metric.name !== "bpp" && report.points.some((point) => value(point, metric.name) !== null),
+    (metric) =>
+      metric.name !== "bpp" &&
+      report.points.some((point) => value(point, metric.name) !== null || point.infinite[metric.name]),
   );
   const panels = new Map(); // metric name -> element that plotly draws in
+  const notes = new Map(); // metric name -> element that says which points have no place there
   const pending = new Set();
 
   function value(point, metric) {
@@ -22,13 +28,33 @@
     return x < 1 ? -10 * Math.log10(1 - x) : null;
   }
 
+  // Which points have no place in a panel and why, "" if all have one.
+  function unplaced(metric) {
+    const off = hidden();
+    const points = report.points.filter((point) => !off.has(report.codecs[point.codec].label));
+    const lost = points.filter((point) => {
+      const known = value(point, metric.name);
+      return known === null ? point.infinite[metric.name] : scaled(metric.name, known) === null;
+    });
+    if (!lost.length) return "";
+    const decibels = metric.scale === "decibel" ? "1, which is infinite in decibels," : "infinite";
+    const why = `${metric.title} is ${decibels} where images are exactly their originals`;
+    if (lost.length === points.length) return `No curve: ${why}.`;
+    const names = lost.slice(0, 6).map(Page.label).join("; ") + (lost.length > 6 ? ` and ${lost.length - 6} more` : "");
+    return `Not in this panel, since ${why}: ${names}.`;
+  }
+
   // plotly reads markup in texts.
   function plain(text) {
-    return String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+    return visible(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   }
 
   function hidden() {
-    return new Set(Page.state.off ? JSON.parse(Page.state.off) : []);
+    try {
+      return new Set(JSON.parse(Page.state.off || "[]"));
+    } catch {
+      return new Set(); // an address that was cut off
+    }
   }
 
   function axisTitle(metric) {
@@ -251,6 +277,7 @@
     const metric = metrics.get(name);
     const box = panels.get(name);
     Plotly.react(box, traces(metric, Page.dark.matches), layout(metric, Page.dark.matches, false), CONFIG);
+    notes.get(name).textContent = visible(unplaced(metric));
     if (!box.dataset.ready) {
       box.dataset.ready = "1";
       box.on("plotly_click", (event) => {
@@ -315,6 +342,8 @@
           },
           format.toUpperCase(),
         );
+      const note = element("p", { class: "hint unplaced" });
+      notes.set(metric.name, note);
       const words = element("details", { class: "protocol" }, element("summary", {}, metric.protocol));
       const list = element("ul");
       for (const line of metric.words) list.append(element("li", {}, line));
@@ -324,6 +353,7 @@
           "figure",
           { class: "panel" },
           box,
+          note,
           element("figcaption", {}, words, element("span", { class: "buttons" }, button("png"), button("svg"))),
         ),
       );
@@ -539,10 +569,11 @@
       });
     });
     // before the plot, which takes the height that the note leaves
+    const missed = missing.map(visible).join(", ");
     plane.note.textContent =
       "Better is up and to the right. Thin lines: each codec over its bits. Between two measured " +
       "points: a straight line over the logarithm of bits." +
-      (missing.length ? ` Not measured at these bits: ${missing.join(", ")}.` : "");
+      (missing.length ? ` Not measured at these bits: ${missed}.` : "");
     const base = layout(faithful, Page.dark.matches, false);
     Plotly.react(
       plane.box,

@@ -54,9 +54,12 @@
   }
 
   // A page opened from disk may have no storage; then a reload begins anew.
+  // What is kept there, any page of the same place may have written.
   function restore() {
     try {
-      return JSON.parse(localStorage.getItem(kept));
+      const found = JSON.parse(localStorage.getItem(kept));
+      const known = (asked) => ["questions", "checks"].includes(asked.kind) && study[asked.kind][asked.index];
+      return found.asked.every(known) && found.votes.length <= found.asked.length ? found : null;
     } catch {
       return null;
     }

@@ -2,8 +2,8 @@
 "use strict";
 
 const Tables = (() => {
-  const { report, metrics, element, select, number, signed, whole } = Page;
-  Page.define({ table: "", columns: "", sort: "", order: "worst", one: "", other: "", by: "" });
+  const { report, metrics, visible, element, select, number, signed, whole } = Page;
+  Page.define({ table: "", columns: "", sort: "", order: "worst", one: "", other: "", by: "" }, { order: /^(worst|best)$/ });
 
   const imageMetrics = report.metrics.filter((metric) => metric.kind !== "set" && metric.name !== "bpp");
   const setMetrics = report.metrics.filter((metric) => report.points.some((point) => point.influence[metric.name]));
@@ -35,6 +35,7 @@ const Tables = (() => {
 
   function start() {
     if (!report.points.length) return;
+    makeFinder();
     drawTable();
     drawDifference();
     Page.listen((changed) => {
@@ -109,7 +110,8 @@ const Tables = (() => {
     });
 
     const body = element("tbody");
-    for (const image of order(sorted)) body.append(row(image, points, columns, shown));
+    const sought = seek(order(sorted));
+    const more = Page.portions(sought, (image) => row(image, points, columns, shown), body, "images");
     const table = element("table", { class: "data pictures" }, element("thead", {}, top, second), body);
     table.addEventListener("click", (event) => {
       const cell = event.target.closest("td[data-point]");
@@ -120,11 +122,32 @@ const Tables = (() => {
     const place = document.getElementById("table-body");
     const left = place.scrollLeft;
     place.replaceChildren(table);
+    if (more) place.append(more);
     place.scrollLeft = left;
     if (focused !== undefined) {
       for (const button of place.querySelectorAll("button[data-sort]"))
         if (button.dataset.sort === focused) button.focus();
     }
+  }
+
+  // Of many images, those whose name holds what is sought.
+  let wanted = "";
+
+  function makeFinder() {
+    if (report.pictures.length <= 24) return;
+    const find = (event) => {
+      wanted = event.target.value;
+      drawTable();
+    };
+    const field = element("input", { type: "search", placeholder: "part of a name", oninput: find });
+    document
+      .getElementById("table-tools")
+      .before(element("label", { class: "choice" }, element("span", {}, "find"), field));
+  }
+
+  function seek(images) {
+    const text = wanted.toLowerCase();
+    return text ? images.filter((image) => report.pictures[image].name.toLowerCase().includes(text)) : images;
   }
 
   function sorter(title, id, active) {
@@ -225,7 +248,7 @@ const Tables = (() => {
           .filter((other) => (other === kind ? !on : shown.includes(other)))
           .map((other) => other.name);
         if (names.length) Page.set({ columns: names.join(",") });
-        for (const chip of box.querySelectorAll(".chip")) if (chip.textContent === kind.title) chip.focus();
+        for (const chip of box.querySelectorAll(".chip")) if (chip.textContent === visible(kind.title)) chip.focus();
       };
       chips.append(
         element("button", { type: "button", class: "chip", "aria-pressed": String(on), onclick: toggle }, kind.title),
@@ -299,7 +322,7 @@ const Tables = (() => {
         ? " "
         : ` (95 % interval ${ends}, paired over ${found.images} pictures): `,
       clear
-        ? `${report.codecs[a.codec].label} is ${better ? "better" : "worse"}`
+        ? `${visible(report.codecs[a.codec].label)} is ${better ? "better" : "worse"}`
         : "the interval holds 0, so no difference is shown",
       bits === null
         ? "."
@@ -320,9 +343,9 @@ const Tables = (() => {
       .filter(([, x, y]) => x !== null && y !== null && x !== undefined && y !== undefined)
       .map(([image, x, y]) => [image, x - y]);
     shares.sort((x, y) => Math.abs(y[1]) - Math.abs(x[1]));
-    const most = Math.max(...shares.map(([, share]) => Math.abs(share)), 1e-12);
+    const most = Math.max(shares.length ? Math.abs(shares[0][1]) : 0, 1e-12);
     const list = element("ol", { class: "shares" });
-    for (const [image, share] of shares) {
+    const item = ([image, share]) => {
       const good = share > 0 === metric.higher;
       const width = `${(50 * Math.abs(share)) / most}%`;
       const bar = element("span", {
@@ -330,25 +353,24 @@ const Tables = (() => {
         style: share > 0 ? { left: "50%", width } : { right: "50%", width },
       });
       const picture = report.pictures[image];
-      list.append(
+      return element(
+        "li",
+        {},
         element(
-          "li",
-          {},
-          element(
-            "button",
-            {
-              type: "button",
-              onclick: () => Viewer.open({ image, a: Page.key(a), b: Page.key(b) }),
-            },
-            small(picture),
-            element("span", { class: "label" }, picture.name),
-            element("span", { class: "track", "aria-hidden": "true" }, bar),
-            element("span", { class: "value" }, signed(share, metric.decimals)),
-          ),
+          "button",
+          {
+            type: "button",
+            onclick: () => Viewer.open({ image, a: Page.key(a), b: Page.key(b) }),
+          },
+          small(picture),
+          element("span", { class: "label" }, picture.name),
+          element("span", { class: "track", "aria-hidden": "true" }, bar),
+          element("span", { class: "value" }, signed(share, metric.decimals)),
         ),
       );
-    }
-    body.replaceChildren(list);
+    };
+    const more = Page.portions(shares, item, list, "images");
+    body.replaceChildren(list, more || "");
   }
 
   function bitsInWords(percent) {

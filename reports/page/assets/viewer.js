@@ -2,21 +2,33 @@
 "use strict";
 
 const Viewer = (() => {
-  const { report, metrics, element, select, check, number, whole, signed } = Page;
+  const { report, metrics, visible, element, select, check, number, whole, signed } = Page;
   // view: "x,y,zoom", the centre in shares of the picture's sides, its pixels' size in screen pixels; empty: all of it.
-  Page.define({
-    picture: "",
-    a: "",
-    b: "",
-    equal: "1",
-    mode: "flip",
-    show: "a",
-    pair: "ab",
-    split: "0.5",
-    view: "",
-    gain: "4",
-    seed: "0",
-  });
+  Page.define(
+    {
+      picture: "",
+      a: "",
+      b: "",
+      equal: "1",
+      mode: "flip",
+      show: "a",
+      pair: "ab",
+      split: "0.5",
+      view: "",
+      gain: "4",
+      seed: "0",
+    },
+    {
+      equal: /^[01]$/,
+      mode: /^(flip|slide|side|difference|map)$/,
+      show: /^[oab]$/,
+      pair: /^(ab|oa|ob)$/,
+      split: /^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$/,
+      view: /^[01](\.[0-9]{1,6})?,[01](\.[0-9]{1,6})?,[0-9]{1,3}(\.[0-9]{1,9})?$/,
+      gain: /^(1|2|4|8|16)$/,
+      seed: /^[0-9]{1,6}$/,
+    },
+  );
 
   const MODES = [
     ["flip", "Flip in place"],
@@ -136,7 +148,7 @@ const Viewer = (() => {
       element("p", { class: "visually-hidden", "aria-live": "polite", id: "viewer-said" }),
       element("div", { class: "facts-row", id: "viewer-facts" }),
       element("p", { class: "credit", id: "viewer-credit" }),
-      strip(),
+      element("div", { class: "strip", role: "group", "aria-label": "Pictures" }),
       keysHelp(),
     );
     box.addEventListener("keydown", pressed);
@@ -206,7 +218,10 @@ const Viewer = (() => {
         button("‹", "Previous picture", () => step(-1)),
         select(
           "picture",
-          withPictures.map((i) => [report.pictures[i].name, report.pictures[i].name]),
+          Page.around(withPictures, withPictures.indexOf(index)).map((i) => [
+            report.pictures[i].name,
+            report.pictures[i].name,
+          ]),
           report.pictures[index].name,
           (name) => Page.set({ picture: name }),
         ),
@@ -477,6 +492,7 @@ const Viewer = (() => {
     splitAt();
     place_();
     facts();
+    fillStrip(box.querySelector(".strip"));
     for (const thumb of box.querySelectorAll(".strip button")) {
       const current = Number(thumb.dataset.image) === image();
       thumb.setAttribute("aria-current", String(current));
@@ -503,9 +519,9 @@ const Viewer = (() => {
     for (const part of made.querySelectorAll("[data-side]"))
       part.classList.toggle("shown", part.dataset.side === Page.state.show);
     const tag = made.querySelector(".tag");
-    tag.textContent = title(Page.state.show);
+    tag.textContent = visible(title(Page.state.show));
     tag.className = `tag tag-${Page.state.show}`;
-    document.getElementById("viewer-said").textContent = describe(Page.state.show);
+    document.getElementById("viewer-said").textContent = visible(describe(Page.state.show));
   }
 
   // The slider
@@ -805,13 +821,17 @@ const Viewer = (() => {
     place.replaceChildren(element("table", { class: "data compact" }, element("thead", {}, head), rows));
     const credit = report.pictures[index].credit;
     document.getElementById("viewer-credit").textContent = credit
-      ? `Photograph: ${credit}`
+      ? visible(`Photograph: ${credit}`)
       : "Author and licence of this picture are not recorded.";
   }
 
-  function strip() {
-    const made = element("div", { class: "strip", role: "group", "aria-label": "Pictures" });
-    for (const index of withPictures) {
+  // Small views of the images around the one that is shown.
+  function fillStrip(made) {
+    const shown = Page.around(withPictures, withPictures.indexOf(image()));
+    if (made.dataset.from === String(shown[0])) return;
+    made.dataset.from = String(shown[0]);
+    made.replaceChildren();
+    for (const index of shown) {
       const picture = report.pictures[index];
       made.append(
         element(
@@ -827,7 +847,6 @@ const Viewer = (() => {
         ),
       );
     }
-    return made;
   }
 
   return { start, open, openPoint };

@@ -4,7 +4,9 @@ the page's scripts and for requests that leave it."""
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from support.web_pages import HOSTILE, address, call, layer, make_run, open_page, write_photographs
 
@@ -294,3 +296,56 @@ def test_runs_that_cannot_be_judged_say_why(page: Page, work: Path, photographs:
     assert call("report", str(base), str(other), "-o", str(work / "unlike-page"), "--no-maps") == 0
     open_page(page, work / "unlike-page")
     assert "the codec tiny is missing in the new run" in page.locator("#verdict").inner_text()
+
+
+# Panels in which a point has no place
+
+
+def test_a_panel_says_why_points_have_no_place_in_it(page: Page, work: Path) -> None:
+    """Of a codec that loses nothing PSNR is infinite, and MS-SSIM 1, which is infinite in decibels."""
+    pictures = work / "exact"
+    pictures.mkdir()
+    draw = np.random.default_rng(0)
+    for name in ("a.png", "b.png"):
+        Image.fromarray(draw.integers(0, 256, (192, 192, 3), dtype=np.uint8)).save(pictures / name)
+    (work / "exact.py").write_text(
+        """
+import io
+import numpy as np
+from PIL import Image
+
+
+class Exact:
+    qualities = (1, 2)
+    stochastic = False
+
+    def encode(self, image, quality):
+        buffer = io.BytesIO()
+        Image.fromarray(image if quality > 1 or self.everywhere else image // 16 * 16).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    def decode(self, data):
+        return np.asarray(Image.open(io.BytesIO(data)))
+
+    def describe(self):
+        return {}
+
+    everywhere = False
+
+
+class Everywhere(Exact):
+    everywhere = True
+"""
+    )
+    for name, said in (
+        ("Everywhere", "No curve: {} is {} where images are exactly their originals."),
+        ("Exact", "Not in this panel, since {} is {} where images are exactly their originals: {}, quality 2."),
+    ):
+        spec = f"{work}/exact.py:{name}"
+        run = make_run(work / f"run-{name}", pictures, "--codec", spec, "--metric", "ms_ssim")
+        assert call("report", str(run), "-o", str(work / f"page-{name}"), "--no-maps") == 0
+        open_page(page, work / f"page-{name}")
+        assert page.locator(".unplaced").all_inner_texts() == [
+            said.format("PSNR", "infinite", spec),
+            said.format("MS-SSIM", "1, which is infinite in decibels,", spec),
+        ]

@@ -1,0 +1,8 @@
+"""Text inside of CSV files that people open with a spreadsheet."""
+
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def cell(text: str) -> str:
+    """`text`, with a "'" before it if a spreadsheet would take it for a formula and run it."""
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULAS) else text
