@@ -17,6 +17,8 @@ NAMES = {*SHIPPED, *(name.partition("-")[0] + "-" for name in SHIPPED if "-" in 
 
 ALLOWED = {
     "benchmark/metrics": "the metrics' own files, and which of them a run takes by default",
+    "benchmark/protocols.py": "which metrics each paper reports",
+    "benchmark/studies/protocol_spread.py": "the protocols of one distance",
     "benchmark/running/provenance.py": "packages by their names",
     "benchmark/hfd/training": "figures of a training, which uses LPIPS and PSNR as tools",
     "baselines/hific/training.py": "figures of its training",
