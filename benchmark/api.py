@@ -424,7 +424,7 @@ class Results:
             self._chosen(metrics, self._valued()),
             codecs=[codecs] if isinstance(codecs, str) else codecs,
             rates=_sequence(rates),
-            numbers=[self.numbers] if bold_ties else [],
+            numbers=[self.numbers] if bold_ties or (plus_minus and _sequence(rates)) else [],
         )
         return write_table(found, format, labels=labels, plus_minus=plus_minus, bold_ties=bold_ties)
 

@@ -118,6 +118,10 @@ def _notes(table: Tabulation, plus_minus: bool, bold_ties: bool) -> list[str]:
     parts = [table.dataset, f"n = {count} image{'' if high == 1 else 's'}"]
     if plus_minus:
         parts.append("± half the 95 % interval over images")
+    if plus_minus and table.at_rates and not table.tested:
+        parts.append(
+            "which is that of the measured rates: between them it is longer, as run folders and baselines tell"
+        )
     if table.at_rates:
         parts.append("between measured rates interpolated in log rate")
         parts.append(

@@ -17,6 +17,7 @@ from benchmark.analysis.missing import exclusions
 from benchmark.analysis.rate_differences import common_images
 from benchmark.errors import NotComparable, UsageError
 from benchmark.results import CodecRecord
+from benchmark.statistics.intervals import Estimate, jackknife_estimate, jackknife_stderr, t_estimate
 from benchmark.statistics.paired import Replicates, paired_difference, paired_estimate
 
 Vector = npt.NDArray[np.float64]
@@ -59,6 +60,24 @@ def paired_differences(
         if codec not in baseline.codecs:
             raise UsageError(f"no codec {codec!r} was measured; there are {', '.join(baseline.codecs)}")
     return [_curve(baseline, anchor, codec, metric, rates) for codec in codecs if codec != anchor]
+
+
+def value_at_rate(baseline: Baseline, codec: str, metric: str, rate: float) -> Estimate | None:
+    """The metric on a codec's curve at `rate` bits per pixel, with its 95 % interval over images.
+
+    Over the images that every point of the curve shares. Leaving an image out moves the rates as well as the values:
+    where bits and values hang together over images, as they do, the intervals of the neighbouring points are too short
+    for the curve between them. None where the curve does not reach the rate.
+    """
+    points = baseline.of(codec)
+    images, [used] = common_images(baseline, (points,), metric)
+    side = _Side.of(baseline, used, metric, images)
+    if not images or side.rate.size < 2 or not side.rate[0] <= rate <= side.rate[-1]:
+        return None
+    found = side.at(float(np.log(rate)))
+    if baseline.metrics[metric].kind == "set":
+        return jackknife_estimate(found.value, found.without)
+    return t_estimate(found.value, jackknife_stderr(found.without), len(images))
 
 
 def joined_numbers(baselines: Sequence[Baseline], labels: Sequence[dict[str, str]]) -> Baseline:

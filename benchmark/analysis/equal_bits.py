@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.analysis.differences import value_at_rate
 from benchmark.analysis.summary import HEADLINES
 from benchmark.results import quality_name
 
 if TYPE_CHECKING:
     import pandas
+
+    from benchmark.analysis.baseline import Baseline
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,13 @@ class AtRate:
     how: str
 
 
-def at_rate(summary: "pandas.DataFrame", codec: str, metric: str, bpp: float) -> AtRate | None:
-    """Linear over the logarithm of the rate between two neighbouring points, value and interval alike.
+def at_rate(
+    summary: "pandas.DataFrame", codec: str, metric: str, bpp: float, numbers: "Baseline | None" = None
+) -> AtRate | None:
+    """Linear over the logarithm of the rate between two neighbouring points.
 
-    Beyond a codec's points its nearest one. None where it has no value.
+    Beyond a codec's points its nearest one. None where it has no value. numbers: of single images, for the interval
+    between points, `value_at_rate`; without them it is the neighbours', which is too short there.
     """
     rows = summary[(summary["codec"] == codec) & summary["aggregation"].isin(HEADLINES)]
     rates = rows[rows["metric"] == "bpp"].set_index("quality")["value"]
@@ -45,6 +51,9 @@ def at_rate(summary: "pandas.DataFrame", codec: str, metric: str, bpp: float) ->
         one, other = points.iloc[above - 1], points.iloc[above]
         share = math.log(bpp / one["bpp"]) / math.log(other["bpp"] / one["bpp"])
         low, value, high = (float((1 - share) * one[c] + share * other[c]) for c in ("ci_low", "value", "ci_high"))
+        found = None if numbers is None else value_at_rate(numbers, codec, metric, bpp)
+        if found is not None:  # about the summary's value, which may be over more images
+            low, high = value + found.ci_low - found.value, value + found.ci_high - found.value
         between = " and ".join(quality_name(float(q)) for q in sorted((points.index[above - 1], points.index[above])))
         return AtRate(codec, bpp, value, low, high, f"between qualities {between}")
     place = min(above, len(points) - 1)

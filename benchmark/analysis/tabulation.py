@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmark.analysis.baseline import Baseline
 from benchmark.analysis.comparable import chosen_codecs, codec_labels, joined_headlines, one_dataset, one_protocol
-from benchmark.analysis.differences import joined_numbers, paired_differences
+from benchmark.analysis.differences import joined_numbers, paired_differences, value_at_rate
 from benchmark.analysis.missing import rate_note
 from benchmark.analysis.summary import metric_facts
 from benchmark.errors import UsageError
@@ -79,10 +79,11 @@ def tabulate(
 ) -> Tabulation:
     """The numbers of `metrics` for `codecs`, in both orders; all codecs where none is named.
 
-    rates: bits per pixel. Between two measured points of a codec, values and ends of intervals are interpolated
-    linearly in log rate; outside of its curve there is no cell. The cells of each rate are ranked. Without rates the
-    lines are the measured qualities, at rates of their own, and nothing is ranked.
-    numbers: of the same runs in the same order: marks the cells that no paired 95 % interval tells from the best.
+    rates: bits per pixel. Between two measured points of a codec, values are interpolated linearly in log rate; outside
+    of its curve there is no cell. The cells of each rate are ranked. Without rates the lines are the measured
+    qualities, at rates of their own, and nothing is ranked.
+    numbers: of the same runs in the same order: marks the cells that no paired 95 % interval tells from the best, and
+    makes the intervals at chosen rates, `value_at_rate`; without them those are interpolated too, and too short.
     Raises UsageError on unknown codecs and metrics and on rates that are none, NotComparable on several data sets or
     protocols.
     """
@@ -147,14 +148,18 @@ def _at_rate(
     """notes: gets a line for each tie that is tested over fewer images."""
     columns = {
         info.name: _marked(
-            {codec: _interpolated(frame, codec, info.name, rate) for codec in codecs}, info, rate, numbers, notes
+            {codec: _interpolated(frame, codec, info.name, rate, numbers) for codec in codecs},
+            info,
+            rate,
+            numbers,
+            notes,
         )
         for info in facts
     }
     return [Line(codec, rate, rate, {name: cells[codec] for name, cells in columns.items()}) for codec in codecs]
 
 
-def _interpolated(frame: pd.DataFrame, codec: str, metric: str, rate: float) -> Cell | None:
+def _interpolated(frame: pd.DataFrame, codec: str, metric: str, rate: float, numbers: Baseline | None) -> Cell | None:
     own = frame[frame["codec"] == codec]
     rates = own[own["metric"] == "bpp"].set_index("quality")["value"]
     rows = own[(own["metric"] == metric) & own["value"].notna()]
@@ -167,6 +172,9 @@ def _interpolated(frame: pd.DataFrame, codec: str, metric: str, rate: float) -> 
         float(np.interp(np.log(rate), np.log(x), points[name].to_numpy(dtype=np.float64)))
         for name in ("value", "ci_low", "ci_high")
     )
+    found = None if numbers is None else value_at_rate(numbers, codec, metric, rate)
+    if found is not None:  # about the summary's value, which may be over more images
+        low, high = value + found.ci_low - found.value, value + found.ci_high - found.value
     above = min(max(int(np.searchsorted(x, rate)), 1), x.size - 1)
     beside = points["n_images"].to_numpy()[[max(above - 1, 0), above] if x.size > 1 else [0]]
     return Cell(value, low, high, n=int(beside.min()))

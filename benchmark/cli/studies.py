@@ -185,12 +185,10 @@ def coverage(
     output: TableFile = None,
 ) -> None:
     """Count how often each 95 % interval that the suite prints holds the truth, in drawn sets of images."""
-    from benchmark.studies.coverage import lines, measure, write_table
+    from benchmark.studies.coverage import lines, measure
 
-    found: list[Any] = []
-    _print(lines(_kept(measure(_whole_numbers(images), repetitions, only or (), seed), found)))
+    _print(lines(_kept(measure(_whole_numbers(images), repetitions, only or (), seed), output)))
     if output is not None:
-        write_table(found, output)
         typer.echo(output)
 
 
@@ -207,18 +205,15 @@ def gate_errors(
 ) -> None:
     """Count false alarms of the gate where nothing changed, and what it says of true losses."""
     from benchmark.studies import gate_errors as study
-    from benchmark.studies.coverage import write_table
 
     sizes = _whole_numbers(images)
     if family and only:
         raise UsageError("--only chooses kinds of metrics, and --family takes all numbers together")
-    found: list[Any] = []
     if family:
-        _print(study.family_lines(_kept(study.measure_families(sizes, repetitions, seed=seed), found)))
+        _print(study.family_lines(_kept(study.measure_families(sizes, repetitions, seed=seed), output)))
     else:
-        _print(study.lines(_kept(study.measure(sizes, repetitions, only or (), seed), found)))
+        _print(study.lines(_kept(study.measure(sizes, repetitions, only or (), seed), output)))
     if output is not None:
-        write_table(found, output)
         typer.echo(output)
 
 
@@ -229,11 +224,16 @@ def _whole_numbers(text: str) -> list[int]:
         raise UsageError(f"--images {text!r}: whole numbers with commas between") from None
 
 
-def _kept(things: Iterable[Any], into: list[Any]) -> Iterator[Any]:
-    """`things`, each added to `into` as it comes."""
-    for thing in things:
-        into.append(thing)
-        yield thing
+def _kept(records: Iterable[Any], output: Path | None) -> Iterator[Any]:
+    """`records`; the table is written anew with each, so that a study that is stopped leaves what it has."""
+    from benchmark.studies.coverage import write_table
+
+    found = []
+    for record in records:
+        found.append(record)
+        if output is not None:
+            write_table(found, output)
+        yield record
 
 
 def _print(lines: Iterable[str]) -> None:

@@ -54,7 +54,9 @@ def table(
     from benchmark.reports.arguments import parse_labels, parse_numbers
     from benchmark.reports.paper_tables import write_table
 
-    inputs = read_inputs(runs, with_numbers=bold_ties)
+    # A summary alone (CSV) has no values of single images: a note of the table says what its intervals lack.
+    whole = all(path.is_dir() or path.suffix != ".csv" for path in runs)
+    inputs = read_inputs(runs, with_numbers=bold_ties or (plus_minus and at_bpp is not None and whole))
     found = tabulate(
         inputs.summaries,
         metric or inputs.metrics,

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
+from benchmark import reports
 from benchmark.analysis.baseline import Baseline, Point, SetPoint, read_numbers
 from benchmark.analysis.differences import paired_differences
 from benchmark.analysis.equal_bits import at_rate
@@ -32,7 +33,7 @@ from benchmark.statistics.intervals import Estimate, function_of_means_estimate,
 from benchmark.statistics.paired import paired_difference, paired_estimate
 from benchmark.statistics.preference import agreement, bradley_terry
 
-POPULATION = Path(__file__).parents[2] / "reports" / "baselines" / "photos.json"
+POPULATION = Path(reports.__file__ or "").parent / "baselines" / "photos.json"
 SIZES = (8, 24, 100)
 REPETITIONS = 1000
 RESAMPLES = 100
@@ -115,9 +116,9 @@ def _coverage(case: Case, n: int, draws: int, seed: int) -> Coverage:
         case.of,
         n,
         draws,
-        *(100 * float(part.mean()) for part in (~(below | above), below, above)),
-        100 * float(1 - there.mean()),
-        float(np.median(high - low)) / spread if spread else math.nan,
+        *(round(100 * float(part.mean()), 1) for part in (~(below | above), below, above)),
+        round(100 * float(1 - there.mean()), 1),
+        round(float(np.median(high - low)) / spread, 2) if spread else math.nan,
     )
 
 
@@ -407,12 +408,15 @@ def _at_rates() -> Iterator[Case]:
             truth = at_rate(summary_of(whole), codec, metric, rate)
             assert truth is not None
 
-            def value(random: Random, n: int, numbers: Baseline = numbers, codec: str = codec, m: str = metric,
-                      rate: float = rate) -> Ends:  # fmt: skip
-                found = at_rate(summary_of(_resampled(only_codecs(numbers, codec), random, n)), codec, m, rate)
-                return (math.nan,) * 3 if found is None else (found.value, found.low, found.high)
+            for alone in (False, True):
 
-            yield Case("value at a rate", what, value, truth.value, 0.2)
+                def value(random: Random, n: int, numbers: Baseline = numbers, codec: str = codec, m: str = metric,
+                          rate: float = rate, alone: bool = alone) -> Ends:  # fmt: skip
+                    found = _resampled(only_codecs(numbers, codec), random, n)
+                    at = at_rate(summary_of(found), codec, m, rate, None if alone else found)
+                    return (math.nan,) * 3 if at is None else (at.value, at.low, at.high)
+
+                yield Case(f"value at a rate{', of a summary alone' if alone else ''}", what, value, truth.value, 0.2)
     for skewed in (False, True):
 
         def of_sets(random: Random, n: int, skewed: bool = skewed) -> Ends:
@@ -427,6 +431,8 @@ def _rate_differences() -> Iterator[Case]:
     """bd."""
     for codec in ("webp", "hfd"):
         numbers = only_codecs(population(), "jpeg", codec)
+        sparse = [point for place, point in enumerate(numbers.of("jpeg")) if place % 2]  # five, as many as usual
+        numbers = numbers.model_copy(update={"points": [*sparse, *numbers.of(codec)]})
         whole = drawn(numbers, np.arange(len(numbers.images)))
         for metric in ("psnr", "lpips"):
             [exact] = rate_differences(whole, "jpeg", [metric], resamples=RESAMPLES)
@@ -440,7 +446,7 @@ def _rate_differences() -> Iterator[Case]:
                 f"{codec} against jpeg at equal {metric}",
                 draw,
                 exact.difference.estimate.value,
-                0.2,
+                0.1,
             )
     for skewed in (False, True):
 
@@ -449,7 +455,7 @@ def _rate_differences() -> Iterator[Case]:
             return _ends(row.difference.estimate)
 
         how = "a few images dominate" if skewed else "images alike"
-        yield Case("rate difference, jackknife", f"fd-effnet, {how}", of_sets, share=0.2)
+        yield Case("rate difference, jackknife", f"fd-effnet, {how}", of_sets, share=0.1)
 
 
 def _with_itself() -> Iterator[Case]:

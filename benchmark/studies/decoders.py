@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.addresses import location
+from benchmark.analysis.baseline import baseline_of_run
 from benchmark.analysis.equal_bits import at_rate
 from benchmark.analysis.summary import drawable_metrics, metric_facts
 from benchmark.baselines.target import candidates, closest
@@ -118,7 +119,8 @@ def write_comparison(folder: RunFolder, codecs: Mapping[str, Codec], bpp: float,
     written = [folder.summary_path, table, *(draw_curves([summary], metrics, plots) if metrics else [])]
 
     costs = {spec: cost_of(codec, manifest.codecs[spec].qualities[0]) for spec, codec in codecs.items()}
-    found = {name: [at for spec in codecs if (at := at_rate(summary, spec, name, bpp))] for name in metrics}
+    numbers = baseline_of_run(folder)
+    found = {name: [at for spec in codecs if (at := at_rate(summary, spec, name, bpp, numbers))] for name in metrics}
     label = f"{summary['dataset'].iloc[0]}, {len(names)} images"
     written.append(write_costs(found, costs, folder.path / "costs.csv"))
     for name in metrics:
