@@ -6,6 +6,7 @@ with nothing but its input in it, which is removed afterwards, whatever happens;
 in which the suite was started goes on naming it.
 """
 
+import re
 import shlex
 import tempfile
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from pydantic import BeforeValidator, Field
 
 from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, CorruptStream
+from benchmark.identity import files_of_variables, variables
 from benchmark.images import load_image
 from benchmark.programs import Pictures, call, files_of, image_file, program_sha256, settled, split
 
@@ -27,7 +29,8 @@ class CommandCodec:
 
     enc, dec: the words of the lines. suffix: of the coded file. picture: format of the pictures that the programs read
     and write; a decoder may write any format that the suite reads. seconds: that one call may take. grid: (lowest,
-    highest, step) of the qualities, or the qualities. programs: name -> SHA-256 of the executable.
+    highest, step) of the qualities, or the qualities. programs: name -> SHA-256 of the executable. environment:
+    variables that move what the programs do.
     """
 
     enc: tuple[str, ...]
@@ -38,6 +41,7 @@ class CommandCodec:
     seconds: float
     grid: tuple[float, ...]
     programs: dict[str, str]
+    environment: tuple[str, ...] = ()
     stochastic: bool = False
 
     @property
@@ -69,7 +73,11 @@ class CommandCodec:
 
     def describe(self) -> dict[str, Any]:
         """The command lines, and the hash of each program and of each word that names a file: scripts, weights."""
-        files = files_of((*self.enc[1:], *self.dec[1:]))
+        files = files_of(self.enc) | files_of(self.dec)
+        surroundings = {
+            "environment": variables(self.environment),
+            "variables_sha256": files_of_variables(self.environment),
+        }
         return {
             "enc": shlex.join(self.enc),
             "dec": shlex.join(self.dec),
@@ -77,6 +85,7 @@ class CommandCodec:
             "picture": self.picture,
             "programs": dict(self.programs),
             **({"files": files} if files else {}),
+            **{name: found for name, found in surroundings.items() if found},
         }
 
     def _run(self, words: Sequence[str], source: Path, output: Path, quality: float | None) -> None:
@@ -101,6 +110,14 @@ def _numbers(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.replace(",", " ").split())
     except ValueError:
         raise ValueError("it is not numbers with spaces between them") from None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Names of variables with spaces or commas between them."""
+    names = tuple(text.replace(",", " ").split())
+    if wrong := [name for name in names if not re.fullmatch(r"[A-Za-z_]\w*", name)]:
+        raise ValueError(f"{wrong[0]!r} is no name of a variable")
+    return names
 
 
 def _scale(text: str) -> tuple[float, ...]:
@@ -132,6 +149,9 @@ def command(
     suffix: Annotated[str, Field(pattern=r"^\.?[A-Za-z0-9]+$", description="of the coded file, such as .jpg")] = ".bin",
     picture: Annotated[Pictures, Field(description="format that the programs read and write")] = "png",
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False, description="seconds that a call may take")] = 300.0,
+    environment: Annotated[
+        tuple[str, ...], BeforeValidator(_names), Field(description="variables that the programs read, to be recorded")
+    ] = (),
 ) -> CommandCodec:
     """Any program: `command:enc="prog {in} {out} -q {q}",dec="prog {in} {out}"`. UsageError if it is not there."""
     programs = {words[0]: program_sha256(words[0], "codec command") for words in (enc, dec)}
@@ -145,4 +165,5 @@ def command(
         seconds=timeout,
         grid=scale or qualities,
         programs=programs,
+        environment=environment,
     )

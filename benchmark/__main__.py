@@ -2,8 +2,10 @@
 
 import faulthandler
 
+from benchmark.cli.ending import ending
 from benchmark.cli.main import main
 
 if __name__ == "__main__":  # worker processes import this module under another name
     faulthandler.enable()  # a codec that crashes this process while it is opened is told with its line
-    main()
+    with ending():
+        main()

@@ -61,6 +61,7 @@ def evaluate(
     device: str = "cpu",
     keep_reconstructions: bool = False,
     timing: int = 0,
+    time_limit: float | None = None,
     progress: Progress = False,
     protocol: str | None = None,
 ) -> "Results":
@@ -74,9 +75,10 @@ def evaluate(
     images, spread over the set; None for all. output: a folder for the run, which goes on if it is there already; None
     leaves nothing on disk once the result is no longer used. workers: processes that share the cores, None for one per
     core; an object that cannot be sent to another process runs in this one. seeds: of stochastic decoders. timing:
-    repeated calls whose seconds are measured, 0 or at least 3. progress: True shows a bar, or a function that is called
-    with the trial, how many are done and how many there are. protocol: a paper's set-up, as `list protocols` names it:
-    `dataset` is one of its data sets or your own copy of one, and `metrics` are measured besides its own.
+    repeated calls whose seconds are measured, 0 or at least 3. time_limit: seconds that a trial may take before it
+    counts as failed; trials are then done in processes of their own. progress: True shows a bar, or a function that is
+    called with the trial, how many are done and how many there are. protocol: a paper's set-up, as `list protocols`
+    names it: `dataset` is one of its data sets or your own copy of one, and `metrics` are measured besides its own.
 
     A trial that fails is recorded and ends nothing: a warning counts them, `Results.failures` says why. Whatever ends
     the call early, Ctrl-C too, removes a temporary folder; the run in `output` goes on with the same call. Raises
@@ -119,6 +121,7 @@ def evaluate(
             originals=originals,
             without_script=True,
             protocol=protocol,
+            time_limit=time_limit,
             **asked,
         )
         with open_run(request) as ready:

@@ -6,17 +6,32 @@ A codec spec is a string that names a codec and its settings, and labels it in e
 """
 
 import contextlib
-import importlib.metadata
-from collections.abc import Iterator
+import inspect
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from benchmark.containment import Containment
+from benchmark.containment import contained_anew, containment_of
 from benchmark.errors import UsageError
 from benchmark.foreign import ForeignCodec
-from benchmark.identity import forgotten, hashes_of_modules, hashes_of_settings, sha256_of
+from benchmark.identity import (
+    anchored,
+    data_of_code,
+    files_of_variables,
+    forgotten,
+    hashes_of,
+    hashes_of_settings,
+    name_from,
+    sha256_of,
+    variables,
+)
+from benchmark.installed import package_of
+from benchmark.objects import code_hash, names_of_variables, weights_hash
 from benchmark.pixels import Image as Image
 from benchmark.registry import Registry, Spec, parse_spec
+from benchmark.sources import modules_beside, packages_imported
+from benchmark.watching import inputs, watched
 
 
 @runtime_checkable
@@ -38,6 +53,8 @@ class Codec(Protocol):
     run gets both from one call.
     With `x_hat(data) -> Image`, what the bits say before a generative decoder adds to it, metrics of idempotence have a
     value.
+    `environment: tuple[str, ...]` names environment variables that it reads: their values, of secrets their hashes, and
+    the files that they name belong to the run's identity.
     `trained_on: tuple[str, ...]` are the metrics that its training made small: they flatter it, and a run says so.
     """
 
@@ -130,10 +147,6 @@ CODECS.add(
 CODECS.with_installed()
 
 
-_CONTAINMENTS: dict[Path, Containment] = {}
-"""Of each file: what its code changed in this process when it was imported, all its codecs find."""
-
-
 def open_codec(spec: Spec | str, device: str = "cpu") -> Codec:
     """The codec that `spec` names, with its settings.
 
@@ -146,18 +159,33 @@ def open_codec(spec: Spec | str, device: str = "cpu") -> Codec:
     if not (parsed.file or parsed.name in CODECS.installed):
         codec: Codec = CODECS.make(parsed, {"device": device})
         return codec
-    containment = Containment()
-    if parsed.file is not None:
-        containment = _CONTAINMENTS.setdefault(parsed.file, containment)
-    with containment.inside():
-        made = CODECS.make(parsed, {"device": device})
-        return ForeignCodec(made, f"codec {parsed.name}", _MadeOf(parsed), containment)
+    of_file = containment_of(parsed.file)
+    with of_file.inside(opening=True):
+        CODECS.load(parsed.name)
+    containment = of_file.copy()
+    with containment.inside(opening=True):
+        began = time.time()
+        with watched() as seen:
+            made = CODECS.make(parsed, {"device": device})
+        made_of = _MadeOf(parsed, made, seen.read, began)
+        return ForeignCodec(made, f"codec {parsed.name}", made_of, containment)
 
 
 def hold_codec(codec: Any, label: str) -> ForeignCodec:
     """An object with `encode` and `decode` as a codec. Raises UsageError if it is none."""
     kind = f"object of class {type(codec).__module__}.{type(codec).__qualname__}"
-    return ForeignCodec(codec, f"codec {label}", lambda: {"object": kind})
+    names = names_of_variables(codec, f"codec {label}")
+
+    def made_of() -> dict[str, Any]:
+        parts = {
+            "object": kind,
+            "code_sha256": code_hash(type(codec)),
+            "weights_sha256": weights_hash(codec),
+            "environment": variables(names),
+        }
+        return {name: value for name, value in parts.items() if value}
+
+    return ForeignCodec(codec, f"codec {label}", made_of)
 
 
 def open_afresh(spec: str, device: str) -> Codec:
@@ -166,7 +194,30 @@ def open_afresh(spec: str, device: str) -> Codec:
         for part in parts(parse_codec_spec(spec)):
             if part.file is not None and part.file.is_file():
                 held.enter_context(forgotten(part.file))
+                held.enter_context(contained_anew(part.file))
         return open_codec(spec, device)
+
+
+def anchored_spec(text: str) -> Spec:
+    """A codec spec with absolute paths of the files and folders that it names, those of codecs inside it too.
+
+    For who is about to change the working folder. Raises UsageError on what is no codec spec.
+    """
+    spec = parse_codec_spec(text)
+    if spec.name in AROUND_ANOTHER:
+        inner, tilde, reference = spec.settings["spec"].rpartition("~") if spec.name == "match" else ("", "", "")
+        whole = (
+            f"{anchored_spec(inner).text}~{anchored_spec(reference).text}"
+            if tilde
+            else anchored_spec(spec.settings["spec"]).text
+        )
+        return parse_codec_spec(f"{spec.name}:{whole}")
+    if spec.name == "command":  # which does so itself, word by word
+        return spec
+    name = spec.name if spec.file is None else f"{spec.file}:{spec.name.rpartition(':')[2]}"
+    settings = {key: anchored(value) for key, value in spec.settings.items()}
+    written = ",".join(f'{key}="{value}"' for key, value in settings.items())
+    return Spec(f"{name}:{written}" if settings else name, name, settings)
 
 
 def parts(spec: Spec) -> Iterator[Spec]:
@@ -190,21 +241,49 @@ def is_unproven(spec: Spec) -> bool:
 
 
 class _MadeOf:
-    """What tells a codec of a file or package from another version of it; the file is as it was when it was run."""
+    """What tells a codec of a file or package from another version of it; the file is as it was when it was run.
 
-    def __init__(self, spec: Spec) -> None:
+    read: the files that it opened while it was made.
+    """
+
+    def __init__(self, spec: Spec, codec: Any, read: Mapping[str, float | None], began: float) -> None:
         self._spec = spec
         self._file_sha256 = None if spec.file is None else sha256_of(spec.file)
+        make = CODECS.load(spec.name)
+        defaults = getattr(make, "__kwdefaults__", None) or {}
+        with contextlib.suppress(TypeError, ValueError):
+            parameters = inspect.signature(make).parameters.values()
+            defaults = {one.name: one.default for one in parameters if isinstance(one.default, str | Path)}
+        self._settings = {name: str(value) for name, value in defaults.items()} | dict(spec.settings)
+        self._variables = names_of_variables(codec, f"codec {spec.name}")
+        self._package = package_of(CODECS.target(spec.name)) if spec.file is None else None
+        inside = self._package.folder if self._package is not None else None
+        self._read = inputs(read, began, inside)
 
     def __call__(self) -> dict[str, Any]:
         made_of: dict[str, Any] = {}
+        folders: list[Path] = []
+        settings = hashes_of_settings(self._settings)
+        data: dict[str, Path] = {}
         if self._spec.file is not None:
-            made_of = {"file_sha256": self._file_sha256, "modules_sha256": hashes_of_modules(self._spec.file)}
-        else:
-            for point in importlib.metadata.entry_points(group=ENTRY_POINTS, name=self._spec.name):
-                if point.dist is not None:
-                    made_of["package"] = f"{point.dist.name} {point.dist.version}"
-        made_of["settings_sha256"] = hashes_of_settings(self._spec.settings)
+            folders = [self._spec.file.parent]
+            modules = modules_beside(self._spec.file)
+            settings = hashes_of_settings(self._settings, folders)
+            made_of = {
+                "file_sha256": self._file_sha256,
+                "modules_sha256": hashes_of(modules),
+                "packages": packages_imported([self._spec.file, *modules.values()]),
+            }
+            data = data_of_code(self._spec.file)
+        elif self._package is not None:
+            made_of = self._package.description()
+        base = folders[0] if folders else Path.cwd()
+        data |= {name_from(path, base): path for path in self._read}
+        hashes = hashes_of(dict(sorted(data.items())))
+        made_of["settings_sha256"] = settings
+        made_of["files_sha256"] = {name: sha for name, sha in hashes.items() if sha not in settings.values()}
+        made_of["environment"] = variables(self._variables)
+        made_of["variables_sha256"] = files_of_variables(self._variables)
         return {name: value for name, value in made_of.items() if value}
 
 

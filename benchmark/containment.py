@@ -1,119 +1,290 @@
 """What foreign code changes in the process stays with it: each piece of it finds what it left, others what was there.
 
-A codec or metric may change the working folder, turn warnings into errors, let Pillow read truncated files or change
-torch's default dtype, and mean it for itself. Without this, the next trial of another codec would have to live with it.
+A codec or metric may change the working folder, turn warnings into errors, let Pillow read truncated files, seed torch
+or import a `utils.py` of its own, and mean it for itself. Without this, the next trial of another codec would have to
+live with it. `benchmark.process_state` lists what is watched.
 """
 
 import contextlib
+import ctypes
+import fcntl
+import operator
 import os
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+import threading
+from collections.abc import Iterator, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any, Self
 
-import numpy as np
+from benchmark.guards import is_installed
+from benchmark.process_state import FOLDER, PARTS, TABLES, UNKNOWN
 
+PATIENCE = 60.0
+"""Seconds that a thread waits for other foreign code to come out; then it goes in as it is."""
 
-@dataclass(frozen=True)
-class _Part:
-    """A part of the process's state. module: that must be imported, else the state is `default`."""
-
-    get: Callable[[Any], Any]
-    set: Callable[[Any, Any], object]
-    module: str = "sys"
-    default: Any = None
-
-
-def _folder(module: Any) -> str | None:
-    try:
-        return os.getcwd()  # noqa: PTH109  # it may be gone, and a Path of it would be no better
-    except OSError:
-        return None
-
-
-def _set_folder(module: Any, folder: str | None) -> None:
-    if folder is not None:
-        with contextlib.suppress(OSError):
-            os.chdir(folder)
-
-
-def _set_filters(module: Any, filters: list[Any]) -> None:
-    warnings.resetwarnings()  # which also makes Python forget what it decided by the filters of before
-    warnings.filters.extend(filters)  # type: ignore[attr-defined]
-
-
-_PARTS: Mapping[str, _Part] = {
-    "working folder": _Part(_folder, _set_folder),
-    "warnings": _Part(lambda module: list(warnings.filters), _set_filters),
-    "NumPy's errors": _Part(lambda module: np.geterr(), lambda module, value: np.seterr(**value)),
-    "Pillow's truncated files": _Part(
-        lambda module: module.LOAD_TRUNCATED_IMAGES,
-        lambda module, value: setattr(module, "LOAD_TRUNCATED_IMAGES", value),
-        "PIL.ImageFile",
-        False,
-    ),
-    "Pillow's largest image": _Part(
-        lambda module: module.MAX_IMAGE_PIXELS,
-        lambda module, value: setattr(module, "MAX_IMAGE_PIXELS", value),
-        "PIL.Image",
-        89_478_485,
-    ),
-    "torch's dtype": _Part(
-        lambda torch: str(torch.get_default_dtype()),
-        lambda torch, value: torch.set_default_dtype(getattr(torch, value.removeprefix("torch."))),
-        "torch",
-        "torch.float32",
-    ),
-    "torch's gradients": _Part(
-        lambda torch: torch.is_grad_enabled(), lambda torch, value: torch.set_grad_enabled(value), "torch", True
-    ),
-    "torch's deterministic algorithms": _Part(
-        lambda torch: torch.are_deterministic_algorithms_enabled(),
-        lambda torch, value: torch.use_deterministic_algorithms(value),
-        "torch",
-        False,
-    ),
-}
-
-
-def _state() -> dict[str, Any]:
-    return {name: _read(part) for name, part in _PARTS.items()}
-
-
-def _read(part: _Part) -> Any:
-    module = sys.modules.get(part.module)
-    try:
-        return part.get(module)
-    except AttributeError:  # not imported, or in the middle of it
-        return part.default
-
-
-def _install(state: Mapping[str, Any]) -> None:
-    for name, value in state.items():
-        module = sys.modules.get(_PARTS[name].module)
-        if module is not None and _read(_PARTS[name]) != value:
-            _PARTS[name].set(module, value)
+_GONE = object()
+"""An entry of a table that was taken out."""
 
 
 class Containment:
-    """The state that one piece of foreign code lives in."""
+    """The state that one piece of foreign code lives in.
 
-    def __init__(self) -> None:
-        self._own: dict[str, Any] = {}
+    folder: of its file; modules that it imports from there are its own, so that two codecs with a `model.py` each get
+    the right one.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = None if folder is None else str(folder.resolve())
+        self._values: dict[str, Any] = {}
+        self._entries: dict[str, dict[str, Any]] = {}
+
+    def copy(self) -> "Containment":
+        """Another one that begins where this one is: for one of several things that come from a file."""
+        other = Containment()
+        other._folder, other._values = self._folder, dict(self._values)
+        other._entries = {name: dict(entries) for name, entries in self._entries.items()}
+        return other
 
     @contextlib.contextmanager
-    def inside(self) -> Iterator[None]:
+    def inside(self, *, opening: bool = False) -> Iterator[None]:
         """Inside, the process is as this piece of code left it; afterwards as it was before.
 
-        What is printed inside goes to standard error: standard output belongs to the command's result.
+        opening: the working folder is the caller's all the same, so that paths in a spec mean what they say. What is
+        printed inside goes to standard error: standard output belongs to the command's result. Threads of one piece of
+        code are inside together; those of another wait.
         """
-        before = _state()
-        _install(self._own)
-        try:
-            with contextlib.redirect_stdout(sys.stderr):
+        with _TURNS.turn(self) as first:
+            if not first:
                 yield
+                return
+            before = {name: part.read() for name, part in PARTS.items()}
+            tables = {name: dict(found) for name, table in TABLES.items() if (found := table.get()) is not None}
+            kept = {FOLDER: self._values.pop(FOLDER)} if opening and FOLDER in self._values else {}
+            for name, value in self._values.items():
+                PARTS[name].install(value)
+            for name, entries in self._entries.items():
+                _put((TABLES[name].get() or {}), entries)
+            try:
+                with _streams(), _no_end():
+                    yield
+            finally:
+                self._entries = {name: own for name, was in tables.items() if (own := self._take_back(name, was))}
+                after = {name: part.read() for name, part in PARTS.items()}
+                for name, value in after.items():
+                    if before[name] is UNKNOWN and value is not UNKNOWN:
+                        before[name] = PARTS[name].fresh(sys.modules.get(PARTS[name].module))
+                changed = {
+                    name: value for name, value in after.items() if value is not UNKNOWN and value != before[name]
+                }
+                self._values = kept | changed
+                for name in changed:
+                    PARTS[name].install(before[name])
+
+    def _take_back(self, name: str, was: Mapping[str, Any]) -> dict[str, Any]:
+        """Sets a table back to what it was, and returns the entries that were other ones."""
+        table, now = TABLES[name], TABLES[name].get()
+        if now is None or (len(now) == len(was) and all(map(operator.is_, was.values(), now.values()))):
+            return {}
+        changed = {
+            key: now.get(key, _GONE)
+            for key, value in was.items()
+            if now.get(key, _GONE) is not value and table.holds(value)
+        }
+        if table.added or name == "modules":
+            added = {key: value for key, value in list(now.items()) if key not in was}
+            if name == "modules":
+                added = {key: value for key, value in added.items() if self._is_beside(value)}
+            changed |= added
+        _put(now, {key: was.get(key, _GONE) for key in changed})
+        return changed
+
+    def _is_beside(self, module: Any) -> bool:
+        """Whether it is a module from the folder of the code, but not one of the suite or of an installed package."""
+        if self._folder is None or str(getattr(module, "__name__", "")).startswith(("benchmark", "file_", "__main__")):
+            return False
+        try:
+            places = [module.__file__] if getattr(module, "__file__", None) else list(getattr(module, "__path__", ()))
+            return any(
+                Path(place).resolve().is_relative_to(self._folder) and not is_installed(str(place)) for place in places
+            )
+        except Exception:  # what stands in `sys.modules` may be anything
+            return False
+
+
+_OF_FILES: dict[Path, Containment] = {}
+
+
+def containment_of(file: Path | None) -> Containment:
+    """Of a Python file: what its code changes when it is imported. What comes from the file gets a copy. None: a new
+    one, for what comes from no file."""
+    return Containment() if file is None else _OF_FILES.setdefault(file, Containment(file.parent))
+
+
+@contextlib.contextmanager
+def contained_anew(file: Path) -> Iterator[None]:
+    """Inside, what comes from `file` gets a containment that knows nothing of earlier ones, and keeps it."""
+    known = _OF_FILES.pop(file, None)
+    try:
+        yield
+    finally:
+        _OF_FILES.pop(file, None)
+        if known is not None:
+            _OF_FILES[file] = known
+
+
+def _put(table: MutableMapping[str, Any], entries: Mapping[str, Any]) -> None:
+    for key, value in entries.items():
+        if value is _GONE:
+            table.pop(key, None)
+        else:
+            table[key] = value
+
+
+class _Turns:
+    """Who is inside: one containment, with as many threads as it has. What a thread opens inside goes deeper."""
+
+    def __init__(self) -> None:
+        self._free = threading.Condition()
+        self._inside: Containment | None = None
+        self._threads = 0
+        self._own = threading.local()
+
+    @contextlib.contextmanager
+    def turn(self, containment: Containment) -> Iterator[bool]:
+        """Yields whether the state is to be changed: False for who finds its own containment at work."""
+        held: list[Containment] = self._own.__dict__.setdefault("held", [])
+        if held:
+            held.append(containment)
+            try:
+                yield held[-2] is not containment
+            finally:
+                held.pop()
+            return
+        with self._free:
+            if not self._free.wait_for(lambda: self._inside in (None, containment), PATIENCE):
+                waited = True
+            else:
+                waited = False
+                self._inside, self._threads = containment, self._threads + 1
+                first = self._threads == 1
+        if waited:  # for a thread of the very code that is inside, perhaps, which waits for this one
+            yield False
+            return
+        held.append(containment)
+        try:
+            yield first
         finally:
-            after = _state()
-            self._own = {name: value for name, value in after.items() if value != before[name]}
-            _install({name: before[name] for name in self._own})
+            held.pop()
+            with self._free:
+                if not first:
+                    self._threads -= 1
+                    self._free.notify_all()
+                else:
+                    self._free.wait_for(lambda: self._threads == 1)
+                    self._inside, self._threads = None, 0
+                    self._free.notify_all()
+
+    def forget(self) -> None:
+        """In a child that was forked from inside, where the other threads are gone."""
+        self.__init__()  # type: ignore[misc]
+
+
+_TURNS = _Turns()
+os.register_at_fork(after_in_child=_TURNS.forget)
+
+
+# The end of the process
+
+
+@contextlib.contextmanager
+def _no_end() -> Iterator[None]:
+    """Inside, `os._exit` is an error like others, for this process; a forked child ends by it as it should."""
+    process, leave = os.getpid(), os._exit
+
+    def refuse(status: int) -> None:
+        if os.getpid() != process:
+            leave(status)
+        raise RuntimeError(f"it calls os._exit({status!r})")
+
+    os._exit = refuse  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        os._exit = leave
+
+
+# Standard streams
+
+
+class _Stream:
+    """Another stream, which code that has this one cannot close."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def close(self) -> None:
+        self._stream.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+@contextlib.contextmanager
+def _streams() -> Iterator[None]:
+    """Inside, standard output is standard error, for Python and for programs; afterwards all three are what they were.
+
+    Code that closes or replaces them, or closes their descriptors, does so for itself.
+    """
+    before = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
+    output, errors = _file_of(1), _file_of(2)
+    with contextlib.ExitStack() as undone:
+        if output is not None and errors is not None and output != errors:
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                before["stdout"].flush()
+            undone.callback(_put_back, 1, _copy(1))
+            os.dup2(2, 1)
+            undone.callback(_flush_c)
+        for number in (0, 1, 2):
+            if _file_of(number) is not None:
+                undone.callback(_put_back, number, _copy(number))
+        if before["stderr"] is not None:
+            sys.stderr = sys.stdout = _Stream(before["stderr"])  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            for name, stream in before.items():
+                setattr(sys, name, stream)
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(before[name], "closed", False) and _file_of(number) is not None:
+            setattr(sys, name, open(number, mode, errors="backslashreplace", closefd=False))  # noqa: SIM115
+
+
+def _file_of(descriptor: int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _copy(descriptor: int) -> int:
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 64)
+
+
+def _put_back(descriptor: int, copy: int) -> None:
+    with contextlib.suppress(OSError):  # code that closes all descriptors has closed the copy, too
+        if _file_of(descriptor) != _file_of(copy):
+            os.dup2(copy, descriptor)
+        os.close(copy)
+
+
+def _flush_c() -> None:
+    """What libraries in C have printed, and would else write once their standard output is the command's again."""
+    with contextlib.suppress(Exception):
+        ctypes.CDLL(None).fflush(None)

@@ -28,6 +28,10 @@ EXTRAS = {
 """Packages that the suite is installed without, by the name of their import -> the extra of it that brings each."""
 
 
+LONGEST = 2000
+"""Characters of a message that are repeated."""
+
+
 class BenchmarkError(Exception):
     """Something could not be read, coded or measured. The message is one line that a user can act on."""
 
@@ -56,12 +60,21 @@ class NotComparable(BenchmarkError):
 
 def one_line(error: BaseException) -> str:
     """The message of an error without its line breaks and secrets, or the error's type if it has none."""
-    return visible(redacted(" ".join(str(error).split()))) or type(error).__name__
+    return _message(error) or type(error).__name__
 
 
 def kind_and_message(error: BaseException) -> str:
     """The error's type and its message without secrets, in one line: for errors of foreign code."""
-    return visible(redacted(f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")))
+    return f"{type(error).__name__}: {_message(error)}".rstrip(": ")
+
+
+def _message(error: BaseException) -> str:
+    """In one line, whatever it is made of, cut where it is very long."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # anyone's `__str__`
+        return "its message cannot be read"
+    return visible(redacted(text)[:LONGEST]) + (f" … ({len(text):,} characters)" if len(text) > LONGEST else "")
 
 
 _BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")

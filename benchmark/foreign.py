@@ -3,7 +3,8 @@
 import inspect
 import math
 import numbers
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Set
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from benchmark.containment import Containment
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.guards import no_exit, told
+from benchmark.objects import names_of_variables
 
 NEEDED = ("encode", "decode")
 """What a codec must have; all else has a default."""
@@ -23,6 +25,9 @@ AMOUNTS = ("header_bytes", "cpus", "gpus")
 DEEPEST = 50
 """Levels that a description may be nested."""
 
+WEIGHTS = re.compile(r"[0-9a-f]{8,}|weight|checkpoint|ckpt|sha", re.IGNORECASE)
+"""What a description has that tells one set of weights from another."""
+
 Picture = npt.NDArray[np.uint8]
 
 
@@ -30,7 +35,8 @@ class ForeignCodec:
     """A codec of a file, of a package, or an object: `benchmark.codecs.Codec` whatever it leaves out.
 
     codec: has at least `encode` and `decode`. what: names it in messages. made_of: what tells it from another version,
-    beside its own description. containment: of its code. describes: whether it has a `describe` of its own. Raises
+    beside its own description. containment: of its code. describes: whether it has a `describe` of its own;
+    describes_weights: whether what that returned tells of weights. Raises
     UsageError on a codec that cannot be used, with the part that is wrong.
     """
 
@@ -44,7 +50,8 @@ class ForeignCodec:
         self._codec, self._what, self._made_of = codec, what, made_of
         self._containment = containment or Containment()
         try:
-            self._read(codec, what)
+            with self._containment.inside():
+                no_exit(self._read, codec, what)
         except BenchmarkError:
             raise
         except Exception as error:  # properties are code too
@@ -55,12 +62,19 @@ class ForeignCodec:
             raise UsageError(f"{what}: no codec, it has no {', '.join(lacking)}")
         if isinstance(codec, type):
             raise UsageError(f"{what}: a class, not an object of it; write {codec.__name__}(…)")
+        for name in (*NEEDED, "estimate_bits", "encode_with_estimate", "describe"):
+            if inspect.iscoroutinefunction(getattr(codec, name, None)):
+                raise UsageError(f"{what}: {name} is async; it must return its result")
+        if not callable(getattr(codec, "describe", dict)):
+            raise UsageError(f"{what}: describe is {type(codec.describe).__name__}, not a function that returns a dict")
         self.qualities = _qualities(codec, what)
         self.stochastic = _flag(codec, what)
         self._encode = _call_of_encode(codec, what)
         self._decode = _call_of_decode(codec, what, self.stochastic)
+        self.describes_weights = False  # as far as is known before it is asked
         self.describes = callable(getattr(codec, "describe", None))
         self.trained_on = trained_on(codec, what)
+        names_of_variables(codec, what)
         if hasattr(codec, "scale"):
             self.scale = _scale(codec.scale, what)
         for name in AMOUNTS:
@@ -92,6 +106,7 @@ class ForeignCodec:
                 raise BenchmarkError(f"{self._what}: describe: {told(error)}") from error
             if not isinstance(described, Mapping):
                 raise BenchmarkError(f"{self._what}: describe returned {type(described).__name__}, not a dict")
+            self.describes_weights = bool(WEIGHTS.search(repr(described)))
         return {**plain(described, f"{self._what}: describe"), **self._made_of()}
 
     def _contained(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -119,6 +134,8 @@ def trained_on(codec: Any, what: str = "codec") -> tuple[str, ...]:
 def _qualities(codec: Any, what: str) -> tuple[float, ...]:
     given = getattr(codec, "qualities", ())
     numeric = f"{what}: qualities is {given!r}, not a list of numbers"
+    if isinstance(given, Mapping | Set):
+        raise UsageError(f"{what}: qualities is {given!r}, which has no order; make it a list of numbers")
     try:
         found = tuple(given)
     except TypeError:
@@ -158,27 +175,28 @@ def _flag(codec: Any, what: str) -> bool:
 
 
 def _call_of_encode(codec: Any, what: str) -> Callable[..., Any]:
-    if not _takes(codec.encode, None, 1.0):
-        raise UsageError(f"{what}: encode must take (image, quality), it is {_written(codec.encode, 'encode')}")
+    if not takes(codec.encode, None, 1.0):
+        raise UsageError(f"{what}: encode must take (image, quality), it is {written(codec.encode, 'encode')}")
     function: Callable[..., Any] = codec.encode
     return function
 
 
 def _call_of_decode(codec: Any, what: str, stochastic: bool) -> Callable[[bytes, int | None], Any]:
     decode: Callable[..., Any] = codec.decode
-    if _takes(decode, b"", None):
+    if takes(decode, b"", None):
         return decode
-    if _takes(decode, b"", seed=None):
+    if takes(decode, b"", seed=None):
         return lambda data, seed: decode(data, seed=seed)
-    written = _written(decode, "decode")
-    if not _takes(decode, b""):
-        raise UsageError(f"{what}: decode must take (data, seed), it is {written}")
+    found = written(decode, "decode")
+    if not takes(decode, b""):
+        raise UsageError(f"{what}: decode must take (data, seed), it is {found}")
     if stochastic:
-        raise UsageError(f"{what}: stochastic, but decode takes no seed; it must take (data, seed), it is {written}")
+        raise UsageError(f"{what}: stochastic, but decode takes no seed; it must take (data, seed), it is {found}")
     return lambda data, seed: decode(data)
 
 
-def _takes(function: Any, *arguments: Any, **named: Any) -> bool:
+def takes(function: Any, *arguments: Any, **named: Any) -> bool:
+    """Whether `function` can be called so, as far as it tells."""
     if not callable(function):
         return False
     try:
@@ -192,7 +210,8 @@ def _takes(function: Any, *arguments: Any, **named: Any) -> bool:
     return True
 
 
-def _written(function: Any, name: str) -> str:
+def written(function: Any, name: str) -> str:
+    """How its definition begins, or what it is instead."""
     return f"{name}{inspect.signature(function)}" if callable(function) else f"{type(function).__name__}"
 
 

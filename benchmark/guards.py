@@ -1,14 +1,16 @@
 """Around calls of anyone's code: what it raises is an error like others, told in one line with its place."""
 
+import contextlib
 import functools
 import importlib.util
 import os
 import re
+import sys
 import sysconfig
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from benchmark.errors import kind_and_message
 
@@ -16,9 +18,17 @@ _CRASH_FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<nam
 
 
 def no_exit(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What `function` returns. An attempt to end the process, by `sys.exit` say, is raised as RuntimeError."""
+    """What `function` returns. An attempt to end the process, by `sys.exit` say, is raised as RuntimeError.
+
+    A process that `function` forks and that comes back from it ends here: it would go on with the suite's own work.
+    """
+    process = os.getpid()
     try:
-        return function(*arguments)
+        try:
+            return function(*arguments)
+        finally:
+            if os.getpid() != process:
+                _end_child()
     except (Exception, KeyboardInterrupt):
         raise
     except SystemExit as error:
@@ -28,14 +38,17 @@ def no_exit(function: Callable[..., Any], *arguments: Any) -> Any:
         raise RuntimeError(f"it raises {kind_and_message(error)}").with_traceback(error.__traceback__) from error
 
 
-def in_place(function: Callable[..., Any], *arguments: Any) -> Any:
-    """As `no_exit`; the working folder is afterwards what it was, so that relative paths mean the same as before."""
-    before = os.getcwd()  # noqa: PTH109
-    try:
-        return no_exit(function, *arguments)
-    finally:
-        if os.getcwd() != before:  # noqa: PTH109
-            os.chdir(before)
+def _end_child() -> NoReturn:
+    """Ends a forked process as Python would: with the exit code of what is being raised, if anything is."""
+    error = sys.exc_info()[1]
+    code = 0 if error is None else 1
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        traceback.print_exception(error)
+    with contextlib.suppress(Exception):
+        sys.stderr.flush()
+    os._exit(code & 0xFF)
 
 
 def told(error: BaseException) -> str:
@@ -47,7 +60,7 @@ def told(error: BaseException) -> str:
 def own_place(error: BaseException) -> str:
     """ "my_codec.py:41 in decode": the last frame that is neither the suite's nor of an installed package; or ""."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not _is_installed(frame.filename):
+        if not is_installed(frame.filename):
             return f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}"
     return ""
 
@@ -59,14 +72,15 @@ def crash_place(report: str) -> str:
         frame = _CRASH_FRAME.fullmatch(line)
         if frame is None:
             break
-        if not _is_installed(frame["file"]):
+        if not is_installed(frame["file"]):
             return f"{Path(frame['file']).name}:{frame['line']} in {frame['name']}"
     return ""
 
 
 @functools.cache
-def _is_installed(filename: str) -> bool:
-    if filename.startswith("<frozen"):
+def is_installed(filename: str) -> bool:
+    """Whether a file is of Python, of an installed package or of the suite, as opposed to the user's own."""
+    if filename.startswith(("<frozen", "<string>")):
         return True
     path = Path(filename)
     if {"site-packages", "dist-packages"} & set(path.parts):

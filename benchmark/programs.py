@@ -12,7 +12,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -20,7 +21,15 @@ from typing import IO, Any, Literal
 from PIL import Image as Pillow
 
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.identity import anchored, files_named, sha256_of
+from benchmark.identity import (
+    anchored,
+    digest_of,
+    files_mentioned,
+    files_of_setting,
+    hashes_of,
+    is_program_name,
+    words_of,
+)
 from benchmark.pixels import Image
 
 Pictures = Literal["png", "ppm", "bmp"]
@@ -51,14 +60,64 @@ def program_sha256(program: str, what: str) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def files_of(words: Iterable[str]) -> dict[str, str]:
-    """Path -> SHA-256, of each word that names a file, and of each `--option=` that does: scripts, weights."""
-    return {
-        str(path): sha256_of(path)
-        for word in words
-        for part in dict.fromkeys((word, word.partition("=")[2]))
-        for path in files_named(part)
-    }
+def files_of(words: Sequence[str]) -> dict[str, str]:
+    """Path -> SHA-256, of the files that a line names: scripts, weights, configurations, programs behind `env` and in
+    `sh -c "…"`, and those that these name in turn; `module NAME` for `python -m NAME`.
+
+    The program itself, the first word, is not among them, but what it names if it is a script.
+    """
+    found: dict[str, Path] = {}
+    program = shutil.which(words[0])
+    named = list(files_mentioned(Path(program))) if program is not None else []
+    for word in words[1:]:
+        named += _files_of_word(word)
+    for path in named:
+        found.setdefault(str(path), path)
+    return hashes_of(found) | _modules_run(words)
+
+
+def _files_of_word(word: str) -> Iterator[Path]:
+    yield from files_of_setting(word).values()
+    for part in words_of(word):
+        program = shutil.which(part) if is_program_name(part) else None
+        if program is not None:
+            yield Path(program)
+            yield from files_mentioned(Path(program))
+
+
+def _modules_run(words: Sequence[str]) -> dict[str, str]:
+    """`module NAME` -> SHA-256 of the code of its package, for `python -m NAME` anywhere in a line."""
+    flat = list(words)
+    for word in words:
+        with contextlib.suppress(ValueError):
+            flat += shlex.split(word) if " " in word else []
+    found = {}
+    for program, option, name in zip(flat, flat[1:], flat[2:], strict=False):
+        is_module = option == "-m" and Path(program).name.startswith(("python", "pypy"))
+        if is_module and re.fullmatch(r"[\w.]+", name) and (code := _code_of_module(program, name)):
+            found[f"module {name}"] = code
+    return found
+
+
+_WHERE = (
+    "import importlib.util as u, sys; s = u.find_spec(sys.argv[1]); "
+    "print(s.origin or '', *(s.submodule_search_locations or ()), sep='\\n')"
+)
+
+
+@cache
+def _code_of_module(python: str, name: str) -> str:
+    """SHA-256 of the code of the package of the module `name`, as that interpreter finds it; "" where it finds none."""
+    try:
+        line = [python, "-c", _WHERE, name.partition(".")[0]]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=True, cwd="/")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    origin, *folders = done.stdout.split("\n")[:-1] or [""]
+    paths = [Path(origin)] if origin else []
+    paths += [path for folder in folders for path in sorted(Path(folder).rglob("*.py"))]
+    files = {str(index): path for index, path in enumerate(paths) if path.is_file()}
+    return digest_of(hashes_of(files))
 
 
 def image_file(image: Image, picture: str) -> bytes:

@@ -25,8 +25,9 @@ from typing import Any, Literal, NamedTuple, Union
 
 from benchmark.errors import BenchmarkError, UsageError, kind_and_message, lacking, needs
 from benchmark.guards import no_exit, told
-from benchmark.identity import forget, hashes_of_modules, modules_beside, sha256_of
+from benchmark.identity import forget, hashes_of_modules, sha256_of
 from benchmark.redaction import redacted
+from benchmark.sources import modules_beside
 
 _FILE = re.compile(r"(?P<name>[^:]*\.py:[A-Za-z_]\w*)(?P<rest>:.*)?", re.DOTALL)
 _SETTING = re.compile(r'(?P<key>[A-Za-z_][\w-]*)=(?:"(?P<quoted>[^"]*)"|(?P<plain>[^",]*))(?:,|$)')
@@ -162,7 +163,12 @@ class Registry:
         """
         make = self.load(spec.name)
         if not callable(make):
-            raise UsageError(f"{self.kind} {spec.name}: {make!r} is neither a class nor a function")
+            what = (
+                repr(make)
+                if isinstance(make, str | int | float | None)
+                else f"an object of class {type(make).__name__}"
+            )
+            raise UsageError(f"{self.kind} {spec.name}: {what} is neither a class nor a function that makes one")
         arguments = typed_settings(make, spec.settings, given, self.kind, spec.name)
         try:
             return no_exit(partial(make, **arguments))
@@ -174,6 +180,10 @@ class Registry:
     def module(self, name: str) -> str:
         """Where the thing called `name` is; imports nothing."""
         return self._entries[name][0].partition(":")[0]
+
+    def target(self, name: str) -> str:
+        """The "module:attribute" of the thing called `name`; imports nothing."""
+        return self._entries[name][0]
 
     def summary(self, name: str) -> str:
         """The line that `list` prints for `name`; imports nothing."""
@@ -337,9 +347,16 @@ _IMPORTED: dict[Path, str] = {}
 
 
 def _forget_changed(file: Path) -> None:
-    """Modules beside `file` that have changed since they were imported are imported anew."""
-    for path in modules_beside(file).values():
+    """Modules beside `file` that have changed since they were imported are imported anew.
+
+    So are those whose name somebody else's module from another folder has taken.
+    """
+    for relative, path in modules_beside(file).items():
         sha256 = sha256_of(path)
+        name = relative.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        origin = getattr(sys.modules.get(name), "__file__", None)
+        if origin is not None and Path(origin).resolve() != path.resolve() and name not in sys.stdlib_module_names:
+            del sys.modules[name]
         if _IMPORTED.get(path, sha256) != sha256:
             forget([path])
         _IMPORTED[path] = sha256

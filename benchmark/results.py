@@ -204,6 +204,9 @@ class Manifest(Record):
     )
     git_dirty: bool | None = Field(description="whether tracked files differed from the commit")
     packages: dict[str, str] = Field(description="versions of Python and of the packages that can move a number")
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="variables that choose the arithmetic of libraries, those that are set"
+    )
     machine: dict[str, str | int | None] = Field(description="system, processor, cores, memory in bytes")
     threads: int = Field(description="per process")
     workers: int = Field(description="processes; times are measured with 1 only")

@@ -1,11 +1,13 @@
 """The pictures that codecs are measured on: data sets by name, of your own Python file, or any folder."""
 
+import contextlib
 import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmark.addresses import is_address, location
+from benchmark.containment import containment_of
 from benchmark.datasets.arrays import collected
 from benchmark.datasets.pictures import (
     Dataset,
@@ -20,7 +22,6 @@ from benchmark.datasets.pictures import (
 )
 from benchmark.errors import UsageError, printable
 from benchmark.formats import SUFFIXES
-from benchmark.guards import in_place
 from benchmark.preparations import check_preparation
 from benchmark.registry import Registry, Spec, parse_spec
 
@@ -107,10 +108,18 @@ def dataset_of(
 
 def _made(place: str) -> Dataset:
     """The data set of a function, ours or somebody else's."""
-    things = in_place(DATASETS.make, parse_spec(place, DATASETS.kind), {})
+    spec = parse_spec(place, DATASETS.kind)
+    of_file = containment_of(spec.file)
+    ours = spec.file is None and spec.name not in DATASETS.installed
+    with contextlib.nullcontext() if ours else of_file.inside(opening=True):
+        DATASETS.load(spec.name)
+    containment = of_file.copy()
+    with contextlib.nullcontext() if ours else containment.inside(opening=True):
+        things = DATASETS.make(spec, {})
     if isinstance(things, Dataset):
         return things
-    return collected(things, printable(place.rpartition("/")[2] if "/" in place.partition(":")[0] else place))
+    name = printable(place.rpartition("/")[2] if "/" in place.partition(":")[0] else place)
+    return collected(things, name, containment=containment)
 
 
 def _split(spec: str) -> tuple[str, str]:

@@ -5,20 +5,21 @@ every later command find it as they find any image. An array is written as a bin
 the hash of the file is a hash of the pixels alone, whoever writes it and with whichever library.
 """
 
+import contextlib
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import addresses
 from benchmark.addresses import Location
 from benchmark.addresses import is_stored as is_stored
+from benchmark.containment import Containment
 from benchmark.datasets.pictures import Dataset, Picture, names_of_files, unique_names
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.fetching import cache_folder, file_is
-from benchmark.guards import in_place, told
+from benchmark.guards import no_exit, told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +29,11 @@ COLUMN = "image"
 """The column of a Hugging Face data set that holds the images, unless another one is named."""
 
 WANTED = "an image is a uint8 array (height, width, 3), RGB, or the path of an image file"
+
+MOST = 1_000_000
+"""Images that a function may give; one that never ends would fill the disk."""
+TOLD = 1_000
+"""After so many each time it is said how many a function without a length has given."""
 
 _END = object()
 
@@ -56,7 +62,13 @@ def store(data: bytes, suffix: str, folder: Path | None = None) -> tuple[Path, s
     return path, digest
 
 
-def collected(things: Any, name: str, folder: Path | None = None, column: str | None = None) -> Dataset:
+def collected(
+    things: Any,
+    name: str,
+    folder: Path | None = None,
+    column: str | None = None,
+    containment: Containment | None = None,
+) -> Dataset:
     """The images in `things`, in their order, as a data set called `name`.
 
     things: an iterable of images or of (name, image), a mapping of names to images, uint8 arrays (N, height, width, 3),
@@ -65,7 +77,7 @@ def collected(things: Any, name: str, folder: Path | None = None, column: str | 
     Without names, files are called as in a list of files, and other images by their numbers, "00000" first.
 
     folder: where files are written; None for `stored_folder`. column: of a Hugging Face data set; None for "image", or
-    the only column there is.
+    the only column there is. containment: of the code that made `things`, which is at work again as they are taken.
 
     Raises UsageError on what is no image and on two images of one name, BenchmarkError if `things` fails or a file
     cannot be read or written. The content of files is not looked at.
@@ -74,7 +86,13 @@ def collected(things: Any, name: str, folder: Path | None = None, column: str | 
     hints: list[str | None] = []
     places: list[Location] = []
     written: dict[Location, str] = {}
-    for given, hint, thing in _guarded(_elements(things, name, column), name):
+    plain = isinstance(things, list | tuple | dict)  # no code of anybody's
+    inside = contextlib.nullcontext if plain else (containment or Containment()).inside
+    for given, hint, thing in _guarded(_elements(things, name, column), name, inside):
+        if len(places) >= MOST:
+            raise BenchmarkError(f"data set {name}: more than {MOST:,} images; does it ever end?")
+        if places and len(places) % TOLD == 0 and not hasattr(things, "__len__"):
+            print(f"data set {name}: {len(places):,} images so far", file=sys.stderr)
         what = f"data set {name}: image {len(places)}" + (f" ({given!r})" if isinstance(given, str) else "")
         names.append(_checked_name(given, what))
         place = _file(thing, what)
@@ -94,16 +112,21 @@ def collected(things: Any, name: str, folder: Path | None = None, column: str | 
         size = sum(Path(path).stat().st_size for path in written) / 1e6
         count = "1 image lies as a file" if len(written) == 1 else f"{len(written)} images lie as files"
         notes = (f"{name}: {count} in {stored_folder()}, {size:.2f} MB; it may be removed",)
+    if doubles := len(places) - len(set(hashes.values())):
+        notes += (f"{name}: {doubles} of {len(places)} images {'is' if doubles == 1 else 'are'} the same as others",)
     pictures = (Picture(each, place, hashes[place]) for each, place in zip(final, places, strict=True))
     return Dataset(name, tuple(pictures), notes=notes)
 
 
-def _guarded(elements: Iterator[Any], name: str) -> Iterator[Any]:
+def _guarded(
+    elements: Iterator[Any], name: str, inside: Callable[[], contextlib.AbstractContextManager[None]]
+) -> Iterator[Any]:
     """`elements`, which are anyone's code. Raises BenchmarkError that says where they failed."""
     count = 0
     while True:
         try:
-            element = in_place(partial(next, elements, _END))
+            with inside():
+                element = no_exit(next, elements, _END)
         except BenchmarkError:
             raise
         except Exception as error:

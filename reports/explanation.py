@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from benchmark.analysis.summary import dataset_label
+from benchmark.identity import unknown_parts
 from benchmark.metrics import BETWEEN, MetricInfo
 from benchmark.metrics.records import BPP, info_of
 from benchmark.protocols import PROTOCOLS
@@ -63,6 +64,8 @@ def _codec(name: str, record: CodecRecord, manifest: Manifest) -> Iterator[str]:
     described = "; ".join(f"{name}: {_flat(value)}" for name, value in record.description.items())
     if described:
         yield f"It describes itself as {described}."
+    for part in unknown_parts(record.description):
+        yield f"Not part of the identity: {part}."
 
 
 def _flat(value: object) -> str:
@@ -138,3 +141,5 @@ def _made_by(manifest: Manifest) -> Iterator[str]:
         yield f"Gone on with at {later.time}, commit {later.git_commit or 'unknown'}{changed}."
     yield ", ".join(f"{name} {version}" for name, version in manifest.packages.items()) + "."
     yield ", ".join(f"{name} {value}" for name, value in manifest.machine.items()) + "."
+    if manifest.environment:
+        yield ", ".join(f"{name}={value}" for name, value in manifest.environment.items()) + "."

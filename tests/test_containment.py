@@ -105,3 +105,55 @@ def test_what_is_printed_leaves_standard_output_alone(capsys: pytest.CaptureFixt
         print("words")
         print("others", file=sys.stderr)
     assert capsys.readouterr() == ("", "words\nothers\n")
+
+
+def test_threads_of_one_piece_of_code_are_inside_together_and_others_wait() -> None:
+    import threading
+
+    one, other = Containment(), Containment()
+    order: list[str] = []
+    together, entered = threading.Barrier(2, timeout=60), threading.Event()
+
+    def of_one() -> None:
+        with one.inside():
+            together.wait()
+            entered.set()
+            together.wait()
+            order.append("one")
+
+    def of_other() -> None:
+        entered.wait(60)
+        with other.inside():
+            order.append("other")
+
+    threads = [threading.Thread(target=work) for work in (of_one, of_one, of_other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert order == ["one", "one", "other"]
+
+
+def test_a_copy_begins_where_the_other_is_and_goes_its_own_way() -> None:
+    base = Containment()
+    with base.inside():
+        os.environ["OF_THE_FILE"] = "1"
+    one, other = base.copy(), base.copy()
+    with one.inside():
+        assert os.environ["OF_THE_FILE"] == "1"
+        os.environ["OF_THE_FILE"] = "2"
+    with other.inside():
+        assert os.environ["OF_THE_FILE"] == "1"
+    assert "OF_THE_FILE" not in os.environ
+
+
+def test_code_inside_code_sees_its_own_state(tmp_path: Path) -> None:
+    home = Path.cwd()
+    outer, inner = Containment(), Containment()
+    with outer.inside():
+        os.chdir(tmp_path)
+        with inner.inside():
+            assert Path.cwd() == tmp_path
+            os.chdir("/")
+        assert Path.cwd() == tmp_path
+    assert Path.cwd() == home

@@ -14,7 +14,8 @@ import pytest
 from benchmark.codecs import Codec, hold_codec, is_foreign, is_unproven, open_afresh, open_codec, parse_codec_spec
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.foreign import ForeignCodec, plain, trained_on
-from benchmark.identity import anchored, files_named, modules_beside
+from benchmark.identity import anchored, files_named
+from benchmark.sources import modules_beside
 
 IMAGE = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
 
@@ -34,7 +35,7 @@ def test_two_functions_are_enough() -> None:
     assert isinstance(codec, Codec)
     np.testing.assert_array_equal(codec.decode(codec.encode(IMAGE, 1), 7), IMAGE)
     assert (codec.qualities, codec.stochastic, codec.trained_on, codec.describes) == ((), False, (), False)
-    assert codec.describe() == {"object": f"object of class {__name__}.Least"}
+    assert codec.describe() == {"object": f"object of class {__name__}.Least", "code_sha256": sha256(Path(__file__))}
     assert not hasattr(codec, "estimate_bits")
 
 
@@ -240,9 +241,9 @@ def test_the_record_has_what_the_codec_is_made_of(own: Path, tmp_path: Path) -> 
     assert set(described) == {"file_sha256", "modules_sha256"}
     assert described["modules_sha256"]["my_model.py"] == sha256(own / "my_model.py")
     described = open_codec("./code/mine.py:Mine:weights=q{q}.pth").describe()
-    assert described["settings_sha256"] == {name: sha256(tmp_path / name) for name in ("q1.pth", "q2.pth")}
+    assert described["settings_sha256"] == {f"weights {name}": sha256(tmp_path / name) for name in ("q1.pth", "q2.pth")}
     described = open_codec("./code/mine.py:Mine:weights=plain.pth").describe()
-    assert described["settings_sha256"] == {"plain.pth": sha256(tmp_path / "plain.pth")}
+    assert described["settings_sha256"] == {"weights": sha256(tmp_path / "plain.pth")}
 
 
 def test_what_names_no_file(tmp_path: Path) -> None:
@@ -270,10 +271,9 @@ def test_a_fresh_codec_shares_nothing_with_the_first(own: Path) -> None:
     )
     codec: Any = open_codec("./code/mine.py:Mine")
     codec.encode(IMAGE, 1)
-    known = sys.modules["my_model"]
     fresh: Any = open_afresh("./code/mine.py:Mine", "cpu")
     assert (codec.decode(b"1"), fresh.decode(b"1")) == ((1, 1), (0, 0))
-    assert sys.modules["my_model"] is known
+    assert "my_model" not in sys.modules
     assert open_codec("./code/mine.py:Mine").decode(b"1") == (1, 1)  # type: ignore[comparison-overlap]
 
 

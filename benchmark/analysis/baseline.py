@@ -41,6 +41,7 @@ class Origin(Record):
     git_dirty: bool | None = Field(description="whether tracked files differed from the commit")
     started: str = Field(description="ISO 8601, UTC")
     packages: dict[str, str] = Field(description="versions that can move a number")
+    environment: dict[str, str] = Field(default_factory=dict, description="variables that choose libraries' arithmetic")
     machine: dict[str, str | int | None] = Field(description="system, processor, cores, memory in bytes")
     threads: int = Field(description="per process")
     workers: int = Field(description="processes")

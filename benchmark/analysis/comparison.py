@@ -7,10 +7,11 @@ each other.
 
 import html
 import math
+import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -182,7 +183,7 @@ def _check_comparable(base: Baseline, new: Baseline) -> None:
             raise NotComparable(dataset_difference(base.label, new.label))
     for codec in base.codecs:
         if codec not in new.codecs:
-            raise NotComparable(f"the codec {codec} is missing in the new run; it has {', '.join(new.codecs)}")
+            raise NotComparable(f"the codec {codec} is missing in the new run; {_other_name(base, new, codec)}")
     for point in base.points:
         if new.point(*point.key) is None:
             raise NotComparable(f"{point} is missing in the new run")
@@ -193,6 +194,26 @@ def _check_comparable(base: Baseline, new: Baseline) -> None:
             raise NotComparable(f"{name}: {protocol_difference(record.protocol, new.metrics[name].protocol)}")
         if record.higher_is_better != new.metrics[name].higher_is_better:
             raise NotComparable(f"{name}: higher is better in one of the runs only")
+
+
+def _other_name(base: Baseline, new: Baseline, codec: str) -> str:
+    """What the new run has in place of a codec: the same one by another label, perhaps."""
+    spec = base.codecs[codec].spec_or(codec)
+    for label, record in new.codecs.items():
+        if spec is not None and record.spec_or(label) == spec and label not in base.codecs:
+            hint = f"--label {shlex.quote(f'{spec}={codec}')}" if codec != spec else f"no --label for {spec}"
+            return f"it has the same codec spec, {spec}, as {label}: run it with {hint}"
+    return f"it has {', '.join(new.codecs)}"
+
+
+def _described_otherwise(there: Mapping[str, Any], here: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    """The parts of two descriptions that differ, by their names: "settings_sha256 weights"."""
+    for part in dict.fromkeys([*there, *here]):
+        old, new = there.get(part), here.get(part)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _described_otherwise(old, new, f"{before}{part} ")
+        elif old != new:
+            yield before + part
 
 
 def _notes(base: Baseline, new: Baseline, gate: Gate) -> list[str]:
@@ -210,9 +231,11 @@ def _notes(base: Baseline, new: Baseline, gate: Gate) -> list[str]:
     ]
     if packages:
         notes.append(f"other packages: {', '.join(packages)}")
+    variables = list(_described_otherwise(base.origin.environment, new.origin.environment))
+    if variables:
+        notes.append(f"environment variables differ: {', '.join(variables)}")
     for codec in base.codecs:
-        before, after = base.codecs[codec].description, new.codecs[codec].description
-        differing = [part for part in dict.fromkeys([*before, *after]) if before.get(part) != after.get(part)]
+        differing = list(_described_otherwise(base.codecs[codec].description, new.codecs[codec].description))
         if differing:
             notes.append(f"{codec} is described otherwise: {', '.join(differing)}")
     stochastic = any(record.stochastic for record in base.codecs.values())

@@ -1,15 +1,25 @@
 """An audit in order: open the codec, do everything with it, judge, report."""
 
+import contextlib
+import fcntl
+import shutil
+import signal
 import tempfile
-from collections.abc import Callable, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+
+import numpy as np
 
 from benchmark.audit import processes
-from benchmark.audit.checks import judge
-from benchmark.audit.evidence import Evidence, Plan, gather
-from benchmark.audit.pictures import odd_pictures, ordinary_pictures
-from benchmark.audit.processes import Surroundings, perform
+from benchmark.audit.checks import common_trouble, judge
+from benchmark.audit.child import Operation
+from benchmark.audit.evidence import Evidence, Plan, begin, expected_seconds, gather
+from benchmark.audit.pictures import AuditPicture, odd_pictures, ordinary_pictures
+from benchmark.audit.processes import Session, Surroundings, end_marked, perform
 from benchmark.audit.report import Report, as_json, as_text, rates
 from benchmark.codecs import parse_codec_spec
 from benchmark.datasets import limit, open_dataset
@@ -58,10 +68,11 @@ def audit(request: Request, tell: Callable[[str], None]) -> tuple[Report, Path]:
     def surroundings(codec: str, **differences: object) -> Surroundings:
         return Surroundings(codec, child=request.child, **differences)  # type: ignore[arg-type]
 
-    with tempfile.TemporaryDirectory(prefix="benchmark-audit-", ignore_cleanup_errors=True) as temporary:
-        root = Path(temporary).resolve()
+    with _place() as root, _heeding_sigterm():
         tell(f"opens {request.codec}")
-        opened = perform(surroundings(request.codec, device=device), [], root).opened
+        where = surroundings(request.codec, device=device, seconds=request.seconds)
+        tried, seconds = _tried(where, ordinary, asked, root)
+        opened = tried.opened
         if opened.trouble is not None:
             kind = UsageError if opened.trouble.kind == "usage" else BenchmarkError
             raise kind(f"{request.codec}: {opened.trouble.message}")
@@ -79,8 +90,24 @@ def audit(request: Request, tell: Callable[[str], None]) -> tuple[Report, Path]:
             originals=[p.path.resolve() for p in dataset.pictures if isinstance(p.path, Path)],
             surroundings=surroundings,
         )
-        evidence = gather(plan, opened, root, tell)
-        _refuse_usage(evidence)
+        evidence = begin(plan, opened, root)
+        if all(outcome.trouble is None for outcome in tried.outcomes):
+            encode, decode = (outcome.seconds for outcome in tried.outcomes)
+            opening = max(0.0, seconds - encode - decode)
+            expected = expected_seconds(evidence, opening, encode, decode, ordinary[0].image.size // 3)
+            tell(f"takes about {_duration(expected)}")
+        else:
+            calls = 3 * (len(evidence.cases) + len(evidence.rated))
+            most = f"none of about {calls} calls may take over {request.seconds:g} s"
+            tell(f"how long it takes is not known, the first call failed; {most}")
+        interrupt: BaseException | None = None
+        try:
+            gather(evidence, tell)
+            _refuse_usage(evidence)
+        except KeyboardInterrupt as stopped:
+            if not evidence.steps:
+                raise
+            interrupt, evidence.stopped = stopped, True
         report = Report(
             request.codec,
             {
@@ -91,6 +118,8 @@ def audit(request: Request, tell: Callable[[str], None]) -> tuple[Report, Path]:
             },
             judge(evidence),
             rates(evidence),
+            complete=interrupt is None,
+            common=common_trouble(evidence),
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +127,77 @@ def audit(request: Request, tell: Callable[[str], None]) -> tuple[Report, Path]:
         raise BenchmarkError(f"{folder}: cannot be made: {error.strerror}") from None
     write_file(folder / REPORT, as_text(report).encode())
     write_file(folder / RECORD, as_json(report).encode())
+    if interrupt is not None:
+        tell(f"stopped; what is known by now is in {folder / REPORT}")
+        raise interrupt
     return report, folder
+
+
+def _tried(
+    where: Surroundings, ordinary: Sequence[AuditPicture], asked: Sequence[float], root: Path
+) -> tuple[Session, float]:
+    """What a process makes of the first picture at the middle quality, and its seconds: how long all will take."""
+    picture, data, again = (root / name for name in ("first.npy", "first.bin", "first-decoded.npy"))
+    np.save(picture, ordinary[0].image, allow_pickle=False)
+    quality = sorted(asked)[(len(asked) - 1) // 2] if asked else None
+    began = time.monotonic()
+    operations = [Operation("encode", str(picture), str(data), quality), Operation("decode", str(again), str(data))]
+    return perform(where, operations, root), time.monotonic() - began
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: what is known is written first, as after Ctrl-C."""
+
+
+@contextlib.contextmanager
+def _heeding_sigterm() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+PREFIX = "benchmark-audit-"
+OWNED = "owned"
+"""A file in the folder of an audit that is locked while the audit lives."""
+
+
+@contextlib.contextmanager
+def _place() -> Iterator[Path]:
+    """A new folder of this audit's own, removed at the end; what killed audits have left goes first."""
+    _sweep(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as temporary:
+        root = Path(temporary).resolve()
+        with (root / OWNED).open("wb") as owned:
+            fcntl.flock(owned, fcntl.LOCK_EX)
+            try:
+                yield root
+            finally:
+                end_marked(str(root))
+
+
+def _sweep(folder: Path) -> None:
+    """Removes the folders of audits that no longer live, with the processes that they left."""
+    for path in folder.glob(f"{PREFIX}*"):
+        # One of somebody else, one at work, and one that is too young to have its lock stay.
+        with contextlib.suppress(OSError), (path / OWNED).open("rb") as owned:
+            fcntl.flock(owned, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            end_marked(str(path.resolve()))
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _folder(request: Request, label: str) -> Path:

@@ -2,9 +2,10 @@
 
 import itertools
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -40,7 +41,55 @@ class Check:
 
 def judge(evidence: Evidence) -> list[Check]:
     """All checks, in the order of the report."""
-    return [check(evidence) for check in CHECKS]
+    return [_judged(check, evidence) for check in CHECKS]
+
+
+def _judged(check: Callable[[Evidence], Check], evidence: Evidence) -> Check:
+    if not evidence.stopped:
+        return check(evidence)
+    try:
+        found = check(evidence)
+    except KeyError:  # of what was not done
+        return Check(check.__name__.replace("_", " "), "not done", "the audit was stopped before")
+    if found.verdict == "ok":
+        return replace(found, verdict="not done", summary=f"the audit was stopped; until then {found.summary}")
+    return found
+
+
+def common_trouble(evidence: Evidence) -> str | None:
+    """What every encode, or every decode of what was encoded, fails with, and its likely reason; None if they do not
+    all fail in one way."""
+    for what, name in ((at.ENCODE, "encode"), (at.OWN, "decode")):
+        steps = [step for (done, _), step in evidence.steps.items() if done == what]
+        messages = {_without_numbers(step.failed) for step in steps if step.failed is not None}
+        failed = [step for step in steps if step.failed is not None]
+        if len(steps) > 1 and len(failed) == len(steps) and len(messages) == 1:
+            return f"every {name} fails in the same way: {failed[0].failed}{likely(failed[0])}"
+    return None
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"\d+", "#", text)
+
+
+_LIKELY = (
+    ("No module named", "a package that the codec needs is not installed here"),
+    ("audit works in an empty folder", ""),  # which says it
+    ("No such file or directory", "a file that it expects in its working folder; name it in a setting"),
+    ("Permission denied", "a folder or file that this user may not use"),
+    ("CUDA", "the device: --device says which"),
+    ("SIGKILL", "memory"),
+    ("SIGSEGV", "a library in C that does not fit, or is given something else than it expects"),
+    ("no answer", "it takes longer than --seconds, or never ends"),
+    ("not bytes", "encode(image, quality) must return bytes"),
+    ("NoneType", "a function without a return"),
+    ("not uint8", "decode(data) must return a NumPy array, uint8 (height, width, 3)"),
+)
+
+
+def likely(step: Step) -> str:
+    """The usual reason of such a failure, to be put behind it; "" if none is known."""
+    return next((f"; likely {why}" if why else "" for words, why in _LIKELY if words in (step.failed or "")), "")
 
 
 def bytes_and_pictures(evidence: Evidence) -> Check:

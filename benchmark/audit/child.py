@@ -15,18 +15,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from benchmark.audit.watching import watched
-from benchmark.codecs import Codec, open_codec, parse_codec_spec
+from benchmark.codecs import Codec, anchored_spec, open_codec
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.guards import told
-from benchmark.identity import anchored
-from benchmark.registry import Spec
+from benchmark.watching import watched
 
 Kind = Literal["usage", "refused", "raised", "memory", "wrong", "opening", "died", "hung"]
 """How an operation failed: the codec's UsageError; another error of the suite's; any other exception; out of memory;
@@ -39,13 +37,13 @@ class Operation:
 
     encode: the picture in `picture` at `quality`, bytes into `data`. decode: the bytes in `data` with `seed`, picture
     into `picture`. estimate: the codec's own estimate of the bits of `picture` at `quality`. Pictures are .npy files.
-    limited: with the job's memory limit on.
+    limited: with the job's memory limit on. A quality of None is the codec's own middle one.
     """
 
     do: Literal["encode", "decode", "estimate"]
     picture: str
     data: str = ""
-    quality: float = 0
+    quality: float | None = 0
     seed: int | None = None
     limited: bool = False
 
@@ -125,7 +123,7 @@ def main(arguments: Sequence[str]) -> None:
             outcomes.flush()
 
         try:
-            codec = open_codec(_anchored(job.codec), job.device)
+            codec = open_codec(anchored_spec(job.codec), job.device)
             opened = _opened(codec)
         except Exception as error:  # anyone's code
             note(Opened(trouble=_trouble(error)))
@@ -147,12 +145,6 @@ def _end_with(lifeline: int) -> None:
     os.set_inheritable(lifeline, False)
     os.read(lifeline, 1)
     os.killpg(0, signal.SIGKILL)
-
-
-def _anchored(text: str) -> Spec:
-    """The codec spec with absolute paths of the files and folders that its settings name."""
-    spec = parse_codec_spec(text)
-    return replace(spec, settings={key: anchored(value) for key, value in spec.settings.items()})
 
 
 def _opened(codec: Codec) -> Opened:
@@ -182,15 +174,18 @@ def _perform(codec: Any, operation: Operation) -> Outcome:
     result: Any = None
     trouble = None
     given = None if picture is None else picture.copy()
+    quality = operation.quality
+    if quality is None:
+        quality = codec.qualities[(len(codec.qualities) - 1) // 2] if codec.qualities else 1
     with watched() as seen:
         start = time.perf_counter()
         try:
             if operation.do == "encode":
-                result = codec.encode(given, operation.quality)
+                result = codec.encode(given, quality)
             elif operation.do == "decode":
                 result = codec.decode(data, operation.seed)
             else:
-                result = float(codec.estimate_bits(given, operation.quality))
+                result = float(codec.estimate_bits(given, quality))
         except Exception as error:  # anyone's code
             trouble = _trouble(error)
         seconds = time.perf_counter() - start

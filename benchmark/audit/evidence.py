@@ -100,7 +100,7 @@ class Evidence:
 
     qualities: from few bits to many. cases: that were coded and decoded. rated: that were only coded. steps: by what
     was done and with which case. started: when the encoder began, in seconds of st_ctime. sessions: by name. root: this
-    audit's own folder.
+    audit's own folder. stopped: whether it ended before all was done.
     """
 
     plan: Plan
@@ -116,6 +116,7 @@ class Evidence:
     threads: dict[str, int] = field(default_factory=dict)
     devices: dict[str, str | None] = field(default_factory=dict)
     started: float = 0.0
+    stopped: bool = False
     left_by_encoder: Sequence[str] = ()
 
     @property
@@ -134,8 +135,8 @@ class Evidence:
         return [case for case in self.cases if (step := self.steps.get((ENCODE, case))) and step.failed is None]
 
 
-def gather(plan: Plan, opened: Opened, root: Path, tell: Callable[[str], None]) -> Evidence:
-    """Does all of `plan` with the codec that presents itself as `opened`; `tell` gets a line before each session.
+def begin(plan: Plan, opened: Opened, root: Path) -> Evidence:
+    """What is to be found out of the codec that presents itself as `opened`, with nothing found yet.
 
     At the lowest, the middle and the highest quality streams are decoded; at the others they are only coded, for their
     rate. Odd pictures are coded at the middle quality.
@@ -145,7 +146,7 @@ def gather(plan: Plan, opened: Opened, root: Path, tell: Callable[[str], None]) 
     checked = list(dict.fromkeys([qualities[0], middle, qualities[-1]]))
     ordinary = [picture.name for picture in plan.pictures if not picture.odd]
     odd = [picture.name for picture in plan.pictures if picture.odd]
-    evidence = Evidence(
+    return Evidence(
         plan,
         opened,
         qualities=qualities,
@@ -153,6 +154,14 @@ def gather(plan: Plan, opened: Opened, root: Path, tell: Callable[[str], None]) 
         rated=[(name, quality) for name in ordinary for quality in qualities if quality not in checked],
         root=root,
     )
+
+
+def gather(evidence: Evidence, tell: Callable[[str], None]) -> None:
+    """Does all of the plan and fills `evidence`; `tell` gets a line before each session."""
+    plan, opened, root, cases = evidence.plan, evidence.opened, evidence.root, evidence.cases
+    ordinary = [picture.name for picture in plan.pictures if not picture.odd]
+    odd = [picture.name for picture in plan.pictures if picture.odd]
+    middle = cases[-1][1] if odd else evidence.qualities[(len(evidence.qualities) - 1) // 2]
     laboratory = _Laboratory(evidence, root)
     tell(f"codes {len(evidence.cases) + len(evidence.rated)} streams and decodes them at once")
     evidence.started = time.time() - 0.02  # the clock of files is a little behind
@@ -168,7 +177,19 @@ def gather(plan: Plan, opened: Opened, root: Path, tell: Callable[[str], None]) 
         for device in plan.other_devices or [device for device in opened.devices if device != first]:
             tell(f"codes and decodes on {device}")
             laboratory.device(device, [case for case in evidence.cases if not evidence.pictures[case[0]].odd])
-    return evidence
+
+
+def expected_seconds(evidence: Evidence, opening: float, encode: float, decode: float, pixels: int) -> float:
+    """About how long `gather` takes. opening: seconds of a process that opens the codec. encode, decode: of a picture
+    of `pixels`; time is taken to grow with them."""
+    sizes = {picture.name: picture.image.size / 3 / pixels for picture in evidence.plan.pictures}
+    cases = sum(sizes[name] for name, _ in evidence.cases)
+    rated = sum(sizes[name] for name, _ in evidence.rated)
+    small = min(sizes.values())
+    devices = len(evidence.plan.other_devices or evidence.opened.devices[1:])
+    seconds = (4 + 3 * devices) * opening + 3 * cases * encode + rated * encode + 4 * cases * decode
+    seconds += devices * cases * (encode + 2 * decode) + evidence.plan.damages * small * decode
+    return seconds + (cases * encode if evidence.opened.estimates else 0)
 
 
 def in_order(asked: Sequence[float], own: Sequence[float]) -> list[float]:
@@ -308,11 +329,14 @@ class _Laboratory:
             hash_seed=hash_seed,
             seconds=self.plan.seconds,
         )
-        session = perform(surroundings, [operation for _, _, operation in todo], self.root)
-        self.evidence.sessions[name] = session
+        outcomes: list[Outcome] = []
         self.evidence.threads[name] = threads
-        for (what, case, operation), outcome in zip(todo, session.outcomes, strict=True):
-            self.evidence.steps[what, case] = _step(operation, outcome)
+        try:
+            session = perform(surroundings, [operation for _, _, operation in todo], self.root, outcomes)
+            self.evidence.sessions[name] = session
+        finally:  # those that were done before it was stopped, too
+            for (what, case, operation), outcome in zip(todo, outcomes, strict=False):
+                self.evidence.steps[what, case] = _step(operation, outcome)
         return session
 
     def _encode(self, case: Case) -> Operation:

@@ -21,6 +21,11 @@ SECONDS_TO_OPEN = 300.0
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 MOST_DEATHS = 25
 """A codec whose process has died so often is asked no more."""
+MOST_HUNG, SECONDS_HUNG = 3, 60.0
+"""Nor is one that has not answered so often, once that has cost so much time."""
+
+MARK = "BENCHMARK_AUDIT"
+"""Variable by which all that a codec has started is found, in whatever session and group it is by then."""
 
 
 @dataclass(frozen=True)
@@ -53,21 +58,29 @@ class Session:
     left_processes: bool = False
 
 
-def perform(surroundings: Surroundings, operations: Sequence[Operation], root: Path) -> Session:
+def perform(
+    surroundings: Surroundings, operations: Sequence[Operation], root: Path, outcomes: list[Outcome] | None = None
+) -> Session:
     """Does `operations` in a fresh process, whose home, temporary and working folders are made in `root` and deleted.
 
     If the process dies or does not answer in time, the operation in hand is charged with it, and another process goes
     on with the next. Until the codec is open the working folder and HOME are the caller's, so that paths in the codec
-    spec mean what they say.
+    spec mean what they say. A codec that has not answered `MOST_HUNG` times is asked no more.
+
+    outcomes: a list that they go into, and that has those of before where this is interrupted.
     """
-    outcomes: list[Outcome] = []
+    outcomes = [] if outcomes is None else outcomes
     opened: Opened | None = None
     left_files: list[str] = []
     left_processes = False
-    deaths = 0
+    deaths = hung = 0
     while opened is None or len(outcomes) < len(operations):
         with _folders(root) as sandbox:
-            lines, end = _run(surroundings, operations[len(outcomes) :], sandbox)
+            try:
+                lines, end = _run(surroundings, operations[len(outcomes) :], sandbox)
+            except BaseException:
+                outcomes += map(_outcome, _whole_lines(sandbox / "outcomes.jsonl")[1:])
+                raise
             left_files += _files(sandbox, ("home", "temporary", "work"))
             left_processes |= end.left_processes
         if not lines:
@@ -84,8 +97,13 @@ def perform(surroundings: Surroundings, operations: Sequence[Operation], root: P
         if len(outcomes) < len(operations):
             deaths += 1
             outcomes.append(Outcome(trouble=end.trouble))
-            if deaths == MOST_DEATHS:
+            hung += end.trouble.kind == "hung"
+            gone = None
+            if hung >= MOST_HUNG and hung * surroundings.seconds >= SECONDS_HUNG:
+                gone = Trouble("hung", f"not tried: {hung} times before there was no answer")
+            elif deaths == MOST_DEATHS:
                 gone = Trouble("died", f"not tried: the process has ended {deaths} times before")
+            if gone is not None:
                 outcomes += [Outcome(trouble=gone)] * (len(operations) - len(outcomes))
     return Session(opened, outcomes, left_files, left_processes)
 
@@ -130,6 +148,7 @@ def _run(surroundings: Surroundings, operations: Sequence[Operation], sandbox: P
             hung = not _wait(process, outcomes, surroundings.seconds)
         finally:
             left = _end_group(process)
+            left |= end_marked(str(sandbox.parent), process.pid) and not hung
             os.close(held)
     lines = _whole_lines(outcomes)
     if hung:
@@ -163,6 +182,19 @@ def _end_group(process: "subprocess.Popen[bytes]") -> bool:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     return left
+
+
+def end_marked(root: str, group: int = 0) -> bool:
+    """Ends all processes of the audit in `root`; whether there were any other than those of `group`."""
+    mark = f"{MARK}={root}".encode()
+    found = False
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):  # it has ended, or is somebody else's
+            if mark in path.read_bytes().split(b"\0"):
+                number = int(path.parent.name)
+                found |= os.getpgid(number) != group
+                os.kill(number, signal.SIGKILL)
+    return found
 
 
 def _outlives(group: int, seconds: float) -> bool:
@@ -200,6 +232,7 @@ def _environment(surroundings: Surroundings, sandbox: Path) -> dict[str, str]:
         **os.environ,
         **caches,
         **dict.fromkeys(THREAD_VARIABLES, str(surroundings.threads)),
+        MARK: str(sandbox.parent),
         "TMPDIR": str(sandbox / "temporary"),
         "PYTHONHASHSEED": str(surroundings.hash_seed),
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -11,6 +11,8 @@ from benchmark.audit.evidence import Evidence
 from benchmark.results import quality_name
 
 SCHEMA_VERSION = 1
+FEW = 3
+"""Of one wrong, so many pictures are named one by one in the text."""
 SHOWN = 5
 """Lines of evidence in the text, a check; the JSON has all."""
 
@@ -22,12 +24,15 @@ LIMITS = (
 
 @dataclass(frozen=True)
 class Report:
-    """An audit's result. about: where the codec, the pictures and the numbers come from, JSON values."""
+    """An audit's result. about: where the codec, the pictures and the numbers come from, JSON values. complete: whether
+    it came to its end. common: what fails for every picture alike, None if nothing does."""
 
     codec: str
     about: dict[str, Any]
     checks: Sequence[Check]
     rates: Sequence[dict[str, Any]]
+    complete: bool = True
+    common: str | None = None
 
     @property
     def failed(self) -> list[str]:
@@ -39,8 +44,8 @@ def rates(evidence: Evidence) -> list[dict[str, Any]]:
     """What was coded: picture, quality, bytes on disk, bpp, the estimate in bits if the codec has one."""
     rows = []
     for case in [*evidence.cases, *evidence.rated]:
-        step = evidence.steps[at.ENCODE, case]
-        if step.failed is None:
+        step = evidence.steps.get((at.ENCODE, case))
+        if step is not None and step.failed is None:
             height, width = evidence.pictures[case[0]].image.shape[:2]
             size = step.data.stat().st_size
             estimate = evidence.steps.get((at.ESTIMATE, case))
@@ -68,29 +73,54 @@ def as_text(report: Report) -> str:
         f"{about['pictures']} pictures of {about['dataset']}, {about['odd_pictures']} made ones; qualities {qualities}",
         "",
     ]
+    if not report.complete:
+        lines += ["Stopped before its end: what was not done says nothing.", ""]
+    if report.common is not None:
+        lines += [report.common[:1].upper() + report.common[1:], ""]
     width = max(len(check.name) for check in report.checks)
     for check in report.checks:
         lines.append(f"{check.verdict:<8}  {check.name:<{width}}  {check.summary}")
-        lines += [f"{'':<{width + 12}}{line}" for line in check.evidence[:SHOWN]]
-        if len(check.evidence) > SHOWN:
-            lines.append(f"{'':<{width + 12}}and {len(check.evidence) - SHOWN} more, in the JSON")
+        evidence = _said_once(check.evidence)
+        lines += [f"{'':<{width + 12}}{line}" for line in evidence[:SHOWN]]
+        if len(evidence) > SHOWN:
+            lines.append(f"{'':<{width + 12}}and {len(evidence) - SHOWN} more, in the JSON")
     lines += ["", LIMITS, ""]
     failed = report.failed
     warned = sum(check.verdict == "warning" for check in report.checks)
     warnings = f", {warned} with a warning" if warned else ""
     if failed:
         lines.append(f"{len(failed)} of {len(report.checks)} checks failed: {', '.join(failed)}")
+    elif not report.complete:
+        lines.append(f"stopped; no check had failed by then{warnings}")
     else:
         lines.append(f"no check failed{warnings}")
     return "\n".join(lines) + "\n"
 
 
+def _said_once(lines: Sequence[str]) -> Sequence[str]:
+    """Lines "picture at quality 3: what is wrong": one line for each wrong that several pictures have."""
+    groups: dict[str, list[str]] = {}
+    for line in lines:
+        case, _, problem = line.partition(": ")
+        groups.setdefault(problem or case, []).append(line)
+    found = []
+    for problem, of_problem in groups.items():
+        if len(of_problem) < FEW or not of_problem[0].endswith(f": {problem}"):
+            found += of_problem
+        else:
+            first = of_problem[0].partition(": ")[0]
+            found.append(f"{first} and {len(of_problem) - 1} more: {problem}")
+    return found
+
+
 def as_json(report: Report) -> str:
-    """The report as one JSON object: schema_version, codec, failed, checks, rates, about."""
+    """The report as one JSON object: schema_version, codec, complete, failed, common, checks, rates, about."""
     fields = {
         "schema_version": SCHEMA_VERSION,
         "codec": report.codec,
+        "complete": report.complete,
         "failed": report.failed,
+        "common": report.common,
         "checks": [asdict(check) for check in report.checks],
         "rates": list(report.rates),
         "about": report.about,

@@ -1,5 +1,6 @@
 """python -m benchmark audit: what makes a codec's numbers wrong."""
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -28,27 +29,28 @@ def audit(
 ) -> None:
     """Find what makes a codec's numbers wrong: side files, ignored qualities, bits that are not there, and more.
 
-    Ends with exit code 1 if a check failed.
+    Ends with exit code 1 if a check failed. Stopped by Ctrl-C or SIGTERM, it leaves a report of what it knows.
     """
-    from benchmark.audit.audit import RECORD, REPORT, Request
+    from benchmark.audit.audit import RECORD, REPORT, Request, Terminated
     from benchmark.audit.audit import audit as do_audit
     from benchmark.audit.report import as_text
     from benchmark.cli.terminal import terminal
 
     console = terminal(stderr=True, highlight=False, soft_wrap=True)
-    report, folder = do_audit(
-        Request(
-            codec,
-            dataset=dataset,
-            limit=limit,
-            qualities=quality or (),
-            devices=device or (),
-            damages=damages,
-            seconds=seconds,
-            output=output,
-        ),
-        lambda line: console.print(line, markup=False),
+    request = Request(
+        codec,
+        dataset=dataset,
+        limit=limit,
+        qualities=quality or (),
+        devices=device or (),
+        damages=damages,
+        seconds=seconds,
+        output=output,
     )
+    try:
+        report, folder = do_audit(request, lambda line: console.print(line, markup=False))
+    except Terminated:
+        raise typer.Exit(128 + signal.SIGTERM) from None
     typer.echo(as_text(report), nl=False)
     console.print(f"report   {folder / REPORT}", markup=False)
     console.print(f"JSON     {folder / RECORD}", markup=False)

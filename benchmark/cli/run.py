@@ -112,6 +112,14 @@ def run(
             metavar="N",
         ),
     ] = 0,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            help="That a trial may take: encode, decode, metrics, and a codec's first one decodes twice. Then it "
+            "counts as failed, and the run goes on. Default: no limit.",
+            metavar="SECONDS",
+        ),
+    ] = None,
     debug: Annotated[
         bool, typer.Option("--debug", help="Raise what a codec or metric raises, with its traceback, in this process.")
     ] = False,
@@ -148,6 +156,7 @@ def run(
         reserve=reserve,
         timing=timing,
         protocol=protocol,
+        time_limit=time_limit,
         command=["python", "-m", "benchmark", *sys.argv[1:]],
     )
     with finished_run(request, console) as folder:

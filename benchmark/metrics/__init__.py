@@ -12,8 +12,8 @@ its name. A metric of the user's own comes as `./my_metric.py:MyMetric`, as an e
 
 import hashlib
 
+from benchmark.containment import containment_of
 from benchmark.errors import UsageError
-from benchmark.guards import in_place
 from benchmark.metrics import (
     distances,
     dists,
@@ -147,7 +147,9 @@ def parse_metric(name: str) -> tuple[Spec, str | None]:
     spec = parse_spec(text, "metric")
     if "patches" in spec.settings:
         raise UsageError(f"{name!r}: patches follow an @: {spec.name}@{spec.settings['patches']}")
-    METRICS.load(spec.name)
+    if spec.name not in _SHIPPED:
+        with containment_of(spec.file).inside(opening=True):
+            METRICS.load(spec.name)
     if not at:
         return spec, None
     if spec.name in _SHIPPED and _SHIPPED[spec.name].kind != "set":
@@ -179,15 +181,20 @@ def open_metric(metric: str | object, device: str = "cpu") -> Metric:
     if not isinstance(metric, str):
         return adopted(metric, _SHIPPED)
     spec, patches = parse_metric(metric)
-    made: Metric = in_place(METRICS.make, spec, {"device": device, "patches": patches})
+    given = {"device": device, "patches": patches}
     if spec.name in _SHIPPED:
-        return made
+        shipped: Metric = METRICS.make(spec, given)
+        return shipped
     if spec.name in MADE_OF_SETTINGS:
         if patches is not None:
             raise UsageError(f"{metric!r}: {spec.name} compares whole images; only metrics of sets have patches")
-        check_name(made.info.name, f"metric {spec.text}", _SHIPPED)
-        return made
-    return adopted(made, _SHIPPED, spec, patches, METRICS)
+        of_settings: Metric = METRICS.make(spec, given)
+        check_name(of_settings.info.name, f"metric {spec.text}", _SHIPPED)
+        return of_settings
+    containment = containment_of(spec.file).copy()  # the file was run by `parse_metric`
+    with containment.inside(opening=True):
+        made = METRICS.make(spec, given)
+    return adopted(made, _SHIPPED, spec, patches, METRICS, containment)
 
 
 def file_version(name: str) -> str:

@@ -22,7 +22,7 @@ from benchmark.metrics.info import MetricInfo
 from benchmark.metrics.own import Failed
 from benchmark.metrics.pairs import check_pair, check_picture
 from benchmark.pixels import Image
-from benchmark.programs import SHOWN, Pictures, call_for_output, image_file, program_sha256, settled, split
+from benchmark.programs import SHOWN, Pictures, call_for_output, files_of, image_file, program_sha256, settled, split
 
 NUMBER = re.compile(r"(?i)(?<![\w.])[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|inf|infinity|nan)(?![\w.]*\w)")
 """A number that stands alone, or the word for one: no part of a word such as p3 or of a version such as 1.2.3."""
@@ -113,6 +113,7 @@ def command(
     called = name or Path(metric[0]).stem
     identity = [program_sha256(metric[0], "metric command"), *map(_content, metric[1:]), picture]
     identity.append("" if pattern is None else pattern.pattern)
+    identity += sorted({sha256 for sha256 in files_of(metric).values() if sha256 not in " ".join(identity)})
     digest = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:16]
     info = MetricInfo(
         called,

@@ -43,29 +43,42 @@ Of an object its attributes that are numbers, text or truth values count as sett
 by `protocol`, or numbers of two networks are compared as if they were of one.
 """
 
+import contextlib
 import hashlib
 import importlib.metadata
 import inspect
+import math
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from types import CodeType
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmark.containment import Containment
 from benchmark.errors import BenchmarkError, Undefined, UsageError
-from benchmark.guards import in_place, told
-from benchmark.identity import hashes_of_modules, hashes_of_settings, sha256_of
+from benchmark.foreign import takes, written
+from benchmark.guards import no_exit, told
+from benchmark.identity import (
+    data_of_code,
+    digest_of,
+    files_of_setting,
+    files_of_variables,
+    hashes_of,
+    sha256_of,
+    variables,
+)
 from benchmark.metrics.info import BETWEEN, Features, Kind, Metric, MetricInfo, parse_margin
 from benchmark.metrics.patches import PATCH_RULES, cut
 from benchmark.metrics.realism import DISTANCES
+from benchmark.objects import code_hash, names_of_variables, weights_hash
 from benchmark.pixels import Image
 from benchmark.registry import Registry, Spec
 from benchmark.results import FAILED, MetricRecord
+from benchmark.sources import modules_beside
 
 _KINDS: Mapping[str, Kind] = {"compare": "image", "features": "set", "score": "no-reference"}
 _ASPECTS = {"image": "perception", "set": "realism", "no-reference": "realism"}
@@ -81,7 +94,20 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "protocol": (str,),
     "smallest_side": (int,),
 }
+_CALLS = {
+    "compare": ("original", "reconstruction"),
+    "prepare": ("original",),
+    "score": ("reconstruction",),
+    "features": ("image",),
+    "distance": ("originals", "reconstructions"),
+    "leave_one_out": ("originals", "reconstructions"),
+    "load": (),
+}
+"""What each function of a metric is given."""
 _CHOICES = {"scale": ("linear", "decibel"), "aspect": ("fidelity", "perception", "realism")}
+
+RANGE_SLACK = 1e-4
+"""By so much, relative to an end beyond 1, a value may lie outside its range: sums of float32 round so."""
 
 _TAKEN = (
     *("bpp", "bpp_estimated", "seconds", "encode_seconds", "decode_seconds", "bd-rate", "curves", "originals"),
@@ -105,20 +131,22 @@ class OwnImageMetric:
     info: MetricInfo
     protocol: str
     theirs: Any
+    containment: Containment = field(default_factory=Containment)
 
     def load(self) -> None:
-        _load(self.theirs, self.info.name)
+        _load(self)
 
     def prepare(self, original: Image) -> Any:
         """What `prepare` of the class returns, or a copy of the original, which its code may write to."""
         if hasattr(self.theirs, "prepare"):
-            return _called("prepare", self.theirs.prepare, original.copy())
+            return _called(self, "prepare", self.theirs.prepare, original.copy())
         return original
 
     def compare(self, prepared: Any, reconstruction: Image) -> float:
         """Raises Failed if the class raises, or returns no number."""
         mine = prepared if hasattr(self.theirs, "prepare") else prepared.copy()
-        return number(_called("compare", self.theirs.compare, mine, reconstruction.copy()), "compare")
+        value = number(_called(self, "compare", self.theirs.compare, mine, reconstruction.copy()), "compare")
+        return in_range(value, self.info, "compare")
 
 
 @dataclass(eq=False)
@@ -129,13 +157,14 @@ class OwnNoReferenceMetric:
     protocol: str
     feature_key: str
     theirs: Any
+    containment: Containment = field(default_factory=Containment)
 
     def load(self) -> None:
-        _load(self.theirs, self.info.name)
+        _load(self)
 
     def score(self, image: Image) -> float:
         """Raises Failed if the class raises, or returns no number."""
-        return number(_called("score", self.theirs.score, image.copy()), "score")
+        return in_range(number(_called(self, "score", self.theirs.score, image.copy()), "score"), self.info, "score")
 
 
 @dataclass(eq=False)
@@ -148,16 +177,17 @@ class OwnSetMetric:
     theirs: Any
     cuts: bool
     distance_name: str | None
+    containment: Containment = field(default_factory=Containment)
     _dimensions: list[int] = field(default_factory=list)
 
     def load(self) -> None:
-        _load(self.theirs, self.info.name)
+        _load(self)
 
     def features(self, image: Image) -> npt.NDArray[np.float32]:
         """(n, dimension); (0, 0) if no patch fits. Raises Failed on anything else than finite numbers of one shape."""
         rule = self.info.patches
         parts = [image] if self.cuts or rule is None else cut(rule, image)
-        rows = [self._rows(_called("features", self.theirs.features, part.copy())) for part in parts]
+        rows = [self._rows(_called(self, "features", self.theirs.features, part.copy())) for part in parts]
         return np.concatenate(rows) if rows else np.empty((0, 0), dtype=np.float32)
 
     def distance(self, originals: Sequence[Features], reconstructions: Sequence[Features]) -> float:
@@ -175,7 +205,7 @@ class OwnSetMetric:
         before, after = list(originals), list(reconstructions)
         if hasattr(self.theirs, "leave_one_out"):
             try:
-                values = np.asarray(in_place(self.theirs.leave_one_out, before, after), dtype=np.float64)
+                values = np.asarray(_inside(self, self.theirs.leave_one_out, before, after), dtype=np.float64)
             except Undefined:
                 raise
             except Exception as error:
@@ -191,7 +221,8 @@ class OwnSetMetric:
 
     def _distance(self, originals: list[Features], reconstructions: list[Features]) -> float:
         try:
-            value = number(in_place(self.theirs.distance, originals, reconstructions), "distance")
+            value = number(_inside(self, self.theirs.distance, originals, reconstructions), "distance")
+            value = in_range(value, self.info, "distance")
         except Failed as failure:
             raise BenchmarkError(f"{self.info.name}: {str(failure).removeprefix(FAILED)}") from None
         except Undefined:
@@ -234,6 +265,17 @@ def number(value: Any, what: str) -> float:
     raise Failed(f"{what} returned {_told(value)}, not a number")
 
 
+def in_range(value: float, info: MetricInfo, what: str) -> float:
+    """`value`, if it lies in the range that the metric declares, rounding aside. Raises Failed."""
+    if not math.isfinite(value):  # an image without a value
+        return value
+    for end, beyond in ((info.lowest, -1), (info.highest, 1)):
+        if end is not None and beyond * (value - end) > RANGE_SLACK * max(1.0, abs(end)):
+            side = "lowest" if beyond < 0 else "highest"
+            raise Failed(f"{what} returned {value:.7g}, but its {side} is {end:g}")
+    return value
+
+
 _OBJECTS: dict[str, OwnSetMetric] = {}
 
 
@@ -254,16 +296,42 @@ def adopted(
     spec: Spec | None = None,
     patches: str | None = None,
     registry: Registry | None = None,
+    containment: Containment | None = None,
 ) -> Metric:
     """The user's object as a metric of the suite. spec: that it was opened with; None for one from a Python program.
+    containment: of its code, by now.
 
     Raises UsageError, in one line, on what is no metric and on a name that is taken.
     """
     what = f"metric {spec.text if spec is not None else type(theirs).__name__}"
+    containment = containment or Containment()
+    try:
+        with containment.inside():
+            found = no_exit(_adopted, theirs, what, shipped, spec, patches, registry)
+    except BenchmarkError:
+        raise
+    except Exception as error:  # properties are code too
+        raise BenchmarkError(f"{what}: cannot be used: {told(error)}") from error
+    found.containment = containment
+    if spec is None and isinstance(found, OwnSetMetric):
+        _OBJECTS[found.protocol] = found
+    metric: Metric = found
+    return metric
+
+
+def _adopted(
+    theirs: Any,
+    what: str,
+    shipped: Mapping[str, MetricInfo],
+    spec: Spec | None,
+    patches: str | None,
+    registry: Registry | None,
+) -> OwnImageMetric | OwnNoReferenceMetric | OwnSetMetric:
     if isinstance(theirs, type):
         raise UsageError(f"{what}: a class, not an object: {theirs.__name__}()")
     kind = _kind(theirs, what)
     installed = spec is not None and spec.file is None
+    _check_calls(theirs, what)
     info = _info(theirs, kind, what, spec.name if spec is not None and installed else type(theirs).__name__)
     if installed and spec is not None:
         info = replace(info, name=spec.name)
@@ -271,7 +339,7 @@ def adopted(
     if kind != "set" and patches is not None:
         raise UsageError(f"{what}: it compares whole pictures; only metrics of sets have patches")
     declared = [str(theirs.protocol)] if getattr(theirs, "protocol", "") else []
-    own = _identity(theirs, spec, bool(declared), registry)
+    own = _identity(theirs, spec, bool(declared), registry, names_of_variables(theirs, what))
     settings = [f"{key}={value}" for key, value in sorted(spec.settings.items())] if spec is not None else []
     parts = {**info.parts, **own.words, **dict.fromkeys(settings, "a setting of it")}
     info = replace(info, parts=parts)
@@ -281,10 +349,7 @@ def adopted(
     if kind == "no-reference":
         protocol = "/".join([info.name, *after])
         return OwnNoReferenceMetric(info, protocol, _key(info.name, protocol), theirs)
-    of_sets = _set_metric(theirs, info, patches, after, what)
-    if spec is None:
-        _OBJECTS[of_sets.protocol] = of_sets
-    return of_sets
+    return _set_metric(theirs, info, patches, after, what)
 
 
 def _set_metric(theirs: Any, info: MetricInfo, patches: str | None, after: list[str], what: str) -> OwnSetMetric:
@@ -321,6 +386,18 @@ def _kind(theirs: Any, what: str) -> Kind:
     return _KINDS[found[0]]
 
 
+def _check_calls(theirs: Any, what: str) -> None:
+    """Raises UsageError unless its functions can be called as they will be."""
+    for name, parameters in _CALLS.items():
+        function = getattr(theirs, name, None)
+        if function is None or (name == "distance" and isinstance(function, str)):
+            continue
+        if inspect.iscoroutinefunction(function):
+            raise UsageError(f"{what}: {name} is async; it must return its result")
+        if not takes(function, *parameters):
+            raise UsageError(f"{what}: {name} must take ({', '.join(parameters)}), it is {written(function, name)}")
+
+
 def _info(theirs: Any, kind: Kind, what: str, name: str) -> MetricInfo:
     """The facts that the object declares; the others are plain."""
     declared = getattr(theirs, "info", None)
@@ -331,6 +408,8 @@ def _info(theirs: Any, kind: Kind, what: str, name: str) -> MetricInfo:
         facts = {key: getattr(theirs, key) for key in names if hasattr(theirs, key)}
     for key, types in _TYPES.items():
         value = facts.get(key)
+        if isinstance(value, np.bool_):
+            facts[key] = value = bool(value)
         if key in facts and (not isinstance(value, types) or (bool not in types and isinstance(value, bool))):
             kinds = " or ".join("None" if one is type(None) else one.__name__ for one in types)
             raise UsageError(f"{what}: {key} is {value!r}, not {kinds}")
@@ -339,6 +418,8 @@ def _info(theirs: Any, kind: Kind, what: str, name: str) -> MetricInfo:
             raise UsageError(f"{what}: {key} is {facts[key]!r}; it must be {' or '.join(map(repr, choices))}")
     if "higher_is_better" not in facts:
         raise UsageError(f"{what}: says not whether higher is better: higher_is_better = True or False")
+    if not isinstance(facts.get("parts", {}), Mapping):
+        raise UsageError(f"{what}: parts is {facts['parts']!r}, not a dict of the protocol's parts and their words")
     rule = facts.get("patches") or facts.get("default_patches") or "whole"
     if kind == "set" and (not isinstance(rule, str) or rule not in PATCH_RULES):
         raise UsageError(f"{what}: patches is {rule!r}; there are {', '.join(PATCH_RULES)}")
@@ -359,10 +440,19 @@ def _info(theirs: Any, kind: Kind, what: str, name: str) -> MetricInfo:
         aspect=facts.get("aspect", _ASPECTS[kind]),
         smallest_side=facts.get("smallest_side", 1),
     )
+    _check_range(info, what)
     if info.scale == "decibel" and not info.higher_is_better:
         raise UsageError(f"{what}: scale 'decibel' is for a similarity up to 1, where higher is better")
     _check_margin(info, what)
     return info
+
+
+def _check_range(info: MetricInfo, what: str) -> None:
+    ends = [end for end in (info.lowest, info.highest) if end is not None]
+    if not all(map(math.isfinite, ends)) or (len(ends) == 2 and ends[0] >= ends[1]):
+        raise UsageError(f"{what}: its range is {info.lowest} to {info.highest}; None where there is no end")
+    if info.smallest_side < 1:
+        raise UsageError(f"{what}: smallest_side is {info.smallest_side}, not a number of pixels from 1 on")
 
 
 def _check_margin(info: MetricInfo, what: str) -> None:
@@ -386,6 +476,18 @@ def check_name(name: str, what: str, shipped: Mapping[str, MetricInfo]) -> None:
         raise UsageError(f"{what}: its name {name!r} means something else in tables and files; give it another")
 
 
+def _hashes_of_settings(theirs: Any, spec: Spec, folders: Sequence[Path]) -> dict[str, str]:
+    """Of the files that the settings of a metric of a file name, and the defaults of those that were left out."""
+    texts: dict[str, str] = {}
+    with contextlib.suppress(TypeError, ValueError):
+        parameters = inspect.signature(type(theirs)).parameters.values()
+        texts = {one.name: str(one.default) for one in parameters if isinstance(one.default, str | Path)}
+    texts |= dict(spec.settings)
+    return hashes_of(
+        {f"{key}/{path.name}": path for key, text in texts.items() for path in files_of_setting(text, folders).values()}
+    )
+
+
 @dataclass(frozen=True)
 class _Identity:
     """Parts of a protocol, and what `explain` says of them."""
@@ -393,10 +495,20 @@ class _Identity:
     words: dict[str, str]
 
 
-def _identity(theirs: Any, spec: Spec | None, declared: bool, registry: Registry | None) -> _Identity:
+def _identity(
+    theirs: Any, spec: Spec | None, declared: bool, registry: Registry | None, named: tuple[str, ...]
+) -> _Identity:
     """What tells two versions of the code apart: the file's hash, or for a package that declares none its version."""
+    surroundings = {**variables(named), **files_of_variables(named)}
     if spec is not None and spec.file is not None:
-        parts = {"": sha256_of(spec.file), **hashes_of_modules(spec.file), **hashes_of_settings(spec.settings)}
+        modules = modules_beside(spec.file)
+        parts = {
+            "": sha256_of(spec.file),
+            **hashes_of(modules),
+            **hashes_of(data_of_code(spec.file)),
+            **_hashes_of_settings(theirs, spec, [spec.file.parent]),
+            **surroundings,
+        }
         others = ", ".join(name for name in parts if name)
         if not others:
             digest, what = parts[""][:16], f"{spec.file.name} with this SHA-256"
@@ -421,56 +533,47 @@ def _identity(theirs: Any, spec: Spec | None, declared: bool, registry: Registry
         and key not in _TYPES
         and key not in _CHOICES
     }
-    source = _code_hash(type(theirs))
+    source = code_hash(type(theirs))
     if source is None:
         return _Identity({f"unknown-{uuid.uuid4().hex[:8]}": "of code that cannot be read, so comparable with nothing"})
+    weights = weights_hash(theirs)
+    if weights:
+        settings[f"weights-{weights[:16]}"] = "weights with this SHA-256 (its first 16 digits)"
+    if surroundings:
+        settings[f"environment-{digest_of(surroundings)[:16]}"] = f"of {', '.join(surroundings)}, by their hash"
     code = f"code-{source[:16]}"
     return _Identity({**settings, code: "computed by code with this SHA-256 (its first 16 digits)"})
 
 
-def _code_hash(made: type) -> str | None:
-    """Of the class's file, or of its functions where it was typed in; None where neither can be read."""
-    try:
-        file = inspect.getsourcefile(made)
-        if file is not None and Path(file).is_file():
-            return hashlib.sha256(Path(file).read_bytes()).hexdigest()
-    except (OSError, TypeError):  # of a notebook or a prompt
-        pass
-    codes = [
-        f"{one.__qualname__}.{name} {_instructions(code)}"
-        for one in made.__mro__
-        for name, value in sorted(vars(one).items())
-        if (code := getattr(getattr(value, "__func__", getattr(value, "fget", value)), "__code__", None)) is not None
-    ]
-    return hashlib.sha256("\n".join(codes).encode()).hexdigest() if codes else None
+class _Contained(Protocol):
+    @property
+    def theirs(self) -> Any: ...
+    @property
+    def info(self) -> MetricInfo: ...
+    @property
+    def containment(self) -> Containment: ...
 
 
-def _instructions(code: CodeType) -> str:
-    """What `code` does, the same in every process of this version of Python."""
-    constants = [
-        _instructions(one)
-        if isinstance(one, CodeType)
-        else repr(sorted(map(repr, one)) if isinstance(one, frozenset) else one)
-        for one in code.co_consts
-    ]
-    return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {code.co_freevars} {constants}"
+def _inside(metric: _Contained, function: Callable[..., Any], *arguments: Any) -> Any:
+    with metric.containment.inside():
+        return no_exit(function, *arguments)
 
 
-def _load(theirs: Any, name: str) -> None:
-    if not hasattr(theirs, "load"):
+def _load(metric: _Contained) -> None:
+    if not hasattr(metric.theirs, "load"):
         return
     try:
-        in_place(theirs.load)
+        _inside(metric, metric.theirs.load)
     except BenchmarkError:
         raise
     except Exception as error:
-        raise BenchmarkError(f"{name}: load: {told(error)}") from error
+        raise BenchmarkError(f"{metric.info.name}: load: {told(error)}") from error
 
 
-def _called(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+def _called(metric: _Contained, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """What the user's function returns. Whatever it raises is Failed, but for Undefined and UsageError."""
     try:
-        return in_place(function, *arguments)
+        return _inside(metric, function, *arguments)
     except (Undefined, UsageError):
         raise
     except Exception as error:

@@ -35,16 +35,15 @@ def finishing_trials(tell: Callable[[], None]) -> Iterator[Stop]:
     # A shell starts what runs in the background with Ctrl-C ignored; whoever sends it all the same means it twice.
     second = before if callable(before) else signal.default_int_handler
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        stop.interrupted = True
-        second(number, frame)
+    def hear(number: int, frame: FrameType | None) -> None:  # one for both: foreign code finds it as it left it
+        if stop.asked:
+            stop.interrupted = True
+            second(number, frame)
+        else:
+            stop.asked = True
+            tell()
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        stop.asked = True
-        signal.signal(signal.SIGINT, interrupt)
-        tell()
-
-    signal.signal(signal.SIGINT, ask)
+    signal.signal(signal.SIGINT, hear)
     stop.listening = True
     try:
         yield stop

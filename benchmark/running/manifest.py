@@ -13,6 +13,7 @@ from benchmark.codecs import Codec, CodecSpec, is_unproven
 from benchmark.datasets import Dataset
 from benchmark.errors import printable
 from benchmark.foreign import trained_on
+from benchmark.identity import NUMERIC_VARIABLES, variables
 from benchmark.metrics.records import record_of
 from benchmark.redaction import redacted, redacted_in
 from benchmark.results import CodecRecord, DatasetRecord, Manifest, MetricRecord, PictureRecord, quality_name
@@ -69,7 +70,8 @@ def audited_as(spec: CodecSpec, description: Mapping[str, Any]) -> bool:
     try:
         audit = json.loads((AUDITS / f"audit-{spec.label}" / "audit.json").read_text(encoding="utf-8"))
         there = audit["about"]["description"]
-        return audit["codec"] == spec.text and not audit["failed"] and there == json.loads(json.dumps(description))
+        whole = audit.get("complete", True) and not audit["failed"]
+        return bool(whole and audit["codec"] == spec.text and there == json.loads(json.dumps(description)))
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -100,6 +102,7 @@ def new_manifest(
         git_commit=commit,
         git_dirty=dirty,
         packages=provenance.packages(),
+        environment=variables(NUMERIC_VARIABLES),
         machine=provenance.machine(),
         threads=threads,
         workers=workers,
@@ -142,6 +145,7 @@ def differences(there: Manifest, asked: Manifest) -> list[str]:
         _parts_differ("machine", there.machine, asked.machine) if asked.timing else (),
         _differ("reconstructions", *("kept" if m.keep_reconstructions else "not kept" for m in (there, asked))),
         _parts_differ("package", there.packages, asked.packages),
+        _parts_differ("environment variable", there.environment, asked.environment),
     )
     return list(lines)
 

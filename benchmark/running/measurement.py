@@ -246,7 +246,7 @@ class Workbench:
         if encoded.error is not None:
             raise TrialError(encoded.error)
         reconstruction, repeats = self._timed(lambda: _decode(codec, encoded.data, planned.decoder_seed))
-        _check(reconstruction, original.image)
+        reconstruction = _checked(reconstruction, original.image)
         if planned.codec in self.fresh and planned.codec not in self._stateful:
             self._compare_with_fresh(trial, planned, encoded.data, reconstruction, original.image)
         pixels = original.image.shape[0] * original.image.shape[1]
@@ -285,8 +285,7 @@ class Workbench:
             trial.reasons[NOT_COMPARED] = one_line(error)
             return
         try:
-            again = _decode(other, data, planned.decoder_seed)
-            _check(again, original)
+            again = _checked(_decode(other, data, planned.decoder_seed), original)
             difference = int((again != reconstruction).sum())
             found += f" gives another image: {difference} of {again.size} samples differ"
         except TrialError as failure:
@@ -553,9 +552,11 @@ def _load(path: Location, preparation: str) -> Image:
         raise TrialError(one_line(error)) from None
 
 
-def _check(reconstruction: Image, original: Image) -> None:
-    if not isinstance(reconstruction, np.ndarray):
+def _checked(reconstruction: Any, original: Image) -> Image:
+    """A copy of what `decode` returned: the codec may go on writing to its own. Raises TrialError if it is no image."""
+    if not isinstance(reconstruction, np.ndarray) or isinstance(reconstruction, np.ma.MaskedArray):
         raise TrialError(f"decode returned {type(reconstruction).__name__}, not a uint8 array (height, width, 3)")
     if reconstruction.shape != original.shape or reconstruction.dtype != np.uint8:
         found = f"{reconstruction.dtype} {reconstruction.shape}"
         raise TrialError(f"decode returned {found}, but the original is uint8 {original.shape}")
+    return np.array(reconstruction, order="C", copy=True, subok=False)

@@ -13,7 +13,7 @@ from benchmark.codecs import Codec, is_foreign, parse_codec_spec
 from benchmark.datasets import Dataset, limit, open_dataset, parse_sample, sample
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.foreign import ForeignCodec
-from benchmark.metrics import check_metric, default_metrics
+from benchmark.metrics import check_metric, default_metrics, shipped_info
 from benchmark.protocols import dataset_of_protocol, protocol_of
 from benchmark.results import LOCK, PARTIAL, CodecRecord, Manifest, Resumption, RunFolder, Trial, TrialKey, locked
 from benchmark.running import plan
@@ -26,7 +26,14 @@ from benchmark.running.labels import name_codecs, specs_of
 from benchmark.running.manifest import codec_record, differences, metric_records, new_manifest, now
 from benchmark.running.measurement import open_codecs, open_instruments
 from benchmark.running.originals import OriginalStore
-from benchmark.running.setup import Setup, check_device, check_timing, default_workers, threads_per_process
+from benchmark.running.setup import (
+    Setup,
+    check_device,
+    check_time_limit,
+    check_timing,
+    default_workers,
+    threads_per_process,
+)
 from benchmark.running.sizes import metrics_without_value
 from benchmark.running.target import Target, choose_qualities, parse_target
 
@@ -72,6 +79,7 @@ class Request:
     debug: bool = False
     without_script: bool = False
     protocol: str | None = None
+    time_limit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +166,7 @@ def open_run(request: Request) -> Iterator[Run]:
         threads=threads_per_process(workers),
         timing=request.timing,
         without_script=request.without_script,
+        time_limit=request.time_limit,
     )
     with contextlib.ExitStack() as held:
         held.enter_context(backend.prepared(setup, specs.values()))
@@ -220,6 +229,9 @@ def _check_request(request: Request) -> tuple[str | None, Mapping[str, float]]:
         raise UsageError(f"--timing with --executor {request.executor}: time is measured alone, in this process")
     if request.debug and (where is not None or (request.workers or 1) > 1):
         raise UsageError("--debug raises what a codec raises, in this process; leave --workers and --executor out")
+    check_time_limit(request.time_limit)
+    if request.debug and request.time_limit is not None:
+        raise UsageError("--debug does all trials in this process, where --time-limit cannot end one")
     return where, reserve
 
 
@@ -246,16 +258,21 @@ def _choose_backend(
         if made_here:
             raise UsageError(f"the metric {made_here[0]} is an object of this process; a cluster needs ./file.py:Name")
         return Cluster(where, reserve, request.workers), workers
-    kept = [label for label, codec in objects.items() if workers > 1 and not can_be_sent(codec)]
+    limited = request.time_limit is not None
+    kept = [label for label, codec in objects.items() if (workers > 1 or limited) and not can_be_sent(codec)]
+    if limited and (kept or made_here):
+        what = kept[0] if kept else f"the metric {made_here[0]}"
+        raise UsageError(f"a time limit needs processes of their own, and {what} is an object of this one")
     if kept:
         notes.append(f"{kept[0]} cannot be sent to other processes; all trials are done in this one")
         workers = 1
     if made_here and workers > 1:
         notes.append(f"the metric {made_here[0]} is an object of this process, so it does all trials itself")
         workers = 1
-    if workers > 1:
+    if workers > 1 or limited:
         return Processes(), workers
     foreign = any(isinstance(codec, str) and is_foreign(parse_codec_spec(codec)) for codec in chosen.values())
+    foreign |= any(shipped_info(metric) is None for metric in metrics if isinstance(metric, str))
     if request.here or request.debug or objects or made_here or not foreign:
         return Here(request.originals, request.debug), 1
     return Processes(), 1
@@ -283,12 +300,20 @@ def _choose_qualities(
 def _undescribed(codecs: Mapping[str, Codec], records: Mapping[str, CodecRecord]) -> Iterator[str]:
     """A line for each codec of others whose weights a later start cannot tell from new ones."""
     for label, codec in codecs.items():
-        if isinstance(codec, ForeignCodec) and not codec.describes:
-            if "settings_sha256" in records[label].description:
-                known = "only the files that its settings name are in the record, so a change of others is not noticed"
+        if not isinstance(codec, ForeignCodec):
+            continue
+        known = [
+            part for part in ("settings_sha256", "files_sha256", "weights_sha256") if part in records[label].description
+        ]
+        if not codec.describes:
+            if known:
+                known_by = "only the files that it names are in the record, so a change of others is not noticed"
             else:
-                known = "its weights are not in the record, so a changed checkpoint is not noticed"
-            yield f"{label} has no describe(): {known}"
+                known_by = "its weights are not in the record, so a changed checkpoint is not noticed"
+            yield f"{label} has no describe(): {known_by}"
+        elif not known and not codec.describes_weights:
+            how = "name their file in a setting, or their hash in describe()"
+            yield f"{label} describes no weights: if it has any, {how}, or a changed checkpoint is not noticed"
 
 
 def _free_memory() -> None:

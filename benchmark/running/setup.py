@@ -1,5 +1,6 @@
 """What one worker needs, wherever it is: what it opens, on which device, with how many threads."""
 
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -21,7 +22,8 @@ class Setup:
     """What a worker process needs to open its own codecs and metrics.
 
     codecs: label -> spec, or an object. untimed: as in `Workbench`, if it is known. without_script: the program that
-    asks is somebody's script or notebook, which no worker runs again.
+    asks is somebody's script or notebook, which no worker runs again. time_limit: seconds that a trial may take, None
+    for no limit.
     """
 
     run: Path
@@ -34,6 +36,7 @@ class Setup:
     timing: int = 0
     untimed: str = ""
     without_script: bool = False
+    time_limit: float | None = None
 
 
 def cores() -> int:
@@ -95,6 +98,12 @@ def untimed(workers: int, timing: int) -> str:
     if workers > 1:
         return f"not measured alone: {workers} workers"
     return "" if timing else f"not asked for: --timing {FEWEST_REPEATS} measures it"
+
+
+def check_time_limit(seconds: float | None) -> None:
+    """Raises UsageError unless it is None or a time."""
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise UsageError(f"--time-limit {seconds:g}: seconds that a trial may take, above 0")
 
 
 def check_timing(timing: int, workers: int) -> None:

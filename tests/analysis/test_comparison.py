@@ -204,6 +204,35 @@ def test_what_does_not_match_is_refused_by_name(changes: dict[str, Any], message
         compare(synthetic(), synthetic(**changes), GATE)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "hint"),
+    [
+        ("Ours", "./c.py:C:n=2", r"it has the same codec spec, \./c\.py:C:n=2, as \./c\.py:C:n=2: run it with "
+         r"--label \./c\.py:C:n=2=Ours"),
+        ("./c.py:C:n=2", "Ours", r"as Ours: run it with no --label for \./c\.py:C:n=2"),
+    ],
+)  # fmt: skip
+def test_one_codec_under_two_labels_is_hinted_at(before: str, after: str, hint: str) -> None:
+    def labelled(label: str) -> Baseline:
+        made = synthetic(codec=label)
+        record = made.codecs[label].model_copy(update={"spec": "./c.py:C:n=2"})
+        return made.model_copy(update={"codecs": {label: record}})
+
+    with pytest.raises(NotComparable, match=hint):
+        compare(labelled(before), labelled(after), GATE)
+
+
+def test_parts_of_a_codec_that_differ_are_named_in_a_note() -> None:
+    def described(sha256: str) -> Baseline:
+        made = synthetic()
+        description = {"kind": "x", "settings_sha256": {"weights": sha256, "table": "1"}}
+        record = made.codecs["noisy"].model_copy(update={"description": description})
+        return made.model_copy(update={"codecs": {"noisy": record}})
+
+    notes = compare(described("a"), described("b"), GATE).notes
+    assert "noisy is described otherwise: settings_sha256 weights" in notes
+
+
 def test_what_is_only_in_the_new_run_is_said() -> None:
     comparison = compare(synthetic(qualities=2), synthetic(qualities=3), GATE)
     assert comparison.exit_code() == 0

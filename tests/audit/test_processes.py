@@ -142,3 +142,16 @@ def test_a_process_ends_with_the_audit_however_that_ends(stream: str, tmp_path: 
         assert process.poll() is None
     os.close(held)
     assert process.wait(30) == -signal.SIGKILL
+
+
+def test_a_codec_that_never_answers_is_not_asked_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.audit.processes.SECONDS_HUNG", 0)
+    (tmp_path / "mine.py").write_text(
+        "import time\nclass Mine:\n    qualities = (1,)\n    def decode(self, data): ...\n"
+        "    def encode(self, image, quality): time.sleep(600)\n"
+    )
+    np.save(tmp_path / "a.npy", np.zeros((4, 4, 3), np.uint8))
+    operations = [Operation("encode", str(tmp_path / "a.npy"), str(tmp_path / "a"), quality=1)] * 6
+    session = perform(Surroundings(f"{tmp_path}/mine.py:Mine", seconds=0.5), operations, tmp_path)
+    messages = [outcome.trouble.message for outcome in session.outcomes if outcome.trouble is not None]
+    assert messages == ["no answer within 0.5 s"] * 3 + ["not tried: 3 times before there was no answer"] * 3

@@ -60,7 +60,8 @@ def errors(trials: list[Trial]) -> dict[float, set[str | None]]:
         ("Exits", r"encode: RuntimeError: it calls sys.exit\(\) \(unruly_codecs.py:\d+ in trouble\); tracebacks/.*"),
         ("Interrupts", r"KeyboardInterrupt, .* \(unruly_codecs.py:\d+ in trouble\); tracebacks/.*"),
         ("Crashes", rf"{ENDED}: signal 11 \(SIGSEGV\) \(unruly_codecs.py:\d+ in trouble\); tracebacks/\w+.txt"),
-        ("Leaves", f"{ENDED}: exit code 0"),
+        ("Leaves", r"encode: RuntimeError: it calls os._exit\(0\) \(unruly_codecs.py:\d+ in trouble\); tracebacks/.*"),
+        ("LeavesInC", f"{ENDED}: exit code 0"),
     ],
 )
 def test_what_would_end_a_process_is_a_failure_of_its_trial(asked: Request, name: str, reason: str) -> None:
@@ -256,9 +257,7 @@ def test_a_checkpoint_in_a_setting_is_in_the_record(asked: Request, tmp_path: Pa
     with open_run(replace(asked, codecs=[f"{tmp_path}/mine.py:Mine:weights={tmp_path}/mine.pth"])) as run:
         notes = [note for note in run.notes if "has no describe()" in note]
     assert len(notes) == 1
-    assert notes[0].endswith(
-        "only the files that its settings name are in the record, so a change of others is not noticed"
-    )
+    assert notes[0].endswith("only the files that it names are in the record, so a change of others is not noticed")
 
 
 def test_objects_that_are_no_codecs(asked: Request) -> None:
@@ -293,7 +292,7 @@ def test_a_run_does_not_go_on_with_another_version(asked: Request, tmp_path: Pat
     part = {
         "mine.py": "file_sha256",
         "my_model.py": "modules_sha256 my_model.py",
-        "a.pth": f"settings_sha256 {tmp_path}/a.pth",
+        "a.pth": "settings_sha256 weights",
         "describe": "a b",
     }[changed]
     target.write_text(target.read_text() + "\n")
@@ -301,7 +300,7 @@ def test_a_run_does_not_go_on_with_another_version(asked: Request, tmp_path: Pat
         do(asked, [codec])
     found = str(caught.value).partition("holds another run; ")[2]
     assert found.startswith(f"{codec} {part}: ")
-    assert found.count(" there, ") == 1
+    assert found.count(" there, ") == (2 if changed == "describe" else 1)  # its file is named in the code, too
 
 
 # What is said, and raised
@@ -403,3 +402,113 @@ def test_a_codec_that_lets_pillow_read_half_files_lets_nobody_else(asked: Reques
     failed = {trial.image: trial.error for trial in trials if trial.error is not None}
     assert list(failed) == ["half"]
     assert "ends too early" in str(failed["half"])
+
+
+# Time
+
+
+def test_a_trial_that_takes_too_long_is_a_failure_and_the_run_goes_on(asked: Request, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        f"import sys, time\nsys.path.append({str(FILE.parents[1])!r})\nfrom support.unruly_codecs import Plain\n"
+        "class Mine(Plain):\n    def trouble(self):\n        time.sleep(1000)\n"
+    )
+    codec = f"{tmp_path}/mine.py:Mine"
+    run, trials = do(replace(asked, time_limit=20.0, limit=1), [codec, "jpeg"])
+    assert run.folder.manifest.status == "complete"
+    found = errors([trial for trial in trials if trial.codec == codec])
+    assert found[1] == {None}
+    reason = rf"{ENDED}: no end after 20 seconds; it was killed \(mine.py:6 in trouble\); tracebacks/\w+.txt"
+    assert all(re.fullmatch(reason, str(error)) for error in found[2])
+    assert {trial.error for trial in trials if trial.codec == "jpeg"} == {None}
+
+
+def test_a_limit_that_cannot_be_held_is_refused(asked: Request) -> None:
+    class Local(unruly_codecs.Plain): ...
+
+    for changes, codecs, reason in (
+        ({"time_limit": 0.0}, ["jpeg"], "--time-limit 0: seconds that a trial may take, above 0"),
+        ({"time_limit": 5.0, "debug": True}, ["jpeg"], "--debug does all trials in this process"),
+        ({"time_limit": 5.0}, {"mine": Local()}, "a time limit needs processes of their own, and mine is an object"),
+    ):
+        with pytest.raises(UsageError, match=reason):
+            do(replace(asked, **changes), codecs)
+
+
+# Metrics
+
+
+def test_a_metric_that_crashes_is_a_failure_of_its_trial(asked: Request, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import ctypes\nclass Mine:\n    higher_is_better = True\n    def compare(self, original, reconstruction):\n"
+        "        if (original != reconstruction).any():\n            ctypes.string_at(0)\n        return 1.0\n"
+    )
+    run, trials = do(replace(asked, metrics=["psnr", f"{tmp_path}/mine.py:Mine"]), ["jpeg:subsampling=4:4:4"])
+    assert isinstance(run.backend, Processes)
+    assert run.folder.manifest.status == "complete"
+    crashed = [trial for trial in trials if trial.error is not None]
+    assert crashed
+    assert all("signal 11 (SIGSEGV) (mine.py:6 in compare)" in str(trial.error) for trial in crashed)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("return -0.5", "compare returned -0.5, but its lowest is 0"),
+        ("return 1.5", "compare returned 1.5, but its highest is 1"),
+        ("return None", "compare returned NoneType, not a number"),
+        ("return '1'", "compare returned '1' of class str"),
+        ("return 1j", "compare returned complex, not a number"),
+        ("return 10 ** 400", "compare returned a whole number beyond what a float holds"),
+        ("return original", "compare returned ndarray of shape"),
+        ("import sys; sys.exit(0)", r"it calls sys.exit\(0\)"),
+        ("import os; os._exit(0)", r"it calls os._exit\(0\)"),
+        ("return 1.00000001", None),
+        ("print('words'); return 1", None),
+    ],
+)
+def test_values_of_a_metric_that_are_none(asked: Request, tmp_path: Path, body: str, reason: str | None) -> None:
+    (tmp_path / "mine.py").write_text(
+        "class Mine:\n    higher_is_better = True\n    lowest, highest = 0, 1\n"
+        f"    def compare(self, original, reconstruction):\n        {body}\n"
+    )
+    with open_run(
+        replace(asked, codecs=["jpeg"], qualities=["50"], limit=1, metrics=[f"{tmp_path}/mine.py:Mine"], here=True)
+    ) as run:
+        (trial,) = run.execute()
+    if reason is None:
+        assert trial.broken is None
+        assert trial.metrics["Mine"] == pytest.approx(1)
+    else:
+        assert re.search(reason.replace(" of class str", ""), str(trial.broken)), trial.broken
+
+
+# What is asked otherwise
+
+
+def test_a_retrained_object_is_not_passed_over(asked: Request) -> None:
+    class Trained(unruly_codecs.Plain):
+        def __init__(self) -> None:
+            self.weights = np.zeros(3, np.float32)
+
+    codec = Trained()
+    do(asked, {"mine": codec})
+    assert do(asked, {"mine": codec})[1] == []
+    codec.weights[1] = 1e-3
+    with pytest.raises(UsageError, match="mine weights_sha256: "):
+        do(asked, {"mine": codec})
+
+
+def test_a_run_does_not_go_on_under_another_arithmetic(asked: Request, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MKL_CBWR", raising=False)
+    do(asked, ["jpeg"])
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    with pytest.raises(UsageError, match="environment variable MKL_CBWR: none there, COMPATIBLE asked"):
+        do(asked, ["jpeg"])
+
+
+def test_a_codec_that_describes_no_weights_is_named(asked: Request, tmp_path: Path) -> None:
+    run, _ = do(asked, [spec("Plain")])
+    assert [note for note in run.notes if "describes no weights" in note] == [
+        f"{spec('Plain')} describes no weights: if it has any, name their file in a setting, or their hash in "
+        "describe(), or a changed checkpoint is not noticed"
+    ]

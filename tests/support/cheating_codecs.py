@@ -355,3 +355,8 @@ class Surroundings(Honest):
     def decode(self, data: bytes, seed: int | None = None) -> Image:
         names = ("HOME", "TMPDIR", "OMP_NUM_THREADS", "PYTHONHASHSEED")
         raise CorruptStream(" ".join([*(os.environ[name] for name in names), str(Path.cwd()), tempfile.gettempdir()]))
+
+
+class CrashesOpening(Honest):
+    def __init__(self) -> None:
+        ctypes.string_at(0)

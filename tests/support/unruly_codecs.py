@@ -112,3 +112,8 @@ class Restless(Plain):
 class NoDescription:
     qualities = (1,)
     encode, decode = Plain.encode, Plain.decode
+
+
+class LeavesInC(Plain):
+    def trouble(self):
+        ctypes.CDLL(None)._exit(0)

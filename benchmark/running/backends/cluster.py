@@ -11,10 +11,13 @@ that crashes, say) ends. A trial is in the folder once: its record comes from th
 """
 
 import contextlib
+import faulthandler
+import hashlib
 import importlib
 import importlib.util
 import math
 import os
+import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +28,7 @@ from benchmark.addresses import Location, absolute, is_stored
 from benchmark.codecs import Codec, CodecSpec
 from benchmark.datasets.arrays import store
 from benchmark.errors import BenchmarkError, UsageError, kind_and_message, needs
+from benchmark.guards import crash_place
 from benchmark.results import Manifest, RunFolder, Trial, TrialKey
 from benchmark.running.backends.connection import Connection, connecting, first_line
 from benchmark.running.backends.processes import modules_of_workers
@@ -39,6 +43,9 @@ IN_HAND = 2
 CONTENTS = 32
 """Files of arrays that are kept at hand to be sent."""
 ATTEMPTS = 3
+LAST_WORDS = 100_000
+"""Bytes of an actor's log that are looked at for its stack."""
+SECONDS_FOR_WORDS = 10.0
 SECONDS_BETWEEN_LOOKS = 0.5
 """After which a Ctrl-C is seen though no record has come."""
 
@@ -235,6 +242,7 @@ def execute_on_cluster(
             for reference in ready:
                 yield from dispatch.take(reference)
             dispatch.heed_stop()
+            dispatch.heed_limit()
     finally:
         dispatch.end()
 
@@ -267,7 +275,8 @@ class Bench:
             with contextlib.suppress(Exception):
                 importlib.import_module(module)
 
-    def open(self, setup: Setup, manifest: str, working_folder: str) -> BenchmarkError | None:
+    def open(self, setup: Setup, manifest: str, working_folder: str) -> "Place | BenchmarkError":
+        """Where this actor is, once its codecs and metrics are open."""
         if Path(working_folder).is_dir():  # relative paths in codec specs then mean what they mean to the user
             os.chdir(working_folder)
         limit_threads(setup.threads)
@@ -276,7 +285,7 @@ class Bench:
             self.workbench = open_workbench(setup, self.parcel)
         except BenchmarkError as error:
             return error
-        return None
+        return _here()
 
     def measure(
         self, planned: PlannedTrial, original_is_known: bool, content: Sequence[Any] = ()
@@ -294,15 +303,69 @@ class Bench:
             return error
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where an actor is: Ray's id of the node, and the file there that has its last words, "" if it has none."""
+
+    node: str
+    log: str
+
+
+def _here() -> Place:
+    """Of this actor, whose stack is written to its log if it crashes."""
+    import ray
+
+    log = ""
+    with contextlib.suppress(OSError, ValueError):
+        faulthandler.enable(2)
+        log = os.readlink("/proc/self/fd/2")  # noqa: PTH115
+    return Place(ray.get_runtime_context().get_node_id(), log)
+
+
+def _last_words(log: str) -> str:
+    with Path(log).open("rb") as stream:
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - LAST_WORDS))
+        return stream.read().decode(errors="replace")
+
+
+def stack_of(place: Place | None) -> str:
+    """The stack of an actor that crashed there; "" if it left none, or its node is gone."""
+    if place is None or not place.log:
+        return ""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    with contextlib.suppress(Exception):  # the node may be gone, or the file
+        if Path(place.log).is_file():
+            words = _last_words(place.log)
+        else:
+            there = NodeAffinitySchedulingStrategy(place.node, soft=False)
+            reader: Any = ray.remote(_last_words)
+            words = ray.get(
+                reader.options(num_cpus=0, scheduling_strategy=there).remote(place.log), timeout=SECONDS_FOR_WORDS
+            )
+        _, fatal, stack = words.rpartition("Fatal Python error")
+        return fatal + stack
+    return ""
+
+
 @dataclass
 class _Actor:
-    """number: of its place in the schedule. sent: the trials that it has, in the order in which it does them."""
+    """number: of its place in the schedule. sent: the trials that it has, in the order in which it does them.
+
+    since: when it began the first of them, in seconds of `time.monotonic`. late: whether that took too long. cause: why
+    it is gone.
+    """
 
     number: int
     share: int
     handle: Any
     sent: list[PlannedTrial] = field(default_factory=list)
     gone: bool = False
+    place: Place | None = None
+    since: float = 0.0
+    late: bool = False
+    cause: str = ""
 
 
 class _Dispatch:
@@ -344,12 +407,16 @@ class _Dispatch:
             self._take_opening(self._opening.pop(reference), _outcome(reference))
             return
         actor, planned = self._sent.pop(reference)
+        in_hand = actor.sent[0]
         actor.sent.remove(planned)
+        actor.since = time.monotonic()
         outcome = _outcome(reference)
         if isinstance(outcome, BenchmarkError):
             raise outcome
         if isinstance(outcome, _Loss):
-            yield from self._lose(actor, planned, outcome)
+            if not actor.gone:
+                self._charge(actor, in_hand, outcome)
+            yield from self._lose(actor, planned)
             return
         trial, files = outcome
         for name, data in files:
@@ -363,6 +430,14 @@ class _Dispatch:
             for actor in self._opening.values():
                 _kill(actor.handle)
             self._opening.clear()
+
+    def heed_limit(self) -> None:
+        """An actor whose trial takes too long is ended; its trial then comes back as a loss."""
+        for actor in {id(a): a for a, _ in self._sent.values()}.values():
+            limit = self._shares[actor.share].setup.time_limit
+            if limit is not None and not actor.late and time.monotonic() - actor.since > limit:
+                actor.late = True
+                _kill(actor.handle)
 
     def end(self) -> None:
         for actor in {id(a): a for a in (*self._opening.values(), *(a for a, _ in self._sent.values()))}.values():
@@ -384,6 +459,7 @@ class _Dispatch:
                 self._start(actor.share, actor.number)
             return
         self._failed_openings = 0
+        actor.place = outcome
         self._supply(actor)
 
     def _supply(self, actor: _Actor) -> None:
@@ -395,31 +471,48 @@ class _Dispatch:
                 break
             arguments = _absolute(planned), self._knows(planned.image), self._content(planned.path)
             reference = actor.handle.measure.remote(*arguments)
+            if not actor.sent:
+                actor.since = time.monotonic()
             self._sent[reference] = (actor, planned)
             actor.sent.append(planned)
         if not actor.sent and not actor.gone:
             actor.gone = True
             _kill(actor.handle)
 
-    def _lose(self, actor: _Actor, planned: PlannedTrial, loss: "_Loss") -> Iterator[Trial]:
+    def _charge(self, actor: _Actor, in_hand: PlannedTrial, loss: "_Loss") -> None:
+        """The actor is gone: it was the first of its trials that it had in hand, whichever comes back first."""
+        actor.gone = True
+        _kill(actor.handle)
+        self._schedules[actor.share].put_back(actor.number)
+        self._losses[in_hand.key] += ATTEMPTS if actor.late else 1
+        limit = self._shares[actor.share].setup.time_limit
+        actor.cause = f"no end after {limit:g} seconds; it was killed" if actor.late else self._told(actor, loss)
+
+    def _lose(self, actor: _Actor, planned: PlannedTrial) -> Iterator[Trial]:
         """The trial goes to another actor, unless it was the one in hand `ATTEMPTS` times."""
-        if not actor.gone:  # the first that comes back: the others of this actor were not begun
-            actor.gone = True
-            _kill(actor.handle)
-            self._schedules[actor.share].put_back(actor.number)
-            self._losses[planned.key] += 1
         if self._losses[planned.key] >= ATTEMPTS:
+            workers = "the worker" if actor.late else f"{ATTEMPTS} workers"
             yield Trial(
                 codec=planned.codec,
                 quality=planned.quality,
                 decoder_seed=planned.decoder_seed,
                 image=planned.image,
-                error=f"{ATTEMPTS} workers ended during this trial: {loss.cause}",
+                error=f"{workers} ended during this trial: {actor.cause}",
             )
         else:
             self._schedules[actor.share].put_back(actor.number, [planned])
         if not actor.sent and not self._stop.asked and self._schedules[actor.share].has_more(actor.number):
             self._start(actor.share, actor.number)
+
+    def _told(self, actor: _Actor, loss: "_Loss") -> str:
+        """Why, and where in the user's code, with the file of the run that has the whole stack."""
+        stack = stack_of(actor.place)
+        if not stack:
+            return loss.cause
+        path = self._folder.traceback_path(f"{hashlib.sha256(stack.encode()).hexdigest()[:8]}.txt")
+        self._folder.write_bytes(path, stack.encode())
+        place = crash_place(stack)
+        return f"{loss.cause}{f' ({place})' if place else ''}; {path.relative_to(self._folder.path).as_posix()}"
 
     def _content(self, path: Location) -> list[Any]:
         """Of an array's file, which no other machine has, a reference for the actor to get if it needs it; else none.

@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 import traceback
 import types
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -17,10 +18,11 @@ from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import IO, cast
+from pathlib import Path
+from typing import IO, Any, cast
 
 from benchmark.codecs import CODECS, Codec, CodecSpec
-from benchmark.errors import BenchmarkError
+from benchmark.errors import BenchmarkError, kind_and_message
 from benchmark.guards import crash_place
 from benchmark.metrics import modules_of_metric
 from benchmark.results import RunFolder, Trial
@@ -32,6 +34,11 @@ from benchmark.running.setup import THREAD_VARIABLES, Setup, limit_threads, open
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 """A fork of this process would copy torch's thread pools in an unknown state."""
+
+ASKS_FOR_STACK = signal.SIGUSR2
+SECONDS_FOR_STACK = 1.0
+SECONDS_TO_END = 5.0
+"""Between the end of a worker's connection and its own."""
 
 
 class Processes:
@@ -93,8 +100,9 @@ def execute_in_processes(
 
     A worker gets its next trial when the consumer has taken its last record, so no more than one trial a worker is
     ever unwritten. Once `stop` is asked, the trials in hand end and none begins. A worker that dies leaves a record
-    with an error, and another takes its place. Raises what a worker raises: BenchmarkError, such as UsageError on a
-    quality out of range. What codecs have started in a worker ends with it.
+    with an error, and another takes its place; so does one whose trial takes longer than `setup.time_limit`. Raises
+    what a worker raises: BenchmarkError, such as UsageError on a quality out of range. What codecs have started in a
+    worker ends with it.
     """
     schedule = Schedule(trials)
 
@@ -109,12 +117,15 @@ def execute_in_processes(
                 worker = _start(number, setup, planned)
                 workers[worker.connection] = worker
         while workers:
-            for connection in cast(list[Connection], wait(list(workers))):
+            ready = cast(list[Connection], wait(list(workers), _patience(workers.values())))
+            late = [one for one, worker in workers.items() if one not in ready and worker.is_late()]
+            for connection in (*ready, *late):
                 worker = workers[connection]
-                try:
-                    message = connection.recv()
-                except (EOFError, OSError):
-                    message = _Death(_cause(worker.process))
+                if connection in late:
+                    worker.interrupt()
+                    message: Any = _Death(f"no end after {setup.time_limit:g} seconds; it was killed")
+                else:
+                    message = _received(worker)
                 match message:
                     case BenchmarkError():
                         raise message
@@ -126,7 +137,7 @@ def execute_in_processes(
                         continue
                     case _Ready():
                         worker.ready = True
-                        connection.send(worker.planned)
+                        worker.begin(worker.planned)
                         continue
                     case _Death() if not worker.ready:
                         cause = message.cause + _crash(worker, folder)
@@ -148,9 +159,7 @@ def execute_in_processes(
                     del workers[connection]
                     worker.end()
                 else:
-                    worker.planned = planned
-                    with contextlib.suppress(OSError):  # a worker that has died by now says so at the next recv
-                        connection.send(planned)
+                    worker.begin(planned)
     finally:
         for worker in workers.values():
             worker.process.kill()
@@ -171,7 +180,8 @@ class _Death:
 @dataclass
 class _Worker:
     """lifeline: this process's end of a pipe; when it is closed, by whatever way this process ends, the worker and all
-    that it has started are killed. crash: a file into which the worker's stack is written if it crashes."""
+    that it has started are killed. crash: a file into which the worker's stack is written if it crashes. limit: seconds
+    that a trial may take, until `deadline`."""
 
     number: int
     process: BaseProcess
@@ -179,7 +189,28 @@ class _Worker:
     lifeline: Connection
     crash: IO[bytes]
     planned: PlannedTrial
+    limit: float | None = None
     ready: bool = False
+    deadline: float | None = None
+
+    def begin(self, planned: PlannedTrial) -> None:
+        """Sends it a trial, whose time runs from now."""
+        self.planned = planned
+        self.deadline = None if self.limit is None else time.monotonic() + self.limit
+        with contextlib.suppress(OSError):  # a worker that has died by now says so at the next recv
+            self.connection.send(planned)
+
+    def is_late(self) -> bool:
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    def interrupt(self) -> None:
+        """Ends it, but for its stack, which tells where it was."""
+        if self.process.pid is not None:
+            os.kill(self.process.pid, ASKS_FOR_STACK)
+            end = time.monotonic() + SECONDS_FOR_STACK
+            while not os.fstat(self.crash.fileno()).st_size and time.monotonic() < end:
+                time.sleep(0.01)
+        self.process.kill()
 
     def end(self) -> None:
         """Waits for it, and takes what it has started with it."""
@@ -202,7 +233,24 @@ def _start(number: int, setup: Setup, planned: PlannedTrial) -> _Worker:
         process.start()
     theirs.close()
     their_lifeline.close()
-    return _Worker(number, process, ours, lifeline, crash, planned)
+    return _Worker(number, process, ours, lifeline, crash, planned, setup.time_limit)
+
+
+def _patience(workers: Iterable[_Worker]) -> float | None:
+    """Seconds until the first of them is late; None where none ever is."""
+    deadlines = [worker.deadline for worker in workers if worker.deadline is not None]
+    return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+
+
+def _received(worker: _Worker) -> Any:
+    """What the worker says: that it is ready, a record, an error; or that it is dead."""
+    try:
+        return worker.connection.recv()
+    except (EOFError, OSError):
+        return _Death(_cause(worker.process))
+    except Exception as error:  # half a message, or words that code in the worker has put between
+        worker.process.kill()
+        return _Death(f"what came from it is no record: {kind_and_message(error)}")
 
 
 @contextlib.contextmanager
@@ -235,10 +283,15 @@ def _work(connection: Connection, lifeline: Connection, crash: str, setup: Setup
     """A worker's life: open, then one record for each trial, until the other end is closed."""
     os.setsid()  # so that what a codec starts here can be ended with it
     multiprocessing.current_process().daemon = False  # a daemon may start no processes; for the run it remains one
+    for one in (connection, lifeline):  # another program in this process's place must not hold them open
+        os.set_inheritable(one.fileno(), False)
     threading.Thread(target=_end_with, args=(lifeline,), name="lifeline", daemon=True).start()
     stack = open(crash, "wb")  # noqa: PTH123, SIM115  # for as long as this process is there
     faulthandler.enable(stack)
+    faulthandler.register(ASKS_FOR_STACK, stack)
     os.dup2(2, 1)  # standard output belongs to the run's table
+    with contextlib.suppress(OSError):  # where memory is short, this process goes first, not the one that writes
+        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
     limit_threads(setup.threads)
     try:
         workbench = open_workbench(setup, RunFolder.open(setup.run))
@@ -263,9 +316,17 @@ def _end_with(lifeline: Connection) -> None:
 
 
 def _cause(process: BaseProcess) -> str:
-    process.join()
+    """How it ended. What has closed its connection and goes on is ended: another program, or all descriptors closed."""
+    process.join(SECONDS_TO_END)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        return "it closed its connection to the run and went on; it was killed"
     code = process.exitcode or 0
-    return f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
+    return f"signal {-code} ({name})" + (", perhaps for want of memory" if -code == signal.SIGKILL else "")
 
 
 def _crash(worker: _Worker, folder: RunFolder) -> str:

@@ -215,6 +215,27 @@ def test_a_codec_that_kills_its_worker_costs_its_trials_only(cluster: Any, tmp_p
 
 
 @pytest.mark.slow
+def test_a_crash_is_told_with_its_line_and_a_trial_without_end_is_ended(cluster: Any, tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "pictures", ["a.png"])
+    (tmp_path / "mine.py").write_text(
+        "import ctypes, time\nclass Mine:\n    qualities = (1, 2, 3)\n    def encode(self, image, quality):\n"
+        "        if quality == 2: ctypes.string_at(0)\n        if quality == 3: time.sleep(1000)\n"
+        "        return bytes(image.shape[:2]) + image.tobytes()\n    def decode(self, data):\n"
+        "        import numpy\n        return numpy.frombuffer(data[2:], 'u1').reshape(data[0], data[1], 3)\n"
+    )
+    asked = request(
+        folder, tmp_path / "run", codecs=[f"{tmp_path}/mine.py:Mine"], only=True, time_limit=30.0, workers=1
+    )
+    errors = {trial.quality: trial.error for trial in run(asked)}
+    assert errors[1] is None
+    assert errors[3] == "the worker ended during this trial: no end after 30 seconds; it was killed"
+    assert str(errors[2]).startswith("3 workers ended during this trial: ")
+    place, _, path = str(errors[2]).rpartition("; ")
+    assert place.endswith("(mine.py:5 in encode)")
+    assert 'mine.py", line 5 in encode' in (tmp_path / "run" / path).read_text()
+
+
+@pytest.mark.slow
 def test_what_a_worker_cannot_do_ends_the_run(cluster: Any, pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="tiny: quality 9 is not between 1 and 8"):
         run(request(pictures, tmp_path / "run", qualities=["9"]))

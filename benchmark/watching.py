@@ -7,16 +7,21 @@ and a program that the codec starts, are not seen: against these help the folder
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from benchmark.guards import is_installed
+from benchmark.identity import NO_DATA
+
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+SYSTEM = ("/proc/", "/sys/", "/dev/", "/run/", "/etc/", "/usr/", "/lib", "/bin/", "/sbin/")
 _PROGRAMS = frozenset({"subprocess.Popen", "os.posix_spawn", "os.exec", "os.system", "os.spawn"})
 _SECOND_IS_NEW = frozenset({"os.rename", "os.link", "os.symlink"})
 
 
-@dataclass
+@dataclass(eq=False)
 class Seen:
     """What was seen during one call: absolute paths, programs, addresses; each once, in order.
 
@@ -31,28 +36,31 @@ class Seen:
     connections: list[str] = field(default_factory=list)
 
 
-_seen: Seen | None = None
+_watchers: list[Seen] = []
 _installed = False
 
 
 @contextlib.contextmanager
 def watched() -> Iterator[Seen]:
-    """Fills the yielded record until the `with` ends. One at a time in a process; all its threads are seen."""
-    global _seen, _installed
+    """Fills the yielded record until the `with` ends. All threads of the process are seen."""
+    global _installed
     if not _installed:
         sys.addaudithook(_hook)  # cannot be taken back, so it is silent outside
         _installed = True
-    _seen = seen = Seen()
+    seen = Seen()
+    _watchers.append(seen)
     try:
         yield seen
     finally:
-        _seen = None
+        _watchers.remove(seen)
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    seen = _seen
-    if seen is None:
-        return
+    for seen in _watchers:
+        _note_event(seen, event, arguments)
+
+
+def _note_event(seen: Seen, event: str, arguments: tuple[Any, ...]) -> None:
     if event == "open":
         path, _, flags = arguments
         _note_file(seen, path, bool(flags & _WRITING))
@@ -101,3 +109,18 @@ def _program(arguments: tuple[Any, ...]) -> str:
 
 def _text(name: Any) -> str:
     return os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else str(name)
+
+
+def inputs(read: Mapping[str, float | None], since: float, folder: Path | None = None) -> list[Path]:
+    """Of the files that were `read`, those that code of the user's own is made of: there before `since`, no part of the
+    system, of Python or of an installed package other than the one in `folder`, and no module.
+    """
+    found = []
+    for name, changed in read.items():
+        path = Path(name)
+        own = folder is not None and path.is_relative_to(folder)
+        if changed is None or changed >= since or path.suffix in NO_DATA or (is_installed(name) and not own):
+            continue
+        if not name.startswith(SYSTEM) and path.is_file():
+            found.append(path)
+    return found

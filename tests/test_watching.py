@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.audit.watching import watched
+from benchmark.watching import watched
 
 
 def test_files_that_are_read_and_written(tmp_path: Path) -> None:

@@ -1,0 +1,314 @@
+"""The state of this process that any code may change and that others would then have to live with.
+
+`PARTS` are values that are read and set back: the working folder, seeds, torch's flags. `TABLES` are mappings whose
+entries are set back one by one: imported modules, functions of modules that the suite computes with. What is in neither
+is not watched, such as attributes of other modules and what a library in C keeps to itself.
+"""
+
+import builtins
+import contextlib
+import gc
+import locale
+import os
+import random
+import resource
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+FOLDER = "working folder"
+"""The part that says what relative paths mean."""
+
+UNKNOWN = object()
+"""The state of what is not there yet, or cannot be read; nothing is set back to it."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A value of the process's state. module: that must be imported, else the state is `default`.
+
+    fresh: the state after the import of the module, where it is none that is the same for all; for code that imports it
+    and changes the state at once.
+    """
+
+    get: Callable[[Any], Any]
+    set: Callable[[Any, Any], object]
+    module: str = "sys"
+    default: Any = UNKNOWN
+    fresh: Callable[[Any], Any] = lambda module: UNKNOWN
+
+    def read(self) -> Any:
+        """The state; two equal ones are the same."""
+        module = sys.modules.get(self.module)
+        try:
+            return self.default if module is None else self.get(module)
+        except (AttributeError, RuntimeError, OSError, ValueError, TypeError):  # in the middle of its import, say
+            return self.default
+
+    def install(self, value: Any) -> None:
+        """Makes the state `value`, as far as the process may."""
+        module = sys.modules.get(self.module)
+        if module is not None and value is not UNKNOWN:
+            with contextlib.suppress(OSError, ValueError, RuntimeError, AttributeError, TypeError):
+                self.set(module, value)
+
+
+def _attribute(name: str, module: str, default: Any = UNKNOWN) -> Part:
+    owner, _, last = name.rpartition(".")
+
+    def holder(found: Any) -> Any:
+        for step in owner.split(".") if owner else ():
+            found = getattr(found, step)
+        return found
+
+    return Part(
+        lambda found: getattr(holder(found), last),
+        lambda found, value: setattr(holder(found), last, value),
+        module,
+        default,
+    )
+
+
+def _set_filters(module: Any, filters: list[Any]) -> None:
+    warnings.resetwarnings()  # which also makes Python forget what it decided by the filters of before
+    warnings.filters.extend(filters)  # type: ignore[attr-defined]
+
+
+def _umask(module: Any) -> int:
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
+
+
+def _set_environment(module: Any, values: Mapping[str, str]) -> None:
+    for name in os.environ.keys() - values.keys():
+        del os.environ[name]
+    for name, value in values.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+
+
+_LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
+
+
+def _set_limits(module: Any, limits: Mapping[int, tuple[int, int]]) -> None:
+    for number, (soft, hard) in limits.items():
+        if resource.getrlimit(number) != (soft, hard):
+            try:
+                resource.setrlimit(number, (soft, hard))
+            except (OSError, ValueError):  # a lowered hard limit stays
+                highest = resource.getrlimit(number)[1]
+                wanted = highest if soft == resource.RLIM_INFINITY or -1 < highest < soft else soft
+                with contextlib.suppress(OSError, ValueError):
+                    resource.setrlimit(number, (wanted, highest))
+
+
+_HEARD = tuple(
+    getattr(signal, f"SIG{name}")
+    for name in ("INT", "TERM", "HUP", "QUIT", "ALRM", "VTALRM", "PROF", "CHLD", "PIPE", "USR1", "XCPU")
+)
+
+
+def _handlers(module: Any) -> Any:
+    """Of the main thread alone: others may not set any."""
+    if threading.current_thread() is not threading.main_thread():
+        return UNKNOWN
+    return {number: signal.getsignal(number) for number in _HEARD}
+
+
+def _set_handlers(module: Any, handlers: Mapping[int, Any]) -> None:
+    for number, handler in handlers.items():
+        if handler is not None and signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
+
+
+def _timers(module: Any) -> tuple[bool, ...]:
+    return tuple(signal.getitimer(which)[0] > 0 for which in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL))
+
+
+def _set_timers(module: Any, running: tuple[bool, ...]) -> None:
+    """Ends those that did not run before; their time is over when the code that set them has returned."""
+    for which, ran in zip((signal.ITIMER_REAL, signal.ITIMER_VIRTUAL), running, strict=True):
+        if not ran:
+            signal.setitimer(which, 0)
+
+
+def _numpy_random(module: Any) -> tuple[Any, ...]:
+    name, keys, *others = module.get_state()
+    return (name, keys.tobytes(), *others)
+
+
+def _set_numpy_random(module: Any, state: tuple[Any, ...]) -> None:
+    name, keys, *others = state
+    module.set_state((name, np.frombuffer(keys, dtype=np.uint32), *others))
+
+
+def _torch_random(torch: Any) -> tuple[bytes, ...]:
+    states = [torch.get_rng_state()]
+    if torch.cuda.is_initialized():
+        states += torch.cuda.get_rng_state_all()
+    return tuple(state.numpy().tobytes() for state in states)
+
+
+def _set_torch_random(torch: Any, states: tuple[bytes, ...]) -> None:
+    first, *of_gpus = (torch.frombuffer(bytearray(state), dtype=torch.uint8) for state in states)
+    torch.set_rng_state(first)
+    if of_gpus:
+        torch.cuda.set_rng_state_all(of_gpus)
+
+
+def _threads_asked(torch: Any) -> int:
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdecimal() and int(asked) else len(os.sched_getaffinity(0))
+
+
+def _deterministic(torch: Any) -> tuple[bool, bool]:
+    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+
+
+def _autocast(torch: Any) -> tuple[Any, ...]:
+    return tuple((torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in ("cpu", "cuda"))
+
+
+def _set_autocast(torch: Any, values: tuple[Any, ...]) -> None:
+    for kind, (enabled, dtype) in zip(("cpu", "cuda"), values, strict=True):
+        torch.set_autocast_enabled(kind, enabled)
+        torch.set_autocast_dtype(kind, dtype)
+
+
+PARTS: Mapping[str, Part] = {
+    FOLDER: Part(lambda module: os.getcwd(), lambda module, folder: os.chdir(folder)),  # noqa: PTH109
+    "environment": Part(lambda module: os.environ.copy(), _set_environment),
+    "import path": Part(lambda sys: list(sys.path), lambda sys, value: setattr(sys, "path", list(value))),
+    "umask": Part(_umask, lambda module, mask: os.umask(mask)),
+    "limits": Part(lambda module: {number: resource.getrlimit(number) for number in _LIMITS}, _set_limits),
+    "priority": Part(
+        lambda module: os.getpriority(os.PRIO_PROCESS, 0),
+        lambda module, value: os.setpriority(os.PRIO_PROCESS, 0, value),
+    ),
+    "cores": Part(lambda module: os.sched_getaffinity(0), lambda module, cores: os.sched_setaffinity(0, cores)),
+    "signals": Part(_handlers, _set_handlers),
+    "signal mask": Part(
+        lambda module: signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        lambda module, mask: signal.pthread_sigmask(signal.SIG_SETMASK, mask),
+    ),
+    "timers": Part(_timers, _set_timers),
+    "locale": Part(
+        lambda module: locale.setlocale(locale.LC_ALL), lambda module, value: locale.setlocale(locale.LC_ALL, value)
+    ),
+    "recursion": Part(lambda sys: sys.getrecursionlimit(), lambda sys, value: sys.setrecursionlimit(value)),
+    "garbage collection": Part(
+        lambda module: gc.isenabled(), lambda module, enabled: gc.enable() if enabled else gc.disable()
+    ),
+    "warnings": Part(lambda module: list(warnings.filters), _set_filters),
+    "random": Part(lambda module: random.getstate(), lambda module, state: random.setstate(state)),
+    "temporary folder": _attribute("tempdir", "tempfile"),
+    "sockets' patience": Part(
+        lambda socket: socket.getdefaulttimeout(), lambda socket, value: socket.setdefaulttimeout(value), "socket"
+    ),
+    "NumPy's errors": Part(lambda module: np.geterr(), lambda module, value: np.seterr(**value)),
+    "NumPy's seed": Part(_numpy_random, _set_numpy_random, "numpy.random"),
+    "Pillow's truncated files": _attribute("LOAD_TRUNCATED_IMAGES", "PIL.ImageFile", False),
+    "Pillow's blocks": _attribute("MAXBLOCK", "PIL.ImageFile", 65536),
+    "Pillow's largest image": _attribute("MAX_IMAGE_PIXELS", "PIL.Image", 89_478_485),
+    "Pillow's palettes": _attribute("LOADING_STRATEGY", "PIL.GifImagePlugin"),
+    "Pillow's order": Part(
+        lambda module: list(module.ID), lambda module, value: setattr(module, "ID", list(value)), "PIL.Image"
+    ),
+    "OpenCV's threads": Part(lambda cv2: cv2.getNumThreads(), lambda cv2, value: cv2.setNumThreads(value), "cv2"),
+    "torch's dtype": Part(
+        lambda torch: str(torch.get_default_dtype()),
+        lambda torch, value: torch.set_default_dtype(getattr(torch, value.removeprefix("torch."))),
+        "torch",
+        "torch.float32",
+    ),
+    "torch's device": Part(
+        lambda module: module.CURRENT_DEVICE,
+        lambda module, value: sys.modules["torch"].set_default_device(value),
+        "torch.utils._device",
+        None,
+    ),
+    "torch's gradients": Part(
+        lambda torch: torch.is_grad_enabled(), lambda torch, value: torch.set_grad_enabled(value), "torch", True
+    ),
+    "torch's deterministic algorithms": Part(
+        _deterministic,
+        lambda torch, value: torch.use_deterministic_algorithms(value[0], warn_only=value[1]),
+        "torch",
+        (False, False),
+    ),
+    "torch's threads": Part(
+        lambda torch: torch.get_num_threads(),
+        lambda torch, number: torch.set_num_threads(number),
+        "torch",
+        fresh=_threads_asked,
+    ),
+    "torch's seed": Part(
+        _torch_random,
+        _set_torch_random,
+        "torch",
+        fresh=lambda torch: (torch.Generator().get_state().numpy().tobytes(),),
+    ),
+    "torch's precision": Part(
+        lambda torch: torch.get_float32_matmul_precision(),
+        lambda torch, value: torch.set_float32_matmul_precision(value),
+        "torch",
+        "highest",
+    ),
+    "torch's autocast": Part(_autocast, _set_autocast, "torch"),
+    "cuDNN's choice": _attribute("backends.cudnn.benchmark", "torch", False),
+    "cuDNN's determinism": _attribute("backends.cudnn.deterministic", "torch", False),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A mapping whose entries belong to the process's state.
+
+    get: the mapping, None while there is none. added: whether entries that are new are taken out again; else only
+    those that were there are put back. holds: which entries count, by their value before.
+    """
+
+    get: Callable[[], MutableMapping[str, Any] | None]
+    added: bool = False
+    holds: Callable[[Any], bool] = lambda value: True
+
+
+def _namespace(module: str) -> Callable[[], MutableMapping[str, Any] | None]:
+    def get() -> MutableMapping[str, Any] | None:
+        found = sys.modules.get(module)
+        return None if found is None else vars(found)
+
+    return get
+
+
+def _of_pillow(name: str) -> Callable[[], MutableMapping[str, Any] | None]:
+    def get() -> MutableMapping[str, Any] | None:
+        found = sys.modules.get("PIL.Image")
+        if found is None or not hasattr(found, "init"):
+            return None
+        found.init()  # else what it registers by itself, once, would pass for the work of others
+        registry: MutableMapping[str, Any] | None = getattr(found, name, None)
+        return registry
+
+    return get
+
+
+TABLES: Mapping[str, Table] = {
+    "modules": Table(lambda: sys.modules),
+    "builtins": Table(lambda: vars(builtins), added=True),
+    **{
+        f"functions of {name}": Table(_namespace(name), holds=callable)
+        for name in ("os", "io", "time", "math", "warnings", "numpy", "PIL.Image", "torch", "torch.nn.functional")
+    },
+    **{
+        f"Pillow's {name}": Table(_of_pillow(name), added=True)
+        for name in ("OPEN", "MIME", "SAVE", "SAVE_ALL", "EXTENSION", "DECODERS", "ENCODERS")
+    },
+}

@@ -1,0 +1,196 @@
+"""What a Python file says without being run: what it imports, and which files it names."""
+
+import ast
+import importlib.machinery
+import importlib.metadata
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+from benchmark.guards import is_installed
+
+SUFFIXES = (".py", *importlib.machinery.EXTENSION_SUFFIXES, ".pyc")
+"""Of modules, in the order in which one is looked for."""
+
+LONGEST = 300
+"""Characters of a text that may be a file's name."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one file says.
+
+    imports: (dots of a relative import, name), of all places, those in functions and by `import_module` too. folders:
+    that it may add to the import path, as it writes them. texts: that may be names of files which it reads; "*" stands
+    for what is not known, in f"q{quality}.pth" say.
+    """
+
+    imports: tuple[tuple[int, str], ...] = ()
+    folders: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+
+
+def source_of(file: Path) -> Source:
+    """Of a file in Python; of what is none, or cannot be read, nothing."""
+    if file.suffix not in (".py", ""):
+        return Source()
+    try:
+        return _source(file.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):  # of a module that may never be imported
+        return Source()
+
+
+@lru_cache(maxsize=1024)
+def _source(content: bytes) -> Source:
+    imports: dict[tuple[int, str], None] = {}
+    folders: dict[str, None] = {}
+    texts: dict[str, None] = {}
+    written: set[str] = set()
+    for node in ast.walk(ast.parse(content)):
+        match node:
+            case ast.Import(names=names):
+                imports |= dict.fromkeys((0, name.name) for name in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                base = f"{module}." if module else ""
+                imports |= dict.fromkeys((level, f"{base}{name.name}".removesuffix(".*")) for name in names)
+                if module:
+                    imports[level, module] = None
+            case ast.Call(func=function, args=arguments):
+                name = _last_name(function)
+                literal = [
+                    one.value for one in arguments if isinstance(one, ast.Constant) and isinstance(one.value, str)
+                ]
+                if name in ("import_module", "__import__") and literal:
+                    stripped = literal[0].lstrip(".")
+                    imports[len(literal[0]) - len(stripped), stripped] = None
+                elif name in ("insert", "append", "extend", "addsitedir") and "path" in ast.unparse(function):
+                    folders |= dict.fromkeys(_texts_in(node))
+                elif _writes(name, literal):
+                    written |= set(_texts_in(node))
+                elif name in ("join", "joinpath", "Path") and arguments:
+                    texts["/".join(part for one in arguments if (part := _text(one)) is not None)] = None
+            case ast.BinOp(op=ast.Div()):
+                texts["/".join(_parts(node))] = None
+            case ast.Constant() | ast.JoinedStr():
+                if (text := _text(node)) is not None:
+                    texts[text] = None
+    named = tuple(text for text in texts if text not in written and _may_be_a_file(text))
+    return Source(tuple(imports), tuple(folders), named)
+
+
+def _writes(name: str, texts: list[str]) -> bool:
+    """Whether a call of that function writes the files that it names: what it makes is no part of the code."""
+    if name == "open":
+        return any(set(text) <= set("rwaxbt+U") and set(text) & set("wax") for text in texts)
+    return any(word in name.lower() for word in ("save", "write", "dump", "filehandler", "mkdir", "touch", "unlink"))
+
+
+def _last_name(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _text(node: ast.AST) -> str | None:
+    """A text that is written there; "*" for what an f-string fills in."""
+    match node:
+        case ast.Constant(value=str() as text):
+            return text
+        case ast.JoinedStr(values=values):
+            return "".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in values)
+    return None
+
+
+def _texts_in(node: ast.AST) -> Iterator[str]:
+    yield from (text for one in ast.walk(node) if (text := _text(one)) is not None)
+
+
+def _parts(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        yield from _parts(node.left)
+        yield from _parts(node.right)
+    elif (text := _text(node)) is not None:
+        yield text
+
+
+def _may_be_a_file(text: str) -> bool:
+    literal = text.replace("*", "")
+    return len(literal) > 2 and len(text) < LONGEST and text.isprintable() and ("." in literal or "/" in literal)
+
+
+def modules_beside(file: Path) -> dict[str, Path]:
+    """Path relative to the folder of `file` -> path, of each module that it imports from there, directly or not.
+
+    So are those of folders that it adds to the import path by name; namespace packages and compiled modules are found
+    too. The file itself is not among them, nor is what is installed.
+    """
+    found: dict[Path, None] = {}
+    waiting = [file]
+    seen = {file}
+    roots = [file.parent]
+    while waiting:
+        current = waiting.pop()
+        source = source_of(current)
+        for text in source.folders:
+            try:
+                folder = Path(os.path.normpath(file.parent / Path(text).expanduser()))
+                if text and folder.is_dir() and folder not in roots and not is_installed(str(folder)):
+                    roots.append(folder)
+            except (OSError, ValueError, RuntimeError):
+                continue
+        for dots, name in source.imports:
+            bases = [current.parents[min(dots, len(current.parents)) - 1]] if dots else roots
+            for path in _resolved(bases, name):
+                if path not in seen:
+                    seen.add(path)
+                    found[path] = None
+                    waiting.append(path)
+    return dict(sorted((_relative(path, file.parent), path) for path in found))
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def _resolved(bases: list[Path], name: str) -> Iterator[Path]:
+    """The files of the module `name` and of the packages that it lies in, from the first folder that has it."""
+    steps = [step for step in name.split(".") if step]
+    if steps[:1] == ["benchmark"]:
+        return
+    if not steps:
+        yield from (base / "__init__.py" for base in bases if (base / "__init__.py").is_file())
+    for base in bases:
+        place, there = base, False
+        for step in steps:
+            module = next((found for suffix in SUFFIXES if (found := place / f"{step}{suffix}").is_file()), None)
+            place = place / step
+            package = place / "__init__.py"
+            if package.is_file():
+                there = True
+                if not is_installed(str(package)):
+                    yield package
+            elif module is not None:
+                there = True
+                if not is_installed(str(module)):
+                    yield module
+                break
+            elif not place.is_dir():
+                break
+        if there:
+            return
+
+
+def packages_imported(files: list[Path]) -> dict[str, str]:
+    """Distribution -> version, of the installed packages that `files` import."""
+    names = {name.partition(".")[0] for file in files for dots, name in source_of(file).imports if not dots}
+    found: dict[str, str] = {}
+    for name in names - sys.stdlib_module_names - {"benchmark"}:
+        for distribution in _distributions().get(name, ()):
+            found[distribution] = importlib.metadata.version(distribution)
+    return dict(sorted(found.items()))
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
