@@ -7,6 +7,7 @@ checkerboard split once more; He et al., "Checkerboard Context Model", 2021). Al
 is computed by `exact`; the symbols go through CompressAI's rANS coder.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,6 +36,7 @@ from benchmark.hfd.exact import (
     pseudo_exp2,
     pseudo_log2,
 )
+from benchmark.hfd.rans import decoder_of
 
 HYPER_STRIDE = 4
 """Latents per hyper-latent, in each direction."""
@@ -368,11 +370,8 @@ class ExactEntropyModel:
                 f"the stream's payload has {len(stream)} bytes; a picture of this size has at least {least // 8 + 1}"
             )
         latents = self.slices[-1][1] * height * width
-        coder = RansDecoder()
-        # The coder does not watch the end of its stream. A symbol takes 16 bits at most, an escape of zeros 4 more:
-        # so many zeros keep a forged stream from being read beyond its end.
-        coder.set_stream(stream + bytes(3 * (latents + latents // 8) + 8192))
         z_shape = (1, self.hyper_channels, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
+        coder = decoder_of(stream, latents + math.prod(z_shape))
         channel = torch.arange(self.hyper_channels)[None, :, None, None].expand(z_shape)
         z = _get(coder, channel, self.factorised).reshape(z_shape)
 
