@@ -38,7 +38,8 @@ from benchmark.errors import BenchmarkError, CorruptStream, UsageError, one_line
 from benchmark.fetching import file_sha256
 from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.machine import describe_machine, machine_fingerprint
-from benchmark.hfd.rans import guarded
+from benchmark.hfd.memory import Memory, require_memory
+from benchmark.hfd.rans import guarded, least_bits, require_bits
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)  # of torch, about the way in which CompressAI compiles functions
@@ -71,6 +72,8 @@ HEADER = struct.Struct(">3sBBHH4s4s")
 MAX_SIDE, MAX_PIXELS = 65_535, 2**27
 LATENT_STRIDE = 16
 """Pixels per latent of all of them, in each direction."""
+MEMORY = Memory(850, 0)
+"""Of any of them. `pytest -m slow -k memory_of_the_zoo` measures the widest."""
 
 
 class ZooCodec:
@@ -136,6 +139,9 @@ class ZooCodec:
             strings = [body[4 : 4 + length], body[4 + length :]]
         factor = network.downsampling_factor
         shape = torch.Size([-(-height // factor), -(-width // factor)])
+        require_memory(factor * shape[0], factor * shape[1], MEMORY)
+        table = network.entropy_bottleneck._quantized_cdf  # of the last string, or of the only one
+        require_bits(strings[-1], least_bits(table.diff(dim=1).amax(1).tolist()) * shape.numel())
         symbols = max(network.N, network.M) * shape.numel() * (factor // LATENT_STRIDE) ** 2  # hyper-latents are fewer
         try:
             with torch.no_grad(), repeatable():

@@ -25,6 +25,7 @@ import numpy as np
 from attacks.limits import (
     ADDRESSES,
     AVAILABLE,
+    BLOCK,
     BYTES,
     BYTES_PER_PIXEL,
     OFTEN,
@@ -79,7 +80,8 @@ def _image(target: Target, data: bytes, image: Any, twice: bool) -> tuple[str, s
         return "size", f"{image.shape} where the stream says {target.size(data)}"
     if twice and not np.array_equal(image, target.read(data)):
         return "unstable", "decoded twice, two images"
-    return "image", f"{image.shape[0] * image.shape[1]}"
+    height, width = (-(-side // BLOCK) * BLOCK for side in image.shape[:2])
+    return "image", f"{height * width}"
 
 
 def watched(target: Target, data: bytes, twice: bool, said: int, rest: int) -> tuple[str, str]:
@@ -88,10 +90,12 @@ def watched(target: Target, data: bytes, twice: bool, said: int, rest: int) -> t
     kind, word = decoded(target, data, twice)
     seconds = time.process_time() - begun
     pixels = int(word) * (2 if twice else 1) if kind == "image" else 0
-    if seconds > SECONDS + SECONDS_PER_PIXEL * pixels:
-        return "slow", f"{seconds:.1f} s; {kind} {word}"
-    if (taken := peak() - rest) > BYTES + BYTES_PER_PIXEL * pixels:
+    taken = peak() - rest
+    if taken > BYTES:
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    if seconds > SECONDS + target.slowness * SECONDS_PER_PIXEL * pixels:
+        return "slow", f"{seconds:.1f} s; {kind} {word}"
+    if taken > BYTES + BYTES_PER_PIXEL * pixels:
         return "memory", f"{taken / 2**20:.0f} MB; {kind} {word}"
     if os.fstat(said).st_size > printed:
         return "printed", f"{os.pread(said, 300, printed)!r}; {kind} {word}"

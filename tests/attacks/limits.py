@@ -4,7 +4,9 @@ import re
 import struct
 
 SECONDS, SECONDS_PER_PIXEL = 2.0, 4e-6
-"""Of processor time that a mutant may take: so long, and so much longer for each pixel of an image that it gives."""
+"""Of processor time that a mutant may take: so long, and so much longer for each pixel of an image that it gives, whose
+sides count as multiples of BLOCK. A mutant that is refused has no pixels."""
+BLOCK = 64
 BYTES, BYTES_PER_PIXEL = 384 * 2**20, 400
 """Of memory beyond that of the process at rest, likewise."""
 SOUND = ("image", "read", "corrupt", "refused")
