@@ -16,7 +16,7 @@ from benchmark.errors import CorruptStream
 CDF_BITS = 16
 """Precision of rANS probabilities."""
 BYTES_PER_SYMBOL = 8
-"""More than any symbol takes that an encoder writes, an escape of 32 bits included."""
+"""More than any symbol takes that an encoder writes, an escape of 28 bits included."""
 BEYOND_PER_SYMBOL = 4
 """Zeros behind the stream for each symbol: one takes two bytes, and few of those read from zeros are escapes."""
 AT_REST = 8192

@@ -2,7 +2,7 @@
 
     python tests/attacks/campaign.py --attacks 10000 --targets mse hific    so many for each, from number 0
     python tests/attacks/campaign.py --attacks 1000                         for all targets, what was done counts
-    python tests/attacks/campaign.py --table                                tests/attacks/README.md from the counts
+    python tests/attacks/campaign.py --table                                README.md and counts.json from the counts
 
 Counts and findings lie in $BENCHMARK_ATTACKS, or else `attacks` in the cache folder ($BENCHMARK_CACHE). A count belongs
 to the seeds it was made with: with other seeds, as another version of an encoder writes them, it begins anew.
@@ -197,17 +197,26 @@ def main() -> None:
     parser.add_argument("--attacks", type=int, help="mutants for each target, those of earlier calls included")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
     parser.add_argument("--targets", nargs="+", default=list(NAMES), choices=list(NAMES), metavar="NAME")
-    parser.add_argument("--table", action="store_true", help="write README.md from the counts")
+    parser.add_argument("--restore", action="store_true", help="go on from counts.json where nothing was done here")
+    parser.add_argument("--table", action="store_true", help="write README.md and counts.json from the counts")
     chosen = parser.parse_args()
     folder = state_folder()
+    if chosen.restore:
+        folder.mkdir(parents=True, exist_ok=True)
+        for state in json.loads((HERE / "counts.json").read_text()):
+            if not (folder / f"{_file_name(state['target'])}.json").exists():
+                write_state(folder, State(**state))
     if chosen.attacks is not None:
         plan = [(name, chosen.attacks) for name in chosen.targets]
         for finding in attack(folder, plan, time.monotonic() + chosen.seconds):
             print(finding["target"], finding["number"], finding["fault"], finding["word"][:150], flush=True)
     if chosen.table:
+        states = [state for name in NAMES if (state := read_state(folder, name)).next]
+        lines = ",\n".join(json.dumps(asdict(state)) for state in states)
+        (HERE / "counts.json").write_text(f"[\n{lines}\n]\n")
         path = HERE / "README.md"
         head, mark, _ = path.read_text().partition("<!-- counts -->\n")
-        path.write_text(head + mark + table(read_state(folder, name) for name in NAMES) + "\n")
+        path.write_text(head + mark + table(states) + "\n")
 
 
 if __name__ == "__main__":
