@@ -26,10 +26,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from attacks.limits import PLACE, SOUND
+from attacks.mutation import mutant
+from attacks.target import open_target
 
 from benchmark.fetching import cache_folder
 
 HERE = Path(__file__).parent
+CHILD = HERE / "child.py"
 PATIENCE = 60.0
 """Seconds on the wall after which a mutant is a hang."""
 
@@ -99,7 +102,7 @@ def _one_process(
     folder: Path, plan: list[tuple[str, int, int]], states: dict[str, State], findings: list[dict[str, Any]], until: float
 ) -> tuple[str, int, str] | None:
     """(target, number, fault) of the mutant at which the process ended before its time, else None."""
-    command = [sys.executable, str(HERE / "child.py"), str(folder), json.dumps(plan)]
+    command = [sys.executable, str(CHILD), str(folder), json.dumps(plan)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
@@ -159,9 +162,6 @@ def _take(folder: Path, line: dict[str, Any], states: dict[str, State], findings
 
 def _find(folder: Path, findings: list[dict[str, Any]], finding: dict[str, Any]) -> None:
     if "data" not in finding:
-        from attacks.mutation import mutant  # and torch
-        from attacks.targets import open_target
-
         target = open_target(finding["target"], folder / "weights")
         finding["data"] = mutant(target.name, finding["number"], target.seeds, target.format).hex()
     kept = folder / "findings"
@@ -191,7 +191,7 @@ def table(states: Iterable[State]) -> str:
 
 def main() -> None:
     """See the module."""
-    from attacks.targets import NAMES
+    from attacks.targets import NAMES  # and torch
 
     parser = argparse.ArgumentParser(description="Attacks decoders with mutated streams.")
     parser.add_argument("--attacks", type=int, help="mutants for each target, those of earlier calls included")

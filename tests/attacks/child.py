@@ -37,7 +37,7 @@ from attacks.limits import (
     TWICE,
 )
 from attacks.mutation import mutant
-from attacks.targets import Target, open_target
+from attacks.target import Target, open_target
 
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd import memory

@@ -104,7 +104,8 @@ def split_zoo(data: bytes) -> Fields:
         ("machine", "bytes", 4),
         ("length", "length", 4),
     )
-    middle = 21 + min(int.from_bytes(data[17:21], "big"), (len(data) - 25) // 2)
+    first = int.from_bytes(data[17:21], "big")
+    middle = 21 + (first if first <= len(data) - 25 else (len(data) - 25) // 2)
     strings = [Field("payload", "payload", data[21:middle]), Field("second", "payload", data[middle:-4])]
     return [*head, *strings, Field("crc", "checksum", data[-4:])]
 

@@ -42,8 +42,15 @@ LENGTHS = (1, 3, 4, 7, 8, 16, 64, 300, 5000, 60_000)
 
 
 def mutant(name: str, number: int, seeds: Sequence[bytes], form: Format) -> bytes:
-    """The mutant `number`, 0 and up, of the real streams `seeds`."""
+    """The mutant `number`, 0 and up, of the real streams `seeds`; none of them."""
     rng = random.Random(f"{name} {number}")
+    while True:
+        data = _mutated(rng, seeds, form)
+        if data not in seeds:
+            return data
+
+
+def _mutated(rng: random.Random, seeds: Sequence[bytes], form: Format) -> bytes:
     whole = rng.choice(seeds)
     way = rng.random()
     if way < 0.65:

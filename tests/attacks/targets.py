@@ -6,7 +6,6 @@ kind of machine, so they cannot be kept in files.
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from attacks.formats import FORMATS
 from attacks.mutation import Format
+from attacks.target import NAMES, Target, open_target, target
 from support.hific_checkpoints import checkpoint
 from support.tiny_networks import TINY, TINY_UNET
 
@@ -33,24 +33,6 @@ SIZES = ((24, 40), (17, 33), (64, 48), (1, 1), (16, 64))
 """Of the seeds, height and width."""
 
 
-@dataclass(frozen=True)
-class Target:
-    """One reader or decoder under attack.
-
-    read: what it makes of bytes: an image, or anything else for a reader of headers; raises BenchmarkError. size: the
-    (height, width) that the bytes state, asked only when `read` made an image of them. check: of what a reader returned
-    for the bytes, what is wrong with it; None for nothing. slowness: how many times the usual time a pixel may take.
-    """
-
-    name: str
-    seeds: tuple[bytes, ...]
-    format: Format
-    read: Callable[[bytes], Any]
-    size: Callable[[bytes], tuple[int, int]] | None = None
-    check: Callable[[bytes, Any], str | None] = lambda data, read: None
-    slowness: float = 1
-
-
 def image_of(height: int, width: int, seed: int = 0) -> Image:
     """A smooth image with some noise, the same for the same arguments."""
     rows, columns = np.mgrid[0:height, 0:width]
@@ -65,18 +47,6 @@ def streams_of(codec: Any, qualities: tuple[float, ...] | None = None) -> tuple[
     return tuple(codec.encode(image_of(*size), chosen[place % len(chosen)]) for place, size in enumerate(SIZES))
 
 
-NAMES: dict[str, Callable[[str, Path], Target]] = {}
-"""Name of a target -> (name, folder for weights) -> the target."""
-
-
-def _target(*names: str) -> Callable[[Callable[[str, Path], Target]], Callable[[str, Path], Target]]:
-    def add(make: Callable[[str, Path], Target]) -> Callable[[str, Path], Target]:
-        NAMES.update(dict.fromkeys(names, make))
-        return make
-
-    return add
-
-
 # Readers of our containers: what they take, their writers write, byte for byte.
 
 PAYLOADS = (b"", bytes(5), bytes(range(200)), b"\xff" * 130)
@@ -86,7 +56,7 @@ def _written_again(pack: Callable[[Any], bytes]) -> Callable[[bytes, Any], str |
     return lambda data, read: None if pack(read) == data else "its writer writes other bytes for what was read"
 
 
-@_target("reader-hfd")
+@target("reader-hfd")
 def _reader_hfd(name: str, folder: Path) -> Target:
     made = [
         container.Container(decoder, height, width, steps, seed, b"abcd", payload)
@@ -101,7 +71,7 @@ def _reader_hfd(name: str, folder: Path) -> Target:
     return Target(name, seeds, FORMATS["hfd"], container.unpack, None, _written_again(container.pack))
 
 
-@_target("reader-hific")
+@target("reader-hific")
 def _reader_hific(name: str, folder: Path) -> Target:
     made = [
         hific_container.Container(variant, height, width, b"abcd", b"\0\1\2\3", payload)
@@ -115,7 +85,7 @@ def _reader_hific(name: str, folder: Path) -> Target:
     return Target(name, seeds, FORMATS["hific"], hific_container.unpack, None, _written_again(hific_container.pack))
 
 
-@_target("reader-compressai")
+@target("reader-compressai")
 def _reader_zoo(name: str, folder: Path) -> Target:
     codec = open_codec(f"compressai:model=bmshj2018-hyperprior,weights={folder / 'never-opened.pth'}")
     assert isinstance(codec, zoo.ZooCodec)
@@ -146,10 +116,10 @@ def _embedded(name: str, folder: Path) -> Target:
     return Target(name, tuple(seeds), FORMATS[f"hfd-{base}"], read, None, check)
 
 
-_target("reader-hfd-jpeg", "reader-hfd-avif")(_embedded)
+target("reader-hfd-jpeg", "reader-hfd-avif")(_embedded)
 
 
-@_target("reader-signatures")
+@target("reader-signatures")
 def _signatures(name: str, folder: Path) -> Target:
     """Which codec a file is for, and with which weights: asked of streams of all kinds."""
     ours = [open_target(f"reader-{which}", folder).seeds[0] for which in ("hfd", "hific", "hfd-jpeg", "hfd-avif")]
@@ -178,10 +148,10 @@ def _classical(name: str, folder: Path) -> Target:
 
 CLASSICAL = ("jpeg", "webp", "avif", "jxl", "jpeg2000")
 AROUND = ("bpp:jpeg", "match:webp~jpeg")
-_target(*CLASSICAL, *AROUND)(_classical)
+target(*CLASSICAL, *AROUND)(_classical)
 
 
-@_target("header-jpeg", "header-webp", "header-avif", "header-jxl", "header-jpeg2000")
+@target("header-jpeg", "header-webp", "header-avif", "header-jxl", "header-jpeg2000")
 def _header(name: str, folder: Path) -> Target:
     """What can be said of a file before its pixels are decoded."""
     whole = _classical(name.partition("-")[2], folder)
@@ -189,7 +159,7 @@ def _header(name: str, folder: Path) -> Target:
     return Target(name, whole.seeds, whole.format, whole.size)
 
 
-@_target("command")
+@target("command")
 def _command(name: str, folder: Path) -> Target:
     """A program that copies: the image file that a foreign decoder writes is under attack."""
     copy = "cp {in} {out}"
@@ -251,13 +221,13 @@ def size_in_hfd(data: bytes) -> tuple[int, int]:
     return height, width
 
 
-@_target("mse")
+@target("mse")
 def _mse(name: str, folder: Path) -> Target:
     codec = open_codec(f"mse:first_stage={_first_stage(folder)}")
     return Target(name, streams_of(codec), FORMATS["hfd"], codec.decode, size_in_hfd)
 
 
-@_target("mse-paper")
+@target("mse-paper")
 def _mse_paper(name: str, folder: Path) -> Target:
     def write(path: Path) -> None:
         torch.manual_seed(0)
@@ -288,10 +258,10 @@ def _hfd(name: str, folder: Path) -> Target:
 
 HFD = tuple(f"hfd-{kind}" for kind in KINDS)
 HFD_ON_BASES = tuple(f"hfd-{kind}+{base}" for base in CLASSICAL_QUALITIES for kind in KINDS)
-_target(*HFD, *HFD_ON_BASES)(_hfd)
+target(*HFD, *HFD_ON_BASES)(_hfd)
 
 
-@_target("hific-small")
+@target("hific-small")
 def _hific_small(name: str, folder: Path) -> Target:
     config = GeneratorConfig(latents=60, levels=3, channels=(16, 12, 8, 8), blocks=(2, 1, 1, 2), embedding=8)
 
@@ -309,7 +279,7 @@ def _hific_small(name: str, folder: Path) -> Target:
     return Target(name, streams_of(codec), FORMATS["hfd"], codec.decode, size_in_hfd)
 
 
-@_target("hific")
+@target("hific")
 def _hific(name: str, folder: Path) -> Target:
     path = _kept(folder / "hific-low.pt", lambda path: torch.save(checkpoint(), path))
     codec = open_codec(f"hific:weights={path}")
@@ -347,14 +317,8 @@ AUTOREGRESSIVE = ("mbt2018", "cheng2020-anchor", "cheng2020-attn", "mbt2018-vbr"
 
 
 COMPRESSAI = tuple(f"compressai-{model}" for model in zoo.ARCHITECTURES)
-_target(*COMPRESSAI)(_compressai)
+target(*COMPRESSAI)(_compressai)
 
 
 READERS = tuple(name for name in NAMES if name.startswith(("reader-", "header-")))
 LEARNED = ("mse", "mse-paper", *HFD, *HFD_ON_BASES, "hific-small", "hific", *COMPRESSAI)
-
-
-def open_target(name: str, folder: Path) -> Target:
-    """The target `name`; its weights are written into `folder` if they are not there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return NAMES[name](name, folder)

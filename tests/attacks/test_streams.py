@@ -5,18 +5,18 @@
 goes on where it stopped, see campaign.py. What once went wrong lies in corpus/, a file each, named by its target.
 """
 
-import json
+import importlib
 import os
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from attacks import campaign, child
 from attacks.campaign import State, attack, read_state, table
-from attacks.formats import FORMATS
 from attacks.limits import SOUND
 from attacks.mutation import mutant
-from attacks.targets import AROUND, CLASSICAL, COMPRESSAI, LEARNED, NAMES, READERS, open_target
+from attacks.target import NAMES, open_target
+from attacks.targets import AROUND, CLASSICAL, COMPRESSAI, LEARNED, READERS
 
 from benchmark.hfd import memory
 
@@ -66,7 +66,7 @@ def test_the_same_number_is_the_same_mutant(weights: Path) -> None:
     mutants = [mutant(target.name, number, target.seeds, target.format) for number in range(200)]
     assert mutants == [mutant(target.name, number, target.seeds, target.format) for number in range(200)]
     assert len(set(mutants)) > 150
-    assert not set(mutants) <= set(target.seeds)
+    assert not set(mutants) & set(target.seeds)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in COMPRESSAI[1:]])
@@ -80,133 +80,55 @@ def test_fields_are_the_whole_stream_and_its_checksum_is_that_of_the_encoder(nam
     assert {field.kind for seed in target.seeds for field in target.format.split(seed)} > {"bytes", "payload"}
 
 
-FAULTY = '''
-import os, signal, sys, time
-sys.path.insert(0, {tests!r})
-import numpy as np
-from attacks import child
-from attacks.limits import BYTES
-from attacks.targets import NAMES, Target
-from attacks.formats import FORMATS
-from benchmark.errors import BenchmarkError, CorruptStream, UsageError
-from benchmark.hfd.container import Container, pack
-import warnings
-
-SEED = pack(Container("mse", 8, 8, 0, 0, b"abcd", bytes(100)))
-
-def dies(data):
-    if data != SEED:
-        os.kill(os.getpid(), signal.SIGSEGV)
-
-def hangs(data):
-    if data != SEED:
-        time.sleep(1000)
-
-def eats(data):
-    if data != SEED:
-        held = bytearray(BYTES + 2**27)
-        held[::4096] = bytes(len(held[::4096])).replace(b"\\0", b"1")
-    raise CorruptStream("no")
-
-def sleeps(data):
-    begun = time.process_time()
-    while data != SEED and time.process_time() - begun < 2.2:
-        pass
-    raise CorruptStream("no")
-
-def raises(data):
-    raise KeyError("no")
-
-def usage(data):
-    raise UsageError("no")
-
-def other(data):
-    raise BenchmarkError("no")
-
-def two_lines(data):
-    raise CorruptStream("no\\nand no")
-
-def warns(data):
-    warnings.warn("deprecated", DeprecationWarning)
-    raise CorruptStream("no")
-
-def prints(data):
-    os.write(2, b"libpng warning")
-    raise CorruptStream("no")
-
-def wrong_size(data):
-    return np.zeros((9, 8, 3), np.uint8)
-
-def changes(data):
-    return np.random.default_rng().integers(0, 256, (8, 8, 3), dtype=np.uint8)
-
-def sound(data):
-    return np.zeros((8, 8, 3), np.uint8)
-
-for read in (dies, hangs, eats, sleeps, raises, usage, other, two_lines, warns, prints, wrong_size, changes, sound):
-    NAMES[read.__name__] = lambda name, folder, read=read: Target(
-        name, (SEED,), FORMATS["hfd"], read, lambda data: (8, 8)
-    )
-'''
-EXPECTED = {
-    "dies": "SIGSEGV",
-    "hangs": "hang",
-    "eats": "memory",
-    "sleeps": "slow",
-    "raises": "raised",
-    "usage": "raised",
-    "other": "raised",
-    "two_lines": "lines",
-    "warns": "warned",
-    "prints": "printed",
-    "wrong_size": "size",
-    "changes": "unstable",
-    "sound": None,
-}
+@pytest.fixture
+def _faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The process that decodes knows the targets of faulty.py, and so do the tests of this one."""
+    before = dict(NAMES)
+    faulty = importlib.import_module("attacks.faulty")
+    NAMES.update({read.__name__: faulty._open for read in (*faulty.FAULTS, faulty.decodes)})
+    monkeypatch.setattr(campaign, "CHILD", Path(faulty.__file__))
+    yield
+    NAMES.clear()
+    NAMES.update(before)
 
 
-@pytest.mark.parametrize(("name", "fault"), EXPECTED.items())
-def test_faults_are_found(name: str, fault: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Decoders that each do one thing wrong; the process that dies or hangs is counted and gone on behind."""
-    tests = str(Path(__file__).parents[1])
-    (tmp_path / "child.py").write_text(
-        FAULTY.format(tests=tests) + "if __name__ == '__main__':\n    child.main(*sys.argv[1:])\n"
-    )
-    exec(compile(FAULTY.format(tests=tests), "faulty", "exec"), {})  # the parent makes the mutant of a death again
-    monkeypatch.setattr(campaign, "HERE", tmp_path)
-    monkeypatch.setattr(campaign, "PATIENCE", 3.0)
-    folder = tmp_path / "state"
-    try:
-        findings = attack(folder, [(name, 2)])
-        state = read_state(folder, name)
-    finally:
-        for faulty in EXPECTED:
-            NAMES.pop(faulty, None)
-    if fault is None:
-        assert findings == []
-        assert state.counts == {"image": 2}
-        return
-    assert {finding["fault"] for finding in findings} == {fault}
-    assert state.next == 2
-    assert state.counts[fault] == len(findings)
-    kept = json.loads(next((folder / "findings").glob("*.json")).read_text())
-    assert kept["data"] == findings[0]["data"] or len(findings) > 1
+@pytest.mark.usefixtures("_faulty")
+def test_faults_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that dies or hangs is gone on behind; all others are attacked by the same one."""
+    from attacks.faulty import FAULTS
+
+    with monkeypatch.context() as patch:
+        patch.setattr(campaign, "PATIENCE", 1.0)
+        findings = attack(tmp_path, [("hangs", 1)])
+    findings += attack(tmp_path, [(read.__name__, 1) for read in FAULTS] + [("decodes", 50)])
+    assert {finding["target"]: finding["fault"] for finding in findings} == {
+        read.__name__: fault for read, fault in FAULTS.items()
+    }
+    for read, fault in FAULTS.items():
+        assert read_state(tmp_path, read.__name__).counts == {fault: 1}
+        assert (tmp_path / "findings" / f"{read.__name__}-0-{fault}.json").is_file()
+    assert sum(read_state(tmp_path, "decodes").counts.values()) == 50
+    target = open_target("decodes", tmp_path)
+    assert findings[0]["data"] == mutant("hangs", 0, target.seeds, target.format).hex()
 
 
+@pytest.mark.usefixtures("_faulty")
 def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
     """Counts of two calls are those of one."""
-    attack(tmp_path / "two", [("reader-hfd", 100)])
-    attack(tmp_path / "two", [("reader-hfd", 230)])
-    attack(tmp_path / "one", [("reader-hfd", 230)])
-    two, one = (read_state(tmp_path / which, "reader-hfd") for which in ("two", "one"))
+    attack(tmp_path / "two", [("decodes", 100)])
+    attack(tmp_path / "two", [("decodes", 230)])
+    attack(tmp_path / "one", [("decodes", 230)])
+    two, one = (read_state(tmp_path / which, "decodes") for which in ("two", "one"))
     assert two.next == one.next == 230
     assert two.counts == one.counts
+    assert set(one.counts) == {"image", "corrupt"}
 
 
+@pytest.mark.usefixtures("_faulty")
 def test_counts_of_other_seeds_are_not_gone_on_with(tmp_path: Path) -> None:
-    campaign.write_state(tmp_path, State("reader-hfd", "00", 5, {"corrupt": 5}))
-    with pytest.raises(RuntimeError, match=r"writes other streams.*reader-hfd\.json"):
-        attack(tmp_path, [("reader-hfd", 10)])
+    campaign.write_state(tmp_path, State("decodes", "00", 5, {"corrupt": 5}))
+    with pytest.raises(RuntimeError, match=r"writes other streams.*decodes\.json"):
+        attack(tmp_path, [("decodes", 10)])
 
 
 def test_the_table_adds_up() -> None:

@@ -131,7 +131,6 @@ def test_a_forged_payload_of_ones_ends_no_process(first_stage_file: Path, pictur
         "try: mse('cpu', first_stage=Path(sys.argv[1])).decode(sys.stdin.buffer.read()); print('image')\n"
         "except CorruptStream: print('corrupt')"
     )
-    for length in (10_000, 300_000):
-        forged = pack(replace(whole, payload=b"\xff" * length))
-        done = subprocess.run([sys.executable, "-c", code, str(first_stage_file)], input=forged, capture_output=True)
-        assert (done.returncode, done.stdout) in ((0, b"image\n"), (0, b"corrupt\n")), done.stderr
+    forged = pack(replace(whole, payload=b"\xff" * 300_000))
+    done = subprocess.run([sys.executable, "-c", code, str(first_stage_file)], input=forged, capture_output=True)
+    assert (done.returncode, done.stdout) == (0, b"corrupt\n"), done.stderr
