@@ -63,7 +63,9 @@ class PillowCodec:
         try:
             Pillow.fromarray(image).save(stream, self.format, **self.rate(quality), **self.options)
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
-            raise BenchmarkError(f"{self.format}: {width}x{height} pixels cannot be coded: {one_line(error)}") from error
+            raise BenchmarkError(
+                f"{self.format}: {width}x{height} pixels cannot be coded: {one_line(error)}"
+            ) from error
         return stream.getvalue()
 
     def decode(self, data: bytes, seed: int | None = None) -> Image:

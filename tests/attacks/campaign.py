@@ -99,7 +99,11 @@ def attack(folder: Path, plan: Iterable[tuple[str, int]], until: float = float("
 
 
 def _one_process(
-    folder: Path, plan: list[tuple[str, int, int]], states: dict[str, State], findings: list[dict[str, Any]], until: float
+    folder: Path,
+    plan: list[tuple[str, int, int]],
+    states: dict[str, State],
+    findings: list[dict[str, Any]],
+    until: float,
 ) -> tuple[str, int, str] | None:
     """(target, number, fault) of the mutant at which the process ended before its time, else None."""
     command = [sys.executable, str(CHILD), str(folder), json.dumps(plan)]
@@ -130,7 +134,9 @@ def _one_process(
         return None
     index, number, since = _place(folder)
     if index < 0 or since < begun:
-        raise RuntimeError(f"the process that decodes ended with {code} at rest: {(folder / 'said').read_text()[-2000:]}")
+        raise RuntimeError(
+            f"the process that decodes ended with {code} at rest: {(folder / 'said').read_text()[-2000:]}"
+        )
     fault = "hang" if hung else signal.Signals(-code).name if code < 0 else f"exit {code}"
     return plan[index][0], number, fault
 

@@ -42,6 +42,7 @@ from attacks.target import Target, open_target
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd import memory
 
+
 def decoded(target: Target, data: bytes, twice: bool = False) -> tuple[str, str]:
     """What comes of `data`: "image", "read", "corrupt" or "refused", or the name of a fault; and a word on it."""
     try:
@@ -152,7 +153,9 @@ def main(folder: str, plan: str) -> None:
     most = pages * resource.getpagesize() + ADDRESSES
     resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    run_plan(Path(folder), [tuple(part) for part in json.loads(plan)], lambda line: print(json.dumps(line), file=reports))
+    run_plan(
+        Path(folder), [tuple(part) for part in json.loads(plan)], lambda line: print(json.dumps(line), file=reports)
+    )
 
 
 if __name__ == "__main__":

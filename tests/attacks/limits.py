@@ -23,7 +23,5 @@ OFTEN = 1.0
 PLACE = struct.Struct("<qqd")
 """Index in the plan (-1: being opened), number, time of the clock that all processes share."""
 
-REFUSED = re.compile(
-    r"would take about .* GB of memory|was made on another kind of machine|whose weights are not here"
-)
+REFUSED = re.compile(r"would take about .* GB of memory|was made on another kind of machine|whose weights are not here")
 """What may be raised beside CorruptStream: this machine cannot decode a stream that may be sound."""

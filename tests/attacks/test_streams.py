@@ -41,7 +41,9 @@ def test_some_mutants_of_every_target(tmp_path: Path) -> None:
     assert attack(tmp_path, list(QUICK.items())) == []
     states = {name: read_state(tmp_path, name) for name in NAMES}
     assert {name: state.next for name, state in states.items()} == QUICK
-    assert all(sum(state.counts.values()) == state.next and set(state.counts) <= set(SOUND) for state in states.values())
+    assert all(
+        sum(state.counts.values()) == state.next and set(state.counts) <= set(SOUND) for state in states.values()
+    )
     assert all(state.counts.get("corrupt") for name, state in states.items() if QUICK[name] >= 60)
     found = sum(state.counts.get("image", 0) + state.counts.get("read", 0) for state in states.values())
     assert found > 0.1 * sum(QUICK.values())  # many get past the checksum

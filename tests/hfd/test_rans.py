@@ -67,7 +67,9 @@ def coded(symbols: list[int], rows: list[int]) -> bytes:
     return encoder.flush()
 
 
-@given(st.lists(st.tuples(st.integers(-70_000, 70_000) | st.integers(-3, 3), st.integers(0, 2)), min_size=8, max_size=40))
+@given(
+    st.lists(st.tuples(st.integers(-70_000, 70_000) | st.integers(-3, 3), st.integers(0, 2)), min_size=8, max_size=40)
+)
 @settings(deadline=None)
 def test_sound_streams_are_decoded_as_ever(pairs: list[tuple[int, int]]) -> None:
     symbols, rows = [symbol for symbol, _ in pairs], [row for _, row in pairs]
