@@ -154,22 +154,53 @@ def _libraries(*names: str) -> dict[str, str]:
 
 
 def _whole_jpeg(data: bytes) -> bool:
-    """Segments from SOI to SOS, then coded data in which no marker stands before the EOI at the very end."""
+    """Segments from SOI to SOS, then coded data in which no marker stands before the EOI at the very end.
+
+    And no more blocks than the coded data have room for, two bits each: libjpeg would fill the rest with grey.
+    """
     if data[:2] != b"\xff\xd8" or data[-2:] != b"\xff\xd9":
         return False
-    position = 2
+    position, blocks = 2, 0
     while data[position : position + 1] == b"\xff" and len(data) >= position + 4:
-        scan = data[position + 1] == 0xDA
-        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-        if scan:
+        marker = data[position + 1]
+        start, position = position + 4, position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        if marker == 0xC0:
+            blocks = _jpeg_blocks(data[start:position])
+        if marker == 0xDA:
             # A byte 0xff of the coded data is followed by a stuffed 0.
-            return data.count(b"\xff", position) == data.count(b"\xff\x00", position) + 1
+            ended = data.count(b"\xff", position) == data.count(b"\xff\x00", position) + 1
+            return ended and 0 < 2 * blocks <= 8 * (len(data) - position)
     return False
 
 
+def _jpeg_blocks(frame: bytes) -> int:
+    """How many blocks of 8×8 samples a frame header (ITU-T T.81, B.2.2) speaks of, at least; 0 if it is none of three
+    components."""
+    if len(frame) != 15 or frame[5] != 3:
+        return 0
+    height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
+    factors = [(frame[at] >> 4, frame[at] & 15) for at in (7, 10, 13)]
+    across, down = (max(factor[axis] for factor in factors) for axis in (0, 1))
+    if not all(1 <= side <= 4 for factor in factors for side in factor):
+        return 0
+    units = -(-width // (8 * across)) * -(-height // (8 * down))
+    return units * sum(columns * rows for columns, rows in factors)
+
+
 def _whole_webp(data: bytes) -> bool:
-    """A RIFF container that is as long as it says. WebP Container Specification, "WebP file header"."""
-    return data[:4] == b"RIFF" and data[8:12] == b"WEBP" and int.from_bytes(data[4:8], "little") == len(data) - 8
+    """A RIFF container that is as long as it says, with one lossy frame (WebP Container Specification, "Simple File
+    Format (Lossy)").
+
+    And no more macroblocks than it has room for: each has a mode of luma and one of chroma, of 0.81 and 0.84 bits at
+    least (RFC 6386, 11.2). libwebp allocates the image first.
+    """
+    if data[:4] != b"RIFF" or data[8:16] != b"WEBPVP8 " or int.from_bytes(data[4:8], "little") != len(data) - 8:
+        return False
+    frame = int.from_bytes(data[16:20], "little")
+    if frame + frame % 2 != len(data) - 20:
+        return False
+    width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28))
+    return 3 * -(-width // 16) * -(-height // 16) <= 2 * 8 * frame
 
 
 def _whole_avif(data: bytes) -> bool:

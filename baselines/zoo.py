@@ -38,6 +38,8 @@ from benchmark.errors import BenchmarkError, CorruptStream, UsageError, one_line
 from benchmark.fetching import file_sha256
 from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.machine import describe_machine, machine_fingerprint
+from benchmark.hfd.memory import Memory, require_memory
+from benchmark.hfd.rans import guarded, least_bits, require_bits
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)  # of torch, about the way in which CompressAI compiles functions
@@ -68,6 +70,10 @@ VBR_LEVELS = 8
 MAGIC, VERSION = b"CAI", 1
 HEADER = struct.Struct(">3sBBHH4s4s")
 MAX_SIDE, MAX_PIXELS = 65_535, 2**27
+LATENT_STRIDE = 16
+"""Pixels per latent of all of them, in each direction."""
+MEMORY = Memory(900, 0)
+"""Of any of them. `pytest -m slow -k memory_of_the_zoo` measures the widest."""
 
 
 class ZooCodec:
@@ -133,12 +139,21 @@ class ZooCodec:
             strings = [body[4 : 4 + length], body[4 + length :]]
         factor = network.downsampling_factor
         shape = torch.Size([-(-height // factor), -(-width // factor)])
+        require_memory(factor * shape[0], factor * shape[1], MEMORY)
+        table = network.entropy_bottleneck._quantized_cdf  # of the last string, or of the only one
+        require_bits(strings[-1], least_bits(table.diff(dim=1).amax(1).tolist()) * shape.numel())
+        symbols = max(network.N, network.M) * shape.numel() * (factor // LATENT_STRIDE) ** 2  # hyper-latents are fewer
         try:
             with torch.no_grad(), repeatable():
-                decoded = network.decompress([[string] for string in strings], shape, **self._arguments(level))
+                decoded = network.decompress(
+                    [[guarded(string, symbols)] for string in strings], shape, **self._arguments(level)
+                )
         except (RuntimeError, ValueError, IndexError) as error:
             raise CorruptStream(f"compressai: the stream cannot be decoded: {one_line(error)}") from error
-        picture = decoded["x_hat"][0, :, :height, :width].clamp(0, 1).mul(255).round().to(torch.uint8)
+        x_hat = decoded["x_hat"][0, :, :height, :width]
+        if not bool(torch.isfinite(x_hat).all()):
+            raise CorruptStream("compressai: the stream decodes to an image that is not finite")
+        picture = x_hat.clamp(0, 1).mul(255).round().to(torch.uint8)
         return cast(Image, np.ascontiguousarray(picture.permute(1, 2, 0).cpu().numpy()))
 
     def describe(self) -> dict[str, Any]:

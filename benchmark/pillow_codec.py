@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 from PIL import ImageFile
 
 from benchmark.codecs import Image
-from benchmark.errors import BenchmarkError, CorruptStream, UsageError
+from benchmark.errors import BenchmarkError, CorruptStream, UsageError, one_line
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,9 @@ class PillowCodec:
         try:
             Pillow.fromarray(image).save(stream, self.format, **self.rate(quality), **self.options)
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
-            raise BenchmarkError(f"{self.format}: {width}x{height} pixels cannot be coded: {error}") from error
+            raise BenchmarkError(
+                f"{self.format}: {width}x{height} pixels cannot be coded: {one_line(error)}"
+            ) from error
         return stream.getvalue()
 
     def decode(self, data: bytes, seed: int | None = None) -> Image:
@@ -93,7 +95,7 @@ class PillowCodec:
                 raise CorruptStream(f"{self.format}: a picture of mode {picture.mode}, not one RGB picture")
             yield picture
         except (OSError, SyntaxError, ValueError, RuntimeError, EOFError, struct.error, MemoryError) as error:
-            raise CorruptStream(f"{self.format}: {len(data)} bytes cannot be decoded: {error}") from error
+            raise CorruptStream(f"{self.format}: {len(data)} bytes cannot be decoded: {one_line(error)}") from error
         except Pillow.DecompressionBombError as error:
             raise CorruptStream(f"{self.format}: the stream speaks of a picture too large to open") from error
 

@@ -17,12 +17,17 @@ from torch import Tensor
 from benchmark.baselines.hific.coder import LatentCoder
 from benchmark.baselines.hific.container import VARIANTS, Container, check_size, pack, unpack
 from benchmark.baselines.hific.model import Hific, latent_size
+from benchmark.baselines.hific.network import STRIDE
 from benchmark.baselines.hific.weights import ADVICE, Checkpoint, kept_file, load_hific
 from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd.codec import open_device
 from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.machine import describe_machine, machine_fingerprint
+from benchmark.hfd.memory import Memory, require_memory
+
+MEMORY = Memory(1100, 0)
+"""Of the generator. `pytest -m slow -k memory_of_the_generator` measures it at full size."""
 
 
 class Variant:
@@ -50,8 +55,13 @@ class Variant:
     @torch.inference_mode()
     @repeatable()
     def decode(self, payload: bytes, height: int, width: int) -> Tensor:
-        """The picture (1, 3, H, W) in [0, 1]. Raises CorruptStream on a payload that no encoder wrote."""
-        y_hat = self.coder.decode(payload, *latent_size(height, width))
+        """The picture (1, 3, H, W) in [0, 1]. Raises CorruptStream on a payload that no encoder wrote.
+
+        Raises BenchmarkError, before anything is allocated, if the image takes more memory than there is.
+        """
+        rows, columns = latent_size(height, width)
+        require_memory(STRIDE * rows, STRIDE * columns, MEMORY)
+        y_hat = self.coder.decode(payload, rows, columns)
         picture = self.model.synthesise(y_hat.to(self.device), height, width).cpu()
         if not bool(torch.isfinite(picture).all()):
             raise CorruptStream("the stream decodes to a picture that is not finite")

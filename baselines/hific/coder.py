@@ -19,6 +19,7 @@ from benchmark.baselines.hific.model import Hific
 from benchmark.baselines.hific.network import HYPER_STRIDE
 from benchmark.errors import BenchmarkError, CorruptStream
 from benchmark.hfd.entropy import CdfTables
+from benchmark.hfd.rans import decoder_of, require_bits
 
 CDF_BITS = 16
 """Precision of rANS probabilities."""
@@ -128,9 +129,8 @@ class LatentCoder:
         """ŷ (1, latents, rows, columns), float32. Raises CorruptStream on a stream that no encoder wrote."""
         latents = self.config.latents * rows * columns
         shape = (1, self.config.hyper, rows // HYPER_STRIDE, columns // HYPER_STRIDE)
-        coder = RansDecoder()
-        # The coder does not watch the end of its stream; zeros there keep a forged one from reading beyond it.
-        coder.set_stream(stream + bytes(8 * (latents + math.prod(shape) + 1024)))
+        require_bits(stream, self.factorised.least_bits * shape[2] * shape[3])
+        coder = decoder_of(stream, latents + math.prod(shape))
         z_hat = _get(coder, _channels(torch.empty(shape)), self.factorised)
         mean, row = self._mean_and_row(z_hat)
         return _get(coder, row, self.conditional).float() + mean

@@ -110,6 +110,8 @@ def unpack(data: bytes) -> Container:
         raise CorruptStream("the stream's header is truncated")
     quality_steps = body[at]
     seed, at = _read_varint(body, at + 1)
+    if seed > MAX_SEED:
+        raise CorruptStream(f"the stream claims decoder seed {seed}, beyond what any encoder writes")
     weights = body[at : at + 4]
     length, at = _read_varint(body, at + 4)
     payload = body[at:]
@@ -145,4 +147,6 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
         value |= (data[at] & 127) << shift
         at, shift = at + 1, shift + 7
         if data[at - 1] < 128:
+            if data[at - 1] == 0 and shift > 7:
+                raise CorruptStream("the stream's header has a number that is longer than any encoder writes it")
             return value, at

@@ -20,6 +20,7 @@ from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.elic import LATENT_STRIDE, STRIDE, CodePart, Elic
 from benchmark.hfd.entropy import CdfTables, code_length
 from benchmark.hfd.memory import PAPER_FIRST_STAGE, require_memory
+from benchmark.hfd.rans import decoder_of, require_bits
 from benchmark.hfd.transforms import in_tiles, pad_to_stride
 
 PROCESSORS = ("another device", "a GPU", "a CPU", "a CPU with AVX2", "a CPU with AVX512")
@@ -196,10 +197,9 @@ class PaperFirstStage:
         model = self.model
         rows, columns = -(-height // STRIDE), -(-width // STRIDE)
         latents = model.config.latents * rows * columns * (STRIDE // LATENT_STRIDE) ** 2
-        coder = RansDecoder()
-        # The coder does not watch the end of its stream; zeros there keep a forged one from reading beyond it.
-        coder.set_stream(payload[4:] + bytes(8 * (latents + 1024)))
         shape = torch.Size((1, model.bottleneck.channels, rows, columns))
+        require_bits(payload[4:], self.factorised.tables.least_bits * rows * columns)
+        coder = decoder_of(payload[4:], latents + shape.numel())
         z = self.factorised.get(coder, _channels(shape)).to(self.device)
 
         def code(_: slice, __: Tensor, scale: Tensor, mean: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ checkerboard split once more; He et al., "Checkerboard Context Model", 2021). Al
 is computed by `exact`; the symbols go through CompressAI's rANS coder.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,6 +36,7 @@ from benchmark.hfd.exact import (
     pseudo_exp2,
     pseudo_log2,
 )
+from benchmark.hfd.rans import CDF_BITS, decoder_of, least_bits, require_bits
 
 HYPER_STRIDE = 4
 """Latents per hyper-latent, in each direction."""
@@ -44,9 +46,6 @@ LOG2_SCALE_MIN, LOG2_SCALE_MAX, STEPS_PER_OCTAVE = -3.25, 7.0, 8
 
 GRIDS = ((0, 0), (1, 1), (0, 1), (1, 0))
 """Row and column of each interleaved grid within a cell of 2×2 latents, in the order of coding."""
-
-CDF_BITS = 16
-"""Precision of rANS probabilities."""
 
 _SYMBOL_LIMIT = 2**14  # no picture has latents of so many steps; 2**14·LATENT_ONE and the mean stay within int32
 _LOG2_LOW, _LOG2_HIGH = round(LOG2_SCALE_MIN * ONE), round(LOG2_SCALE_MAX * ONE)
@@ -65,6 +64,12 @@ class CdfTables:
         """−log2 of the probability of each entry, rows one after the other; and where each row begins, and the end."""
         rows = [np.diff(np.asarray(cdf[:n], np.float64)) for cdf, n in zip(self.cdfs, self.lengths, strict=True)]
         return CDF_BITS - np.log2(np.concatenate(rows)), np.cumsum([0, *map(len, rows)])
+
+    @cached_property
+    def least_bits(self) -> float:
+        """The fewest bits of one symbol of each row."""
+        rows = zip(self.cdfs, self.lengths, strict=True)
+        return least_bits(int(np.diff(np.asarray(cdf[:length])).max()) for cdf, length in rows)
 
 
 @dataclass(frozen=True)
@@ -363,16 +368,10 @@ class ExactEntropyModel:
 
         Raises CorruptStream if the stream is shorter than any encoder's, or holds a symbol that no picture has.
         """
-        if 8 * len(stream) < (least := self.least_bits(height, width)):
-            raise CorruptStream(
-                f"the stream's payload has {len(stream)} bytes; a picture of this size has at least {least // 8 + 1}"
-            )
         latents = self.slices[-1][1] * height * width
-        coder = RansDecoder()
-        # The coder does not watch the end of its stream. A symbol takes 16 bits at most, an escape of zeros 4 more:
-        # so many zeros keep a forged stream from being read beyond its end.
-        coder.set_stream(stream + bytes(3 * (latents + latents // 8) + 8192))
         z_shape = (1, self.hyper_channels, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
+        require_bits(stream, self.least_bits(height, width))
+        coder = decoder_of(stream, latents + math.prod(z_shape))
         channel = torch.arange(self.hyper_channels)[None, :, None, None].expand(z_shape)
         z = _get(coder, channel, self.factorised).reshape(z_shape)
 
@@ -385,13 +384,8 @@ class ExactEntropyModel:
         return self.walk(z, height, width, log2_scale, code)
 
     def least_bits(self, height: int, width: int) -> int:
-        """No encoder writes fewer bits for height×width latents: each hyper-latent costs at least its likeliest value.
-
-        rANS with 32-bit words loses no more than 2**-14 bit a symbol against the ideal code length, on either side.
-        """
-        likeliest = [max(np.diff(row)) / 2**CDF_BITS for row in self.factorised.cdfs]
-        bits = sum(max(0.0, -float(np.log2(p)) - 2**-14) for p in likeliest)
-        return int(bits * -(-height // HYPER_STRIDE) * -(-width // HYPER_STRIDE))
+        """No encoder writes fewer bits for height×width latents: those of the hyper-latents, see `rans.least_bits`."""
+        return int(self.factorised.least_bits * -(-height // HYPER_STRIDE) * -(-width // HYPER_STRIDE))
 
 
 Place = tuple[slice, slice, slice]

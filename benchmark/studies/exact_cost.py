@@ -18,7 +18,6 @@ from benchmark.hfd.autoencoder import FirstStage
 from benchmark.hfd.container import steps_of
 from benchmark.hfd.deterministic import on_one_thread
 from benchmark.hfd.entropy import (
-    CDF_BITS,
     LOG2_SCALE_MAX,
     LOG2_SCALE_MIN,
     STEPS_PER_OCTAVE,
@@ -31,6 +30,7 @@ from benchmark.hfd.entropy import (
     place_grid,
 )
 from benchmark.hfd.exact import LATENT_ONE, ONE, ExactSequential, pseudo_exp2, pseudo_log2
+from benchmark.hfd.rans import CDF_BITS
 from benchmark.hfd.score import picture_to_tensor
 from benchmark.hfd.weights import FIRST_STAGE_FILE, SHIPPED, load_autoencoder
 from benchmark.images import load_image

@@ -2,7 +2,7 @@ import io
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 import pytest
@@ -263,3 +263,25 @@ def test_jpeg_on_kodak_is_what_compressai_publishes() -> None:
         if decibel is not None:
             values = [psnr(image, codec.decode(data)) for data, image in zip(streams, images, strict=True)]
             assert np.mean(values) == pytest.approx(decibel, abs=0.15)
+
+
+@pytest.mark.parametrize(("name", "at", "order"), [("jpeg", 5, "big"), ("webp", 26, "little")])
+def test_an_image_for_which_the_bytes_have_no_room_is_refused_unopened(
+    name: str, at: int, order: Literal["big", "little"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JPEG would be filled with grey, WebP allocated: height and width are forged, four bytes in either."""
+    codec = open_codec(name)
+    data = codec.encode(np.zeros((16, 24, 3), np.uint8), 50)
+    start = at + (data.index(b"\xff\xc0") if name == "jpeg" else 0)
+    monkeypatch.setattr(Pillow, "open", lambda *_, **__: pytest.fail("it was opened"))
+    forged = data[:start] + 2 * (12_000).to_bytes(2, order) + data[start + 4 :]
+    with pytest.raises(CorruptStream, match="not one whole"):
+        codec.decode(forged)
+
+
+@pytest.mark.parametrize("name", ["jpeg", "jpeg:subsampling=4:4:4", "webp", "webp:method=0"])
+def test_the_smallest_files_of_flat_images_have_room(name: str) -> None:
+    codec = open_codec(name)
+    for height, width in ((1, 1), (17, 1600), (900, 1300)):
+        image = np.full((height, width, 3), 90, np.uint8)
+        assert codec.decode(codec.encode(image, codec.qualities[0])).shape == image.shape

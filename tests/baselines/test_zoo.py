@@ -1,6 +1,9 @@
 """CompressAI's architectures with narrow random networks: streams, their length, and what is refused."""
 
 import pickle
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from benchmark.baselines import zoo
 from benchmark.baselines.zoo import ARCHITECTURES, ZooCodec
 from benchmark.codecs import Codec, Image, open_codec
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
+from benchmark.hfd import memory
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (50, 45, 3), dtype=np.uint8)
 
@@ -231,3 +235,65 @@ class _Evil:
 
     def __reduce__(self) -> tuple[object, ...]:
         return Path.touch, (self.place,)
+
+
+def forged(data: bytes, **changes: Any) -> bytes:
+    """`data` with other numbers in its header or other strings, and a checksum that fits."""
+    names = ("magic", "kind", "quality", "height", "width", "weights", "machine")
+    fields = dict(zip(names, zoo.HEADER.unpack(data[:17]), strict=True))
+    strings = changes.pop("strings", data[17:-4])
+    body = zoo.HEADER.pack(*(fields | changes).values()) + strings
+    return body + zlib.crc32(body).to_bytes(4, "big")
+
+
+@pytest.mark.parametrize("model", ["bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018"])
+def test_forged_strings_end_no_process(model: str, folder: Path) -> None:
+    """CompressAI's coder reads eight bytes of an empty string, and far beyond a long run of ones."""
+    data = opened(model, folder).encode(PICTURE, 1)
+    two = model != "bmshj2018-factorized"
+    program = (
+        "import sys; from benchmark.codecs import open_codec; from benchmark.errors import CorruptStream\n"
+        "codec = open_codec(sys.argv[1])\n"
+        "for line in sys.stdin:\n"
+        "    try: print(codec.decode(bytes.fromhex(line)).shape)\n"
+        "    except CorruptStream: print('corrupt')"
+    )
+    least = bytes(200)
+    streams = [b"", b"\xff" * 1500, bytes(8)]
+    lines = [
+        forged(data, strings=len(string).to_bytes(4, "big") + string + least if two else string).hex()
+        for string in [*streams, b"\xff" * 300_000]
+    ]
+    spec = f"compressai:model={model},weights={folder / f'{model}.pth'}"
+    command = [sys.executable, "-W", "ignore", "-c", program, spec]
+    done = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    ends = done.stdout.splitlines()
+    assert len(ends) == 4
+    assert set(ends) <= {"corrupt", "(50, 45, 3)"}
+    assert ends[-1] == "corrupt"
+
+
+def test_claims_that_the_bytes_or_the_memory_cannot_hold(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_yet(*_: object, **__: object) -> None:
+        raise AssertionError("decoded before it was refused")
+
+    codec = opened("bmshj2018-hyperprior", folder)
+    data = codec.encode(PICTURE, 1)
+    network = codec._network(1)[0]
+    monkeypatch.setattr(network, "decompress", not_yet)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 2**50)
+    with pytest.raises(CorruptStream, match="a picture of this size has at least"):
+        codec.decode(forged(data, height=8192, width=16384))
+    monkeypatch.setattr(memory, "available_bytes", lambda: zoo.MEMORY.of(64, 64) - 1)
+    with pytest.raises(BenchmarkError, match="a picture of 64x64 would take about"):
+        codec.decode(data)
+
+
+def test_an_image_that_is_not_finite_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    codec = opened("bmshj2018-factorized", folder)
+    data = codec.encode(PICTURE, 1)
+    network = codec._network(1)[0]
+    monkeypatch.setattr(network, "decompress", lambda *_: {"x_hat": torch.full((1, 3, 64, 64), float("nan"))})
+    with pytest.raises(CorruptStream, match="not finite"):
+        codec.decode(data)

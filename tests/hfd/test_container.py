@@ -1,3 +1,4 @@
+import struct
 import zlib
 
 import pytest
@@ -88,3 +89,18 @@ def test_codec_of() -> None:
     assert codec_of(pack(example(decoder="mse"))) == "mse"
     assert codec_of(pack(example())) == "hfd:decoder=flow"
     assert codec_of(b"\x89PNG") is None
+
+
+def test_only_what_an_encoder_writes_is_read() -> None:
+    """Numbers in more bytes than they need, and a seed that no encoder has."""
+    whole = pack(Container("mse", 16, 16, 0, 0, b"abcd", b"payload"))
+
+    def sealed(body: bytes) -> bytes:
+        return body + struct.pack(">I", zlib.crc32(body))
+
+    assert sealed(whole[:-4]) == whole
+    for at in (4, 5, 7, 12):
+        with pytest.raises(CorruptStream, match="longer than any encoder writes it"):
+            unpack(sealed(whole[:at] + bytes([whole[at] | 128, 0]) + whole[at + 1 : -4]))
+    with pytest.raises(CorruptStream, match="claims decoder seed 16384"):
+        unpack(sealed(whole[:7] + b"\x80\x80\x01" + whole[8:-4]))

@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.hific_checkpoints import SMALL, checkpoint, example_picture
 
-from benchmark.baselines.hific.codec import HificCodec, hific, picture_to_tensor
+from benchmark.baselines.hific.codec import MEMORY, HificCodec, hific, picture_to_tensor
 from benchmark.baselines.hific.container import OVERHEAD, Container, pack, unpack
 from benchmark.baselines.hific.weights import fetch, kept_file
 from benchmark.cli.main import main
 from benchmark.codecs import Codec, open_codec
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
+from benchmark.hfd import memory
 from benchmark.images import load_image, png_bytes
 from benchmark.running.single import codec_of
 
@@ -190,3 +191,13 @@ def test_commands(checkpoint_file: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert codec_of(stream.read_bytes()) == "hific"
     assert call("decode", str(stream), str(decoded)) == 0
     assert load_image(decoded).shape == (64, 48, 3)
+
+
+def test_claims_that_the_bytes_or_the_memory_cannot_hold(codec: HificCodec, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = codec.encode(example_picture(83, 70), 1)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 2**50)
+    with pytest.raises(CorruptStream, match="a picture of this size has at least"):
+        codec.decode(forge(data, height=4096, width=8192))
+    monkeypatch.setattr(memory, "available_bytes", lambda: MEMORY.of(128, 128) - 1)
+    with pytest.raises(BenchmarkError, match="a picture of 128x128 would take about"):
+        codec.decode(data)
