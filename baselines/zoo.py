@@ -34,6 +34,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmark.codecs import Image
+from benchmark.compatibility import STREAMS, newer_stream
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError, one_line
 from benchmark.fetching import file_sha256
 from benchmark.hfd.deterministic import repeatable
@@ -176,8 +177,8 @@ class ZooCodec:
         if len(data) < HEADER.size + 4 or zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "big"):
             raise CorruptStream("compressai: the stream is damaged or truncated, its CRC-32 does not fit")
         _, architecture, level, height, width, identity, kind = HEADER.unpack(data[: HEADER.size])
-        if architecture >> 4 != VERSION:
-            raise CorruptStream(f"compressai: a stream of version {architecture >> 4}; {VERSION} is read")
+        if architecture >> 4 not in STREAMS[MAGIC]:
+            raise CorruptStream(f"compressai: {newer_stream(MAGIC, architecture >> 4)}")
         if architecture & 15 != ARCHITECTURES.index(self.model):
             place = architecture & 15
             name = ARCHITECTURES[place] if place < len(ARCHITECTURES) else "an unknown model"

@@ -142,6 +142,7 @@ def evaluate(
 
 def load(run: str | Path) -> "Results":
     """The results of a run folder. Raises BenchmarkError if there is none, or if the run never came to its end."""
+    from benchmark.analysis.baseline import check_complete
     from benchmark.analysis.codec_notes import codec_notes
     from benchmark.analysis.groups import StoredGroups
     from benchmark.analysis.summary import coverage_notes, read_summary
@@ -157,6 +158,8 @@ def load(run: str | Path) -> "Results":
         notes.append(f"the run is {status}: its summary may be older than its trials")
     read_summary(folder.path)
     groups = StoredGroups(folder)
+    if status == "complete":
+        check_complete(folder, groups.n_trials)
     notes += [*coverage_notes(folder.manifest, groups), *codec_notes(folder.manifest)]
     return Results(folder.path, notes=notes, failures=groups.failures)
 

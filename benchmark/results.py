@@ -16,26 +16,32 @@ import contextlib
 import fcntl
 import hashlib
 import io
+import math
 import os
 import re
 import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from benchmark.compatibility import RUN
 from benchmark.errors import BenchmarkError
+from benchmark.reading import brief, parse_line, parse_record, problem, read_text, shown
 
 if TYPE_CHECKING:
     import pandas
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = RUN.writes
+
+MOST = 2**53
+"""The largest whole number in a record: JSON's readers and floats keep it exactly."""
 
 FEWEST_REPEATS = 3
 """Calls of each encode and decode whose time says something: a median and quartiles."""
@@ -59,22 +65,30 @@ class Trial(Record):
 
     codec: str = Field(description="label: the codec spec as the user wrote it, or another name that the user gave it")
     quality: float = Field(description="on the codec's own scale")
-    decoder_seed: int | None = Field(default=None, description="null for a deterministic codec")
+    decoder_seed: int | None = Field(default=None, ge=0, le=MOST, description="null for a deterministic codec")
     image: str = Field(description="the picture's name in the data set")
-    height: int | None = Field(default=None, description="of the original, in pixels; null if it could not be read")
-    width: int | None = Field(default=None, description="of the original, in pixels; null if it could not be read")
-    bytes: int | None = Field(default=None, description="length of the whole byte string that decode is given")
-    bpp: float | None = Field(default=None, description="8 * bytes / (height * width)")
+    height: int | None = Field(
+        default=None, ge=1, le=MOST, description="of the original, in pixels; null if it could not be read"
+    )
+    width: int | None = Field(
+        default=None, ge=1, le=MOST, description="of the original, in pixels; null if it could not be read"
+    )
+    bytes: int | None = Field(
+        default=None, ge=0, le=MOST, description="length of the whole byte string that decode is given"
+    )
+    bpp: float | None = Field(default=None, ge=0, description="8 * bytes / (height * width)")
     bpp_estimated: float | None = Field(
-        default=None, description="by the codec's own entropy model, its known header counted; null if it tells none"
+        default=None,
+        ge=0,
+        description="by the codec's own entropy model, its known header counted; null if it tells none",
     )
     metrics: dict[str, float | None] = Field(default_factory=dict, description="per-image metrics, by name")
     reasons: dict[str, str] = Field(default_factory=dict, description="why a metric or a time is null, by name")
     encode_seconds: float | None = Field(
-        default=None, description="wall time of encode, median of the repeats, or null"
+        default=None, ge=0, description="wall time of encode, median of the repeats, or null"
     )
     decode_seconds: float | None = Field(
-        default=None, description="wall time of decode, median of the repeats, or null"
+        default=None, ge=0, description="wall time of decode, median of the repeats, or null"
     )
     encode_repeats: list[float] | None = Field(default=None, description="seconds of each repeat; null if not measured")
     decode_repeats: list[float] | None = Field(default=None, description="seconds of each repeat; null if not measured")
@@ -241,6 +255,26 @@ class Manifest(Record):
                 _inside(record.feature_key)
         return metrics
 
+    @model_validator(mode="after")
+    def _no_contradiction(self) -> Self:
+        unique("dataset.pictures", [picture.name for picture in self.dataset.pictures])
+        unique("decoder_seeds", self.decoder_seeds)
+        unique("labels of codecs", [record.label for record in self.codecs.values()])
+        if any(seed < 0 for seed in self.decoder_seeds):
+            raise ValueError("decoder_seeds: a seed is negative")
+        for name, codec in self.codecs.items():
+            unique(f"qualities of {name}", codec.qualities)
+        if any(metric.kind == "set" and metric.feature_key is None for metric in self.metrics.values()):
+            raise ValueError("a metric of sets has no feature_key")
+        return self
+
+
+def unique(what: str, values: Sequence[object]) -> None:
+    """Raises ValueError if one of `values` is there twice."""
+    if len(set(values)) < len(values):
+        twice = next(value for value in values if values.count(value) > 1)
+        raise ValueError(f"{what}: {brief(repr(twice))} is there twice")
+
 
 PARTIAL = ".partial"
 LOCK = ".lock"
@@ -280,7 +314,11 @@ class RunFolder:
     def create(cls, path: Path, manifest: Manifest) -> Self:
         """A new run at `path`, whose manifest is written. Raises BenchmarkError if there are trials already."""
         folder = cls(path, manifest)
-        if next(folder.each_trial(), None) is not None:
+        try:
+            empty = next(folder.each_trial(), None) is None
+        except BenchmarkError:  # damaged trials, or of another run
+            empty = False
+        if not empty:
             raise BenchmarkError(f"{path}: holds a run already")
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -299,20 +337,12 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """The run at `path`. Raises BenchmarkError if there is none or if its schema is another."""
+        """The run at `path`. Raises BenchmarkError if there is none, if it is damaged or its schema is another."""
         try:
-            text = (path / "run.json").read_text(encoding="utf-8")
-        except (FileNotFoundError, NotADirectoryError):
-            raise BenchmarkError(f"{path}: no run.json there, so no run folder") from None
-        except OSError as error:
-            raise BenchmarkError(f"{path / 'run.json'}: {error.strerror}") from None
-        version = re.search(r'"schema_version"\s*:\s*(\d+)', text)
-        if version is not None and int(version[1]) != SCHEMA_VERSION:
-            raise BenchmarkError(f"{path}: written with schema {version[1]}; this version reads {SCHEMA_VERSION}")
-        try:
-            return cls(path, Manifest.model_validate_json(text))
-        except ValidationError as error:
-            raise BenchmarkError(f"{path / 'run.json'}: not a manifest: {_first_problem(error)}") from None
+            text = read_text(path / "run.json")
+        except FileNotFoundError:
+            raise BenchmarkError(f"{shown(path)}: no run.json there, so no run folder") from None
+        return cls(path, parse_record(Manifest, text, shown(path / "run.json"), "a manifest", RUN))
 
     @property
     def manifest(self) -> Manifest:
@@ -369,23 +399,25 @@ class RunFolder:
     def each_trial(self) -> Iterator[tuple[int, int, Trial]]:
         """(start and end of its line in trials.jsonl, trial), one by one as they were written, replaced ones included.
 
-        A last line that a kill tore is left out. Raises BenchmarkError on any other line that is no trial.
+        A last line that a kill tore is left out. Raises BenchmarkError on any other line that is no trial, or one that
+        contradicts itself or the manifest.
         """
         path = self.path / "trials.jsonl"
         if not path.exists():
             return
-        start = 0
+        start, plan = 0, _Plan(self.manifest)
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if not line.endswith(b"\n"):
                     return
                 try:
-                    trial = Trial.model_validate_json(line)
-                except ValidationError as error:
+                    trial = _parse_trial(line)
+                except ValueError as error:
                     if not file.readline().endswith(b"\n"):
                         return
-                    raise BenchmarkError(f"{path}, line {number}: not a trial: {_first_problem(error)}") from None
-                trial.codec, trial.image = sys.intern(trial.codec), sys.intern(trial.image)
+                    raise BenchmarkError(f"{shown(path)}, line {number}: not a trial: {problem(error)}") from None
+                if wrong := plan.contradiction(trial):
+                    raise BenchmarkError(f"{shown(path)}, line {number}: {wrong}")
                 yield start, start + len(line), trial
                 start += len(line)
 
@@ -394,9 +426,7 @@ class RunFolder:
         with (self.path / "trials.jsonl").open("rb") as file:
             for start in starts:
                 file.seek(start)
-                trial = Trial.model_validate_json(file.readline())
-                trial.codec, trial.image = sys.intern(trial.codec), sys.intern(trial.image)
-                yield trial
+                yield _parse_trial(file.readline())
 
     def rewrite(self, trials: Sequence[Trial]) -> None:
         """Replaces trials.jsonl as a whole, atomically."""
@@ -475,19 +505,29 @@ class RunFolder:
         return path.exists()
 
     def write_features(self, path: Path, features: npt.NDArray[Any]) -> None:
-        """features: (patches, dimension), kept as float32 at a `features_path`; the file is whole or not there."""
+        """features: (patches, dimension), kept as float32 at a `features_path`; the file is whole or not there.
+
+        Behind the array, where NumPy reads no further, stands a hash of it and of its place in the run.
+        """
         buffer = io.BytesIO()
         np.save(buffer, np.ascontiguousarray(features, dtype=np.float32))
-        self._write(path, buffer.getvalue())
+        array = buffer.getvalue()
+        self._write(path, array + self._seal(path)(array))
 
     def read_features(self, path: Path) -> npt.NDArray[np.float32]:
-        """float32 (patches, dimension). Raises BenchmarkError if the file is missing or no array."""
+        """float32 (patches, dimension). Raises BenchmarkError if the file is missing or damaged, or was written as that
+        of another image, codec or quality."""
         try:
-            with _READING_A_HEADER, path.open("rb") as file:
-                features: npt.NDArray[np.float32] = np.load(file, allow_pickle=False)
+            data = path.read_bytes()
+            return _features_of(data, self._seal(path))
         except (OSError, ValueError, EOFError) as error:
-            raise BenchmarkError(f"{path}: features cannot be read: {error}") from None
-        return features
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise BenchmarkError(f"{shown(path)}: features cannot be read: {brief(reason)}") from None
+
+    def _seal(self, path: Path) -> Callable[[bytes], bytes]:
+        """The hash of an array's file and its place in the run."""
+        place = path.relative_to(self.path).as_posix().encode("utf-8", "surrogateescape")
+        return lambda array: hashlib.sha256(place + b"\0" + array).digest()
 
     def write_original_value(self, feature_key: str, image: str, value: float | None, reason: str) -> None:
         """Keeps what a metric without a reference says of an original: a finite value, or None and the reason."""
@@ -498,11 +538,10 @@ class RunFolder:
         """What `write_original_value` kept; None also where nothing was. Raises BenchmarkError on a damaged file."""
         path = self.original_value_path(feature_key, image)
         try:
-            return OriginalValue.model_validate_json(path.read_bytes()).value
+            text = read_text(path)
         except FileNotFoundError:
             return None
-        except (OSError, ValidationError) as error:
-            raise BenchmarkError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+        return parse_record(OriginalValue, text, shown(path), "a value of an original").value
 
     def write_bytes(self, path: Path, data: bytes | Iterable[bytes]) -> None:
         """A file inside the run folder, whole or not there. data: at once, or in pieces."""
@@ -531,6 +570,30 @@ class RunFolder:
             _sync_folder(path.parent)
         except OSError as error:
             raise BenchmarkError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def _features_of(data: bytes, seal: Callable[[bytes], bytes]) -> npt.NDArray[np.float32]:
+    """The array in `data`. Runs of version 0.2.0 and before have no hash behind it. Raises ValueError, EOFError."""
+    if not data.startswith(b"\x93NUMPY"):  # NumPy would take an archive of arrays, or a pickle, too
+        raise ValueError("it is no array of NumPy's")
+    file = io.BytesIO(data)
+    with _READING_A_HEADER:
+        version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
+        if version != (1, 0):
+            raise ValueError(f"an array of NumPy's format {version[0]}.{version[1]}, not 1.0")
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)  # type: ignore[no-untyped-call]
+    if dtype != np.dtype("<f4") or len(shape) != 2 or fortran:
+        raise ValueError(f"{dtype} numbers of shape {shape}, not float32 (patches, dimension)")
+    start, size = file.tell(), 4 * math.prod(shape)
+    array, rest = data[: start + size], data[start + size :]
+    if len(array) < start + size:
+        raise ValueError(f"the file is truncated: {len(data)} bytes, {start + size} are needed")
+    if rest and rest != seal(array):
+        raise ValueError("its hash does not fit: it was changed, or is of another image, codec or quality")
+    features = np.frombuffer(array, "<f4", offset=start).reshape(shape).copy()
+    if not np.isfinite(features).all():
+        raise ValueError("a feature is not finite")
+    return features
 
 
 def _append_whole(file: io.FileIO, line: bytes) -> None:
@@ -569,6 +632,41 @@ def quality_name(quality: float) -> str:
     return str(int(quality)) if float(quality).is_integer() else repr(float(quality))
 
 
-def _first_problem(error: ValidationError) -> str:
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+def _parse_trial(line: bytes) -> Trial:
+    """Raises ValueError on anything else."""
+    trial = parse_line(Trial, line)
+    trial.codec, trial.image = sys.intern(trial.codec), sys.intern(trial.image)
+    return trial
+
+
+class _Plan:
+    """What a manifest says of the trials that its run has."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._images = {picture.name for picture in manifest.dataset.pictures}
+        self._codecs = {name: (record.stochastic, {*record.qualities}) for name, record in manifest.codecs.items()}
+        self._seeds = {*manifest.decoder_seeds}
+        self._metrics = [name for name, record in manifest.metrics.items() if record.kind != "set"]
+
+    def contradiction(self, trial: Trial) -> str:
+        """What keeps `trial` from being one of the run, or from being whole, in one line; empty if nothing does."""
+        stochastic, qualities = self._codecs.get(trial.codec, (False, None))
+        if qualities is None:
+            return f"of the codec {brief(repr(trial.codec))}, which run.json does not name"
+        if trial.quality not in qualities:
+            return f"of {brief(trial.codec)} at quality {quality_name(trial.quality)}, which run.json does not name"
+        if trial.image not in self._images:
+            return f"of the image {brief(repr(trial.image))}, which run.json does not name"
+        if (trial.decoder_seed in self._seeds) != stochastic or (trial.decoder_seed is None) == stochastic:
+            return f"of the decoder seed {trial.decoder_seed}, which run.json does not name for {brief(trial.codec)}"
+        if trial.error is not None:
+            return ""
+        if trial.bytes is None or trial.bpp is None or trial.height is None or trial.width is None:
+            return "neither an error nor the bytes of a stream, its bpp, and height and width of the image"
+        bpp = 8 * trial.bytes / (trial.height * trial.width)
+        if abs(trial.bpp - bpp) > 1e-9 * bpp:
+            return f"bpp is {trial.bpp:g}, but {trial.bytes} bytes for {trial.width}x{trial.height} are {bpp:g}"
+        for name in self._metrics:
+            if trial.metrics.get(name) is None and name not in trial.reasons:
+                return f"neither a value of {brief(name)} nor a reason why there is none"
+        return ""

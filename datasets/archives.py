@@ -70,7 +70,11 @@ class Archived:
         remedy = f"run `python -m benchmark fetch {self.name}`, with `--from FOLDER` if you have {self._files()}"
         if not (self.place / SUMS).is_file():
             raise BenchmarkError(f"data set {self.name}: not in {self.place}; {remedy}")
-        return known_dataset(self.place, self.name, read_sha256sums(self.place / SUMS), remedy, self.preparation)
+        sums = self.sums()
+        if len(sums) != self.count:
+            place = self.place / SUMS
+            raise BenchmarkError(f"data set {self.name}: {place} lists {len(sums)} of {self.count} files; {remedy}")
+        return known_dataset(self.place, self.name, sums, remedy, self.preparation)
 
     def sums(self) -> dict[str, str]:
         """File name -> SHA-256 of the pictures that were unpacked here; empty if they are not here."""

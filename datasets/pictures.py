@@ -14,9 +14,10 @@ from pathlib import Path
 
 from benchmark import addresses
 from benchmark.addresses import Location
-from benchmark.errors import BenchmarkError, UsageError, printable
+from benchmark.errors import BenchmarkError, UsageError, one_line, printable
 from benchmark.fetching import file_sha256
 from benchmark.formats import SUFFIXES, is_named_as_another, is_named_as_image
+from benchmark.reading import brief
 
 _ESCAPED = {"\\": "\\", "n": "\n", "r": "\r"}
 """What stands for what in the names that `sha256sum` escapes."""
@@ -311,10 +312,16 @@ def list_dataset(path: Location) -> Dataset:
     files: dict[Location, str | None] = {}
     known: set[object] = set()
     for number, entry, sha256 in _entries(path):
-        file = _listed(path, entry)
-        if isinstance(file, Path) and not _existing([file]):
-            raise UsageError(f"{path}, line {number}: there is no file {file}")
-        real = _identity(file) if isinstance(file, Path) else file
+        try:
+            file = _listed(path, entry)
+            there = not isinstance(file, Path) or bool(_existing([file]))
+            real = _identity(file) if isinstance(file, Path) and there else file
+        except BenchmarkError as error:
+            raise type(error)(f"{path}, line {number}: {one_line(error)}") from error
+        except (OSError, RuntimeError, ValueError):  # ~nobody, a zero byte
+            raise UsageError(f"{path}, line {number}: {brief(entry)} names no file") from None
+        if not there:
+            raise UsageError(f"{path}, line {number}: there is no file {brief(str(file))}")
         if real in known:
             raise UsageError(f"{path}, line {number}: {file} a second time")
         known.add(real)
@@ -322,7 +329,12 @@ def list_dataset(path: Location) -> Dataset:
     if not files:
         raise UsageError(f"{path}: lists no picture")
     name = printable(Path(path if isinstance(path, Path) else addresses.name_in(path)).stem)
-    dataset = _of_files(name, list(files))
+    try:
+        dataset = _of_files(name, list(files))
+    except UsageError:
+        raise
+    except BenchmarkError as error:
+        raise BenchmarkError(f"{path}: {error}") from error
     for picture in dataset.pictures:
         if files[picture.path] not in (None, picture.sha256):
             raise BenchmarkError(f"{picture.path}: its SHA-256 is not the one in {path}")
@@ -425,11 +437,12 @@ def known_dataset(folder: Path, name: str, sha256: dict[str, str], remedy: str, 
 
 def read_sha256sums(path: Path) -> dict[str, str]:
     """File name -> hash, from a list that `sha256sum` writes. Raises BenchmarkError if it cannot be read."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise BenchmarkError(f"{path}: cannot be read: {error.strerror}") from error
-    return {file: digest for digest, file in (line.split("  ", 1) for line in lines)}
+    found: dict[str, str] = {}
+    for number, file, digest in _entries(path):
+        if digest is None or file in found:
+            raise BenchmarkError(f"{path}, line {number}: no SHA-256 with the name of a file, or one a second time")
+        found[file] = digest
+    return found
 
 
 def limit(dataset: Dataset, n: int) -> Dataset:

@@ -7,16 +7,17 @@ then named beside the curve. A part that contradicts the measured protocol is ne
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import zip_longest
 from pathlib import Path
 
 import pandas as pd
 
-from benchmark.errors import UsageError
+from benchmark.errors import BenchmarkError, UsageError
 from benchmark.metrics import shipped_info
+from benchmark.reading import column_of, parse_table, read_text, real_of, text_of, whole_of
 
 COLUMNS = (
     "dataset",
@@ -71,14 +72,37 @@ class PublishedCurve:
 @cache
 def read_published() -> pd.DataFrame:
     """All published figures, a row a value; the columns are COLUMNS."""
-    frame = pd.concat(
-        [
-            pd.read_csv(file, dtype={"setting": "str", "bpp": "float64", "value": "float64", "n_images": "Int64"})
-            for file in sorted(FOLDER.glob("*.csv"))
-        ],
-        ignore_index=True,
-    )
-    return frame[list(COLUMNS)]
+    tables = [published_table(read_text(file), file.name) for file in sorted(FOLDER.glob("*.csv"))]
+    return pd.concat(tables, ignore_index=True)
+
+
+_WHAT = "a table of published points"
+_CELLS: dict[str, Callable[[str], object]] = {
+    **dict.fromkeys(("dataset", "codec", "metric", "rate_protocol", "protocol"), text_of),
+    **dict.fromkeys(("bpp", "value"), real_of),
+    "n_images": partial(whole_of, missing=True),
+}
+
+
+def published_table(text: str, place: str) -> pd.DataFrame:
+    """A table of published points, CSV; the columns are COLUMNS. place: for messages.
+
+    Raises BenchmarkError, with line and column, on anything else, on a bpp of 0 and a value that is there twice.
+    """
+    columns, rows = parse_table(text, place, _WHAT)
+    if missing := [name for name in COLUMNS if name not in columns]:
+        raise BenchmarkError(f"{place}: no table of published points: it lacks the column {missing[0]}")
+    if not rows:
+        raise BenchmarkError(f"{place}: the table is empty")
+    table = pd.DataFrame(
+        {name: column_of(columns, rows, name, _CELLS.get(name, str), place, _WHAT) for name in COLUMNS},
+        columns=list(COLUMNS),
+    ).astype({"n_images": "Int64"})
+    twice = table.duplicated(["dataset", "codec", "bpp", "metric", "protocol", "reference"])
+    for wrong, why in ((table["bpp"] <= 0, "bpp must be above 0"), (twice, "the value is there twice")):
+        if wrong.any():
+            raise BenchmarkError(f"{place}, line {rows[int(wrong.to_numpy().argmax())][0]}: not {_WHAT}: {why}")
+    return table
 
 
 def choose_codecs(text: str) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ Read are CompressAI's JSON and the CSV of published points that reports/anchors/
 stands as "?" in its protocol, and contradicts every measured one, unless the user states it.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +15,11 @@ from benchmark.analysis.summary import COLUMNS, MEAN, SCHEMA_VERSION, SET
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
 from benchmark.metrics import METRICS, metric_info, open_metric, shipped_info
 from benchmark.metrics.records import BPP
-from benchmark.reports.anchors import COLUMNS as PUBLISHED_COLUMNS
+from benchmark.reading import brief, parse_json, read_text, shown, text_of
+from benchmark.reports.anchors import published_table
 
 UNKNOWN_DATASET = "unknown ?"
+_BESIDE = ("name", "description", "meta")
 _NOT_METRICS = ("bpp", "encoding_time", "decoding_time")
 _OPEN_RATE = "bpp/?/original-pixels"
 
@@ -34,7 +35,7 @@ def import_summary(
     """
     text = _read(file)
     is_json = text.lstrip().startswith(("{", "["))
-    rows = _compressai(text, file, like) if is_json else _published(file, like)
+    rows = _compressai(text, file, like) if is_json else _published(text, file, like)
     for metric, protocol in (protocols or {}).items():
         if not any(row["metric"] == metric for row in rows):
             raise UsageError(f"--protocol {metric}: {file} has no {metric}")
@@ -47,18 +48,28 @@ def import_summary(
 
 
 def _compressai(text: str, file: Path, like: pd.DataFrame | None) -> list[dict[str, Any]]:
-    try:
-        document = json.loads(text)
-        name = str(document.get("name", file.stem))
-        results = document.get("results", document)
-        rates = [float(rate) for rate in results["bpp"]]
-        names = [key for key in results if key not in _NOT_METRICS and isinstance(results[key], list)]
-        ours = _our_names()
-        values = {ours.get(key, key): [float(value) for value in results[key]] for key in names}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BenchmarkError(f"{file}: not a result of CompressAI: {type(error).__name__} {error}") from None
-    stated = document.get("meta", {}).get("protocols", {}) if isinstance(document.get("meta"), dict) else {}
-    dataset = str((document.get("meta") or {}).get("dataset", UNKNOWN_DATASET))
+    what, place = "a result of CompressAI", shown(file)
+    document = _table(parse_json(text, f"{place}: not {what}"), place, what)
+    # The results stand in a field of their own, or beside name, description and the like.
+    results = _table(document["results"], place, what) if "results" in document else document
+    name = _word(document.get("name", file.stem), "name", place, what)
+    if "bpp" not in results:
+        raise BenchmarkError(f"{place}: not {what}: it has no bpp")
+    rates = _numbers(results["bpp"], "bpp", place, what)
+    if not rates or min(rates) <= 0:
+        raise BenchmarkError(f"{place}: not {what}: bpp must be numbers above 0, at least one")
+    ours = _our_names()
+    values: dict[str, list[float]] = {}
+    for key, found in results.items():
+        if key in _NOT_METRICS or (results is document and key in _BESIDE):
+            continue
+        metric = ours.get(key, key)
+        if metric in values:
+            raise BenchmarkError(f"{place}: {metric} is there twice, once as {key}")
+        values[metric] = _numbers(found, key, place, what)
+    meta = _table(document.get("meta") or {}, place, what)
+    stated = _table(meta.get("protocols") or {}, place, what)
+    dataset = _word(meta.get("dataset", UNKNOWN_DATASET), "meta.dataset", place, what)
     measured: dict[str, str] = {}
     images = 0
     if like is not None:
@@ -68,13 +79,44 @@ def _compressai(text: str, file: Path, like: pd.DataFrame | None) -> list[dict[s
     rows: list[dict[str, Any]] = []
     for metric, series in {"bpp": rates, **values}.items():
         if len(series) != len(rates):
-            raise BenchmarkError(f"{file}: {metric} has {len(series)} values for {len(rates)} rates")
-        if not all(map(math.isfinite, series)):
-            raise BenchmarkError(f"{file}: {metric} has a value that is not finite")
-        protocol = measured.get(metric) or stated.get(metric) or _open_protocol(metric)
+            raise BenchmarkError(f"{place}: {metric} has {len(series)} values for {len(rates)} rates")
+        said = _word(stated.get(metric, _open_protocol(metric)), f"meta.protocols.{metric}", place, what)
+        protocol = measured.get(metric) or said
         for quality, value in enumerate(series, start=1):
-            rows.append(_row(dataset, name, quality, metric, str(protocol), value, images))
+            rows.append(_row(dataset, name, quality, metric, protocol, value, images, place))
     return rows
+
+
+def _table(found: Any, place: str, what: str) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise BenchmarkError(f"{place}: not {what}: {brief(repr(found))} stands where a table must be")
+    return found
+
+
+def _numbers(found: Any, key: str, place: str, what: str) -> list[float]:
+    """Finite numbers of JSON; neither texts nor true and false are any."""
+    if not isinstance(found, list):
+        raise BenchmarkError(f"{place}: not {what}: {brief(key)} is no list of numbers")
+    for value in found:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _finite(value):
+            raise BenchmarkError(
+                f"{place}: not {what}: {brief(key)} has {brief(repr(value))}, which is no finite number"
+            )
+    return [float(value) for value in found]
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:  # a whole number with hundreds of digits
+        return False
+
+
+def _word(found: Any, key: str, place: str, what: str) -> str:
+    try:
+        return text_of(found if isinstance(found, str) else "")
+    except ValueError as error:
+        raise BenchmarkError(f"{place}: not {what}: {brief(key)}: {error}") from None
 
 
 def _our_names() -> dict[str, str]:
@@ -99,17 +141,8 @@ def _open_protocol(metric: str) -> str:
     return "/".join([name, colours, *("?" for _ in others)])
 
 
-def _published(file: Path, like: pd.DataFrame | None) -> list[dict[str, Any]]:
-    try:
-        table = pd.read_csv(file, dtype={"setting": "str", "bpp": "float64", "value": "float64", "n_images": "Int64"})
-    except (ValueError, OSError) as error:
-        raise BenchmarkError(f"{file}: no table of published points: {str(error).splitlines()[0]}") from None
-    if missing := [name for name in PUBLISHED_COLUMNS if name not in table]:
-        raise BenchmarkError(f"{file}: no table of published points: it lacks the column {missing[0]}")
-    if table.empty:
-        raise BenchmarkError(f"{file}: the table is empty")
-    if table[["bpp", "value"]].isna().any(axis=None):
-        raise BenchmarkError(f"{file}: bpp and value must be numbers in every line")
+def _published(text: str, file: Path, like: pd.DataFrame | None) -> list[dict[str, Any]]:
+    table = published_table(text, shown(file))
     labels = {str(name): f"{name} ?" for name in table["dataset"].unique()}
     if like is not None:
         label = str(like["dataset"].iloc[0])
@@ -125,21 +158,27 @@ def _published(file: Path, like: pd.DataFrame | None) -> list[dict[str, Any]]:
         images = int(counts.iloc[0]) if len(counts) else 0
         rate_protocol = str(group["rate_protocol"].iloc[0])
         for quality, rate in enumerate(rates, start=1):
-            rows.append(_row(labels[str(dataset)], str(codec), quality, "bpp", rate_protocol, rate, images))
+            rows.append(
+                _row(labels[str(dataset)], str(codec), quality, "bpp", rate_protocol, rate, images, shown(file))
+            )
         for record in group.to_dict("records"):
             quality = rates.index(record["bpp"]) + 1
             protocol, value = str(record["protocol"]), float(record["value"])
-            rows.append(_row(labels[str(dataset)], str(codec), quality, record["metric"], protocol, value, images))
+            rows.append(
+                _row(labels[str(dataset)], str(codec), quality, record["metric"], protocol, value, images, shown(file))
+            )
     return rows
 
 
 def _row(
-    dataset: str, codec: str, quality: int, metric: str, protocol: str, value: float, images: int
+    dataset: str, codec: str, quality: int, metric: str, protocol: str, value: float, images: int, place: str
 ) -> dict[str, Any]:
     try:
         info = None if metric == "bpp" else metric_info(metric)
     except UsageError:
-        raise BenchmarkError(f"{metric}: no metric of this suite, so its direction is not known") from None
+        raise BenchmarkError(
+            f"{place}: {brief(metric)}: no metric of this suite, so its direction is not known"
+        ) from None
     return {
         "dataset": dataset,
         "codec": codec,
@@ -165,6 +204,6 @@ def _row(
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchmarkError(f"{file}: cannot be read: {error}") from None
+        return read_text(file).removeprefix("\ufeff")
+    except FileNotFoundError:
+        raise BenchmarkError(f"{shown(file)}: cannot be read: there is no such file") from None

@@ -21,7 +21,7 @@ from benchmark.results import Manifest, RunFolder, Trial, locked, path_name, qua
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
-    return RunFolder.create(tmp_path / "run", manifest())
+    return RunFolder.create(tmp_path / "run", manifest(decoder_seeds=[0, 1, 3]))
 
 
 def test_what_is_appended_is_read_by_another(folder: RunFolder) -> None:
@@ -65,7 +65,7 @@ def test_a_broken_line_that_is_not_the_last_is_said(folder: RunFolder) -> None:
 
 def test_the_later_of_two_trials_with_one_key_counts(folder: RunFolder) -> None:
     for bytes_ in (3, 5):
-        folder.append(trial(bytes=bytes_))
+        folder.append(trial(bytes=bytes_, bpp=bytes_))
     assert [one.bytes for one in folder.trials()] == [5]
 
 
@@ -87,10 +87,13 @@ def test_another_schema_and_a_damaged_manifest_are_refused(folder: RunFolder) ->
     path = folder.path / "run.json"
     text = path.read_text()
     path.write_text(text.replace('"schema_version": 1', '"schema_version": 2').replace('"status"', '"state"'))
-    with pytest.raises(BenchmarkError, match="schema 2; this version reads 1"):
+    with pytest.raises(BenchmarkError, match=r"schema 2, made by a newer version .* reads 1: update the suite"):
         RunFolder.open(folder.path)
     path.write_text(text[:200])
-    with pytest.raises(BenchmarkError, match=r"run\.json: not a manifest"):
+    with pytest.raises(BenchmarkError, match=r"run\.json: not a manifest: no JSON"):
+        RunFolder.open(folder.path)
+    path.write_text(text.replace('"status"', '"state"'))
+    with pytest.raises(BenchmarkError, match=r"run\.json: not a manifest: state: a field that this version does not"):
         RunFolder.open(folder.path)
     with pytest.raises(BenchmarkError, match=r"no run\.json"):
         RunFolder.open(folder.path / "nothing")
@@ -162,7 +165,12 @@ def test_places_of_reconstructions(folder: RunFolder) -> None:
 
 
 def test_the_frame_is_in_the_manifest_s_order(folder: RunFolder) -> None:
-    for one in [trial(image="b"), trial(image="a"), trial("n", 2.5, "a", 1), trial("n", 2.5, "a", 0, metrics={})]:
+    for one in [
+        trial(image="b"),
+        trial(image="a"),
+        trial("n", 2.5, "a", 1),
+        trial("n", 2.5, "a", 0, metrics={}, reasons={"psnr": "none"}),
+    ]:
         folder.append(one)
     frame = folder.frame()
     assert list(zip(frame["codec"], frame["image"], frame["decoder_seed"].fillna(-1), strict=True)) == [

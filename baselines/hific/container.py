@@ -16,6 +16,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
+from benchmark.compatibility import STREAMS, newer_stream
 from benchmark.errors import BenchmarkError, CorruptStream
 
 MAGIC, VERSION = b"HIC", 1
@@ -62,8 +63,8 @@ def unpack(data: bytes) -> Container:
         raise CorruptStream("this is no HiFiC stream: it does not begin with 'HIC'")
     if len(data) < OVERHEAD:
         raise CorruptStream(f"the stream is truncated: {len(data)} bytes are fewer than any header")
-    if data[3] >> 4 != VERSION:
-        raise CorruptStream(f"the stream has version {data[3] >> 4}; this program reads version {VERSION}")
+    if data[3] >> 4 not in STREAMS[MAGIC]:
+        raise CorruptStream(newer_stream(MAGIC, data[3] >> 4))
     body, checksum = data[:-4], data[-4:]
     if struct.pack(">I", zlib.crc32(body)) != checksum:
         raise CorruptStream("the stream is damaged or truncated: its CRC-32 does not fit")

@@ -22,6 +22,7 @@ from benchmark.baselines.hific.network import (
     HyperSynthesis,
     pad_by_reflection,
 )
+from benchmark.reading import check_sizes
 
 SMALLEST_SIDE = 5 * STRIDE
 """Smaller pictures are continued to this by reflection: the hyper-analysis reflects two of its inputs, which needs
@@ -45,6 +46,10 @@ class HificConfig:
     density: tuple[int, ...] = (3, 3, 3)
     likelihood: str = "gaussian"
     signed_range: bool = True
+
+    def __post_init__(self) -> None:
+        check_sizes(widths=self.widths, latents=self.latents, hyper=self.hyper, density=self.density)
+        check_sizes(0, blocks=self.blocks)
 
     def as_json(self) -> dict[str, Any]:
         """JSON values."""

@@ -26,6 +26,7 @@ from benchmark.baselines.hific.weights import write_hific
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.hfd.weights import from_json
 from benchmark.metrics.perceptual import load_network
+from benchmark.reading import shown, sound
 from benchmark.training.adversarial import train_then_gan
 from benchmark.training.checkpoint import fill_averaged, read_training
 from benchmark.training.command import TrainingCommand
@@ -245,7 +246,8 @@ def export_hific(trained: Path, output: Path, variant: str | None) -> None:
     averaged, recipe = read_training(trained)
     if "hific" not in recipe:
         raise BenchmarkError(f"{trained} holds no training of hific")
-    model = Hific(HificConfig(**from_json(recipe["hific"])))
+    with sound(shown(trained), "a training of hific"):
+        model = Hific(HificConfig(**from_json(recipe["hific"])))
     fill_averaged(model, averaged, trained)
     training = json.dumps(recipe)
     write_hific(output, model, variant, {"trained with": "this suite", "recipe": training}, {"training": training})

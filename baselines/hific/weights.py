@@ -28,6 +28,7 @@ from benchmark.baselines.hific.model import Hific, HificConfig
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.fetching import cache_folder, file_sha256
 from benchmark.hfd.weights import fill, from_json
+from benchmark.reading import STUMBLES, brief
 
 ADDRESSES = {
     "all three": "https://zenodo.org/record/4026003",
@@ -159,8 +160,8 @@ def _read_kept(path: Path) -> Checkpoint:
             raise BenchmarkError(f"{path} holds {metadata.get('kind', 'unnamed')!r} weights, not HiFiC's")
         config = HificConfig(**from_json(json.loads(metadata["configuration"])))
         source = json.loads(metadata["source"])
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise BenchmarkError(f"{path} is not a sound weights file of HiFiC: {error}") from error
+    except (SafetensorError, *STUMBLES) as error:
+        raise BenchmarkError(f"{path} is not a sound weights file of HiFiC: {brief(error)}") from error
     return Checkpoint(config, tensors, _identity(config, tensors), metadata.get("variant"), source)
 
 

@@ -21,6 +21,7 @@ from benchmark.hfd.score import INPUT_SCALE
 from benchmark.hfd.transforms import STRIDE, zero_initialised
 from benchmark.hfd.unet import Block, ChannelRmsNorm, fourier_features
 from benchmark.hfd.weights import fill, from_json, read_weights
+from benchmark.reading import STUMBLES, brief, check_sizes
 
 KIND = "hific-small"
 """Of the weights file."""
@@ -44,6 +45,11 @@ class GeneratorConfig:
     channels: tuple[int, ...] = (160, 128, 96, 48)
     blocks: tuple[int, ...] = (6, 3, 3, 3)
     embedding: int = 64
+
+    def __post_init__(self) -> None:
+        check_sizes(latents=self.latents, levels=self.levels, channels=self.channels)
+        check_sizes(embedding=self.embedding)
+        check_sizes(0, blocks=self.blocks)
 
     def as_json(self) -> dict[str, Any]:
         """JSON values."""
@@ -123,7 +129,7 @@ def load_generator(path: Path) -> tuple[Generator, dict[str, Any], str]:
     tensors, configuration, identity = read_weights(path, KIND)
     try:
         generator = Generator(GeneratorConfig(**from_json(configuration["generator"])))
-    except (KeyError, TypeError, ValueError) as error:
-        raise BenchmarkError(f"{path} is of another architecture: {error}") from error
-    fill(generator, tensors, path)
+        fill(generator, tensors, path)
+    except STUMBLES as error:
+        raise BenchmarkError(f"{path} is of another architecture: {brief(error)}") from error
     return generator.eval().requires_grad_(False), configuration, identity

@@ -5,30 +5,43 @@ file, a line a point, so that a version control system shows which point moved. 
 """
 
 import json
-import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from benchmark.analysis.groups import Group, by_seed, groups_of
-from benchmark.analysis.set_values import SetValue, values_of_sets
+from benchmark.analysis.set_values import SetValue, check_unchanged, values_of_sets
+from benchmark.compatibility import BASELINE
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.metrics import MetricInfo
 from benchmark.metrics.records import BPP, info_of
-from benchmark.results import CodecRecord, Manifest, MetricRecord, Record, RunFolder, Trial, quality_name
+from benchmark.reading import parse_record, read_text, shown
+from benchmark.results import (
+    MOST,
+    CodecRecord,
+    Manifest,
+    MetricRecord,
+    Record,
+    RunFolder,
+    quality_name,
+    unique,
+)
 from benchmark.statistics.intervals import Estimate, jackknife_estimate, mean_estimate
 from benchmark.statistics.paired import Replicates, mean_replicates
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = BASELINE.writes
 LARGEST = 200_000
 """Bytes of a baseline that belongs into a repository."""
 _DIGITS = 7
 
 Vector = npt.NDArray[np.float64]
+
+
+Count = Annotated[int, Field(ge=0, le=MOST)]
 
 
 class Origin(Record):
@@ -74,8 +87,19 @@ class SetPoint(Record):
 
     value: float = Field(description="mean over decoder seeds")
     per_seed: list[float] = Field(description="one a decoder seed")
-    n_patches: int = Field(description="of the originals")
+    n_patches: int = Field(ge=0, le=MOST, description="of the originals")
     without: list[float | None] = Field(description="without each image; null: in no set, or not defined")
+
+    @model_validator(mode="after")
+    def _value_is_the_mean(self, info: ValidationInfo) -> Self:
+        if not info.context:
+            return self
+        if not self.per_seed:
+            raise ValueError("per_seed: there is none")
+        mean, largest = float(np.mean(self.per_seed)), max(map(abs, [self.value, *self.per_seed]))
+        if not abs(self.value - mean) <= 10 ** (1 - _DIGITS) * largest:
+            raise ValueError(f"value is {self.value:g}, but the mean over the decoder seeds is {mean:g}")
+        return self
 
 
 class Point(Record):
@@ -83,7 +107,7 @@ class Point(Record):
 
     codec: str = Field(description="codec spec")
     quality: float = Field(description="on the codec's own scale")
-    bytes: list[int | None] = Field(description="of the stream")
+    bytes: list[Count | None] = Field(description="of the stream")
     metrics: dict[str, list[float | None]] = Field(description="per-image metrics, mean over decoder seeds")
     per_seed: dict[str, list[float]] = Field(description="mean over images of per-image metrics, one a decoder seed")
     sets: dict[str, SetPoint] = Field(description="metrics of sets")
@@ -109,7 +133,9 @@ class Baseline(Record):
     kind: Literal["baseline"] = Field(default="baseline", description="tells this record from others")
     dataset: DatasetIdentity = Field(description="what was coded")
     images: list[str] = Field(description="in the data set's order")
-    pixels: list[int | None] = Field(description="height * width of each; null if it could not be read")
+    pixels: list[Annotated[int, Field(ge=1, le=MOST)] | None] = Field(
+        description="height * width of each; null if it could not be read"
+    )
     metrics: dict[str, MetricRecord] = Field(description="bpp and what was measured, with protocols")
     codecs: dict[str, CodecRecord] = Field(description="by codec spec")
     origin: Origin = Field(description="the run")
@@ -127,6 +153,41 @@ class Baseline(Record):
             for name, values in lists.items():
                 if len(values) != count:
                     raise ValueError(f"{point}, {name}: {len(values)} entries for {count} images")
+        return self
+
+    @model_validator(mode="after")
+    def _no_contradiction(self, info: ValidationInfo) -> Self:
+        """Nothing is there twice, nothing is missing that a run has, and nothing is of what the file does not name."""
+        if not info.context:
+            return self
+        unique("images", self.images)
+        unique("points", [point.key for point in self.points])
+        planned = {(codec, quality) for codec, record in self.codecs.items() for quality in record.qualities}
+        there = {point.key for point in self.points}
+        if self.points and planned != there:
+            codec, quality = next(iter(planned ^ there))
+            lacks = "points has none of" if (codec, quality) in planned else "codecs does not name that of the point"
+            raise ValueError(f"{lacks} {codec} at quality {quality_name(quality)}")
+        if "bpp" not in self.metrics:
+            raise ValueError("metrics: bpp is missing")
+        of_images = {name for name, record in self.metrics.items() if record.kind != "set"} - {"bpp"}
+        of_sets = {name for name, record in self.metrics.items() if record.kind == "set"}
+        for point in self.points:
+            if point.metrics.keys() != of_images:
+                name = next(iter(point.metrics.keys() ^ of_images))
+                raise ValueError(f"{point}: metrics: {name} is {'missing' if name in of_images else 'unknown'}")
+            for field, known in (("sets", of_sets), ("infinite", of_images), ("per_seed", of_images)):
+                if other := getattr(point, field).keys() - known:
+                    raise ValueError(f"{point}: {field}: {next(iter(other))} is unknown")
+            for name, places in point.infinite.items():
+                unique(f"{point}: infinite: {name}", places)
+                for place in places:
+                    if not 0 <= place < len(self.images):
+                        raise ValueError(f"{point}: infinite: {name}: there is no image {place}")
+                    if point.metrics[name][place] is not None:
+                        raise ValueError(f"{point}: infinite: {name}: image {place} has a value")
+            if other := point.failed.keys() - set(self.images):
+                raise ValueError(f"{point}: failed: {next(iter(other))} is no image")
         return self
 
     @property
@@ -203,10 +264,11 @@ class Baseline(Record):
 def baseline_of_run(folder: RunFolder) -> Baseline:
     """The numbers of a complete run. Raises BenchmarkError if it is empty, or was stopped before its end."""
     manifest = folder.manifest
+    check_unchanged(folder)
     trials = folder.trials()
     if not trials:
         raise BenchmarkError(f"{folder.path}: the run is empty: nothing was measured")
-    check_complete(folder, trials)
+    check_complete(folder, len(trials))
     groups = list(groups_of(manifest, trials))
     names = [picture.name for picture in manifest.dataset.pictures]
     sizes = {t.image: t.height * t.width for t in trials if t.height is not None and t.width is not None}
@@ -226,16 +288,16 @@ def baseline_of_run(folder: RunFolder) -> Baseline:
     )
 
 
-def check_complete(folder: RunFolder, trials: Sequence[Trial]) -> None:
-    """Raises BenchmarkError if the run was stopped before its last trial."""
+def check_complete(folder: RunFolder, count: int) -> None:
+    """Raises BenchmarkError if the run was stopped before its last trial, or lost some. count: of its trials."""
     manifest = folder.manifest
     seeds = len(manifest.decoder_seeds)
     planned = len(manifest.dataset.pictures) * sum(
         len(record.qualities) * (seeds if record.stochastic else 1) for record in manifest.codecs.values()
     )
-    if len(trials) < planned:  # whatever the status: a run may be killed between its last trial and the manifest
+    if count < planned:  # whatever the status: a run may be killed between its last trial and the manifest
         raise BenchmarkError(
-            f"{folder.path}: the run is not complete, {len(trials)} of {planned} trials are there; "
+            f"{folder.path}: the run is not complete, {count} of {planned} trials are there; "
             "started again with the same arguments and --output it goes on"
         )
 
@@ -330,25 +392,15 @@ def read_numbers(path: Path) -> Baseline:
     if path.is_dir():
         return baseline_of_run(RunFolder.open(path))
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
-        raise BenchmarkError(f"{path}: neither a run folder nor a baseline is there") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchmarkError(f"{path}: cannot be read: {error}") from None
-    return parse_baseline(text, str(path))
+        raise BenchmarkError(f"{shown(path)}: neither a run folder nor a baseline is there") from None
+    return parse_baseline(text, shown(path))
 
 
 def parse_baseline(text: str, place: str) -> Baseline:
     """A baseline from its JSON. place: for messages. Raises BenchmarkError as `read_numbers` does."""
-    version = re.search(r'"schema_version"\s*:\s*(\d+)', text)
-    if version is not None and int(version[1]) != SCHEMA_VERSION and '"baseline"' in text:
-        raise BenchmarkError(f"{place}: written with schema {version[1]}; this version reads {SCHEMA_VERSION}")
-    try:
-        baseline = Baseline.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BenchmarkError(f"{place}: not a baseline: {where + ': ' if where else ''}{first['msg']}") from None
+    baseline = parse_record(Baseline, text, place, "a baseline", BASELINE)
     if not baseline.points:
         raise BenchmarkError(f"{place}: the baseline is empty: nothing was measured")
     return baseline

@@ -181,6 +181,11 @@ def _check_comparable(base: Baseline, new: Baseline) -> None:
             )
         else:
             raise NotComparable(dataset_difference(base.label, new.label))
+    if base.images != new.images:
+        raise NotComparable("the data sets have one fingerprint, but not the same images in one order")
+    for image, before, after in zip(base.images, base.pixels, new.pixels, strict=True):
+        if None not in (before, after) and before != after:
+            raise NotComparable(f"{image}: {before} pixels in the base, {after} in the new run")
     for codec in base.codecs:
         if codec not in new.codecs:
             raise NotComparable(f"the codec {codec} is missing in the new run; {_other_name(base, new, codec)}")

@@ -24,16 +24,16 @@ class Group:
 
 
 def groups_of(manifest: Manifest, trials: Sequence[Trial]) -> Iterator[Group]:
-    """By codec and quality, in the manifest's order, what it does not name at the end."""
+    """By codec and quality, in the manifest's order."""
     place = {picture.name: index for index, picture in enumerate(manifest.dataset.pictures)}
     grouped: dict[tuple[str, float], list[Trial]] = {
         (codec, quality): [] for codec, record in manifest.codecs.items() for quality in record.qualities
     }
     for trial in trials:
-        grouped.setdefault((trial.codec, trial.quality), []).append(trial)
+        grouped[trial.codec, trial.quality].append(trial)
     for (codec, quality), group in grouped.items():
         if group:
-            yield Group(codec, quality, tuple(sorted(group, key=lambda t: place.get(t.image, len(place)))))
+            yield Group(codec, quality, tuple(sorted(group, key=lambda t: place[t.image])))
 
 
 _WHOLE = ("height", "width", "bytes")
@@ -103,8 +103,8 @@ def _or_none(value: Any) -> Any:
 class StoredGroups(Sequence[Group]):
     """The groups of a run, in the order of `groups_of`, from one reading of trials.jsonl.
 
-    failures: why trials failed, or a metric of theirs, a line per image and reason with the number of trials, in the
-    order of the file.
+    n_trials: how many there are. failures: why trials failed, or a metric of theirs, a line per image and reason with
+    the number of trials, in the order of the file.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -118,16 +118,13 @@ class StoredGroups(Sequence[Group]):
         }
         errors: dict[TrialKey, str] = {}
         for _, _, trial in folder.each_trial():
-            group = columns.get((trial.codec, trial.quality))
-            if group is None:
-                group = columns[trial.codec, trial.quality] = _Columns(metrics)
-            group.append(places.setdefault(trial.image, len(places)), trial)
+            columns[trial.codec, trial.quality].append(places[trial.image], trial)
             errors.pop(trial.key, None)
             if trial.broken is not None:
                 errors[trial.key] = trial.broken
-        self._names = list(places)
+        self._names = pictures
         self._columns = [(key, found) for key, found in columns.items() if found.images]
-        self._known = len(pictures)
+        self.n_trials = sum(len({*zip(found.seeds, found.images, strict=True)}) for found in columns.values())
         counts = Counter((key[3], error) for key, error in errors.items())
         self.failures = [
             f"{image}: {error}" + (f" ({count} trials)" if count > 1 else "")
@@ -147,7 +144,7 @@ class StoredGroups(Sequence[Group]):
         if isinstance(index, slice):
             return [self[one] for one in range(len(self))[index]]
         (codec, quality), columns = self._columns[index]
-        places = {name: min(place, self._known) for place, name in enumerate(self._names)}
+        places = {name: place for place, name in enumerate(self._names)}
         trials = sorted(columns.trials(codec, quality, self._names), key=lambda trial: places[trial.image])
         return Group(codec, quality, tuple(trials))
 

@@ -11,18 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from scipy import stats
 
 from benchmark.analysis.baseline import Baseline, baseline_json
 from benchmark.analysis.missing import named, of_infinite
+from benchmark.compatibility import HISTORY
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.reading import parse_record, read_text, shown
 from benchmark.results import Record
 from benchmark.statistics.gate import Outcome
 from benchmark.statistics.intervals import Estimate
 from benchmark.statistics.paired import paired_difference
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = HISTORY.writes
 ALPHA = 0.05
 
 
@@ -89,22 +91,17 @@ def add_entry(file: Path, baseline: Baseline, commit: str | None) -> Entry:
 def read_entries(file: Path) -> list[Entry]:
     """The entries in the order in which they were added. Raises BenchmarkError, which names the line."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = read_text(file).split("\n")  # a name may hold what Python takes for the end of a line, too
     except FileNotFoundError:
-        raise BenchmarkError(f"{file}: there is no history; `history add` makes one") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchmarkError(f"{file}: cannot be read: {error}") from None
-    entries = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            entry = Entry.model_validate_json(line)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"][:4]))
-            raise BenchmarkError(f"{file}, line {number}: no entry of a history: {where} {first['msg']}") from None
-        if entry.schema_version != SCHEMA_VERSION:
-            raise BenchmarkError(f"{file}, line {number}: schema {entry.schema_version}; this version reads 1")
-        entries.append(entry)
+        raise BenchmarkError(f"{shown(file)}: there is no history; `history add` makes one") from None
+    if lines.pop():
+        raise BenchmarkError(
+            f"{shown(file)}, line {len(lines) + 1}: the file ends within this line; remove it, or end it if it is whole"
+        )
+    entries = [
+        parse_record(Entry, line, f"{shown(file)}, line {number}", "an entry of a history", HISTORY)
+        for number, line in enumerate(lines, start=1)
+    ]
     if not entries:
         raise BenchmarkError(f"{file}: the history is empty")
     return entries

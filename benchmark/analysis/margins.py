@@ -8,12 +8,13 @@ tolerance = { bpp = "0.1 %", psnr = 0.01 }    # of numbers without chance: bits,
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from benchmark.errors import UsageError
+from benchmark.errors import BenchmarkError, UsageError
 from benchmark.metrics import Margin, MetricInfo, parse_margin, shipped_info
+from benchmark.reading import brief, first_problem, read_text, shown
 from benchmark.results import Record
 
 RATE_DIFFERENCE = "bd-rate"
@@ -67,24 +68,27 @@ def read_gate(path: Path | None) -> Gate:
     """
     file = path or Path("pyproject.toml")
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+        table: Any = tomllib.loads(read_text(file))
     except FileNotFoundError:
         if path is None:
             return Gate()
-        raise UsageError(f"--gate {path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{file}: cannot be read: {error}") from None
-    table = tables.get("tool", {}).get("benchmark", {}).get("gate")
-    if table is None:
-        if path is None:
-            return Gate()
-        raise UsageError(f"--gate {path}: it has no table [tool.benchmark.gate]")
+        raise UsageError(f"--gate {shown(path)}: there is no such file") from None
+    except BenchmarkError as error:
+        raise UsageError(str(error)) from None
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        raise UsageError(f"{shown(file)}: cannot be read: {brief(error)}") from None
+    for key in ("tool", "benchmark", "gate"):
+        table = table.get(key)
+        if table is None:
+            if path is None:
+                return Gate()
+            raise UsageError(f"--gate {shown(path)}: it has no table [tool.benchmark.gate]")
+        if not isinstance(table, dict):
+            raise UsageError(f"{shown(file)}: {key} of [tool.benchmark.gate] is no table")
     try:
-        gate = Gate.model_validate(table)
+        gate = Gate.model_validate(table, strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{file}, [tool.benchmark.gate]: {where}: {first['msg']}") from None
+        raise UsageError(f"{shown(file)}, [tool.benchmark.gate]: {first_problem(error)}") from None
     for name, margin in gate.margin.items():
         info = shipped_info(name.partition("@")[0])
         if margin.relative and info is not None and info.signed:

@@ -6,26 +6,29 @@ the summary leaves them in the run folder: leave-one-out.json, which holds only 
 
 import hashlib
 import os
+import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import overload
+from typing import Self, overload
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, ValidationError
+from pydantic import Field, model_validator
 from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,import-untyped]  # has no hints
 
 from benchmark.analysis.groups import Group, by_seed, images_with
+from benchmark.compatibility import LEAVE_ONE_OUT
 from benchmark.errors import BenchmarkError, NotComparable, Undefined, one_line
 from benchmark.metrics import SetMetric, open_metric, shipped_info
 from benchmark.metrics.distribution import Memory
 from benchmark.metrics.own import from_record, object_of
 from benchmark.metrics.records import info_of
-from benchmark.results import MetricRecord, Record, RunFolder
+from benchmark.reading import parse_record, read_text, shown
+from benchmark.results import MOST, MetricRecord, Record, RunFolder, unique
 
 Features = npt.NDArray[np.float32]
 SetKey = tuple[str, float, str]
@@ -45,8 +48,8 @@ class SetValue(Record):
     metric: str = Field(description="as the user named it")
     protocol: str = Field(description="of the metric")
     images: list[str] = Field(description="that are in the set, in the data set's order")
-    n_patches: int = Field(description="of the originals")
-    per_seed: list[float] = Field(description="the value, one a decoder seed")
+    n_patches: int = Field(ge=0, le=MOST, description="of the originals")
+    per_seed: list[float] = Field(min_length=1, description="the value, one a decoder seed")
     without: list[float] | None = Field(
         description="without each image, mean over decoder seeds; null where the metric has no value for one fewer"
     )
@@ -55,10 +58,20 @@ class SetValue(Record):
     def value(self) -> float:
         return float(np.mean(self.per_seed))
 
+    @model_validator(mode="after")
+    def _one_entry_an_image(self) -> Self:
+        unique("images", self.images)
+        if self.without is not None and len(self.without) != len(self.images):
+            raise ValueError(f"without: {len(self.without)} entries for {len(self.images)} images")
+        return self
+
 
 class _Stored(Record):
     schema_version: int = Field(description="of this file")
     trials_sha256: str = Field(description="of the trials.jsonl that the values belong to")
+    summary_sha256: str | None = Field(
+        default=None, description="of the summary.csv that was written with it; null in runs of 0.2.0 and before"
+    )
     values: list[SetValue] = Field(description="of all codecs, qualities and metrics of sets")
 
 
@@ -128,9 +141,17 @@ def _fail(failures: list[str] | None, error: BenchmarkError) -> None:
         failures.append(one_line(error))
 
 
-def keep_values(folder: RunFolder, values: dict[SetKey, SetValue]) -> None:
-    """Writes leave-one-out.json of the run, atomically; only for who holds the folder's lock."""
-    head = _Stored(schema_version=1, trials_sha256=trials_sha256(folder.path), values=[]).model_dump_json()
+def keep_values(folder: RunFolder, values: dict[SetKey, SetValue], summary: bytes) -> None:
+    """Writes leave-one-out.json of the run, atomically; only for who holds the folder's lock.
+
+    summary: what summary.csv holds.
+    """
+    head = _Stored(
+        schema_version=LEAVE_ONE_OUT.writes,
+        trials_sha256=trials_sha256(folder.path),
+        summary_sha256=hashlib.sha256(summary).hexdigest(),
+        values=[],
+    ).model_dump_json()
     assert head.endswith("[]}")
 
     def pieces() -> Iterator[bytes]:  # the whole text is larger than all that it is made from
@@ -151,27 +172,71 @@ def trials_sha256(run: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check_unchanged(folder: RunFolder) -> None:
+    """Raises BenchmarkError if the trials or the summary of a complete run are not those that the run ended with.
+
+    A run that is not complete has trials that no summary knows yet. Where leave-one-out.json is missing or damaged
+    nothing can be told.
+    """
+    stored = _stored(folder)
+    if stored is None or folder.manifest.status != "complete":
+        return
+    again = f"`python -m benchmark measure {shlex.quote(shown(folder.path))} --metric bpp` sums the run up again"
+    if stored.trials_sha256 != trials_sha256(folder.path):
+        trials = shown(folder.path / "trials.jsonl")
+        raise BenchmarkError(f"{trials}: has changed since the run was summed up; if that was meant, {again}")
+    summary = folder.summary_path
+    if stored.summary_sha256 is not None and summary.exists():
+        with summary.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != stored.summary_sha256:
+                raise BenchmarkError(f"{shown(summary)}: has changed since the run wrote it; {again}")
+
+
 def _read(folder: RunFolder) -> dict[SetKey, SetValue]:
     """Nothing where there is no file, or one of other trials or of another version: it can always be made again."""
+    stored = _stored(folder)
+    if stored is None or stored.trials_sha256 != trials_sha256(folder.path):
+        return {}
+    images = {picture.name for picture in folder.manifest.dataset.pictures}
+    codecs, seeds = folder.manifest.codecs, len(folder.manifest.decoder_seeds)
+    found = {(value.codec, value.quality, value.metric): value for value in stored.values}
+    if len(found) < len(stored.values):
+        return {}
+    return {
+        key: value
+        for key, value in found.items()
+        if value.codec in codecs
+        and images.issuperset(value.images)
+        and len(value.per_seed) <= (seeds if codecs[value.codec].stochastic else 1)
+    }
+
+
+def _stored(folder: RunFolder) -> _Stored | None:
+    place = folder.path / FILE
     try:
-        stored = _Stored.model_validate_json((folder.path / FILE).read_bytes())
-    except (FileNotFoundError, ValidationError):
-        return {}
-    if stored.schema_version != 1 or stored.trials_sha256 != trials_sha256(folder.path):
-        return {}
-    return {(value.codec, value.quality, value.metric): value for value in stored.values}
+        return parse_record(_Stored, read_text(place), shown(place), "the values of a run", LEAVE_ONE_OUT)
+    except (FileNotFoundError, BenchmarkError):
+        return None
 
 
 class StoredFeatures(Sequence[Features]):
     """The features of a set, image by image, read when they are asked for. memory: of the distances from it.
 
-    place: the file of an image; a path takes some hundred bytes, so it is made when it is needed.
+    place: the file of an image; a path takes some hundred bytes, so it is made when it is needed. shapes: that the
+    files must have, image by image, a number of patches (None for any but 0) and of features; None for any.
     """
 
-    def __init__(self, folder: RunFolder, images: Sequence[str], place: Callable[[str], Path]) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        images: Sequence[str],
+        place: Callable[[str], Path],
+        shapes: Sequence[tuple[int | None, int]] | None = None,
+    ) -> None:
         self._folder = folder
         self._images = images
         self._place = place
+        self._shapes = shapes
         self._kept: dict[int, Features] = {}
         self._kept_bytes = 0
         self.memory = Memory()
@@ -186,13 +251,22 @@ class StoredFeatures(Sequence[Features]):
     def __getitem__(self, index: slice) -> "StoredFeatures": ...
 
     def __getitem__(self, index: int | slice) -> "Features | StoredFeatures":
-        """Raises BenchmarkError if a file is missing or no array."""
+        """Raises BenchmarkError if a file is missing, no array, or of another shape."""
         if isinstance(index, slice):
-            return StoredFeatures(self._folder, self._images[index], self._place)
+            shapes = None if self._shapes is None else self._shapes[index]
+            return StoredFeatures(self._folder, self._images[index], self._place, shapes)
         kept = self._kept.get(index)
         if kept is not None:
             return kept
-        features = self._folder.read_features(self._place(self._images[index]))
+        path = self._place(self._images[index])
+        features = self._folder.read_features(path)
+        if self._shapes is not None:
+            patches, numbers = self._shapes[index]
+            if features.shape[1] != numbers or features.shape[0] != (patches or features.shape[0] or 1):
+                raise BenchmarkError(
+                    f"{shown(path)}: features of {features.shape[0]} patches with {features.shape[1]} numbers each, "
+                    f"where those of the original are {numbers} of {patches or 'some'} patches"
+                )
         if self._kept_bytes + features.nbytes <= _KEPT_BYTES:
             self._kept_bytes += features.nbytes
             self._kept[index] = features
@@ -207,19 +281,21 @@ class _Originals:
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self._sets: dict[tuple[str, tuple[str, ...]], tuple[list[str], StoredFeatures, int]] = {}
+        self._sets: dict[tuple[str, tuple[str, ...]], tuple[list[str], StoredFeatures, list[tuple[int, int]]]] = {}
         self._lock = threading.Lock()
 
-    def __call__(self, feature_key: str, images: tuple[str, ...]) -> tuple[list[str], StoredFeatures, int]:
-        """The images that have a patch, their features, and the number of patches."""
+    def __call__(
+        self, feature_key: str, images: tuple[str, ...]
+    ) -> tuple[list[str], StoredFeatures, list[tuple[int, int]]]:
+        """The images that have a patch, their features, and of each the numbers of patches and of features."""
         with self._lock:
             if (feature_key, images) not in self._sets:
                 place = partial(self._folder.original_features_path, feature_key)
                 shapes = [features.shape for features in StoredFeatures(self._folder, images, place)]
-                counts = [shape[0] for shape in shapes]
-                there = [image for image, count in zip(images, counts, strict=True) if count]
+                there = [image for image, shape in zip(images, shapes, strict=True) if shape[0]]
+                valued = [(shape[0], shape[1]) for shape in shapes if shape[0]]
                 _check_dimensions(feature_key, {i: s[1] for i, s in zip(images, shapes, strict=True) if s[0]})
-                self._sets[feature_key, images] = (there, StoredFeatures(self._folder, there, place), sum(counts))
+                self._sets[feature_key, images] = (there, StoredFeatures(self._folder, there, place), valued)
             return self._sets[feature_key, images]
 
 
@@ -236,14 +312,17 @@ class _Job:
 
 def _value(folder: RunFolder, job: _Job, metric: SetMetric, originals: _Originals) -> SetValue | None:
     key = metric.feature_key
-    images, before, n_patches = originals(key, job.images)
+    images, before, shapes = originals(key, job.images)
     if not images:
         return None
 
     def place(image: str, seed: int | None) -> Path:
         return folder.features_path(key, (job.codec, job.quality, seed, image))
 
-    after = [StoredFeatures(folder, images, partial(place, seed=seed)) for seed in job.seeds]
+    # A metric of the user's own may find other numbers of patches in other images of one size.
+    own = shipped_info(job.name) is None
+    wanted = [(None if own else count, numbers) for count, numbers in shapes]
+    after = [StoredFeatures(folder, images, partial(place, seed=seed), wanted) for seed in job.seeds]
     try:
         distances = [metric.distance(before, reconstructions) for reconstructions in after]
     except Undefined:
@@ -254,7 +333,7 @@ def _value(folder: RunFolder, job: _Job, metric: SetMetric, originals: _Original
         metric=job.name,
         protocol=metric.protocol,
         images=images,
-        n_patches=n_patches,
+        n_patches=sum(count for count, _ in shapes),
         per_seed=distances,
         without=_without(metric, before, after),
     )

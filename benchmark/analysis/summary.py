@@ -8,17 +8,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmark.analysis.groups import Group, StoredGroups, by_seed, images_with
-from benchmark.analysis.set_values import SetValue, keep_values, values_of_sets
+from benchmark.analysis.set_values import SetValue, check_unchanged, keep_values, values_of_sets
 from benchmark.codecs import ESTIMATE_BYTES, ESTIMATE_SHARE
+from benchmark.compatibility import SUMMARY, check_version
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.metrics import Kind, MetricInfo, shipped_info
+from benchmark.metrics.info import Scale
 from benchmark.metrics.records import BPP, info_of
+from benchmark.reading import brief, column_of, one_of, read_table, real_of, shown, text_of, truth_of, whole_of
 from benchmark.results import Manifest, RunFolder, Trial
 from benchmark.statistics.intervals import (
     Estimate,
@@ -52,7 +55,7 @@ COLUMNS = (
     "scale",
     "schema",
 )
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = SUMMARY.writes
 """Files of version 1 have the columns up to `higher_is_better`."""
 _FIRST_COLUMNS = COLUMNS[: COLUMNS.index("title")]
 
@@ -106,7 +109,6 @@ def write_summary(
     dataset = dataset_label(manifest)
     groups = StoredGroups(folder) if groups is None else groups
     of_sets = values_of_sets(folder, groups, failures)
-    keep_values(folder, of_sets)
     records = {"bpp": BPP, **manifest.metrics}
     facts = {name: info_of(name, record) for name, record in records.items()}
     value_of = cache(folder.read_original_value)
@@ -128,7 +130,9 @@ def write_summary(
                 rows[-1] += [facts[name].title, facts[name].signed, facts[name].scale, SCHEMA_VERSION]
         del group  # some kilobytes an image: not beside the next one
     frame = typed(pandas.DataFrame(rows, columns=list(COLUMNS)))
-    folder.write_bytes(folder.summary_path, frame.to_csv(index=False, lineterminator="\n").encode())
+    text = frame.to_csv(index=False, lineterminator="\n").encode()
+    folder.write_bytes(folder.summary_path, text)
+    keep_values(folder, of_sets, text)
     return frame
 
 
@@ -136,24 +140,41 @@ def read_summary(path: Path) -> "pandas.DataFrame":
     """The summary at `path`, a run folder or a CSV file, equal to what `write_summary` returned.
 
     A file of an older version gets the columns that it lacks, by the names of its metrics. Raises BenchmarkError if
-    there is none, or if it is no summary.
+    there is none, if it is no summary, or if that of a run folder is not of its trials any more.
     """
     import pandas
 
-    file = path / "summary.csv" if path.is_dir() else path
+    file = path
+    if path.is_dir():
+        file = path / SUMMARY_FILE
+        if (path / "run.json").exists():
+            check_unchanged(RunFolder.open(path))
+    place = shown(file)
     try:
-        # Only an empty cell is a missing value: a codec may be called "null".
-        frame = pandas.read_csv(file, float_precision="round_trip", keep_default_na=False, na_values=_MISSING)
+        columns, rows = read_table(file, _WHAT)
     except FileNotFoundError:
-        raise BenchmarkError(f"{file}: there is no summary; a run writes it at its end") from None
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise BenchmarkError(f"{file}: no summary can be read: {str(error).splitlines()[0]}") from None
-    if tuple(frame.columns) not in (COLUMNS, _FIRST_COLUMNS):
-        raise BenchmarkError(f"{file}: no summary: its columns must be {','.join(COLUMNS)}")
-    try:
-        return typed(frame if "schema" in frame else _with_facts(frame))
-    except (TypeError, ValueError) as error:
-        raise BenchmarkError(f"{file}: no summary: {str(error).splitlines()[0]}") from None
+        raise BenchmarkError(f"{place}: there is no summary; a run writes it at its end") from None
+    if SUMMARY.field in columns:
+        for number in column_of(columns, rows, SUMMARY.field, whole_of, place, _WHAT):
+            check_version(place, SUMMARY, {SUMMARY.field: number})
+    if tuple(columns) not in (COLUMNS, _FIRST_COLUMNS):
+        raise BenchmarkError(f"{place}: no summary: its columns must be {','.join(COLUMNS)}")
+    frame = pandas.DataFrame(
+        {name: column_of(columns, rows, name, _CELLS.get(name, str), place, _WHAT) for name in columns}, columns=columns
+    )
+    _check_rows(frame, [number for number, _ in rows], place)
+    return typed(frame if "schema" in frame else _with_facts(frame))
+
+
+def _check_rows(frame: "pandas.DataFrame", lines: Sequence[int], place: str) -> None:
+    """Raises BenchmarkError where a value stands twice, or a metric has two directions."""
+    twice = frame.duplicated(["dataset", "codec", "quality", "metric", "aggregation"]).to_numpy()
+    if twice.any():
+        raise BenchmarkError(f"{place}, line {lines[int(twice.argmax())]}: not {_WHAT}: the value is there twice")
+    for column in ("higher_is_better", "unit"):
+        for metric, rows in frame.groupby("metric", sort=False):
+            if rows[column].nunique() > 1:
+                raise BenchmarkError(f"{place}: not {_WHAT}: {column} of {brief(metric)} is not the same in all lines")
 
 
 def metric_facts(frame: "pandas.DataFrame", metric: str) -> MetricInfo:
@@ -371,8 +392,20 @@ def _cells(value: _Value) -> list[object]:
     ]
 
 
+_WHAT = "a summary"
+SUMMARY_FILE = "summary.csv"
 _REAL = ("quality", "value", "stderr", "ci_low", "ci_high", "stderr_seed")
-_MISSING = {column: [""] for column in (*_REAL, "n_images", "n_patches")}
+_CELLS: dict[str, Callable[[str], object]] = {
+    **dict.fromkeys(("dataset", "codec", "metric", "protocol", "aggregation"), text_of),
+    "quality": real_of,
+    **dict.fromkeys(_REAL[1:], partial(real_of, missing=True)),
+    "n_images": whole_of,
+    "n_patches": partial(whole_of, missing=True),
+    **dict.fromkeys(("higher_is_better", "signed"), truth_of),
+    "scale": partial(one_of, choices=get_args(Scale)),
+    "schema": whole_of,
+}
+"""How a column's cells are read; as text where nothing is said."""
 
 
 def typed(frame: "pandas.DataFrame") -> "pandas.DataFrame":

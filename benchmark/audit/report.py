@@ -8,9 +8,10 @@ from typing import Any
 from benchmark.audit import evidence as at
 from benchmark.audit.checks import Check
 from benchmark.audit.evidence import Evidence
+from benchmark.compatibility import AUDIT
 from benchmark.results import quality_name
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = AUDIT.writes
 FEW = 3
 """Of one wrong, so many pictures are named one by one in the text."""
 SHOWN = 5

@@ -18,6 +18,7 @@ from benchmark.hfd.entropy import Coded, EntropyModel, ExactEntropyModel
 from benchmark.hfd.exact import LATENT_ONE
 from benchmark.hfd.memory import require_memory
 from benchmark.hfd.transforms import STRIDE, AnalysisTransform, SynthesisTransform, dct_kernels, in_tiles, pad_to_stride
+from benchmark.reading import check_reals, check_sizes
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,13 @@ class AutoencoderConfig:
     lambda_low: float = 0.0005
     lambda_high: float = 0.05
     slice_ends: tuple[float, ...] = (0.06, 0.12, 0.20, 0.35, 0.55, 1.01)
+
+    def __post_init__(self) -> None:
+        check_sizes(luma=self.luma, chroma=self.chroma, widths=self.widths, hyper_channels=self.hyper_channels)
+        check_sizes(features=self.features, hidden=self.hidden, levels=self.levels)
+        check_reals(lambda_low=self.lambda_low, lambda_high=self.lambda_high, slice_ends=self.slice_ends)
+        if len(self.widths) != 3:
+            raise ValueError(f"widths: {self.widths} are not three")
 
     def as_json(self) -> dict[str, Any]:
         """JSON values."""

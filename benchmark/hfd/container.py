@@ -21,6 +21,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
+from benchmark.compatibility import STREAMS, newer_stream
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd.decoders import KINDS
 
@@ -95,8 +96,8 @@ def unpack(data: bytes) -> Container:
         raise CorruptStream("this is no HFD stream: it does not begin with 'HFD'")
     if len(data) < 17:
         raise CorruptStream(f"the stream is truncated: {len(data)} bytes are fewer than any header")
-    if data[3] >> 4 != VERSION:
-        raise CorruptStream(f"the stream has version {data[3] >> 4}; this program reads version {VERSION}")
+    if data[3] >> 4 not in STREAMS[MAGIC]:
+        raise CorruptStream(newer_stream(MAGIC, data[3] >> 4))
     body, checksum = data[:-4], data[-4:]
     if struct.pack(">I", zlib.crc32(body)) != checksum:
         raise CorruptStream("the stream is damaged or truncated: its CRC-32 does not fit")

@@ -21,6 +21,8 @@ from compressai.models.sensetime import Elic2022Official
 from compressai.ops import quantize_ste
 from torch import Tensor, nn
 
+from benchmark.reading import check_reals, check_sizes
+
 LATENT_STRIDE = 16
 """Pixels per latent, in each direction."""
 
@@ -40,6 +42,10 @@ class ElicConfig:
     levels: int = 7
     lambda_low: float = 0.0005
     lambda_high: float = 0.05
+
+    def __post_init__(self) -> None:
+        check_sizes(channels=self.channels, groups=self.groups, levels=self.levels)
+        check_reals(lambda_low=self.lambda_low, lambda_high=self.lambda_high)
 
     @property
     def latents(self) -> int:

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from benchmark.compatibility import STREAMS, newer_stream
 from benchmark.errors import BenchmarkError, CorruptStream
 from benchmark.hfd.container import CODES, DECODERS, MAGIC, MAX_SEED
 from benchmark.hfd.container import codec_of as codec_of_container
@@ -96,8 +97,8 @@ def extract(data: bytes, base: str) -> tuple[Header, bytes]:
     content = data[start + before : end]
     if not SHORTEST <= len(content) <= LONGEST:
         raise CorruptStream(f"HFD's bytes in the {FORMATS[base]} file are {len(content)}, not {SHORTEST} to {LONGEST}")
-    if content[3] >> 4 != VERSION:
-        raise CorruptStream(f"HFD's bytes have version {content[3] >> 4}; this program reads version {VERSION}")
+    if content[3] >> 4 not in STREAMS[MAGIC]:
+        raise CorruptStream(f"HFD's bytes: {newer_stream(MAGIC, content[3] >> 4)}")
     fields, picture = content[:-4], data[:start] + data[end:]
     if _checksum(fields, picture) != content[-4:]:
         raise CorruptStream(

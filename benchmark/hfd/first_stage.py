@@ -9,6 +9,7 @@ from torch import Tensor
 from benchmark.errors import BenchmarkError
 from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig, FirstStage
 from benchmark.hfd.weights import fill, from_json, read_weights, take_architecture
+from benchmark.reading import STUMBLES, brief
 
 
 class AnyFirstStage(Protocol):
@@ -54,12 +55,15 @@ def load_first_stage(
         from benchmark.hfd.elic import Elic, ElicConfig
         from benchmark.hfd.elic_coder import PaperFirstStage
 
-        elic = Elic(ElicConfig(**from_json(configuration)))
-        fill(elic, tensors, path)
-        return PaperFirstStage(elic, device), identity
+        try:
+            elic = Elic(ElicConfig(**from_json(configuration)))
+            fill(elic, tensors, path)
+            return PaperFirstStage(elic, device), identity
+        except STUMBLES as error:
+            raise BenchmarkError(f"{path} is of another architecture: {brief(error)}") from error
     try:
         autoencoder = Autoencoder(AutoencoderConfig(**from_json(configuration)))
         fill(autoencoder, tensors, path)
         return FirstStage(autoencoder, device), identity
-    except (TypeError, ValueError) as error:  # unknown fields, or weights that have no exact form
-        raise BenchmarkError(f"{path} is of another architecture: {error}") from error
+    except STUMBLES as error:  # unknown fields, or weights that have no exact form
+        raise BenchmarkError(f"{path} is of another architecture: {brief(error)}") from error

@@ -12,6 +12,7 @@ from benchmark.hfd.decoders import KINDS
 from benchmark.hfd.transforms import zero_initialised
 from benchmark.hfd.unet import UNet, UNetConfig
 from benchmark.hfd.weights import fill, from_json, read_weights
+from benchmark.reading import check_sizes, sound
 
 INPUT_SCALE = 4.0
 """x̂ in [-0.5, 0.5] times this has about unit deviation."""
@@ -109,9 +110,11 @@ class ScoreNetwork(nn.Module):
 def load_score_network(path: Path, kind: str) -> tuple[ScoreNetwork, dict[str, Any], str]:
     """The network of a decoder of this kind, one of KINDS, in `path`, its configuration, its identity."""
     tensors, configuration, identity = read_weights(path, kind)
-    unet, levels = UNetConfig(**from_json(configuration["unet"])), int(configuration["levels"])
-    network = KINDS[kind].load().network(unet, levels, configuration)
-    fill(network, tensors, path)
+    with sound(str(path), f"weights of a {kind} decoder"):
+        unet, levels = UNetConfig(**from_json(configuration["unet"])), int(configuration["levels"])
+        check_sizes(levels=levels)
+        network = KINDS[kind].load().network(unet, levels, configuration)
+        fill(network, tensors, path)
     return network.eval().requires_grad_(False), configuration, identity
 
 

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmark.reading import check_sizes
+
 
 @dataclass(frozen=True)
 class UNetConfig:
@@ -21,6 +23,10 @@ class UNetConfig:
     blocks_down: tuple[int, ...] = (2, 3, 4)
     blocks_up: tuple[int, ...] = (2, 2)
     embedding: int = 128
+
+    def __post_init__(self) -> None:
+        check_sizes(channels=self.channels, embedding=self.embedding)
+        check_sizes(0, blocks_down=self.blocks_down, blocks_up=self.blocks_up)
 
     def as_json(self) -> dict[str, Any]:
         """JSON values."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig
+from benchmark.reading import STUMBLES, brief, parse_json, sound
 
 SHIPPED = Path(__file__).parent / "weights"
 """`first-stage-small.safetensors`, `flow-small.safetensors`; each has a model card beside it."""
@@ -31,8 +32,8 @@ def kind_of(path: Path) -> str:
     try:
         with safe_open(path, "pt") as file:
             return (file.metadata() or {}).get("kind", "")
-    except SafetensorError as error:
-        raise BenchmarkError(f"{path} is not a sound safetensors file: {error}") from error
+    except (SafetensorError, OSError, ValueError) as error:
+        raise BenchmarkError(f"{path} is not a sound safetensors file: {brief(error)}") from error
 
 
 def read_weights(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any], str]:
@@ -44,13 +45,14 @@ def read_weights(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
     held = kind_of(path)
     if held != kind:
         raise BenchmarkError(f"{path} holds {held or 'unnamed'!r} weights, not {kind!r} ones")
-    with safe_open(path, "pt") as file:
+    with sound(str(path), "a sound safetensors file", (SafetensorError,)), safe_open(path, "pt") as file:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
-    try:
-        configuration: dict[str, Any] = json.loads(metadata["configuration"])
-    except (KeyError, ValueError) as error:
-        raise BenchmarkError(f"{path} does not say the configuration of its network") from error
+    if "configuration" not in metadata:
+        raise BenchmarkError(f"{path} does not say the configuration of its network")
+    configuration: dict[str, Any] = parse_json(metadata["configuration"], f"{path}, configuration", finite=False)
+    if not isinstance(configuration, dict):
+        raise BenchmarkError(f"{path} does not say the configuration of its network")
     digest = hashlib.sha256(json.dumps(configuration, sort_keys=True).encode())
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
@@ -125,7 +127,7 @@ def load_autoencoder(path: Path) -> tuple[Autoencoder, str]:
     take_architecture(path, configuration, "small")
     try:
         model = Autoencoder(AutoencoderConfig(**from_json(configuration)))
-    except (TypeError, ValueError) as error:
-        raise BenchmarkError(f"{path} is of another architecture: {error}") from error
-    fill(model, tensors, path)
+        fill(model, tensors, path)
+    except STUMBLES as error:
+        raise BenchmarkError(f"{path} is of another architecture: {brief(error)}") from error
     return model.eval(), identity

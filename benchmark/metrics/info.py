@@ -1,6 +1,7 @@
 """The facts about a metric, and what each kind of metric can do. Imports no torch."""
 
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -15,6 +16,7 @@ Features = npt.NDArray[np.floating[Any]]
 """Features of one image's patches: (n_patches, dimension)."""
 
 Kind = Literal["image", "set", "no-reference"]
+Scale = Literal["linear", "decibel"]
 Aspect = Literal["fidelity", "perception", "realism"]
 
 BETWEEN: Mapping[Kind, str] = {
@@ -59,7 +61,7 @@ class MetricInfo:
     default_patches: str | None = None
     patches: str | None = None
     signed: bool = False
-    scale: Literal["linear", "decibel"] = "linear"
+    scale: Scale = "linear"
     margin: str | float | None = None
     words: str = ""
     tolerance: str | float | None = None
@@ -114,7 +116,7 @@ def parse_margin(value: object) -> Margin:
     """2.5, or a share such as "2 %". Raises ValueError on anything else, below 0 or not finite."""
     if isinstance(value, Margin):
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max:
         return Margin(float(value), relative=False)
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", value) if isinstance(value, str) else None
     if match is None:

@@ -10,11 +10,13 @@ from typing import Any
 
 from benchmark.addresses import recorded
 from benchmark.codecs import Codec, CodecSpec, is_unproven
+from benchmark.compatibility import AUDIT, check_version
 from benchmark.datasets import Dataset
-from benchmark.errors import printable
+from benchmark.errors import BenchmarkError, printable
 from benchmark.foreign import trained_on
 from benchmark.identity import NUMERIC_VARIABLES, variables
 from benchmark.metrics.records import record_of
+from benchmark.reading import parse_json, read_text, shown
 from benchmark.redaction import redacted, redacted_in
 from benchmark.results import CodecRecord, DatasetRecord, Manifest, MetricRecord, PictureRecord, quality_name
 from benchmark.running import provenance
@@ -68,11 +70,13 @@ def codec_record(label: str, spec: CodecSpec | None, codec: Codec, qualities: Se
 def audited_as(spec: CodecSpec, description: Mapping[str, Any]) -> bool:
     """Whether the audit of `spec` in its usual folder is of the codec that describes itself so, and found nothing."""
     try:
-        audit = json.loads((AUDITS / f"audit-{spec.label}" / "audit.json").read_text(encoding="utf-8"))
+        file = AUDITS / f"audit-{spec.label}" / "audit.json"
+        audit = parse_json(read_text(file), shown(file))
+        check_version(shown(file), AUDIT, audit)
         there = audit["about"]["description"]
-        whole = audit.get("complete", True) and not audit["failed"]
-        return bool(whole and audit["codec"] == spec.text and there == json.loads(json.dumps(description)))
-    except (OSError, ValueError, KeyError, TypeError):
+        passed = audit["failed"] == [] and len(audit["checks"]) > 0 and audit.get("complete", True) is True
+        return audit["codec"] == spec.text and passed and there == json.loads(json.dumps(description))
+    except (BenchmarkError, OSError, ValueError, KeyError, TypeError):
         return False
 
 

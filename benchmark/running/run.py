@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmark.analysis.set_values import check_unchanged
 from benchmark.codecs import Codec, is_foreign, parse_codec_spec
 from benchmark.datasets import Dataset, limit, open_dataset, parse_sample, sample
-from benchmark.errors import BenchmarkError, UsageError
+from benchmark.errors import BenchmarkError, UsageError, one_line
 from benchmark.foreign import ForeignCodec
 from benchmark.metrics import check_metric, default_metrics, shipped_info
 from benchmark.protocols import dataset_of_protocol, protocol_of
@@ -407,6 +408,10 @@ def _create_or_resume(path: Path, manifest: Manifest, notes: list[str]) -> tuple
     if different:
         raise UsageError(f"--output {path}: holds another run; {'; '.join(different)}")
     notes.append(f"goes on in {path}: {len(succeeded)} trials are there")
+    try:
+        check_unchanged(folder)
+    except BenchmarkError as error:  # a kill at the run's end leaves that too, and this start sums up anew
+        notes.append(one_line(error))
     added = [text for text in manifest.codecs if text not in there.codecs]
     added += [f"decoder seed {seed}" for seed in manifest.decoder_seeds if seed not in there.decoder_seeds]
     if added:

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.reading import brief, parse_json, shown, sound
 from benchmark.training.optimisers import trainable
 from benchmark.training.options import Options
 from benchmark.training.task import DiscriminatorTraining
@@ -105,9 +106,11 @@ def load_state(
     learners: list[Learner],
     average: dict[str, Tensor],
 ) -> State:
-    """Reads what `save_state` wrote into learners and average. Raises UsageError if it is of another training."""
-    with safe_open(path, "pt") as file:
-        metadata = json.loads(file.metadata()["training"])
+    """Reads what `save_state` wrote into learners and average. Raises UsageError if it is of another training, and
+    BenchmarkError if the file is damaged."""
+    metadata = _metadata(path)
+    with sound(shown(path), "the state of a training", (SafetensorError,)), safe_open(path, "pt") as file:
+        check_finite(path, file)
         _refuse_other(path, metadata, description, options)
         states: dict[str, set[str]] = {}
         for key in file.keys():  # noqa: SIM118
@@ -117,10 +120,66 @@ def load_state(
             _load_learner(file, learner, states)
         with torch.no_grad():
             for name, value in average.items():
-                value.copy_(file.get_tensor(f"average/{name}"))
-    best = math.inf if metadata["best"] is None else metadata["best"]
-    figures, left_out = metadata.get("figures") or [], metadata.get("left_out", 0)
-    return State(metadata["step"], best, metadata["seconds"], figures, left_out)
+                copy_exactly(value, file, f"average/{name}")
+        best = math.inf if metadata["best"] is None else number(metadata["best"])
+        figures = [{key: number(value) for key, value in row.items()} for row in metadata.get("figures") or []]
+        step, left_out = whole(metadata["step"]), whole(metadata.get("left_out", 0))
+        return State(step, best, number(metadata["seconds"]), figures, left_out)
+
+
+class Recipe(dict[str, Any]):
+    """What a file of a training says of it; a field that is not there is a BenchmarkError that names the file."""
+
+    def __init__(self, path: Path, content: Any) -> None:
+        if not isinstance(content, dict):
+            raise BenchmarkError(f"{shown(path)}: its recipe is no table")
+        super().__init__(content)
+        self.path = path
+
+    def __missing__(self, key: str) -> Any:
+        raise BenchmarkError(f"{shown(self.path)}: its recipe has no {key}")
+
+
+def check_finite(path: Path, file: Any) -> None:
+    """Raises BenchmarkError if a tensor of a safetensors file has numbers that are not finite."""
+    for key in file.keys():  # noqa: SIM118
+        tensor = file.get_tensor(key)
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise BenchmarkError(f"{shown(path)}: {brief(key)} has values that are not finite")
+
+
+def copy_exactly(into: Tensor, file: Any, key: str) -> None:
+    """A tensor of a file into one of its shape; copy_ alone would spread a smaller one. Raises ValueError."""
+    tensor = file.get_tensor(key)
+    if tensor.shape != into.shape:
+        raise ValueError(f"{key} is {tuple(tensor.shape)}, not {tuple(into.shape)}")
+    into.copy_(tensor)
+
+
+def number(value: Any) -> float:
+    """A number from JSON. Raises ValueError on anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{value!r} is no number")
+    return value
+
+
+def whole(value: Any) -> int:
+    """A whole number of at least 0 from JSON. Raises ValueError on anything else."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is no whole number of at least 0")
+    return value
+
+
+def _metadata(path: Path) -> Recipe:
+    """What stands under "training" in a safetensors file. Raises BenchmarkError if that is damaged or not there."""
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise BenchmarkError(f"{shown(path)} is not a sound safetensors file: {brief(error)}") from error
+    if "training" not in metadata:
+        raise BenchmarkError(f"{shown(path)} holds no training")
+    return Recipe(path, parse_json(metadata["training"], shown(path), finite=False))
 
 
 def _refuse_other(path: Path, metadata: dict[str, Any], description: dict[str, Any], options: Options) -> None:
@@ -144,9 +203,9 @@ def _load_learner(file: Any, learner: Learner, states: dict[str, set[str]]) -> N
     """Weights, buffers and the state of the optimiser; states: what the file has of each name."""
     with torch.no_grad():
         for name, buffer in learner.buffers.items():
-            buffer.copy_(file.get_tensor(f"buffer/{name}"))
+            copy_exactly(buffer, file, f"buffer/{name}")
         for name, p in learner.parameters.items():
-            p.copy_(file.get_tensor(f"weight/{name}"))
+            copy_exactly(p, file, f"weight/{name}")
     for name, p in learner.parameters.items():
         if own := states[name] - {"weight", "average"}:
             learner.optimiser.state[p] = {
@@ -161,15 +220,10 @@ def read_training(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Weights and recipe of an `averaged.safetensors`, a `best.safetensors`, a step left out, or a weights file."""
     if not path.is_file():
         raise BenchmarkError(f"there is no training at {path}")
-    try:
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata() or {}
-    except SafetensorError as error:
-        raise BenchmarkError(f"{path} is not a sound safetensors file: {error}") from error
-    if "training" not in metadata:
-        raise BenchmarkError(f"{path} holds no training")
-    recipe: dict[str, Any] = json.loads(metadata["training"])
+    recipe = _metadata(path)
+    with sound(shown(path), "a sound safetensors file", (SafetensorError,)), safe_open(path, "pt") as file:
+        check_finite(path, file)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     return tensors, recipe
 
 
@@ -201,9 +255,10 @@ def begin_with(path: Path, network: nn.Module, console: Console) -> None:
 
 def fill_averaged(network: nn.Module, averaged: dict[str, Tensor], path: Path) -> None:
     """Copies the averaged weights of the training in `path` into `network`. Raises BenchmarkError on a misfit."""
-    missing = dict(network.named_parameters()).keys() ^ averaged.keys()
-    if missing:
-        raise BenchmarkError(f"{path} is of another architecture: {sorted(missing)[0]} does not fit")
+    own = dict(network.named_parameters())
+    misfits = own.keys() ^ averaged.keys() or {n for n in own if own[n].shape != averaged[n].shape}
+    if misfits:
+        raise BenchmarkError(f"{path} is of another architecture: {sorted(misfits)[0]} does not fit")
     network.load_state_dict(averaged, strict=False)
 
 

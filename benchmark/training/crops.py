@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from torch import Tensor
 from benchmark.errors import BenchmarkError
 from benchmark.formats import is_named_as_image
 from benchmark.images import load_image
+from benchmark.reading import A_CACHE, sound
 
 HELD_OUT_EVERY = 25
 """Every so many pictures of a folder, in the order of their names, one is kept from training for its checks."""
@@ -71,13 +73,23 @@ def open_pictures(folders: Path | Sequence[Path], cache: Path) -> PictureStore:
         groups = [[array for path in group if min((array := load_image(path)).shape[:2]) >= 128] for group in files]
         np.save(data, np.concatenate([array.reshape(-1) for group in groups for array in group]))
         index.write_text(json.dumps([[array.shape[:2] for array in group] for group in groups]))
-    sizes = json.loads(index.read_text())
-    starts = np.cumsum([0, *map(len, sizes)])
-    places = zip(starts[:-1].tolist(), map(len, sizes), strict=True)
-    held_out = frozenset(start + n for start, count in places for n in range(0, count, HELD_OUT_EVERY))
-    shapes = tuple((int(h), int(w)) for group in sizes for h, w in group)
-    offsets = np.concatenate([[0], np.cumsum([h * w * 3 for h, w in shapes])[:-1]])
-    return PictureStore(np.load(data, mmap_mode="r"), tuple(int(o) for o in offsets), shapes, held_out)
+    with sound(str(index), A_CACHE):
+        sizes = json.loads(index.read_text())
+        starts = np.cumsum([0, *map(len, sizes)])
+        places = zip(starts[:-1].tolist(), map(len, sizes), strict=True)
+        held_out = frozenset(start + n for start, count in places for n in range(0, count, HELD_OUT_EVERY))
+        shapes = tuple((int(h), int(w)) for group in sizes for h, w in group)
+        numbers = [h * w * 3 for h, w in shapes]
+        offsets = np.concatenate([[0], np.cumsum(numbers)[:-1]])
+        pixels = of_length(np.load(data, mmap_mode="r"), sum(numbers))
+        return PictureStore(pixels, tuple(int(o) for o in offsets), shapes, held_out)
+
+
+def of_length(numbers: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
+    """`numbers`, of which there must be `count`, in a row: those of a cache. Raises ValueError."""
+    if numbers.shape != (count,):
+        raise ValueError(f"its numbers are {numbers.shape}, where {count} are needed")
+    return numbers
 
 
 def _files_of(folder: Path) -> list[Path]:

@@ -59,7 +59,7 @@ def export(folder: RunFolder, form: str, output: Path) -> list[Path]:
         raise UsageError(f"--format {form}: there are {', '.join(FORMATS)}")
     if not any(trial.error is None for trial in folder.trials()):
         raise BenchmarkError(f"{folder.path}: the run is empty: nothing was measured")
-    check_complete(folder, folder.trials())
+    check_complete(folder, len(folder.trials()))
     return FORMATS[form](folder, output)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from benchmark.addresses import Location
 from benchmark.analysis.baseline import Baseline, Point, baseline_of_run
@@ -31,7 +31,7 @@ class Side(Record):
 
     codec: str = Field(description="codec spec; empty for the original in an attention check")
     quality: float | None = Field(description="on the codec's own scale; null for the original")
-    bytes: int | None = Field(description="of the stream; null for the original")
+    bytes: int | None = Field(ge=0, description="of the stream; null for the original")
     metrics: dict[str, float] = Field(description="per-image metrics")
 
 
@@ -39,12 +39,24 @@ class Vote(Record):
     """One answer."""
 
     picture: str = Field(description="name in the data set")
-    level: float | None = Field(description="bits per pixel that both sides came near; null for an attention check")
+    level: float | None = Field(
+        gt=0, description="bits per pixel that both sides came near; null for an attention check"
+    )
     first: Side = Field(description="shown first")
     second: Side = Field(description="shown second")
     choice: int = Field(ge=1, le=2, description="which looks more like the original")
-    expected: int | None = Field(description="the answer of an attention check, null for a comparison")
+    expected: int | None = Field(ge=1, le=2, description="the answer of an attention check, null for a comparison")
     seconds: float = Field(ge=0, description="until the answer")
+
+    @model_validator(mode="after")
+    def _two_sides(self) -> Self:
+        """A comparison is of two codecs at a rate; an attention check has the original on one side."""
+        originals = sum(not side.codec for side in (self.first, self.second))
+        if self.expected is None and (originals or self.level is None or self.first.codec == self.second.codec):
+            raise ValueError("a comparison is of two codecs at a number of bits per pixel")
+        if self.expected is not None and (originals != 1 or self.level is not None):
+            raise ValueError("an attention check is of the original and a codec, at no number of bits per pixel")
+        return self
 
 
 class Votes(Record):

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.compatibility import VOTES
 from benchmark.errors import BenchmarkError, NotComparable
+from benchmark.reading import brief, parse_record, read_text, shown
 from benchmark.reports.page.study import KIND, Side, Vote, Votes
 from benchmark.statistics.preference import ELO, agreement, bradley_terry
 
@@ -58,14 +59,11 @@ class Result:
 def read_votes(path: Path) -> Votes:
     """Raises BenchmarkError on anything but a file of votes."""
     try:
-        votes = Votes.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise BenchmarkError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise BenchmarkError(f"{path}: no file of votes: {'.'.join(map(str, first['loc']))} {first['msg']}") from None
-    if votes.kind != KIND or votes.schema_version != 1:
-        raise BenchmarkError(f"{path}: no file of votes that this version reads")
+        votes = parse_record(Votes, read_text(path), shown(path), "a file of votes", VOTES)
+    except FileNotFoundError:
+        raise BenchmarkError(f"{shown(path)}: cannot be read: there is no such file") from None
+    if votes.kind != KIND:
+        raise BenchmarkError(f"{shown(path)}: not a file of votes: kind: {brief(repr(votes.kind))}")
     return votes
 
 

@@ -101,7 +101,10 @@ def test_damaged_files_are_one_line(tmp_path: Path) -> None:
     for text, reason in (
         ("", "not a baseline"),
         ("{}", "not a baseline"),
-        (good.replace('"schema_version": 1', '"schema_version": 7'), "written with schema 7; this version reads 1"),
+        (
+            good.replace('"schema_version": 1', '"schema_version": 7'),
+            "of schema 7, made by a newer version of the suite; this one reads 1",
+        ),
         (good.replace('"value":', '"value":NaN,"x":', 1), "not a baseline"),
         (good.replace('"picture00",', ""), "entries for 11 images"),
         (good[:300], "not a baseline"),

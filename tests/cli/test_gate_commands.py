@@ -113,7 +113,7 @@ def test_bad_input_is_one_line_and_the_right_code(capsys: pytest.CaptureFixture[
     assert "line 1: not a trial" in error_of(capsys)
     (damaged / "run.json").write_text(manifest.replace('"schema_version": 1', '"schema_version": 9'))
     assert call("bd", str(damaged)) == 3
-    assert "written with schema 9" in error_of(capsys)
+    assert "of schema 9, made by a newer version of the suite" in error_of(capsys)
 
 
 def test_bd_prints_numbers_and_reasons(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -215,14 +215,14 @@ def test_published_points(folder: RunFolder, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "no table of published points"),
+        ("", "not a table of published points: the file is empty"),
         ("a,b\n1,2\n", "lacks the column dataset"),
         (",".join(PUBLISHED_COLUMNS) + "\n", "empty"),
         ("{", "not a result of CompressAI"),
         ("[1]", "not a result of CompressAI"),
-        ('{"results": {"psnr-rgb": [1]}}', "not a result of CompressAI: KeyError 'bpp'"),
+        ('{"results": {"psnr-rgb": [1]}}', "not a result of CompressAI: it has no bpp"),
         ('{"results": {"bpp": [1, 2], "psnr-rgb": [1]}}', "psnr has 1 values for 2 rates"),
-        ('{"results": {"bpp": [NaN], "psnr-rgb": [1]}}', "not finite"),
+        ('{"results": {"bpp": [NaN], "psnr-rgb": [1]}}', "NaN is no number"),
         ('{"results": {"bpp": [1], "vmaf": [1]}}', "vmaf: no metric of this suite"),
     ],
 )

@@ -20,6 +20,7 @@ from benchmark.hfd.elic import STRIDE as ELIC_STRIDE
 from benchmark.hfd.training.export import export_first_stage
 from benchmark.hfd.transforms import STRIDE
 from benchmark.hfd.weights import from_json, kind_of, read_weights, take_architecture
+from benchmark.reading import shown, sound
 from benchmark.training.checkpoint import read_training
 from benchmark.training.command import TrainingCommand
 from benchmark.training.crops import centre_crops, open_pictures, random_crops, split
@@ -295,10 +296,11 @@ def replay_autoencoder(
     _, evidence = read_training(path)
     if "autoencoder" not in evidence or "norm" not in evidence or "synthesis_of" in evidence:
         raise BenchmarkError(f"{path} is no step that a training of the first stage left out")
-    configuration = dict(evidence["autoencoder"])
+    configuration = dict(evidence["autoencoder"]) if isinstance(evidence["autoencoder"], dict) else {}
     kind = ElicConfig if take_architecture(path, configuration, None) == "paper" else AutoencoderConfig
     sizes = {key: evidence[key] for key in ("batch", "crop", "entropy_steps", "precision")}
-    task = AutoencoderTask(folders, cache, kind(**from_json(configuration)), AutoencoderRecipe(**sizes))
+    with sound(shown(path), "a step of a training of the first stage"):
+        task = AutoencoderTask(folders, cache, kind(**from_json(configuration)), AutoencoderRecipe(**sizes))
     if len(task.training) != evidence["pictures"]:
         raise BenchmarkError(
             f"these folders have {len(task.training)} training images, the training had {evidence['pictures']}"

@@ -19,23 +19,26 @@ from benchmark.hfd.weights import (
     take_architecture,
     write_weights,
 )
+from benchmark.reading import shown, sound
 from benchmark.training.checkpoint import fill_averaged, read_training
 
 
 def export_first_stage(trained: Path, output: Path) -> None:
     """Writes the first stage in `trained` (`averaged.safetensors`, `best.safetensors`) as a weights file."""
     averaged, recipe = read_training(trained)
-    configuration = dict(recipe["autoencoder"])
-    architecture = take_architecture(trained, configuration, None)
+    with sound(shown(trained), "a training of the first stage"):
+        configuration = dict(recipe["autoencoder"])
+        architecture = take_architecture(trained, configuration, None)
     model: Autoencoder | Elic
-    if architecture == "paper":
-        model = Elic(ElicConfig(**from_json(configuration)))
-        fill_averaged(model, averaged, trained)
-        model.update()
-    else:
-        model = Autoencoder(AutoencoderConfig(**from_json(configuration)))
-        fill_averaged(model, averaged, trained)
-        model.entropy.update()
+    with sound(shown(trained), "a training of the first stage"):
+        if architecture == "paper":
+            model = Elic(ElicConfig(**from_json(configuration)))
+            fill_averaged(model, averaged, trained)
+            model.update()
+        else:
+            model = Autoencoder(AutoencoderConfig(**from_json(configuration)))
+            fill_averaged(model, averaged, trained)
+            model.entropy.update()
     named = {"architecture": architecture, **model.config.as_json()}
     write_weights(output, model, "first stage", named, recipe)
 
@@ -55,6 +58,8 @@ def export_synthesis(trained: Path, first_stage: Path, output: Path, share: floa
     if own != averaged.keys():
         raise BenchmarkError(f"{trained} is of another architecture: {sorted(own ^ averaged.keys())[0]} does not fit")
     begun = model.state_dict()
+    if misfit := [name for name, tensor in averaged.items() if tensor.shape != begun[name].shape]:
+        raise BenchmarkError(f"{trained} is of another architecture: {misfit[0]} does not fit")
     blended = {name: torch.lerp(begun[name], tensor, share) for name, tensor in averaged.items()}
     model.load_state_dict(blended, strict=False)
     named = {"architecture": "small", **model.config.as_json()}
@@ -76,17 +81,21 @@ def export_decoder(trained: Path, output: Path, steps: int, begun: Path | None =
             raise BenchmarkError(f"{begun} is of another architecture: {misfit[0]} does not fit")
         averaged = {name: torch.lerp(before[name].float(), tensor, share) for name, tensor in averaged.items()}
         recipe |= {"share": share}
-    kind, unet, levels = recipe["decoder"], UNetConfig(**from_json(recipe["unet"])), recipe["levels"]
-    decoder = KINDS[kind].load()
-    network = decoder.network(unet, levels, recipe)
-    configuration = {
-        "unet": unet.as_json(),
-        "levels": levels,
-        **base_record(recipe),
-        **decoder.settings.configuration(recipe, steps),
-    }
-    fill_averaged(network, averaged, trained)
-    network.residual_deviation = torch.tensor(recipe["residual_deviation"])
+    with sound(shown(trained), "a training of a decoder"):
+        kind, unet, levels = recipe["decoder"], UNetConfig(**from_json(recipe["unet"])), recipe["levels"]
+        decoder = KINDS[kind].load()
+        network = decoder.network(unet, levels, recipe)
+        configuration = {
+            "unet": unet.as_json(),
+            "levels": levels,
+            **base_record(recipe),
+            **decoder.settings.configuration(recipe, steps),
+        }
+        fill_averaged(network, averaged, trained)
+        deviation = torch.tensor(recipe["residual_deviation"])
+        if deviation.shape != network.residual_deviation.shape or not bool(torch.isfinite(deviation).all()):
+            raise ValueError(f"residual_deviation: {recipe['residual_deviation']!r}")
+        network.residual_deviation = deviation
     write_weights(output, network, kind, configuration, recipe)
 
 
@@ -105,7 +114,7 @@ def export_trained(
     argument that does nothing for this training.
     """
     _, recipe = read_training(trained)
-    is_decoder, is_synthesis = recipe.get("decoder") in KINDS, "synthesis_of" in recipe
+    is_decoder, is_synthesis = str(recipe.get("decoder")) in KINDS, "synthesis_of" in recipe
     samples = is_decoder and has_steps(recipe["decoder"])
     if begun is not None and not is_decoder:
         raise UsageError(f"--begun belongs to a decoder; {trained} is none")

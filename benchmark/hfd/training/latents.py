@@ -18,7 +18,8 @@ from benchmark.hfd.bases import AutoencoderBase
 from benchmark.hfd.container import steps_of
 from benchmark.hfd.training.pairs import PairStore
 from benchmark.hfd.transforms import STRIDE
-from benchmark.training.crops import to_tensor
+from benchmark.reading import A_CACHE, sound
+from benchmark.training.crops import of_length, to_tensor
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,11 @@ def make_latents(base: AutoencoderBase, pairs: PairStore, cache: Path, console: 
                 console.print(f"latents: {n + 1} of {len(pairs.qualities)} pictures")
         np.save(file, np.concatenate(parts))
         index.write_text(json.dumps({"channels": y_hat.shape[1]}))
-    channels = int(json.loads(index.read_text())["channels"])
-    sizes = [rows * columns * channels for rows, columns in (grid(*shape) for shape in shapes)]
-    offsets = tuple(int(offset) for offset in np.concatenate([[0], np.cumsum(sizes)[:-1]]))
-    return LatentStore(pairs, np.load(file, mmap_mode="r"), channels, offsets)
+    with sound(str(index), A_CACHE):
+        channels = int(json.loads(index.read_text())["channels"])
+        sizes = [rows * columns * channels for rows, columns in (grid(*shape) for shape in shapes)]
+        offsets = tuple(int(offset) for offset in np.concatenate([[0], np.cumsum(sizes)[:-1]]))
+        return LatentStore(pairs, of_length(np.load(file, mmap_mode="r"), sum(sizes)), channels, offsets)
 
 
 def random_latent_crops(

@@ -20,7 +20,8 @@ from benchmark.hfd.bases import Base
 from benchmark.hfd.container import quality_of, steps_of
 from benchmark.hfd.score import to_luma_chroma
 from benchmark.hfd.training.variety import vary
-from benchmark.training.crops import PictureStore, centre_crops, to_tensor
+from benchmark.reading import A_CACHE, sound
+from benchmark.training.crops import PictureStore, centre_crops, of_length, to_tensor
 
 LARGEST_SIDE = 1024
 """Pictures are cut to this, for memory."""
@@ -169,12 +170,14 @@ def make_pairs(
         np.save(files[0], np.concatenate(originals))
         np.save(files[1], np.concatenate(reconstructions))
         index.write_text(json.dumps([shapes, qualities]))
-    loaded_shapes, loaded_qualities = json.loads(index.read_text())
-    sizes = [h * w * 3 for h, w in loaded_shapes]
-    offsets = tuple(int(o) for o in np.concatenate([[0], np.cumsum(sizes)[:-1]]))
-    originals_read, reconstructions_read = (np.load(file, mmap_mode="c") for file in files)  # torch wants writable ones
-    pictures = PictureStore(originals_read, offsets, tuple((h, w) for h, w in loaded_shapes))
-    return PairStore(pictures, reconstructions_read, tuple(loaded_qualities))
+    with sound(str(index), A_CACHE):
+        loaded_shapes, loaded_qualities = json.loads(index.read_text())
+        sizes = [h * w * 3 for h, w in loaded_shapes]
+        offsets = tuple(int(o) for o in np.concatenate([[0], np.cumsum(sizes)[:-1]]))
+        # torch wants writable ones
+        originals_read, reconstructions_read = (of_length(np.load(f, mmap_mode="c"), sum(sizes)) for f in files)
+        pictures = PictureStore(originals_read, offsets, tuple((h, w) for h, w in loaded_shapes))
+        return PairStore(pictures, reconstructions_read, tuple(loaded_qualities))
 
 
 @dataclass(frozen=True)
