@@ -3,9 +3,12 @@
 import faulthandler
 
 from benchmark.cli.ending import ending
-from benchmark.cli.main import main
+from benchmark.cli.streams import settle_streams
 
 if __name__ == "__main__":  # worker processes import this module under another name
+    settle_streams()
     faulthandler.enable()  # a codec that crashes this process while it is opened is told with its line
+    from benchmark.cli.main import main
+
     with ending():
         main()

@@ -1,8 +1,4 @@
-"""What can go wrong, and the exit code that each kind of trouble ends a command with.
-
-The table of exit codes is the same for every command: 0 fine, 1 a check failed, 2 usage, 3 something could not be
-read, coded or measured, 4 not comparable.
-"""
+"""What can go wrong, and the exit code that each kind of trouble ends a command with."""
 
 import importlib.metadata
 import re
@@ -30,6 +26,17 @@ EXTRAS = {
 
 LONGEST = 2000
 """Characters of a message that are repeated."""
+
+EXIT_CODES = {
+    0: "fine",
+    1: "a check failed",
+    2: "usage: an argument that cannot be meant",
+    3: "something could not be read, coded, measured or written",
+    4: "not comparable: numbers of different protocols, data sets or codecs",
+    130: "interrupted",
+    143: "terminated, by SIGTERM; 129 by SIGHUP",
+}
+"""Of all commands."""
 
 
 class BenchmarkError(Exception):

@@ -29,7 +29,6 @@ import os
 import re
 import stat
 import struct
-import tempfile
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -41,6 +40,7 @@ from PIL import ImageOps
 from benchmark import image_files
 from benchmark.addresses import Location, read_bytes
 from benchmark.errors import BenchmarkError, one_line, printable
+from benchmark.files import write_file
 from benchmark.formats import FORMATS
 from benchmark.image_files import jpeg, tiff
 from benchmark.image_files.fields import damaged, too_deep
@@ -114,33 +114,8 @@ def png_bytes(image: Image) -> bytes:
 
 
 def write_png(path: Path, image: Image) -> None:
-    """Writes uint8 (height, width, 3) RGB as a PNG; the file is whole or not there. Raises BenchmarkError."""
+    """Writes uint8 (height, width, 3) RGB as a PNG; the file is whole or not there. Raises as `write_file`."""
     write_file(path, png_bytes(image))
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Writes `data`; the file is whole or not there. Raises BenchmarkError that names the file and the reason.
-
-    A link is followed, and what is no file, such as a device or a pipe, is written to and stays what it is.
-    """
-    try:
-        if path.exists() and (path.is_relative_to("/dev") or not (path.is_file() or path.is_dir())):
-            with path.open("wb") as device:
-                device.write(data)
-            return
-        path = path.resolve()
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".partial-", delete=False) as file:
-            try:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).chmod(0o644)
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise BenchmarkError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 def _content(path: Location) -> bytes:

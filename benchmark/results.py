@@ -13,7 +13,6 @@ The features and the picture of a trial are written before its line, so a line i
 """
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import math
@@ -21,7 +20,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -33,6 +31,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from benchmark.compatibility import RUN
 from benchmark.errors import BenchmarkError
+from benchmark.files import append_whole, cannot_write, put_whole, sync_folder
+from benchmark.locks import LOCK, WRITER, held
 from benchmark.reading import brief, parse_line, parse_record, problem, read_text, shown
 
 if TYPE_CHECKING:
@@ -277,7 +277,8 @@ def unique(what: str, values: Sequence[object]) -> None:
 
 
 PARTIAL = ".partial"
-LOCK = ".lock"
+OURS = (LOCK, WRITER, PARTIAL)
+"""What lies in a run folder before there is a run in it."""
 
 
 @contextlib.contextmanager
@@ -286,16 +287,7 @@ def locked(path: Path) -> Iterator[None]:
 
     Raises BenchmarkError if another process holds it, or if it cannot be written.
     """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        file = (path / LOCK).open("ab")
-    except OSError as error:
-        raise BenchmarkError(f"{path}: cannot be written: {error.strerror}") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BenchmarkError(f"{path}: another process is writing this run") from None
+    with held(path):
         try:
             yield
         finally:
@@ -374,10 +366,10 @@ class RunFolder:
                 if path.exists():
                     os.truncate(path, max((end for _, end, _ in self.each_trial()), default=0))
                 self._appending = path.open("ab", buffering=0)  # a buffer would keep what could not be written
-                _sync_folder(self.path)
-            _append_whole(self._appending, trial.model_dump_json().encode() + b"\n")
+                sync_folder(self.path)
+            append_whole(self._appending.fileno(), trial.model_dump_json().encode() + b"\n")
         except OSError as error:
-            raise BenchmarkError(f"{path}: cannot be written: {error.strerror or error}") from None
+            raise cannot_write(path, error) from None
 
     def drop_replaced(self) -> None:
         """Rewrites trials.jsonl without the records that a later one of the same key has replaced, if there are any."""
@@ -561,15 +553,9 @@ class RunFolder:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._partial.mkdir(exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self._partial, delete=False) as file:
-                file.writelines([data] if isinstance(data, bytes) else data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(file.name).chmod(0o644)
-            Path(file.name).replace(path)
-            _sync_folder(path.parent)
+            put_whole(self._partial, path, data)
         except OSError as error:
-            raise BenchmarkError(f"{path}: cannot be written: {error.strerror or error}") from None
+            raise cannot_write(path, error) from None
 
 
 def _features_of(data: bytes, seal: Callable[[bytes], bytes]) -> npt.NDArray[np.float32]:
@@ -594,29 +580,6 @@ def _features_of(data: bytes, seal: Callable[[bytes], bytes]) -> npt.NDArray[np.
     if not np.isfinite(features).all():
         raise ValueError("a feature is not finite")
     return features
-
-
-def _append_whole(file: io.FileIO, line: bytes) -> None:
-    """Appends `line` and syncs; whatever goes wrong, the file has all of it or nothing."""
-    end = os.fstat(file.fileno()).st_size
-    try:
-        rest = memoryview(line)
-        while rest:  # a disk that is nearly full takes a part
-            rest = rest[file.write(rest) :]
-        os.fsync(file.fileno())
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.ftruncate(file.fileno(), end)
-        raise
-
-
-def _sync_folder(path: Path) -> None:
-    """Puts the names in a folder on the disk, so that a new or replaced file outlives a power cut."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def path_name(name: str) -> str:

@@ -52,7 +52,7 @@ def store(data: bytes, suffix: str, folder: Path | None = None) -> tuple[Path, s
     digest = hashlib.sha256(data).hexdigest()
     path = folder / f"image-{digest}{suffix}"
     if not file_is(path, len(data), digest):
-        from benchmark.images import write_file
+        from benchmark.files import write_file
 
         try:
             folder.mkdir(parents=True, exist_ok=True)

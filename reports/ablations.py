@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from benchmark.analysis.comparable import one_dataset, one_protocol
 from benchmark.analysis.summary import metric_facts
+from benchmark.reports.plots.files import save_figure
 
 COLORS = ("#D55E00", "#0072B2", "#009E73")
 MARKERS = ("o", "s", "^")
@@ -40,10 +41,9 @@ def draw_study(name: str, question: str, table: pd.DataFrame, metrics: Sequence[
     bpp = float(table.loc[table["metric"] == "bpp", "value"].iloc[0])
     figure.suptitle(f"{question}\n{dataset}, {images} images, quality {quality:g}, {bpp:.3f} bpp")
     figure.axes[0].legend(frameon=False, fontsize=7)
-    output.mkdir(parents=True, exist_ok=True)
     paths = [output / f"{name}.{suffix}" for suffix in ("png", "svg")]
     for path in paths:
-        figure.savefig(path, dpi=200)
+        save_figure(figure, path, dpi=200)
     return paths
 
 

@@ -1,6 +1,7 @@
 """The comparison of decoders: a table of costs, quality over cost at equal bits, and crops at the same bytes."""
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmark.analysis.equal_bits import AtRate
+from benchmark.files import write_file
 from benchmark.pixels import Image
 from benchmark.reports.figure_style import figure_style
+from benchmark.reports.plots.files import save_figure
 from benchmark.reports.styles import codec_styles
 
 MAGNIFIED = 2
@@ -40,7 +43,7 @@ class Cell:
 
 def write_costs(found: Mapping[str, Sequence[AtRate]], costs: Mapping[str, Cost], path: Path) -> Path:
     """A CSV file, a line per metric (keys of `found`) and codec: what each decoder costs and gives. Returns `path`."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with io.StringIO(newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["codec", "parameters", "kmac_per_pixel", "metric", "bpp", "value", "ci_low", "ci_high", "how"])
         for metric, values in found.items():
@@ -48,6 +51,7 @@ def write_costs(found: Mapping[str, Sequence[AtRate]], costs: Mapping[str, Cost]
                 cost = costs[at.codec]
                 numbers = [f"{number:.6g}" for number in (at.bpp, at.value, at.low, at.high)]
                 writer.writerow([at.codec, cost.parameters, f"{cost.kmac:.1f}", metric, *numbers, at.how])
+        write_file(path, file.getvalue())
     return path
 
 
@@ -112,9 +116,8 @@ def draw_sheet(rows: Sequence[tuple[str, Sequence[Cell]]], title: str, output: P
                 axes.set_axis_off()
                 label = f"{_shortened(cell.title, side)}\n{cell.caption or name}"
                 figure.text(left / width, (low + side + 6) / height, label, fontsize=5.5, va="bottom")
-        output.parent.mkdir(parents=True, exist_ok=True)
         path = output.with_suffix(".png")
-        figure.savefig(path, dpi=_DPI, metadata={"Software": None})
+        save_figure(figure, path, dpi=_DPI, metadata={"Software": None})
     return [path]
 
 
@@ -125,8 +128,7 @@ def _shortened(title: str, width: int) -> str:
 
 
 def _save(figure: Figure, output: Path) -> list[Path]:
-    output.parent.mkdir(parents=True, exist_ok=True)
     paths = [output.with_suffix(".png"), output.with_suffix(".svg")]
-    figure.savefig(paths[0], dpi=_DPI, metadata={"Software": None})
-    figure.savefig(paths[1], metadata={"Date": None})
+    save_figure(figure, paths[0], dpi=_DPI, metadata={"Software": None})
+    save_figure(figure, paths[1], metadata={"Date": None})
     return paths

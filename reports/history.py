@@ -14,6 +14,7 @@ from rich.text import Text
 
 from benchmark.analysis.history import ALPHA, Entry, Series
 from benchmark.reports.figure_style import figure_style
+from benchmark.reports.plots.files import save_figure
 from benchmark.reports.styles import codec_styles
 from benchmark.results import quality_name
 
@@ -43,8 +44,7 @@ def draw_history(entries: Sequence[Entry], series: Sequence[Series], metric: str
             "squared: drifted from the first",
             fontsize=7,
         )
-        output.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(output, dpi=200)
+        save_figure(figure, output, dpi=200)
     return output
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from benchmark.analysis.comparable import one_dataset, one_protocol
 from benchmark.analysis.summary import HEADLINES, metric_facts
+from benchmark.files import write_file
 from benchmark.reports.markdown import escaped
 from benchmark.results import quality_name
 
@@ -56,8 +57,8 @@ def print_summary(frame: pd.DataFrame, console: Console) -> None:
         console.print(Text(note, style="dim"))
 
 
-def write_markdown(frame: pd.DataFrame, path: Path) -> None:
-    """Writes the values of `print_summary` to `path` as a table in GitHub's Markdown."""
+def write_markdown(frame: pd.DataFrame, path: Path, notes: Sequence[str] = ()) -> None:
+    """Writes the values of `print_summary`, and below them its notes and `notes`, to `path` in GitHub's Markdown."""
     content = _content(frame)
     headers = ["codec", *(f"{name} ({second})" if second else name for name, second in content.headers)]
     rows = [(codec, *row) for codec, rows in content.sections.items() for row in rows]
@@ -67,7 +68,7 @@ def write_markdown(frame: pd.DataFrame, path: Path) -> None:
         *((escaped(codec), *cells) for codec, *cells in rows),
     ]
     table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    path.write_text(table + "\n" + "".join(f"{escaped(note)}  \n" for note in content.notes), encoding="utf-8")
+    write_file(path, table + "\n" + "".join(f"{escaped(note)}  \n" for note in [*content.notes, *notes]))
 
 
 _GAP = 2  # characters between columns

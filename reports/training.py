@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from benchmark.errors import BenchmarkError
 from benchmark.reading import column_of, parse_json, parse_table, read_text, real_of, shown
+from benchmark.reports.plots.files import save_figure
 
 SHOWN_CHECKS = 8
 """So many of a training's checks have a rate-distortion curve, evenly spaced; more could not be told apart."""
@@ -64,7 +65,7 @@ def draw_training(folder: Path, output: Path) -> Path:
         right.set(xlabel="step", ylabel="LPIPS ↓, held-out pictures")
     if not checks.empty:
         right.legend(frameon=False, fontsize=6)
-    figure.savefig(output, dpi=200)
+    save_figure(figure, output, dpi=200)
     return output
 
 
@@ -115,5 +116,5 @@ def draw_trainings(folders: list[Path], output: Path) -> Path:
     for panel in (left, right):
         panel.grid(color="0.9", linewidth=0.6)
     left.legend(frameon=False, fontsize=7)
-    figure.savefig(output, dpi=200)
+    save_figure(figure, output, dpi=200)
     return output

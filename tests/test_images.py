@@ -1,10 +1,6 @@
 """What is read as a picture, with which samples, and what is refused."""
 
-import os
-import pty
 import struct
-import threading
-import tty
 import zlib
 from pathlib import Path
 
@@ -388,39 +384,3 @@ def test_a_damaged_file_is_a_picture_or_a_benchmark_error(data: st.DataObject) -
 def test_writing_where_nothing_can_be_written(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match=r"a\.png: cannot be written"):
         write_png(tmp_path / "missing" / "a.png", RGB)
-
-
-def test_a_link_is_followed_and_stays(tmp_path: Path) -> None:
-    target, link = tmp_path / "folder" / "target", tmp_path / "link"
-    target.parent.mkdir()
-    link.symlink_to(target)
-    for data in (b"first", b"second"):
-        images.write_file(link, data)
-        assert link.is_symlink()
-        assert target.read_bytes() == data
-
-
-def test_a_pipe_and_a_device_are_written_to_and_stay(tmp_path: Path) -> None:
-    pipe, data = tmp_path / "pipe", bytes(range(256)) * 1000
-    os.mkfifo(pipe)
-    received: list[bytes] = []
-    reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()))
-    reader.start()
-    images.write_file(pipe, data)
-    reader.join(30)
-    assert received == [data]
-    assert pipe.is_fifo()
-    images.write_file(Path(os.devnull), data)
-    assert Path(os.devnull).is_char_device()
-    terminal, other = pty.openpty()
-    tty.setraw(other)
-    images.write_file(Path(os.ttyname(other)), b"image")
-    assert os.read(terminal, 10) == b"image"
-    os.close(terminal)
-    os.close(other)
-
-
-def test_a_folder_is_no_output(tmp_path: Path) -> None:
-    with pytest.raises(BenchmarkError, match="cannot be written"):
-        images.write_file(tmp_path, b"data")
-    assert list(tmp_path.iterdir()) == []

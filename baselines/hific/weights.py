@@ -10,7 +10,6 @@ import hashlib
 import json
 import pickle
 import re
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from benchmark.baselines.hific.container import VARIANTS
@@ -27,6 +25,7 @@ from benchmark.baselines.hific.density import LIKELIHOODS
 from benchmark.baselines.hific.model import Hific, HificConfig
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.fetching import cache_folder, file_sha256
+from benchmark.files import write_tensors
 from benchmark.hfd.weights import fill, from_json
 from benchmark.reading import STUMBLES, brief
 
@@ -141,14 +140,7 @@ def write_hific(
         **({"variant": variant} if variant else {}),
         **(more or {}),
     }
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".hific.") as folder:
-            copy = Path(folder) / path.name
-            save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, copy, metadata)
-            copy.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise BenchmarkError(f"{path}: cannot be written: {error}") from error
+    write_tensors(path, {name: tensor.contiguous() for name, tensor in model.state_dict().items()}, metadata)
 
 
 def _read_kept(path: Path) -> Checkpoint:

@@ -17,6 +17,7 @@ from benchmark.analysis.groups import Group, by_seed, groups_of
 from benchmark.analysis.set_values import SetValue, check_unchanged, values_of_sets
 from benchmark.compatibility import BASELINE
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.files import write_file
 from benchmark.metrics import MetricInfo
 from benchmark.metrics.records import BPP, info_of
 from benchmark.reading import parse_record, read_text, shown
@@ -415,8 +416,7 @@ def write_baseline(baseline: Baseline, path: Path) -> int:
             f"{path}: would have {size / 1000:.0f} kB, and {LARGEST / 1000:.0f} are the most that belong into a "
             "repository; choose with --codec and --metric, or run with --limit"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_file(path, text, parents=True)
     return size
 
 

@@ -18,6 +18,7 @@ from benchmark.analysis.baseline import Baseline, baseline_json
 from benchmark.analysis.missing import named, of_infinite
 from benchmark.compatibility import HISTORY
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.files import append_line
 from benchmark.reading import parse_record, read_text, shown
 from benchmark.results import Record
 from benchmark.statistics.gate import Outcome
@@ -82,9 +83,7 @@ def add_entry(file: Path, baseline: Baseline, commit: str | None) -> Entry:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     entry = Entry(commit=name, added=now, baseline=baseline)
     line = json.dumps({**entry.model_dump(exclude={"baseline"}), "baseline": json.loads(baseline_json(baseline))})
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a", encoding="utf-8") as lines:
-        lines.write(line + "\n")
+    append_line(file, line.encode())
     return entry
 
 

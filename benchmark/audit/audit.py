@@ -24,7 +24,7 @@ from benchmark.audit.report import Report, as_json, as_text, rates
 from benchmark.codecs import parse_codec_spec
 from benchmark.datasets import limit, open_dataset
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.images import write_file
+from benchmark.files import in_place_of_folder, make_folder, write_file
 from benchmark.running import provenance
 from benchmark.running.plan import parse_qualities
 from benchmark.running.setup import threads_per_process
@@ -121,10 +121,7 @@ def audit(request: Request, tell: Callable[[str], None]) -> tuple[Report, Path]:
             complete=interrupt is None,
             common=common_trouble(evidence),
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BenchmarkError(f"{folder}: cannot be made: {error.strerror}") from None
+    make_folder(folder)
     write_file(folder / REPORT, as_text(report).encode())
     write_file(folder / RECORD, as_json(report).encode())
     if interrupt is not None:
@@ -202,8 +199,8 @@ def _sweep(folder: Path) -> None:
 
 def _folder(request: Request, label: str) -> Path:
     folder = request.output or Path("results") / f"audit-{label}"
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--output {folder}: a file, not a folder")
+    if (other := in_place_of_folder(folder)) is not None:
+        raise UsageError(f"--output {folder}: {other}, not a folder")
     if folder.is_dir():
         others = sorted(entry.name for entry in folder.iterdir() if entry.name not in (REPORT, RECORD))
         if others:

@@ -20,7 +20,9 @@ def baseline(
 ) -> None:
     """Write what `compare` needs of a run: values of each picture, and of metrics of sets those without each."""
     from benchmark.analysis.baseline import chosen, read_numbers, write_baseline
+    from benchmark.files import is_standard_output
 
     numbers = chosen(read_numbers(run), codec or (), metric or ())
     size = write_baseline(numbers, output)
-    typer.echo(f"{output}: {size / 1000:.1f} kB, {len(numbers.points)} points, {len(numbers.images)} images")
+    said = f"{output}: {size / 1000:.1f} kB, {len(numbers.points)} points, {len(numbers.images)} images"
+    typer.echo(said, err=is_standard_output(output))

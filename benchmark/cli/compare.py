@@ -34,6 +34,7 @@ def compare(
     from benchmark.analysis.comparison import compare as compare_numbers
     from benchmark.analysis.margins import read_gate
     from benchmark.cli.terminal import terminal
+    from benchmark.files import write_file
     from benchmark.reports.comparison import markdown as as_markdown
     from benchmark.reports.comparison import print_comparison, verdict
 
@@ -42,11 +43,11 @@ def compare(
     print_comparison(comparison, terminal(highlight=False), everything=everything)
     typer.echo(f"verdict: {verdict(comparison, strict)}")
     if markdown is not None:
-        _write(markdown, as_markdown(comparison, strict=strict))
+        write_file(markdown, as_markdown(comparison, strict=strict), parents=True)
     if junit is not None:
         from benchmark.reports.exports.junit import junit_xml
 
-        _write(junit, junit_xml(comparison, strict=strict))
+        write_file(junit, junit_xml(comparison, strict=strict), parents=True)
     if github_action_benchmark is not None:
         from benchmark.reports.exports.continuous import write_github_action_benchmark
 
@@ -56,8 +57,3 @@ def compare(
 
         write_bencher(comparison.new, bencher)
     raise typer.Exit(comparison.exit_code(strict))
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")

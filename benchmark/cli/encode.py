@@ -14,7 +14,7 @@ def encode(
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
 ) -> None:
     """Code a picture; the bytes alone suffice to decode it."""
-    from benchmark.images import write_file
+    from benchmark.files import write_file
     from benchmark.running.single import encode_picture
 
     data, bpp = encode_picture(picture, codec, quality, device)

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -26,17 +27,16 @@ from benchmark.cli.measure import measure
 from benchmark.cli.plot import PlotCommand, plot
 from benchmark.cli.report import report
 from benchmark.cli.run import run
-from benchmark.cli.streams import outlive_readers
+from benchmark.cli.streams import lost_output, settle_streams
 from benchmark.cli.studies import studies
 from benchmark.cli.study import study
 from benchmark.cli.table import table
 from benchmark.cli.train import train
-from benchmark.errors import BenchmarkError, lacking, needs, one_line
+from benchmark.errors import EXIT_CODES, BenchmarkError, lacking, needs, one_line
+from benchmark.running.interruption import Terminated, heed_termination
 
-EPILOG = (
-    "Exit codes: 0 fine, 1 a check failed, 2 usage, 3 something could not be read, coded or measured, "
-    "4 not comparable, 130 interrupted."
-)
+_CODES = [f"{code} {words.partition(':')[0]}" for code, words in EXIT_CODES.items()]
+EPILOG = f"Exit codes: {', '.join(_CODES)}."
 
 
 app = typer.Typer(
@@ -75,25 +75,55 @@ app.add_typer(train, name="train")
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs a command and ends the process with its exit code.
 
-    A BenchmarkError is one line on standard error, without a traceback; a traceback is a mistake of the suite's own.
+    A BenchmarkError is one line on standard error, without a traceback; a traceback is a mistake of the suite's own,
+    which is no failed check: it ends with 3.
+    A command that is fine, and whose standard output could not be written, ends with 3.
     """
-    outlive_readers()
+    settle_streams()
+    heed_termination()
+    code = _exit_code(arguments)
+    lost = lost_output()
+    if lost is not None and code == 0:
+        code = _failed(f"standard output cannot be written: {lost.strerror}", BenchmarkError.exit_code)
+    sys.exit(code)
+
+
+def _exit_code(arguments: Sequence[str] | None) -> int:
     try:
         app(args=arguments, prog_name="python -m benchmark")
+    except SystemExit as ended:  # typer's, of whatever it has caught
+        if ended.code == 128 + signal.SIGINT:  # of every KeyboardInterrupt
+            return 128 + _signal_behind(ended)
+        return ended.code if isinstance(ended.code, int) else 0
     except BenchmarkError as error:
-        _fail(one_line(error), error.exit_code)
+        return _failed(one_line(error), error.exit_code)
     except OSError as error:
-        _fail(one_line(error), BenchmarkError.exit_code)
+        place = "" if error.filename is None else f"{error.filename}: "
+        return _failed(one_line(BenchmarkError(f"{place}{error.strerror or error}")), BenchmarkError.exit_code)
     except ModuleNotFoundError as error:
         package = lacking(error)
         if package is None:
-            raise
-        _fail(needs("this command", package), BenchmarkError.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
-    sys.exit(0)
+            traceback.print_exc()
+            return _failed(one_line(error), BenchmarkError.exit_code)
+        return _failed(needs("this command", package), BenchmarkError.exit_code)
+    except KeyboardInterrupt as interrupt:
+        return 128 + _signal_behind(interrupt)
+    except Exception:
+        traceback.print_exc()
+        return _failed("a mistake of the suite's own; please report it with the lines above", BenchmarkError.exit_code)
+    return 0
 
 
-def _fail(message: str, exit_code: int) -> NoReturn:
+def _signal_behind(error: BaseException) -> int:
+    """The signal that ended the command: SIGTERM, say, or SIGINT, of Ctrl-C."""
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, Terminated):
+            return behind.number
+        behind = behind.__cause__ or behind.__context__
+    return int(signal.SIGINT)
+
+
+def _failed(message: str, exit_code: int) -> int:
     print(f"error: {message}", file=sys.stderr)
-    sys.exit(exit_code)
+    return exit_code

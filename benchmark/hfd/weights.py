@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.files import write_tensors
 from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig
 from benchmark.reading import STUMBLES, brief, parse_json, sound
 
@@ -66,14 +66,13 @@ def write_weights(
     path: Path, network: nn.Module, kind: str, configuration: dict[str, Any], training: dict[str, Any]
 ) -> None:
     """Writes parameters in half precision, buffers as they are, with the recipe that made them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     parameters = {name for name, _ in network.named_parameters()}
     tensors = {
         name: (tensor.half() if name in parameters else tensor).detach().cpu().contiguous()
         for name, tensor in network.state_dict().items()
     }
     metadata = {"kind": kind, "configuration": json.dumps(configuration), "training": json.dumps(training)}
-    save_file(tensors, path, metadata=metadata)
+    write_tensors(path, tensors, metadata)
 
 
 def fill(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:

@@ -1,10 +1,38 @@
-"""Ctrl-C that lets the trial in hand end."""
+"""Ctrl-C that lets the trial in hand end, and signals that end a command in order."""
 
 import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP has come: whoever sends it kills soon, so all ends at once, and in order.
+
+    It goes wherever an interrupt goes: processes are ended, temporary files removed, and the run says how to go on.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+def heed_termination() -> None:
+    """From now on SIGTERM and SIGHUP raise `Terminated`; a second one ends the process as it would have without this.
+
+    What is ignored, as `nohup` has it, or heard by others, stays so. Only the main thread may say this.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _terminate)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    raise Terminated(number)
 
 
 class Stop:

@@ -33,6 +33,7 @@ from benchmark.metrics import (
 from benchmark.metrics.shared import sharing
 from benchmark.redaction import redacted
 from benchmark.results import FAILED, RunFolder, Trial
+from benchmark.running.interruption import Terminated
 from benchmark.running.originals import Kept, OriginalStore
 from benchmark.running.plan import PlannedTrial
 
@@ -199,7 +200,7 @@ class Workbench:
                 raise failure.__cause__ from None
             trial = self._failed(trial, str(failure) + self._told_in_full(planned, failure))
         except KeyboardInterrupt as interrupt:
-            if self.debug or self.is_interrupt():
+            if self.debug or isinstance(interrupt, Terminated) or self.is_interrupt():
                 raise
             unasked = TrialError(f"KeyboardInterrupt, which nobody asked for ({own_place(interrupt)})")
             unasked.__cause__ = interrupt

@@ -13,10 +13,11 @@ from benchmark.analysis.set_values import check_unchanged
 from benchmark.codecs import Codec, is_foreign, parse_codec_spec
 from benchmark.datasets import Dataset, limit, open_dataset, parse_sample, sample
 from benchmark.errors import BenchmarkError, UsageError, one_line
+from benchmark.files import in_place_of_folder
 from benchmark.foreign import ForeignCodec
 from benchmark.metrics import check_metric, default_metrics, shipped_info
 from benchmark.protocols import dataset_of_protocol, protocol_of
-from benchmark.results import LOCK, PARTIAL, CodecRecord, Manifest, Resumption, RunFolder, Trial, TrialKey, locked
+from benchmark.results import OURS, CodecRecord, Manifest, Resumption, RunFolder, Trial, TrialKey, locked
 from benchmark.running import plan
 from benchmark.running.backends import Backend, cluster
 from benchmark.running.backends.cluster import Cluster
@@ -387,10 +388,10 @@ def _dated() -> Path:
 
 
 def _check_place(path: Path) -> None:
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"--output {path}: a file, not a folder")
+    if (other := in_place_of_folder(path)) is not None:
+        raise UsageError(f"--output {path}: {other}, not a folder")
     if path.is_dir() and not (path / "run.json").exists():
-        others = sorted(entry.name for entry in path.iterdir() if entry.name not in (LOCK, PARTIAL))
+        others = sorted(entry.name for entry in path.iterdir() if entry.name not in OURS)
         if others:
             raise UsageError(f"--output {path}: neither empty nor a run; it holds {others[0]}")
 

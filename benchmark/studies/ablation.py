@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.files import write_file
 from benchmark.reports.ablations import draw_study
 from benchmark.reports.outcome import sum_up
 from benchmark.results import RunFolder
@@ -186,7 +187,6 @@ def write_studies(folder: RunFolder, studies: Mapping[str, Ablation], full: bool
     for name, study in studies.items():
         table = table_of(study, outcome.summary, full)
         path = folder.path / "ablations" / f"{name}.csv"
-        path.parent.mkdir(exist_ok=True)
-        table.to_csv(path, index=False)
+        write_file(path, table.to_csv(index=False), parents=True)
         written += [path, *draw_study(name, study.question, table, list(folder.manifest.metrics), path.parent)]
     return written, outcome.failures

@@ -24,6 +24,7 @@ import numpy as np
 from benchmark import fetching
 from benchmark.datasets.shipped import FOLDER
 from benchmark.errors import EXTRAS, BenchmarkError, UsageError, one_line
+from benchmark.files import write_file
 from benchmark.images import load_image
 from benchmark.metrics import DEFAULT_METRICS, METRICS, ImageMetric, MetricInfo, open_metric, shipped_info
 from benchmark.metrics.luma import JPEG_LUMINANCE
@@ -228,7 +229,6 @@ def write(folder: Path, names: Sequence[str]) -> Iterator[str]:
     for name in names:
         if name not in REFERENCES:
             raise UsageError(f"{name}: no reference is known; there are {', '.join(calibrated())}")
-    folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         found, spent = list(measure(name)), clock(name)
         _put(folder / VALUES, found)
@@ -243,7 +243,7 @@ def _put(file: Path, new: Sequence[Any]) -> None:
     rows = rows_of(file.read_text(encoding="utf-8"), type(new[0])) if file.is_file() else []
     order = calibrated()
     rows = [row for row in rows if row.metric in order and row.metric != new[0].metric] + list(new)
-    file.write_text(text_of(sorted(rows, key=lambda row: order.index(row.metric))), encoding="utf-8")
+    write_file(file, text_of(sorted(rows, key=lambda row: order.index(row.metric))), parents=True)
 
 
 def write_page(folder: Path) -> None:
@@ -251,7 +251,7 @@ def write_page(folder: Path) -> None:
     for name in (VALUES, SECONDS):
         if not (folder / name).is_file():
             raise BenchmarkError(f"{folder / name} is not there: without --page it is measured")
-    (folder / PAGE).write_text(page(folder), encoding="utf-8")
+    write_file(folder / PAGE, page(folder))
 
 
 # The page

@@ -113,9 +113,7 @@ def write_comparison(folder: RunFolder, codecs: Mapping[str, Codec], bpp: float,
         notes.append(f"{', '.join(group)}: the same number of bytes at every image and quality")
     notes += [f"no sheet at quality {quality_name(quality)}: {reason}" for quality, reason in missing.items() if reason]
     table = folder.path / "decoders.md"
-    write_markdown(summary, table)
-    with table.open("a", encoding="utf-8") as file:
-        file.writelines(f"{note}  \n" for note in notes)
+    write_markdown(summary, table, notes)
     written = [folder.summary_path, table, *(draw_curves([summary], metrics, plots) if metrics else [])]
 
     costs = {spec: cost_of(codec, manifest.codecs[spec].qualities[0]) for spec, codec in codecs.items()}

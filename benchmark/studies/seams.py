@@ -20,6 +20,7 @@ from benchmark.hfd.sampling import Sampler, ScoreDecoder
 from benchmark.hfd.score import ScoreNetwork, load_score_network, picture_to_tensor, tensor_to_picture
 from benchmark.hfd.weights import FIRST_STAGE_FILE, SHIPPED, load_autoencoder
 from benchmark.images import load_image
+from benchmark.reports.plots.files import save_figure
 
 PHOTO = FOLDER / "budgie-oakland-zoo-otters.png"
 
@@ -106,5 +107,5 @@ def draw(whole: Tensor, others: Sequence[tuple[str, Tensor]], side: int, path: P
         axes[1, n].set(ylim=(0.5, top), xlim=(0, x.shape[-1]), xlabel="column")
     axes[1, 0].set_ylabel("gradient over the whole image's")
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    save_figure(figure, path, dpi=110)
     pyplot.close(figure)

@@ -6,7 +6,6 @@ exp_avg/NAME; names of a discriminator are led by "opponent.". All else is JSON 
 
 import json
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -16,10 +15,10 @@ from typing import Any
 import torch
 from rich.console import Console
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.files import write_tensors
 from benchmark.reading import brief, parse_json, shown, sound
 from benchmark.training.optimisers import trainable
 from benchmark.training.options import Options
@@ -71,12 +70,8 @@ def learner_of(discriminator: DiscriminatorTraining, device: torch.device) -> Le
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
     """A safetensors file, complete or not there: written beside, on the disk, and moved into place."""
-    temporary = path.with_suffix(".partial")
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    save_file(plain, temporary, metadata={"training": json.dumps(metadata)})
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_tensors(path, plain, {"training": json.dumps(metadata)})
 
 
 def save_state(

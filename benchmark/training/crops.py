@@ -14,6 +14,7 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from benchmark.errors import BenchmarkError
+from benchmark.files import write_array, write_file
 from benchmark.formats import is_named_as_image
 from benchmark.images import load_image
 from benchmark.reading import A_CACHE, sound
@@ -69,10 +70,9 @@ def open_pictures(folders: Path | Sequence[Path], cache: Path) -> PictureStore:
     key = hashlib.sha256(listing.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     data, index = cache / f"pictures-{key}.npy", cache / f"pictures-{key}.json"
     if not index.exists():
-        cache.mkdir(parents=True, exist_ok=True)
         groups = [[array for path in group if min((array := load_image(path)).shape[:2]) >= 128] for group in files]
-        np.save(data, np.concatenate([array.reshape(-1) for group in groups for array in group]))
-        index.write_text(json.dumps([[array.shape[:2] for array in group] for group in groups]))
+        write_array(data, np.concatenate([array.reshape(-1) for group in groups for array in group]))
+        write_file(index, json.dumps([[array.shape[:2] for array in group] for group in groups]))
     with sound(str(index), A_CACHE):
         sizes = json.loads(index.read_text())
         starts = np.cumsum([0, *map(len, sizes)])

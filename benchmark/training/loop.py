@@ -22,6 +22,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from benchmark.errors import BenchmarkError
+from benchmark.files import make_folder, write_file
 from benchmark.training.checkpoint import (
     Learner,
     State,
@@ -62,7 +63,7 @@ def train(
     cleanly after the step in hand. Raises BenchmarkError when a gradient is not finite.
     """
     processes = processes or open_processes(options.precision)
-    options.output.mkdir(parents=True, exist_ok=True)
+    make_folder(options.output)
     network = task.network.to(processes.device)
     if start is not None:
         begin_with(start, network, console)
@@ -84,7 +85,7 @@ def train(
     if processes.first:
         cut_table(options.output / "log.csv", state.step)
         cut_table(options.output / "checks.csv", state.step)
-        (options.output / "recipe.json").write_text(json.dumps(recipe, indent=1) + "\n")
+        write_file(options.output / "recipe.json", json.dumps(recipe, indent=1) + "\n")
     processes.wait()
 
     def save() -> None:

@@ -1,7 +1,10 @@
 """The tables of a training, `log.csv` and `checks.csv`: rows are appended, and cut off when a training goes back."""
 
 import csv
+import io
 from pathlib import Path
+
+from benchmark.files import append_line, write_file
 
 
 def append_row(path: Path, row: dict[str, float]) -> None:
@@ -13,8 +16,9 @@ def append_row(path: Path, row: dict[str, float]) -> None:
     if new := [key for key in row if key not in columns]:
         _write_table(path, columns + new, _read_table(path))
         columns += new
-    with path.open("a", newline="") as file:
-        csv.DictWriter(file, columns).writerow(row)
+    line = io.StringIO()
+    csv.DictWriter(line, columns, lineterminator="\r").writerow(row)
+    append_line(path, line.getvalue().encode())
 
 
 def cut_table(path: Path, step: int) -> None:
@@ -37,9 +41,8 @@ def _read_table(path: Path) -> list[dict[str, str]]:
 
 
 def _write_table(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
-    temporary = path.with_suffix(".partial")
-    with temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-    temporary.replace(path)
+    file = io.StringIO()
+    writer = csv.DictWriter(file, columns)
+    writer.writeheader()
+    writer.writerows(rows)
+    write_file(path, file.getvalue())

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.analysis.baseline import Baseline, Point
+from benchmark.files import make_folder, write_file
 from benchmark.results import quality_name
 
 
@@ -54,19 +55,18 @@ def _label(point: Point) -> str:
 
 def write_github_action_benchmark(baseline: Baseline, folder: Path) -> list[Path]:
     """Writes smaller-is-better.json and bigger-is-better.json into `folder`, for the tool's two directions."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     paths = []
     for bigger, name in ((False, "smaller-is-better.json"), (True, "bigger-is-better.json")):
         entries = github_action_benchmark(baseline, bigger_is_better=bigger)
         paths.append(folder / name)
-        paths[-1].write_text(_json(entries), encoding="utf-8")
+        write_file(paths[-1], _json(entries))
     return paths
 
 
 def write_bencher(baseline: Baseline, path: Path) -> None:
     """Writes Bencher's JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_json(bencher(baseline)), encoding="utf-8")
+    write_file(path, _json(bencher(baseline)), parents=True)
 
 
 def _json(document: object) -> str:

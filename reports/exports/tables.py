@@ -1,5 +1,6 @@
 """A run in the formats of its peers: CompressAI, benchmark_xl, codec-compare, and long tables as CSV or Parquet."""
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 from benchmark.analysis.baseline import check_complete
 from benchmark.analysis.summary import HEADLINES, dataset_label, read_summary
 from benchmark.errors import BenchmarkError, UsageError, needs
+from benchmark.files import write_file
 from benchmark.metrics.records import BPP, info_of
 from benchmark.reports import spreadsheets
 from benchmark.results import RunFolder, quality_name
@@ -196,10 +198,11 @@ def parquet(folder: RunFolder, output: Path) -> list[Path]:
         import polars
     except ImportError:
         raise BenchmarkError(needs("--format parquet", "polars")) from None
-    output.parent.mkdir(parents=True, exist_ok=True)
     table = long_table(folder)
     columns = {name: [None if pd.isna(cell) else cell for cell in table[name]] for name in LONG_COLUMNS}
-    polars.DataFrame(columns, schema_overrides={"decoder_seed": polars.Int64}).write_parquet(output)
+    buffer = io.BytesIO()
+    polars.DataFrame(columns, schema_overrides={"decoder_seed": polars.Int64}).write_parquet(buffer)
+    write_file(output, buffer.getvalue(), parents=True)
     return [output]
 
 
@@ -286,6 +289,5 @@ def _write_json(path: Path, document: Any) -> Path:
 
 
 def _write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_file(path, text, parents=True)
     return path

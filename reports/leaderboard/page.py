@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.analysis.leaderboard import Board, Entry, Row, facts_of
-from benchmark.errors import BenchmarkError
+from benchmark.files import write_file
 from benchmark.metrics import MetricInfo
 from benchmark.reports.tables import decimals_of, two_digits
 
@@ -21,7 +21,7 @@ def write_leaderboard(
     """Writes the page into the folder `output`, and returns its path.
 
     costs: codec -> thousand multiply-accumulates of its decoder per pixel, for the codecs where they are known.
-    Raises BenchmarkError where it cannot be written.
+    Raises as `write_file` does.
     """
     from benchmark.reports.page.files import render
 
@@ -32,11 +32,7 @@ def write_leaderboard(
         "benchmark.reports.leaderboard", "leaderboard.html.j2", {"title": title, "boards": shown, "nonce": nonce}
     )
     path = output / PAGE
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BenchmarkError(f"{path}: cannot be written: {error.strerror or error}") from None
+    write_file(path, text, parents=True)
     return path
 
 

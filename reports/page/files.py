@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from benchmark.errors import BenchmarkError, UsageError, visible
-from benchmark.images import write_file
+from benchmark.files import in_place_of_folder, write_file
 
 _MARK = ".hfd-benchmark-page"
 """A file that tells a page's folder, which may be written anew, from any other."""
@@ -26,8 +26,8 @@ def new_folder(path: Path) -> Path:
     Raises UsageError if there is anything else in it, BenchmarkError if it cannot be written.
     """
     try:
-        if path.exists() and not path.is_dir():
-            raise UsageError(f"{path}: is a file; the page is a folder")
+        if (other := in_place_of_folder(path)) is not None:
+            raise UsageError(f"{path}: is {other}; the page is a folder")
         if path.is_dir() and any(path.iterdir()):
             if not (path / _MARK).exists():
                 raise UsageError(f"{path}: holds other things; name an empty folder, a new one, or an older page")
@@ -102,10 +102,10 @@ def _finite(data: Any) -> Any:
 
 def copy_assets(folder: Path, *names: str) -> None:
     """Copies scripts and styles, and the licences of those that are not the suite's own, to assets/ of `folder`."""
-    (folder / "assets").mkdir(exist_ok=True)
     for name in names:
         source = _HERE / "assets" / name
-        shutil.copyfile(source if source.exists() else _HERE / "vendor" / name, folder / "assets" / name)
+        source = source if source.exists() else _HERE / "vendor" / name
+        write_file(folder / "assets" / name, source.read_bytes(), parents=True)
 
 
 def link(source: Path, target: Path) -> None:

@@ -14,7 +14,8 @@ from PIL import Image as Pillow
 
 from benchmark.addresses import Location, is_there, location, sha256_of, why_gone
 from benchmark.errors import BenchmarkError, Undefined
-from benchmark.images import load_image, write_file, write_png
+from benchmark.files import write_file
+from benchmark.images import load_image, write_png
 from benchmark.metrics import DEFAULT_MAP, Loads, Mapped, open_metric, shipped_info
 from benchmark.reports.page.files import link
 from benchmark.results import Manifest, RunFolder, Trial, path_name, quality_name
@@ -198,9 +199,8 @@ def write_maps(
         values = metric.difference_map(prepared, load_image(run.reconstruction_path(trial.key)))
         label = run.manifest.codecs[trial.codec].label
         target = folder / heat.folder / place_of(number, label, trial.quality, trial.decoder_seed)
-        target.mkdir(parents=True, exist_ok=True)
         height, width = originals[place[name]].height, originals[place[name]].width
-        write_file(target / f"{path_name(name)}.png", map_png(quartered(values, height, width), heat.top))
+        write_file(target / f"{path_name(name)}.png", map_png(quartered(values, height, width), heat.top), parents=True)
         written += 1
     return written
 

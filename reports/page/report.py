@@ -1,8 +1,8 @@
 """A static page of runs: curves, the pictures behind each point, tables, a verdict of two runs, how all was made."""
 
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from benchmark.addresses import Location
 from benchmark.analysis.margins import Gate
 from benchmark.analysis.summary import dataset_label
 from benchmark.errors import BenchmarkError, UsageError, one_line
+from benchmark.files import write_file
 from benchmark.reports.page.content import Source, content, decimals_of, read_sources
 from benchmark.reports.page.files import copy_assets, new_folder, write_page
 from benchmark.reports.page.pictures import (
@@ -180,9 +181,9 @@ def _write_maps(
 
 def _copy_downloads(source: Source, output: Path) -> None:
     folder = output / "runs" / str(source.number)
-    folder.mkdir(parents=True)
     for name in ("summary.csv", "trials.jsonl", "run.json"):
-        shutil.copyfile(source.folder.path / name, folder / name)
+        with (source.folder.path / name).open("rb") as file:
+            write_file(folder / name, iter(partial(file.read, 1 << 20), b""), parents=True)
 
 
 def _head(sources: Sequence[Source], data: dict[str, Any]) -> dict[str, Any]:

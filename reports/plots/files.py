@@ -1,5 +1,7 @@
 """Figures on disk. Inside of `figure_style`: resolution, fonts and TeX system are matplotlib's parameters."""
 
+import hashlib
+import io
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -14,7 +16,35 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from benchmark.errors import BenchmarkError
+from benchmark.files import cannot_write, write_file
 from benchmark.reports.tex import escaped
+
+
+def save_figure(figure: Figure, path: Path, **options: Any) -> None:
+    """Writes `figure` as the suffix of `path` says, as `write_file` writes, with its folder.
+
+    options: of matplotlib's `savefig`. Raises BenchmarkError if it cannot be written.
+    """
+    buffer = io.BytesIO()
+    form = path.suffix[1:].lower()
+    figure.savefig(buffer, **({"format": form} | options))
+    content = buffer.getvalue()
+    write_file(path, with_stable_ids(content) if form == "svg" else content, parents=True)
+
+
+def with_stable_ids(svg: bytes) -> bytes:
+    """`svg` with other names of its parts: hashes of coordinates, as matplotlib has them, are not always the same.
+
+    Their last digits differ, which no file has.
+    """
+    names = dict.fromkeys(re.findall(rb' id="([a-z][0-9a-f]{10})"', svg))
+    if not names:
+        return svg
+    found = re.compile(rb"\b(?:%s)\b" % b"|".join(names))
+    numbers = {name: b"%c%d" % (name[0], number) for number, name in enumerate(names)}
+    numbered = found.sub(lambda match: numbers[match[0]], svg)
+    whose = hashlib.sha256(numbered).hexdigest()[:8].encode()  # two drawings in one page have other names
+    return found.sub(lambda match: b"%s-%s" % (numbers[match[0]], whose), svg)
 
 
 def file_name(name: str) -> str:
@@ -48,13 +78,12 @@ def save(figure: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
     for name in dict.fromkeys(formats):
         path = stem.with_name(f"{stem.name}.{name}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             if name == "pgf" or matplotlib.rcParams["text.usetex"]:
                 _by_tex(figure, path, _WRITERS[name])
             else:
                 _WRITERS[name](figure, path)
         except OSError as error:
-            raise BenchmarkError(f"{path}: cannot be written: {error.strerror or error}") from None
+            raise cannot_write(path, error) from None
         paths.append(path)
     return paths
 
@@ -67,7 +96,6 @@ def _by_tex(figure: Figure, path: Path, write: Callable[[Figure, Path], None]) -
             text.set_text(escaped(plain))
         write(figure, path)
     except (RuntimeError, ValueError) as error:  # matplotlib's, of a program that fails
-        path.unlink(missing_ok=True)
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise BenchmarkError(f"{path}: TeX cannot set the text of the figure: {first}") from None
     finally:
@@ -77,18 +105,18 @@ def _by_tex(figure: Figure, path: Path, write: Callable[[Figure, Path], None]) -
 
 def _png(figure: Figure, path: Path) -> None:
     FigureCanvasAgg(figure)
-    figure.savefig(path, metadata={"Software": None})
+    save_figure(figure, path, metadata={"Software": None})
 
 
 def _svg(figure: Figure, path: Path) -> None:
     FigureCanvasSVG(figure)
-    figure.savefig(path, metadata={"Date": None, "Creator": None})
+    save_figure(figure, path, metadata={"Date": None, "Creator": None})
 
 
 def _pdf(figure: Figure, path: Path) -> None:
     FigureCanvasPdf(figure)
     nothing: dict[str, Any] = {"CreationDate": None, "Creator": None, "Producer": None}
-    figure.savefig(path, metadata=nothing)
+    save_figure(figure, path, metadata=nothing)
 
 
 def _pgf(figure: Figure, path: Path) -> None:
@@ -96,7 +124,7 @@ def _pgf(figure: Figure, path: Path) -> None:
 
     FigureCanvasPgf(figure)
     try:
-        figure.savefig(path)
+        save_figure(figure, path)
     except LatexError as error:
         raise RuntimeError(str(error)) from None
 

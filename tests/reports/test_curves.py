@@ -18,6 +18,7 @@ from benchmark.reports.curves import draw_curves
 from benchmark.reports.figure_style import figure_style
 from benchmark.reports.plots import PlotOptions
 from benchmark.reports.plots.axes import draw_panel, rate_limits, rate_ticks, vertical_limits
+from benchmark.reports.plots.files import with_stable_ids
 from benchmark.reports.plots.layout import legend_columns
 from benchmark.reports.plots.panels import metric_panel, shown
 from benchmark.reports.plots.published import published_notes, with_published
@@ -60,6 +61,17 @@ def test_the_same_summaries_give_the_same_bytes(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
     for path in one:
         assert not re.search(rb"20\d\d-\d\d-\d\d", path.read_bytes())
+
+
+def test_names_inside_a_drawing_do_not_depend_on_digits_that_it_has_not() -> None:
+    drawing = b'<path id="p14cd9e7bad"/><path id="mffffffffff" clip-path="url(#p14cd9e7bad)" style="fill: #dddddd"/>'
+    again = drawing.replace(b"14cd9e7bad", b"9eb912e600")
+    assert with_stable_ids(drawing) == with_stable_ids(again) != drawing
+    (first, second), used = re.findall(rb'id="(\S+)"', with_stable_ids(drawing)), with_stable_ids(drawing)
+    assert first != second
+    assert b'clip-path="url(#%s)" style="fill: #dddddd"' % first in used
+    assert not {first, second} & set(re.findall(rb'id="(\S+)"', with_stable_ids(drawing + b"<g/>")))
+    assert with_stable_ids(b"<svg/>") == b"<svg/>"
 
 
 def test_drawing_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:

@@ -332,7 +332,7 @@ def test_debug_on_the_command_line_shows_all_of_it(asked: Request, tmp_path: Pat
     _, said = process.communicate(timeout=120)
     assert process.returncode == 3
     assert 'mine.py", line 4, in encode' in said
-    assert said.splitlines()[-1].startswith("error: [Errno 2] No such file")
+    assert said.splitlines()[-1].startswith("error: /nowhere/at/all: No such file")
 
 
 def test_one_traceback_for_each_place(asked: Request) -> None:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from support.fake_benchmark import obey_modes, start
 from support.pictures import write_pictures
 from support.records import manifest, trial
 
+from benchmark import load
+from benchmark.analysis.summary import read_summary
 from benchmark.errors import BenchmarkError
+from benchmark.reports.outcome import sum_up
 from benchmark.results import RunFolder
 from benchmark.running.interruption import finishing_trials
 from benchmark.running.run import Request, open_run
@@ -218,12 +222,35 @@ def test_killed_between_the_last_trial_and_the_manifest(folder: Path) -> None:
     assert there.finished is not None
 
 
+def test_killed_between_the_last_trial_and_the_summary(folder: Path) -> None:
+    """A summary of fewer trials than a complete run has is never taken for the run's."""
+    data, output = str(folder / "pictures"), folder / "run"
+    request = Request(["jpeg"], only=True, dataset=data, qualities=["5"], metrics=["bpp"], output=output)
+    with open_run(request) as run:
+        list(run.execute())
+        sum_up(run.folder, draw=False)
+    assert set(read_summary(output)["codec"]) == {"jpeg"}
+    more = replace(request, codecs=["jpeg", "webp"])
+    with open_run(more) as run:
+        list(run.execute())
+    assert RunFolder.open(output).manifest.status == "complete"
+    for read in (read_summary, load):
+        with pytest.raises(BenchmarkError, match=r"summary\.csv: older than the run's trials; the command that made"):
+            read(output)
+    with open_run(more) as run:
+        assert list(run.execute()) == []
+        sum_up(run.folder, draw=False)
+    assert set(read_summary(output)["codec"]) == {"jpeg", "webp"}
+    (output / "leave-one-out.json").unlink()  # as in older runs
+    assert set(read_summary(output)["codec"]) == {"jpeg", "webp"}
+
+
 def test_the_second_of_two_runs_is_refused(folder: Path) -> None:
     codec = f"waits:folder={folder},seconds=2"
     first = start(*RUN, "--codec", codec, "--workers", "1", folder=folder)
     wait_until(lambda: whole_lines(folder / "run"), first)
     errors = finish(start(*RUN, "--codec", codec, "--workers", "1", folder=folder), 3)
-    assert errors.splitlines()[-1] == "error: run: another process is writing this run"
+    assert errors.splitlines()[-1].startswith("error: run: another process is writing this run: process ")
     before = len(whole_lines(folder / "run"))
     wait_until(lambda: len(whole_lines(folder / "run")) > before, first)  # the first goes on
     first.kill()

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from pydantic import Field
 from rich.console import Console
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.files import write_tensors
 from benchmark.hfd.autoencoder import SMALL, Autoencoder, AutoencoderConfig
 from benchmark.hfd.elic import PAPER, Elic, ElicConfig
 from benchmark.hfd.elic import STRIDE as ELIC_STRIDE
@@ -281,9 +281,8 @@ def add_levels_below(weights: Path, output: Path, count: int) -> None:
         first = tensors[name][:1].float()
         tensors[name] = torch.cat([first.repeat(count, 1), tensors[name].float()])
     metadata = recipe | {"autoencoder": extended.as_json()}
-    output.parent.mkdir(parents=True, exist_ok=True)
     plain = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(plain, output, metadata={"training": json.dumps(metadata)})
+    write_tensors(output, plain, {"training": json.dumps(metadata)})
 
 
 def replay_autoencoder(

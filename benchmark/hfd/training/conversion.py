@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from benchmark.errors import UsageError
+from benchmark.files import write_tensors
 from benchmark.hfd.unet import UNet, UNetConfig
 from benchmark.training.checkpoint import read_training
 
@@ -54,9 +54,8 @@ def begin_larger(start: Path, unet: UNetConfig, output: Path) -> Path:
         larger[name if part is None else f"{name[: part.start(1)]}{int(part[1]) + more}{name[part.end() :]}"] = tensor
     for n, grow in enumerate(UNet(unet).grow[:more]):
         larger |= {f"unet.grow.{n}.{name}": torch.zeros_like(p) for name, p in grow.state_dict().items()}
-    output.mkdir(parents=True, exist_ok=True)
     contiguous = {name: tensor.contiguous() for name, tensor in larger.items()}
-    save_file(contiguous, output / "larger.safetensors", metadata={"training": json.dumps(recipe)})
+    write_tensors(output / "larger.safetensors", contiguous, {"training": json.dumps(recipe)})
     return output / "larger.safetensors"
 
 
@@ -70,7 +69,6 @@ def begin_diffusion(start: Path, output: Path) -> Path:
         return start
     if recipe["kappa"] != 1:
         raise UsageError(f"{start}: only a flow with kappa 1 can begin a diffusion, not {recipe['kappa']:g}")
-    output.mkdir(parents=True, exist_ok=True)
     converted = {name: tensor.contiguous() for name, tensor in flow_as_diffusion(tensors).items()}
-    save_file(converted, output / "start.safetensors", metadata={"training": json.dumps(recipe)})
+    write_tensors(output / "start.safetensors", converted, {"training": json.dumps(recipe)})
     return output / "start.safetensors"

@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from benchmark.files import write_array, write_file
 from benchmark.hfd.bases import AutoencoderBase
 from benchmark.hfd.container import steps_of
 from benchmark.hfd.training.pairs import PairStore
@@ -62,8 +63,8 @@ def make_latents(base: AutoencoderBase, pairs: PairStore, cache: Path, console: 
             parts.append(y_hat[0].permute(1, 2, 0).half().numpy().reshape(-1))
             if n % 50 == 49:
                 console.print(f"latents: {n + 1} of {len(pairs.qualities)} pictures")
-        np.save(file, np.concatenate(parts))
-        index.write_text(json.dumps({"channels": y_hat.shape[1]}))
+        write_array(file, np.concatenate(parts))
+        write_file(index, json.dumps({"channels": y_hat.shape[1]}))
     with sound(str(index), A_CACHE):
         channels = int(json.loads(index.read_text())["channels"])
         sizes = [rows * columns * channels for rows, columns in (grid(*shape) for shape in shapes)]

@@ -16,6 +16,7 @@ from rich.console import Console
 from torch import Tensor
 
 from benchmark.errors import BenchmarkError
+from benchmark.files import write_array, write_file
 from benchmark.hfd.bases import Base
 from benchmark.hfd.container import quality_of, steps_of
 from benchmark.hfd.score import to_luma_chroma
@@ -166,10 +167,9 @@ def make_pairs(
             qualities.append(quality)
             if n % 50 == 49:
                 console.print(f"pairs: pass {turn + 1} of {passes}, {n + 1} of {len(store)} pictures")
-        cache.mkdir(parents=True, exist_ok=True)
-        np.save(files[0], np.concatenate(originals))
-        np.save(files[1], np.concatenate(reconstructions))
-        index.write_text(json.dumps([shapes, qualities]))
+        write_array(files[0], np.concatenate(originals))
+        write_array(files[1], np.concatenate(reconstructions))
+        write_file(index, json.dumps([shapes, qualities]))
     with sound(str(index), A_CACHE):
         loaded_shapes, loaded_qualities = json.loads(index.read_text())
         sizes = [h * w * 3 for h, w in loaded_shapes]

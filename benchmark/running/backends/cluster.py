@@ -49,6 +49,9 @@ SECONDS_FOR_WORDS = 10.0
 SECONDS_BETWEEN_LOOKS = 0.5
 """After which a Ctrl-C is seen though no record has come."""
 
+SECONDS_OF_SILENCE = 10.0
+"""After which a cluster without news is asked whether it is still there."""
+
 UNTIMED = "not measured alone: on a cluster"
 
 File = tuple[str, bytes]
@@ -237,14 +240,32 @@ def execute_on_cluster(
     dispatch = _Dispatch(trials, shares, folder, stop, early)
     try:
         dispatch.begin()
+        heard = time.monotonic()
         while references := dispatch.references():
             ready, _ = ray.wait(references, num_returns=1, timeout=SECONDS_BETWEEN_LOOKS)
             for reference in ready:
                 yield from dispatch.take(reference)
             dispatch.heed_stop()
             dispatch.heed_limit()
+            if ready:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > SECONDS_OF_SILENCE:
+                check_is_there()
+                heard = time.monotonic()
     finally:
         dispatch.end()
+
+
+def check_is_there() -> None:
+    """Raises BenchmarkError if the cluster has no node any more: Ray would wait for one for ever."""
+    import ray
+
+    try:
+        nodes = [node["Alive"] for node in ray.nodes()]
+    except Exception as error:  # gRPC's and Ray's
+        raise BenchmarkError(f"the cluster does not answer any more: {first_line(error)}") from None
+    if not any(nodes):
+        raise BenchmarkError("the cluster is gone: none of its nodes is alive")
 
 
 class Parcel(RunFolder):

@@ -130,7 +130,7 @@ def _is_initialised() -> bool:
 def _end_on_sigterm() -> None:
     """Has SIGTERM end this program in order, with its cluster; Ray does so only where the main thread begins it."""
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def _check_answers(executor: str, address: str) -> None:

@@ -31,6 +31,7 @@ from benchmark.running.backends.cluster import (
     IN_HAND,
     Bench,
     Reservation,
+    check_is_there,
     parse_executor,
     parse_reservation,
     reservations,
@@ -391,6 +392,21 @@ def test_a_cluster_that_wants_a_token(
         ):
             pass
     assert ("set RAY_AUTH_MODE=token" in str(caught.value)) == (not mode)
+
+
+def test_a_cluster_that_is_gone_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": False}, {"Alive": True}])
+    check_is_there()
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": False}, {"Alive": False}])
+    with pytest.raises(BenchmarkError, match="the cluster is gone: none of its nodes is alive"):
+        check_is_there()
+
+    def broken() -> None:
+        raise RuntimeError("no connection\nand a screen of advice")
+
+    monkeypatch.setattr(ray, "nodes", broken)
+    with pytest.raises(BenchmarkError, match=r"^the cluster does not answer any more: RuntimeError: no connection$"):
+        check_is_there()
 
 
 def test_reserve() -> None:

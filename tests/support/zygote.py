@@ -1,0 +1,241 @@
+"""Many starts of the command line, each in a process of its own, that import the suite once: a copy of one that waits.
+
+`Zygote.start` gives a process whose streams, folder and variables are what a test says, and which can be killed. Run as
+a script, this file is the one that waits: it forks for each line of JSON that it reads, before it has any thread.
+"""
+
+import atexit
+import contextlib
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TESTS = Path(__file__).parents[1]
+
+PRELOADED = (
+    "pandas",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+    "benchmark.cli.main",
+    "benchmark.cli.runs",
+    "benchmark.reports.outcome",
+    "benchmark.reports.page.report",
+    "benchmark.reports.comparison",
+    "benchmark.reports.exports.tables",
+    "benchmark.reports.exports.junit",
+    "benchmark.reports.history",
+    "benchmark.analysis.history",
+    "benchmark.running.run",
+)
+
+Stream = str | None
+"""A file, opened for appending; or None for a descriptor that is closed."""
+
+
+@dataclass
+class Started:
+    """A process; `wait` gives its exit code, negative for the signal that killed it."""
+
+    zygote: "Zygote"
+    pid: int
+
+    def wait(self, timeout: float = 120) -> int:
+        code = self.zygote.ask({"do": "wait", "pid": self.pid, "seconds": timeout})["code"]
+        if code is None:
+            self.kill()
+            raise AssertionError(f"it did not end within {timeout:g} seconds")
+        return int(code)
+
+    def running(self) -> bool:
+        return self.zygote.ask({"do": "wait", "pid": self.pid, "seconds": 0})["code"] is None
+
+    def signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kills the whole group."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.signal(signal.SIGKILL)
+
+
+class Zygote:
+    def __init__(self) -> None:
+        path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "100"},
+            text=True,
+        )
+        self.ask({"do": "nothing"})
+
+    def ask(self, job: Mapping[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def start(
+        self,
+        *arguments: str,
+        folder: Path,
+        out: Stream = "out",
+        err: Stream = "err",
+        into: Stream = os.devnull,
+        encoding: str = "utf-8",
+        variables: Mapping[str, str | None] | None = None,
+        script: str | None = None,
+    ) -> Started:
+        """Starts the command line `arguments` in `folder`, or `script`, a Python program.
+
+        out, err: where its streams go, relative to `folder`. into: standard input. variables: of its environment; None
+        takes one away.
+        """
+        job = {
+            "do": "start",
+            "arguments": arguments,
+            "folder": str(folder),
+            "streams": [into, out, err],
+            "encoding": encoding,
+            "variables": dict(variables or {}),
+            "script": script,
+        }
+        return Started(self, self.ask(job)["pid"])
+
+    def run(self, *arguments: str, folder: Path, **more: Any) -> tuple[int, str, str]:
+        """Exit code, standard output and error of a command from start to end, the two as files `out` and `err`."""
+        for name in ("out", "err"):
+            (folder / name).unlink(missing_ok=True)
+        code = self.start(*arguments, folder=folder, **more).wait()
+        out, err = (_text(folder / name) for name in ("out", "err"))
+        return code, out, err
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+@contextlib.contextmanager
+def a_zygote() -> Iterator[Zygote]:
+    zygote = Zygote()
+    try:
+        yield zygote
+    finally:
+        zygote.close()
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "backslashreplace") if path.is_file() else ""
+
+
+def _serve() -> None:
+    for module in PRELOADED:
+        importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # a copy touches none of it
+    ended: dict[int, int] = {}
+    commands, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    for number in (commands.fileno(), answers.fileno()):
+        os.set_inheritable(number, False)
+    for line in commands:
+        job = json.loads(line)
+        answer: dict[str, Any] = {}
+        if job["do"] == "start":
+            pid = os.fork()
+            if not pid:
+                os.close(commands.fileno())
+                os.close(answers.fileno())
+                _begin(job)
+                return
+            answer = {"pid": pid}
+        elif job["do"] == "wait":
+            answer = {"code": _wait(job["pid"], job["seconds"], ended)}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _wait(pid: int, seconds: float, ended: dict[int, int]) -> int | None:
+    end = time.monotonic() + seconds
+    while pid not in ended:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            ended[pid] = os.waitstatus_to_exitcode(status)
+        elif time.monotonic() > end:
+            return None
+        else:
+            time.sleep(0.002)
+    return ended[pid]
+
+
+def _begin(job: dict[str, Any]) -> None:
+    """Makes this process what a shell would have made it, and starts the command."""
+    os.setsid()
+    os.chdir(job["folder"])
+    for name, value in job["variables"].items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    sys.stdin = sys.stdout = sys.stderr = None
+    for number, name in enumerate(job["streams"]):
+        os.close(number)
+        if name is not None:
+            flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            opened = os.open(name, flags, 0o644)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            os.set_inheritable(number, True)
+            errors = "backslashreplace" if number == 2 else "strict"
+            mode = "r" if number == 0 else "w"
+            stream = open(number, mode, encoding=job["encoding"], errors=errors, closefd=False)  # noqa: SIM115
+            setattr(sys, ("stdin", "stdout", "stderr")[number], stream)
+    sys.argv = ["benchmark", *job["arguments"]]
+    _run(job["script"])
+
+
+def _run(script: str | None) -> None:
+    """Ends the process as Python does, but for taking its modules apart, which takes seconds."""
+    code: Any = 0
+    try:
+        if script is None:
+            runpy.run_module("benchmark", run_name="__main__")
+        else:
+            exec(compile(script, "<script>", "exec"), {"__name__": "script"})
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            try:
+                stream.flush()
+            except OSError:
+                code = 120  # as Python says
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+
+
+if __name__ == "__main__":
+    _serve()
