@@ -8,6 +8,7 @@ its truth is the mean over all draws. A new interval is a new function in `cases
 """
 
 import csv
+import io
 import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ from benchmark.analysis.inputs import summary_of
 from benchmark.analysis.rate_differences import rate_differences
 from benchmark.analysis.summary import MEAN_MSE, TOTAL
 from benchmark.errors import UsageError
+from benchmark.files import write_file
 from benchmark.metrics import distribution
 from benchmark.statistics.intervals import Estimate, function_of_means_estimate, jackknife_estimate, mean_estimate
 from benchmark.statistics.paired import paired_difference, paired_estimate
@@ -133,12 +135,12 @@ def lines(found: Iterator[Coverage] | Sequence[Coverage]) -> Iterator[str]:
 
 def write_table(found: Sequence[Any], path: Path) -> None:
     """A CSV of records of one class, a column a field, four digits."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([field.name for field in fields(found[0])])
-        for one in found:
-            writer.writerow([f"{v:.4g}" if isinstance(v, float) else v for v in asdict(one).values()])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([field.name for field in fields(found[0])])
+    for one in found:
+        writer.writerow([f"{v:.4g}" if isinstance(v, float) else v for v in asdict(one).values()])
+    write_file(path, text.getvalue(), parents=True)
 
 
 # What is drawn from
