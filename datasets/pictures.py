@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmark import addresses
 from benchmark.addresses import Location
-from benchmark.errors import BenchmarkError, UsageError, one_line, printable
+from benchmark.errors import BenchmarkError, UsageError, printable
 from benchmark.fetching import file_sha256
 from benchmark.formats import SUFFIXES, is_named_as_another, is_named_as_image
 from benchmark.reading import brief
@@ -317,7 +317,7 @@ def list_dataset(path: Location) -> Dataset:
             there = not isinstance(file, Path) or bool(_existing([file]))
             real = _identity(file) if isinstance(file, Path) and there else file
         except BenchmarkError as error:
-            raise type(error)(f"{path}, line {number}: {one_line(error)}") from error
+            raise type(error)(f"{path}, line {number}: {brief(error)}") from error
         except (OSError, RuntimeError, ValueError):  # ~nobody, a zero byte
             raise UsageError(f"{path}, line {number}: {brief(entry)} names no file") from None
         if not there:
