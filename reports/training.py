@@ -40,7 +40,7 @@ def draw_training(folder: Path, output: Path) -> Path:
     left.set_ylim(lowest - margin, high + margin)
     left.legend(frameon=False, fontsize=8)
     levels = sum(column.startswith("bpp_") for column in checks.columns)
-    wanted = [f"{name}_{level}" for level in range(1, levels + 1) for name in ("bpp", "psnr")]
+    wanted = [name for level in range(1, levels + 1) for name in (f"bpp_{level}", f"psnr_{level}")]
     if lacking := [name for name in wanted if name not in checks]:
         raise BenchmarkError(f"{shown(check_file)}: not {_WHAT}: it has no column {lacking[0]}")
     places = {round(n * (len(checks) - 1) / (SHOWN_CHECKS - 1)) for n in range(SHOWN_CHECKS)}

@@ -19,6 +19,8 @@ ALLOWED = {
     "benchmark/metrics": "the metrics' own files, and which of them a run takes by default",
     "benchmark/protocols.py": "which metrics each paper reports",
     "benchmark/studies/protocol_spread.py": "the protocols of one distance",
+    "benchmark/studies/coverage.py": "shapes of the values of certain metrics, which its simulations draw",
+    "benchmark/studies/gate_errors.py": "kinds of metrics that its simulations stand for",
     "benchmark/running/provenance.py": "packages by their names",
     "benchmark/hfd/training": "figures of a training, which uses LPIPS and PSNR as tools",
     "baselines/hific/training.py": "figures of its training",
