@@ -223,7 +223,7 @@ def test_published_points(folder: RunFolder, tmp_path: Path) -> None:
         ('{"results": {"psnr-rgb": [1]}}', "not a result of CompressAI: it has no bpp"),
         ('{"results": {"bpp": [1, 2], "psnr-rgb": [1]}}', "psnr has 1 values for 2 rates"),
         ('{"results": {"bpp": [NaN], "psnr-rgb": [1]}}', "NaN is no number"),
-        ('{"results": {"bpp": [1], "vmaf": [1]}}', "vmaf: no metric of this suite"),
+        ('{"results": {"bpp": [1], "theirs": [1]}}', "theirs: no metric of this suite"),
     ],
 )
 def test_what_cannot_be_imported_is_one_line(tmp_path: Path, text: str, reason: str) -> None:
