@@ -228,7 +228,7 @@ def test_a_metric_that_breaks_down_is_recorded_and_ends_with_3(
 ) -> None:
     asked = ["psnr", f"{FILE}:Raises", f"{FILE}:WrongFeatures:value=deep"]
     pictures = write_pictures(tmp_path / "corner", ["a.png", "b.png"], corner=0)
-    words = ["--codec", "tiny", "--only", "--quality", "4", "--workers", "1"]
+    words = ["--codec", f"{FAKE}:tiny", "--only", "--quality", "4", "--workers", "1"]
     for metric in asked:
         words += ["--metric", metric]
     assert call("run", *words, "--dataset", str(pictures), "-o", str(tmp_path / "run")) == 3
