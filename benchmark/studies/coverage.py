@@ -86,8 +86,9 @@ def measure(
 ) -> Iterator[Coverage]:
     """The coverage of each case at each number of images.
 
-    only: parts of the names of intervals and of what they are of, none for all. Each case has random numbers of its own, so that its counts
-    do not depend on the others. Raises UsageError on sizes, repetitions or names that cannot be.
+    only: parts of the names of intervals and of what they are of, none for all. Each case has random numbers of its
+    own, so that its counts do not depend on the others. Raises UsageError on sizes, repetitions or names that cannot
+    be.
     """
     if not sizes or min(sizes) < 2:
         raise UsageError("--images: numbers of at least 2 are needed: one image has no interval")
