@@ -88,14 +88,16 @@ def measure(
 ) -> Iterator[Coverage]:
     """The coverage of each case at each number of images.
 
-    only: parts of the names of intervals, none for all. Each case has random numbers of its own, so that its counts
-    do not depend on the others. Raises UsageError on sizes, repetitions or names that cannot be.
+    only: parts of the names of intervals and of what they are of, none for all. Each case has random numbers of its
+    own, so that its counts do not depend on the others. Raises UsageError on sizes, repetitions or names that cannot
+    be.
     """
     if not sizes or min(sizes) < 2:
         raise UsageError("--images: numbers of at least 2 are needed: one image has no interval")
     if repetitions < 10:
         raise UsageError(f"--repetitions {repetitions}: at least 10 are needed")
-    chosen = [case for case in cases() if not only or any(part in case.interval for part in only)]
+    named = {f"{case.interval}, {case.of}": case for case in cases()}
+    chosen = [case for name, case in named.items() if not only or any(part in name for part in only)]
     if not chosen:
         there = ", ".join(dict.fromkeys(case.interval for case in cases()))
         raise UsageError(f"--only {', '.join(only)}: there are {there}")
@@ -462,9 +464,9 @@ def _rate_differences() -> Iterator[Case]:
 
 def _with_itself() -> Iterator[Case]:
     """bd of a codec against itself at other qualities, parted by chance, three of them or more on each side."""
-    for codec in ("jpeg", "webp", "mse"):
+    for codec, metrics in (("jpeg", ("psnr", "lpips")), ("webp", ("psnr",)), ("mse", ("psnr",))):
         numbers = only_codecs(population(), codec)
-        for metric in ("psnr", "lpips"):
+        for metric in metrics:
             for drawing in (True, False):
 
                 def draw(random: Random, n: int, numbers: Baseline = numbers, m: str = metric,

@@ -344,7 +344,7 @@ def _family(n: int, loss: float, draws: int, seed: int) -> FamilyErrors:
         open_rows += sum(row.outcome is Outcome.UNDECIDED for row in unchanged)
         rows += len(unchanged)
     parts = (100 * count / draws for count in (worse, better, found))
-    return FamilyErrors(n, loss, draws, tests, *parts, 100 * open_rows / rows)
+    return FamilyErrors(n, loss, draws, tests, *parts, round(100 * open_rows / rows, 1))
 
 
 def _gates(random: Random, n: int, loss: float) -> tuple[Baseline, Baseline]:
