@@ -7,6 +7,7 @@ JPEG XL codestream does not say how long it is, and its decoder passes over byte
 
 import importlib.metadata
 import math
+import struct
 from typing import Annotated, Literal
 
 import PIL
@@ -215,7 +216,11 @@ def _whole_avif(data: bytes) -> bool:
 
 def _whole_jpeg2000(data: bytes) -> bool:
     """Marker segments from SOC to the one tile-part, which fills the stream up to EOC. ISO/IEC 15444-1, annex A."""
-    if data[:4] != b"\xff\x4f\xff\x51":
+    if data[:4] != b"\xff\x4f\xff\x51" or len(data) < 40:
+        return False
+    width, height, *others = struct.unpack(">8I", data[8:40])
+    # OpenJPEG allocates each tile that SIZ speaks of, whether it is there or not.
+    if others != [0, 0, width, height, 0, 0] or max(width, height) > 65_535:
         return False
     position = 2
     while position + 12 <= len(data) and data[position] == 0xFF:

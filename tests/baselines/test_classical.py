@@ -285,3 +285,13 @@ def test_the_smallest_files_of_flat_images_have_room(name: str) -> None:
     for height, width in ((1, 1), (17, 1600), (900, 1300)):
         image = np.full((height, width, 3), 90, np.uint8)
         assert codec.decode(codec.encode(image, codec.qualities[0])).shape == image.shape
+
+
+def test_a_jpeg2000_of_more_tiles_than_one_is_refused_unopened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenJPEG would allocate them all."""
+    codec = open_codec("jpeg2000")
+    data = codec.encode(np.zeros((16, 24, 3), np.uint8), 1)
+    monkeypatch.setattr(Pillow, "open", lambda *_, **__: pytest.fail("it was opened"))
+    for at in range(8, 40, 4):  # each number of SIZ by itself
+        with pytest.raises(CorruptStream, match="not one whole"):
+            codec.decode(data[:at] + (1).to_bytes(4, "big") + data[at + 4 :])
