@@ -20,8 +20,6 @@ from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 FOLDER = "working folder"
 """The part that says what relative paths mean."""
 
@@ -145,8 +143,10 @@ def _numpy_random(module: Any) -> tuple[Any, ...]:
 
 
 def _set_numpy_random(module: Any, state: tuple[Any, ...]) -> None:
+    from numpy import frombuffer, uint32  # it is there: `module` is its
+
     name, keys, *others = state
-    module.set_state((name, np.frombuffer(keys, dtype=np.uint32), *others))
+    module.set_state((name, frombuffer(keys, dtype=uint32), *others))
 
 
 def _torch_random(torch: Any) -> tuple[bytes, ...]:
@@ -212,7 +212,7 @@ PARTS: Mapping[str, Part] = {
     "sockets' patience": Part(
         lambda socket: socket.getdefaulttimeout(), lambda socket, value: socket.setdefaulttimeout(value), "socket"
     ),
-    "NumPy's errors": Part(lambda module: np.geterr(), lambda module, value: np.seterr(**value)),
+    "NumPy's errors": Part(lambda numpy: numpy.geterr(), lambda numpy, value: numpy.seterr(**value), "numpy"),
     "NumPy's seed": Part(_numpy_random, _set_numpy_random, "numpy.random"),
     "Pillow's truncated files": _attribute("LOAD_TRUNCATED_IMAGES", "PIL.ImageFile", False),
     "Pillow's blocks": _attribute("MAXBLOCK", "PIL.ImageFile", 65536),

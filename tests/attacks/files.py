@@ -100,6 +100,8 @@ def _features(folder: Path) -> None:
     content = json.loads(manifest.read_text())
     del content["metrics"]["fd-effnet@whole"]
     manifest.write_text(json.dumps(content))
+    shutil.rmtree(folder / "kept-before")
+    shutil.copytree(folder / "kept", folder / "kept-before")
 
 
 def _sealed(folder: Path) -> None:
@@ -190,6 +192,7 @@ def _list(folder: Path) -> None:
     names = [f"images/{name}.png" for name in "abc"]
     sums = [hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names]
     (folder / "list.txt").write_text(f"# three\n{sums[0]}  {names[0]}\n{names[1]}\nSHA256 ({names[2]}) = {sums[2]}\n")
+    (folder / "SHA256SUMS").write_text("".join(f"{digest}  {name}\n" for digest, name in zip(sums, names, strict=True)))
 
 
 def _logs(folder: Path) -> None:
@@ -267,7 +270,7 @@ def _open_list(folder: Path) -> object:
 def _read_sums(folder: Path) -> object:
     from benchmark.datasets.pictures import read_sha256sums
 
-    return read_sha256sums(folder / "list.txt")
+    return read_sha256sums(folder / "SHA256SUMS")
 
 
 def _read_value(folder: Path) -> object:
@@ -440,7 +443,8 @@ KINDS = {
     "votes": Kind(_votes, "votes.json", _JSON, (("study", "tally", "{}/votes.json"),)),
     "compressai": Kind(_compressai, "theirs.json", _JSON, (("import", "{}/theirs.json", "-o", "{}/out.csv"),)),
     "published": Kind(_published, "points.csv", _TABLE, (("import", "{}/points.csv", "-o", "{}/out.csv"),)),
-    "list": Kind(_list, "list.txt", (mutations.list_text, mutations.any_bytes), (_open_list, _read_sums)),
+    "list": Kind(_list, "list.txt", (mutations.list_text, mutations.any_bytes), (_open_list,)),
+    "sums": Kind(_list, "SHA256SUMS", (mutations.list_text, mutations.any_bytes), (_read_sums,)),
     "training-log": Kind(_logs, "log.csv", _TABLE, (_draw,), (("train", "plot", "{}", "--output", "{}/c.svg"),)),
     "training-checks": Kind(_logs, "checks.csv", _TABLE, (_draw,), (("train", "plot", "{}", "--output", "{}/c.svg"),)),
     "training-recipe": Kind(_logs, "recipe.json", _JSON, (_draw,)),

@@ -18,7 +18,9 @@ def test_the_sound_file_is_read_and_mutants_are_refused_or_whole(kind: str, tmp_
     attacker = Attacker(kind, tmp_path)
     for command in attacker.kind.commands:
         ended = run_command(command, attacker.folder)
-        assert (ended.raised, ended.code) == ("", 0), ended
+        assert ended.raised == "", ended
+        # one point a codec gives no rate difference, and `bd` says so
+        assert ended.code == 0 or ("two are needed" in ended.out and ended.code == 3), ended
     faults = [attacker.attack(number) for number in range(FEW.get(kind, 200))]
     assert [fault for fault in faults if fault] == []
 

@@ -209,7 +209,7 @@ def test_pictures_of_another_mode_are_refused(codec: PillowCodec) -> None:
     mode = "L" if codec.format == "JPEG" else "RGBA"
     other = io.BytesIO()
     Pillow.new(mode, (8, 8), 7 if mode == "L" else (1, 2, 3, 4)).save(other, codec.format)
-    with pytest.raises(CorruptStream, match=f"mode {mode}"):
+    with pytest.raises(CorruptStream):
         codec.decode(other.getvalue())
 
 

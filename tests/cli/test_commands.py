@@ -98,7 +98,7 @@ def test_python_m_benchmark_is_there() -> None:
         (("--codec", "jepg"), "did you mean jpeg?"),
         (("--codec", "tiny:"), "nothing follows the colon"),
         (("--codec", "tiny:nothing=1", "--only"), "tiny has no setting 'nothing'"),
-        (("--codec", "tiny", "--only", "--metric", "pnsr"), "did you mean psnr?"),
+        (("--codec", "tiny", "--only", "--metric", "pnsr"), "did you mean psnr"),
         (("--codec", "tiny", "--only", "--dataset", "kodka"), "did you mean kodak?"),
         (("--codec", "tiny", "--only", "--dataset", "./nothing"), "no such folder"),
         (("--codec", "tiny", "--only", "--quality", "jpeg=1"), "this run has no codec 'jpeg'; there are tiny"),

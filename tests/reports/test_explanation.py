@@ -9,6 +9,8 @@ from benchmark.results import MetricRecord
 
 def test_every_part_of_every_protocol_has_words() -> None:
     for name in METRICS:
+        if METRICS.lacks(name) is not None:  # a package that an extra brings
+            continue
         metric = open_metric(name)
         rules = [rule for rule, side in SMALLEST_SIDES.items() if rule == "whole" or side >= metric.info.smallest_side]
         names = [f"{name}@{rule}" for rule in rules] if metric.info.kind == "set" else [name]

@@ -12,7 +12,7 @@ def folder(path: Path, **fields: object) -> RunFolder:
     made = RunFolder.create(path, manifest(timing=3))
     for image, encode, decode in (("a", [1.0, 2.0, 4.0], [0.1, 0.1, 0.1]), ("b", [0.5, 1.0, 8.0], [0.2, 0.2, 0.2])):
         repeats = {"encode_repeats": encode, "decode_repeats": decode}
-        made.append(trial(image=image, height=1000, width=2000, **(repeats | fields)))
+        made.append(trial(image=image, height=1000, width=2000, bpp=1.2e-5, **(repeats | fields)))
     return made
 
 

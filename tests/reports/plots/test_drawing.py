@@ -407,4 +407,4 @@ def test_a_tex_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.Monkey
     options = PlotOptions(formats=("pgf",), style={"pgf.texsystem": "lualatex"})
     with pytest.raises(BenchmarkError, match="TeX cannot set the text of the figure"):
         write_plots([summary_frame()], ["lpips"], tmp_path / "plots", options)
-    assert not list((tmp_path / "plots").iterdir())
+    assert not list(tmp_path.glob("plots/*"))
