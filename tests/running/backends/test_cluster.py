@@ -112,7 +112,8 @@ def test_an_actor_computes_features_once(pictures: Path, tmp_path: Path, monkeyp
     """Those of an original are one file, whatever the number of metrics that use them."""
     monkeypatch.setattr(
         "benchmark.running.backends.cluster.limit_threads", lambda threads: None
-    )  # this process stays as it is
+    )  # this process stays as it is, and is on no cluster
+    monkeypatch.setattr("benchmark.running.backends.cluster._here", lambda: None)
     asked = request(pictures, tmp_path / "run", "local", metrics=["fd-effnet@whole", "kd-effnet@whole"])
     with open_run(asked) as ready:
         bench = Bench()
