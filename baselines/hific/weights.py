@@ -152,7 +152,11 @@ def _read_kept(path: Path) -> Checkpoint:
             raise BenchmarkError(f"{path} holds {metadata.get('kind', 'unnamed')!r} weights, not HiFiC's")
         config = HificConfig(**from_json(json.loads(metadata["configuration"])))
         source = json.loads(metadata["source"])
-    except (SafetensorError, *STUMBLES) as error:
+    except BenchmarkError:
+        raise
+    except Exception as error:
+        if not isinstance(error, (SafetensorError, *STUMBLES)):  # mypy takes no mixed tuple in `except`
+            raise
         raise BenchmarkError(f"{path} is not a sound weights file of HiFiC: {brief(error)}") from error
     return Checkpoint(config, tensors, _identity(config, tensors), metadata.get("variant"), source)
 

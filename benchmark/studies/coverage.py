@@ -115,12 +115,15 @@ def _coverage(case: Case, n: int, draws: int, seed: int) -> Coverage:
     slack = 1e-9 * max(abs(truth), float(np.abs(value).max()))  # of rounding, where an interval has no width
     below, above = high < truth - slack, low > truth + slack
     spread = float(value.std())
+    held, under, over = (round(100 * float(part.mean()), 1) for part in (~(below | above), below, above))
     return Coverage(
         case.interval,
         case.of,
         n,
         draws,
-        *(round(100 * float(part.mean()), 1) for part in (~(below | above), below, above)),
+        held,
+        under,
+        over,
         round(100 * float(1 - there.mean()), 1),
         round(float(np.median(high - low)) / spread, 2) if spread else math.nan,
     )

@@ -236,8 +236,8 @@ def _errors(kind: Kind, n: int, loss: float, draws: int, seed: int) -> Errors:
             change = np.zeros_like(change)
         new = _worsened(base + change, kind.record, loss, exact=not kind.stochastic)
         name = "bpp" if kind.name == "bpp" else "own"
-        sides = [_run(n, name, kind.record, kind.stochastic, [values]) for values in (base, new)]
-        [row] = [row for row in compare(*sides, _GATE).rows if row.metric == name and row.kind == "value"]
+        before, after = (_run(n, name, kind.record, kind.stochastic, [values]) for values in (base, new))
+        [row] = [row for row in compare(before, after, _GATE).rows if row.metric == name and row.kind == "value"]
         counts[row.outcome] += 1
 
     def share(*outcomes: Outcome | None) -> float:
@@ -343,8 +343,8 @@ def _family(n: int, loss: float, draws: int, seed: int) -> FamilyErrors:
         found += any(row.outcome is Outcome.WORSE for row in comparison.rows if row.codec == "codec 0")
         open_rows += sum(row.outcome is Outcome.UNDECIDED for row in unchanged)
         rows += len(unchanged)
-    parts = (100 * count / draws for count in (worse, better, found))
-    return FamilyErrors(n, loss, draws, tests, *parts, round(100 * open_rows / rows, 1))
+    false_worse, false_better, seen = (100 * count / draws for count in (worse, better, found))
+    return FamilyErrors(n, loss, draws, tests, false_worse, false_better, seen, round(100 * open_rows / rows, 1))
 
 
 def _gates(random: Random, n: int, loss: float) -> tuple[Baseline, Baseline]:
@@ -355,7 +355,7 @@ def _gates(random: Random, n: int, loss: float) -> tuple[Baseline, Baseline]:
     template = population()
     metrics = {name: template.metrics[name] for name in ("bpp", "psnr", "ms_ssim", "lpips", "fd-effnet")}
     qualities = [point.quality for point in template.of("mse")]
-    places = random.integers(len(template.images), size=n)
+    places = random.integers(len(template.images), size=n).tolist()
     texture = random.normal(0, 0.4, n)
     sides: tuple[list[Point], list[Point]] = ([], [])
     for number in range(CODECS):

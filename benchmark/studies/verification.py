@@ -103,7 +103,7 @@ def _measured(numbers: Baseline, codecs: Mapping[str, Replayed], dataset: Datase
     """The numbers of a run whose encoders are the folder."""
     with tempfile.TemporaryDirectory(prefix="benchmark-verify-") as temporary:
         request = Request(
-            codecs=dict[str, str | Codec](codecs),
+            codecs={label: codec for label, codec in codecs.items()},  # noqa: C416  # a wider type of values
             only=True,
             dataset=dataset,
             qualities=[f"{label}={','.join(map(quality_name, codec.qualities))}" for label, codec in codecs.items()],
