@@ -32,11 +32,8 @@ class Replayed:
     streams: Mapping[tuple[str, float], Path]
     names: Mapping[str, str]
     qualities: tuple[float, ...]
+    stochastic: bool
     used: set[Path] = field(default_factory=set)
-
-    @property
-    def stochastic(self) -> bool:
-        return self.codec.stochastic
 
     def describe(self) -> dict[str, Any]:
         """As the codec describes itself."""
@@ -96,14 +93,15 @@ def _replayed(numbers: Baseline, folder: Path, names: Mapping[str, str], device:
         missing = [path for path in streams.values() if not path.is_file()]
         if missing:
             raise BenchmarkError(f"{label}: {len(missing)} of {len(streams)} streams are not there, first {missing[0]}")
-        yield label, Replayed(open_codec(spec, device), streams, names, tuple(record.qualities))
+        codec = open_codec(spec, device)
+        yield label, Replayed(codec, streams, names, tuple(record.qualities), codec.stochastic)
 
 
 def _measured(numbers: Baseline, codecs: Mapping[str, Replayed], dataset: Dataset, device: str) -> Baseline:
     """The numbers of a run whose encoders are the folder."""
     with tempfile.TemporaryDirectory(prefix="benchmark-verify-") as temporary:
         request = Request(
-            codecs={label: codec for label, codec in codecs.items()},  # noqa: C416  # a wider type of values
+            codecs=codecs,
             only=True,
             dataset=dataset,
             qualities=[f"{label}={','.join(map(quality_name, codec.qualities))}" for label, codec in codecs.items()],
