@@ -1,6 +1,6 @@
 """Decoders under attack: each mutated stream gives an image of the size that it states, or CorruptStream in one line.
 
-    ATTACKS=20000 python -m pytest -m slow tests/attacks/test_streams.py
+    ATTACKS=20000 python -m pytest -m slow tests/attacks/test_mutated_streams.py
 
 goes on where it stopped, see campaign.py. What once went wrong lies in corpus/, a file each, named by its target.
 """
