@@ -176,7 +176,7 @@ def test_damaged_payloads_never_crash(paper_mse: MseCodec, data: st.DataObject) 
     try:
         decoded = paper_mse.decode(forged(stream, bytes(payload[:cut])))
     except CorruptStream as error:
-        assert "no picture has" in str(error)  # noqa: PT017
+        assert "no picture has" in str(error) or "has at least" in str(error)  # noqa: PT017
     else:
         assert decoded.shape == image.shape
 

@@ -367,7 +367,9 @@ def test_an_audit_is_known_again(asked: Request, tmp_path: Path, monkeypatch: py
     assert any("has not been audited" in note for note in sum_up(run.folder, draw=False).notes)
     audit = Path("results") / f"audit-{parse_codec_spec(codec).label}" / "audit.json"
     audit.parent.mkdir(parents=True)
-    record = {"codec": codec, "failed": [], "about": {"description": open_codec(codec).describe()}}
+    about = {"description": open_codec(codec).describe()}
+    checks = [{"name": "a", "verdict": "passed"}]
+    record = {"schema_version": 1, "codec": codec, "failed": [], "checks": checks, "about": about}
     for changes, audited in (({}, True), ({"failed": ["x"]}, False), ({"about": {"description": {}}}, False)):
         audit.write_text(json.dumps(record | changes))
         run, _ = do(asked, [codec])

@@ -69,6 +69,7 @@ def check_equal(trials: list[Trial], clean: list[Trial]) -> None:
         assert trial.error is None or (len(trial.error) < 3000 and trial.error.isprintable()), what
 
 
+@pytest.mark.slow
 def test_of_those_that_end_their_process(pictures: Path, tmp_path: Path) -> None:
     trials = trials_of(pictures, tmp_path / "run", list(between(DEADLY)), workers=2, time_limit=40.0, limit=1)
     clean = trials_of(pictures, tmp_path / "clean", [f"{FILE}:Witness:number=0"], workers=2, limit=1)
@@ -88,6 +89,7 @@ def test_of_those_that_end_their_process(pictures: Path, tmp_path: Path) -> None
         assert words in told[what], told[what]
 
 
+@pytest.mark.slow
 def test_of_objects_in_this_process(pictures: Path, tmp_path: Path) -> None:
     before = sys.stdout, sys.stderr, dict(os.environ), np.random.get_state()[1].tolist(), Path.cwd()
     codecs: dict[str, Any] = {"Witness 0": misbehaving.Witness()}

@@ -235,7 +235,7 @@ def test_killed_between_the_last_trial_and_the_summary(folder: Path) -> None:
         list(run.execute())
     assert RunFolder.open(output).manifest.status == "complete"
     for read in (read_summary, load):
-        with pytest.raises(BenchmarkError, match=r"summary\.csv: older than the run's trials; the command that made"):
+        with pytest.raises(BenchmarkError, match=r"trials\.jsonl: has changed since the run was summed up"):
             read(output)
     with open_run(more) as run:
         assert list(run.execute()) == []

@@ -151,7 +151,9 @@ def test_a_worker_that_dies_costs_its_trial_only(tmp_path: Path) -> None:
     errors = finish(start(*command, "--workers", "2", folder=tmp_path), 3)
     failed = [trial for trial in RunFolder.open(tmp_path / "run").trials() if trial.error is not None]
     assert [trial.image for trial in failed] == ["b", "b"]
-    assert failed[0].error == "the worker process ended during this trial: signal 9 (SIGKILL)"
+    assert failed[0].error == (
+        "the worker process ended during this trial: signal 9 (SIGKILL), perhaps for want of memory"
+    )
     assert lines(tmp_path / "run") == 6
     assert "failed: b: the worker process ended" in errors
 
