@@ -22,7 +22,7 @@ RUN = (
 )  # fmt: skip
 
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "list": ("list", "codecs", "--details"),
+    "list": ("list", "codecs"),
     "help": ("run", "--help"),
     "explain": ("explain", "good"),
     "compare": ("compare", "good", "bad", "--all", "--junit", "o/j.xml", "--markdown", "o/m.md"),

@@ -16,7 +16,7 @@ from benchmark.images import write_png
 from benchmark.studies.detail import VARIANTS
 
 NAMES = [
-    *("ablation", "decoders", "posterior", "detail", "seams", "exact-cost", "network-speed", "profile"),
+    *("ablation", "decoders", "posterior", "detail", "seams", "metrics", "exact-cost", "network-speed", "profile"),
     *("coverage", "gate-errors"),
 ]
 
