@@ -48,6 +48,9 @@ LEFT_OUT = ("Hyperprior.prior_", "Hyperprior.hyperprior_entropy_model.", "Hyperp
 """Tables for the public code's own entropy coder; they follow from the density, which is read."""
 SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
 
+_UNSOUND: tuple[type[Exception], ...] = (SafetensorError, *STUMBLES)
+"""What opening a file of weights raises that is not as it should be."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -152,11 +155,7 @@ def _read_kept(path: Path) -> Checkpoint:
             raise BenchmarkError(f"{path} holds {metadata.get('kind', 'unnamed')!r} weights, not HiFiC's")
         config = HificConfig(**from_json(json.loads(metadata["configuration"])))
         source = json.loads(metadata["source"])
-    except BenchmarkError:
-        raise
-    except Exception as error:
-        if not isinstance(error, (SafetensorError, *STUMBLES)):  # mypy takes no mixed tuple in `except`
-            raise
+    except _UNSOUND as error:
         raise BenchmarkError(f"{path} is not a sound weights file of HiFiC: {brief(error)}") from error
     return Checkpoint(config, tensors, _identity(config, tensors), metadata.get("variant"), source)
 

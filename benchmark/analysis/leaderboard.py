@@ -135,7 +135,7 @@ def _board(group: Sequence[Entry], rates: Sequence[float], asked: Sequence[str])
         absent[rate] = tuple(codec for codec in cells if codec not in there)
         ranks = {info.name: _ranks(joined, info, rate, [c for c in there if cells[c][info.name]]) for info in facts}
         front = _front(cells, there, sides, {info.name: info for info in facts})
-        order = sorted(there, key=lambda codec: (codec not in front, _sum_of_ranks(ranks, codec), there.index(codec)))
+        order = sorted(there, key=lambda codec: (codec not in front, _mean_rank(ranks, codec), there.index(codec)))
         tables[rate] = tuple(
             Row(
                 codec,
@@ -230,7 +230,7 @@ def _front(
     return {codec for codec in values if not beaten(codec)}
 
 
-def _sum_of_ranks(ranks: Mapping[str, Mapping[str, int]], codec: str) -> float:
+def _mean_rank(ranks: Mapping[str, Mapping[str, int]], codec: str) -> float:
     """The mean rank over the metrics that the codec has."""
     own = [found[codec] for found in ranks.values() if codec in found]
     return float(np.mean(own)) if own else float("inf")
