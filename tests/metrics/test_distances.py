@@ -8,10 +8,10 @@ import numpy.typing as npt
 import PIL.Image
 import pytest
 import torch
+from support.random_weights import random_inception
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-import benchmark.fetching
 from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, Undefined, UsageError
 from benchmark.metrics import METRICS, SetMetric, distances, inception, open_metric, shipped_info, transformers
@@ -181,24 +181,10 @@ def test_with_too_many_patches_the_radii_stay(monkeypatch: pytest.MonkeyPatch) -
 # Networks and resizes, with random weights: what is held against the packages is everything around them.
 
 
-@pytest.fixture
-def random_inception(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.nn.Module]:
-    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-
-    torch.manual_seed(3)
-    donor = FeatureExtractorInceptionV3.__new__(FeatureExtractorInceptionV3)
-    weights = tmp_path / "weights.pth"
-    torch.save({}, weights)
-    with monkeypatch.context() as patch:
-        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
-        donor = FeatureExtractorInceptionV3("donor", ["2048"], feature_extractor_weights_path=str(weights))
-    torch.save(donor.state_dict(), weights)
-    monkeypatch.setattr(benchmark.fetching, "inception_weights", lambda: weights)
-    for cached in (load_extractor, inception._network):
-        cached.cache_clear()
-    yield donor
-    for cached in (load_extractor, inception._network):
-        cached.cache_clear()
+@pytest.fixture(name="random_inception")
+def inception_with_random_weights(tmp_path: Path) -> Iterator[torch.nn.Module]:
+    with random_inception(tmp_path / "weights.pth") as donor:
+        yield donor
 
 
 def patches_of(photo: Image) -> torch.Tensor:
