@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from support.random_weights import random_inception
 
 import benchmark.fetching
 from benchmark.cli.main import main
@@ -29,7 +28,7 @@ pytestmark = [
 def random_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.save(references.stand_in_vgg16(), tmp_path / "vgg16.pth")
     monkeypatch.setattr(benchmark.fetching, "vgg16_weights", lambda: tmp_path / "vgg16.pth")
-    with random_inception(tmp_path / "inception.pth"):
+    with references.stand_in_inception():
         yield
 
 
@@ -40,22 +39,18 @@ def call(*arguments: str) -> int:
     return caught.value.code
 
 
-@pytest.mark.parametrize(("name", "images", "published"), [("cod", 2, "cod"), ("stablecodec", 24, "stablecodec")])
-def test_a_run_and_its_plot(
-    name: str, images: int, published: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize(("name", "images", "published"), [("cod", 1, "cod-latent"), ("stablecodec", 4, "stablecodec")])
+def test_a_run_and_its_plot(name: str, images: int, published: str, tmp_path: Path) -> None:
     codec = ("--codec", "jpeg", "--only", "--quality", "5,20", "--workers", "1")
     assert call("run", *codec, "--protocol", name, "--limit", str(images), "-o", str(tmp_path / "run")) == 0
     folder, protocol = RunFolder.open(tmp_path / "run"), PROTOCOLS[name]
     assert folder.manifest.protocol == name
-    assert folder.manifest.dataset.spec == protocol.dataset
+    assert folder.manifest.dataset.name.startswith(protocol.dataset)
     assert set(folder.manifest.metrics) == set(protocol.metrics)
     assert len({trial.image for trial in folder.trials()}) == images
-    summary = pd.read_csv(tmp_path / "run" / "summary.csv")
+    summary = pd.read_csv(tmp_path / "run" / "summary.csv").set_index("metric")["value"]
     for metric in protocol.metrics:
-        values = summary[summary["metric"] == metric]["value"]
-        assert len(values) == 2, metric
-        assert np.isfinite(values).all(), metric
-    capsys.readouterr()
-    assert call("plot", str(tmp_path / "run"), "--published", published, "-o", str(tmp_path / "curves.png")) == 0
-    assert (tmp_path / "curves.png").stat().st_size > 10_000
+        # Kodak has too few patches of 256 pixels for subsets of 1,000.
+        assert np.isnan(summary[metric]).all() if "subsets" in metric else np.isfinite(summary[metric]).all(), metric
+    assert call("plot", str(tmp_path / "run"), "--published", published, "-o", str(tmp_path / "plots")) == 0
+    assert (tmp_path / "plots" / "curves.png").stat().st_size > 10_000

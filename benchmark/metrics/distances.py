@@ -26,7 +26,7 @@ from benchmark.metrics.realism import (
 
 _SMALLEST_UNRESIZED = 75
 """In pixels, of a patch that Inception is given as it is: below it nothing is left before the last layers."""
-_GRAM_SIGMA = 0.5
+GRAM_SIGMA = 0.5
 
 DINOV2 = Extraction("dinov2-vit-l-14", 1024, "tf1-bilinear")
 CLIP = Extraction("clip-vit-l-14-336px", 768, "tf1-bilinear")
@@ -54,8 +54,8 @@ CMMD_STATISTIC = Distance(
 )
 GRAM_STATISTIC = Distance(
     "/mmd2-gaussian-0.5-x1000",
-    partial(distribution.gaussian_distance, sigma=_GRAM_SIGMA),
-    partial(distribution.gaussian_leave_one_out, sigma=_GRAM_SIGMA),
+    partial(distribution.gaussian_distance, sigma=GRAM_SIGMA),
+    partial(distribution.gaussian_leave_one_out, sigma=GRAM_SIGMA),
 )
 _NEIGHBOURS = {
     "precision": Distance("/k3", neighbours.precision, neighbours.precision_leave_one_out),

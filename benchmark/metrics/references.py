@@ -6,7 +6,8 @@ Nothing of the suite's own metrics is used here. A package that is not installed
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -198,4 +199,186 @@ REFERENCES: Mapping[str, Reference] = {
     "cvvdp": Reference("pycvvdp.cvvdp.predict", _cvvdp),
     "vmaf": Reference("vmaf_torch.VMAF, with motion of one frame", _vmaf),
 }
-"""By metric. Metrics of sets have their oracles in their tests; those of a program or of pyiqa are the reference."""
+"""By metric of an image. Those of a program or of pyiqa are the reference themselves."""
+
+
+# Metrics of sets
+
+
+@dataclass(frozen=True)
+class SetReference:
+    """what: names the implementation. features: (n, height, width, 3) uint8 to (n, dimension).
+
+    distance: between the features of the originals' patches and of the reconstructions'. stands_in: whether `features`
+    is given the network of `stand_in_inception`, with random weights; else it is given None.
+    """
+
+    what: str
+    features: Callable[[Any, Any], Any]
+    distance: Callable[[Any, Any], float]
+    stands_in: bool = False
+
+
+@contextmanager
+def stand_in_inception() -> Iterator[Any]:
+    """Inside, the suite finds random weights where Inception's are fetched to; yields torch-fidelity's own network."""
+    from unittest.mock import patch
+
+    import torch
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    from benchmark import fetching
+    from benchmark.metrics import inception
+    from benchmark.metrics.extractors import load_extractor
+
+    def forget() -> None:
+        for cached in (load_extractor, inception._network):
+            cached.cache_clear()
+
+    with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        weights = Path(folder) / "inception.pth"
+        torch.save({}, weights)
+        with patch.object(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None):
+            network = FeatureExtractorInceptionV3("donor", ["2048"], feature_extractor_weights_path=str(weights))
+        torch.save(network.state_dict(), weights)
+        with patch.object(fetching, "inception_weights", lambda: weights):
+            forget()
+            try:
+                yield network
+            finally:
+                forget()
+
+
+def _stack(patches: Any) -> Tensor:
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(patches, 3, 1)))
+
+
+def _effnet(patches: Any, _: None) -> Any:
+    """As the packages have it: batch normalisations not folded, all patches in one batch."""
+    import torch
+
+    from benchmark.metrics.extractors import load_efficientnet_lite0, pooled_features
+
+    with torch.no_grad():
+        return pooled_features(load_efficientnet_lite0(), _stack(patches)).numpy()
+
+
+def _inception(patches: Any, network: Any) -> Any:
+    import torch
+
+    with torch.no_grad():
+        return network(_stack(patches))[0].numpy()
+
+
+def _resized(resize: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    def features(patches: Any, network: Any) -> Any:
+        import torch
+
+        from benchmark.metrics.inception import _pooled
+
+        with torch.no_grad():
+            return _pooled(network, resize(patches)).numpy()
+
+    return features
+
+
+def _clean(patches: Any) -> Any:
+    import torch
+    from cleanfid.resize import build_resizer
+
+    resizer = build_resizer("clean")
+    resized = np.stack([resizer(patch) for patch in patches])
+    return (torch.from_numpy(resized).permute(0, 3, 1, 2) - 128) / 128
+
+
+def _pytorch(patches: Any) -> Any:
+    import torch
+
+    pixels = _stack(patches) / 255
+    return 2 * torch.nn.functional.interpolate(pixels, size=(299, 299), mode="bilinear", align_corners=False) - 1
+
+
+def _frechet(x: Any, y: Any) -> float:
+    import torch
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+
+    statistics = [fid_features_to_statistics(torch.from_numpy(np.asarray(side, np.float64))) for side in (x, y)]
+    return float(fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"])
+
+
+def _kernel(x: Any, y: Any) -> float:
+    """One subset of all patches."""
+    import torch
+    from torch_fidelity.metric_kid import kid_features_to_metric
+
+    sides = [torch.from_numpy(np.asarray(side, np.float64)) for side in (x, y)]
+    found = kid_features_to_metric(*sides, verbose=False, kid_subsets=1, kid_subset_size=min(len(x), len(y)))
+    return float(found["kernel_inception_distance_mean"])
+
+
+def _neighbours(name: str) -> Callable[[Any, Any], float]:
+    def value(x: Any, y: Any) -> float:
+        import torch
+        from torch_fidelity.metric_prc import prc_features_to_metric
+
+        sides = [torch.from_numpy(np.asarray(side, np.float32)) for side in (y, x)]
+        return float(prc_features_to_metric(*sides, verbose=False, prc_neighborhood=3)[name])
+
+    return value
+
+
+def _inside(x: Any, y: Any) -> Any:
+    """(n originals, n reconstructions): whether the one has the other within its fifth nearest original."""
+    from scipy.spatial.distance import cdist
+
+    radii = np.sort(cdist(x, x), axis=1)[:, 5]
+    return cdist(x, y) <= radii[:, None]
+
+
+def _density(x: Any, y: Any) -> float:
+    return float(_inside(x, y).sum() / (5 * len(y)))
+
+
+def _coverage(x: Any, y: Any) -> float:
+    return float(_inside(x, y).any(1).mean())
+
+
+def _gram(patches: Any, _: None) -> Any:
+    import torch
+
+    network = _lpips_network("alex")
+    with torch.no_grad():
+        maps = network.net(network.scaling_layer(_stack(patches).float() / 127.5 - 1))[0].double().numpy()
+    grams = np.einsum("nahw,nbhw->nab", maps, maps) / (maps.shape[2] * maps.shape[3])
+    return grams[:, *np.triu_indices(maps.shape[1])]
+
+
+def _gram_mmd(x: Any, y: Any) -> float:
+    from scipy.spatial.distance import cdist
+
+    from benchmark.metrics.distances import GRAM_SIGMA
+
+    x, y = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (x, y))
+    means = [np.exp(-cdist(*pair, "sqeuclidean") / (2 * GRAM_SIGMA**2)).mean() for pair in ((x, x), (y, y), (x, y))]
+    return float(1000 * (means[0] + means[1] - 2 * means[2]))
+
+
+_FID, _KID = "torch_fidelity.metric_fid", "torch_fidelity.metric_kid of all patches"
+SET_REFERENCES: Mapping[str, SetReference] = {
+    "fd-effnet": SetReference(f"efficientnet_lite_pytorch, {_FID}", _effnet, _frechet),
+    "kd-effnet": SetReference(f"efficientnet_lite_pytorch, {_KID}", _effnet, _kernel),
+    "fid": SetReference(f"torch_fidelity's Inception, {_FID}", _inception, _frechet, stands_in=True),
+    "kid": SetReference(f"torch_fidelity's Inception, {_KID}", _inception, _kernel, stands_in=True),
+    "fid-clean": SetReference(f"cleanfid.resize, {_FID}", _resized(_clean), _frechet, stands_in=True),
+    "fid-pytorch": SetReference(f"torch's interpolate, {_FID}", _resized(_pytorch), _frechet, stands_in=True),
+    "precision-effnet": SetReference("torch_fidelity.metric_prc", _effnet, _neighbours("precision")),
+    "recall-effnet": SetReference("torch_fidelity.metric_prc", _effnet, _neighbours("recall")),
+    "density-effnet": SetReference("the definition in SciPy", _effnet, _density),
+    "coverage-effnet": SetReference("the definition in SciPy", _effnet, _coverage),
+    "gram-mmd": SetReference("the definition in NumPy and SciPy", _gram, _gram_mmd),
+}
+"""By metric of a set. The other networks are held against their packages by tests; what is done with features is the
+same for all."""

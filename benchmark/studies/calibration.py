@@ -1,8 +1,4 @@
-"""Each metric beside the implementation that defines it, on fixed pixels; how long it takes; and the page of both.
-
-The images are crops of photographs that come with the suite. Their degradations are made here from NumPy and SciPy
-alone, and their pixels are known by their hash, so that a value that moves is the metric's doing.
-"""
+"""Each metric beside the implementation that defines it, on fixed pixels; how long it takes; and the page of both."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ import io
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,19 +22,15 @@ from benchmark.datasets.shipped import FOLDER
 from benchmark.errors import EXTRAS, BenchmarkError, UsageError, one_line
 from benchmark.files import write_file
 from benchmark.images import load_image
-from benchmark.metrics import DEFAULT_METRICS, METRICS, ImageMetric, MetricInfo, open_metric, shipped_info
-from benchmark.metrics.luma import JPEG_LUMINANCE
-from benchmark.metrics.references import REFERENCES, stand_in_vgg16
-from benchmark.pixels import Image
+from benchmark.metrics import DEFAULT_METRICS, METRICS, ImageMetric, MetricInfo, SetMetric, open_metric, shipped_info
+from benchmark.metrics.patches import cut
+from benchmark.metrics.references import REFERENCES, SET_REFERENCES, stand_in_inception, stand_in_vgg16
 from benchmark.running.provenance import machine
+from benchmark.studies.degradations import DEGRADATIONS, PHOTOS, SIDE_OF_SETS, noise, photo
 
 Row = TypeVar("Row")
 
-PHOTOS = ("gcompris-polar-bear", "mate-garden", "budgie-roman-colosseum", "plasma-path")
-SIDE = 256
-"""Of the square that is cut from the middle of each photograph."""
-
-VALUES, SECONDS, PAGE = "metrics.csv", "metrics-seconds.csv", "metrics.md"
+VALUES, SETS, SECONDS, PAGE = "metrics.csv", "metrics-sets.csv", "metrics-seconds.csv", "metrics.md"
 """Files in the folder of the documentation."""
 ROUNDS = 3
 
@@ -63,6 +55,24 @@ class Value:
 
 
 @dataclass(frozen=True)
+class SetValue:
+    """A row of SETS: a metric of sets between all of PHOTOS and their degradations. patches: of each of both sets."""
+
+    metric: str
+    protocol: str
+    degradation: str
+    patches: int
+    value: float
+    reference: str
+    reference_value: float
+
+    @property
+    def difference(self) -> float:
+        """How far ours is from the reference's."""
+        return self.value - self.reference_value
+
+
+@dataclass(frozen=True)
 class Seconds:
     """A row of SECONDS: CPU seconds for an image of 768×512.
 
@@ -76,54 +86,12 @@ class Seconds:
     machine: str
 
 
-# Images
-
-
-def blocks(image: Image) -> Image:
-    """8×8 DCT coefficients of each channel, rounded as JPEG at quality 20 rounds those of luminance."""
-    from scipy.fft import dctn, idctn
-
-    table = np.clip(np.floor((JPEG_LUMINANCE * 250 + 50) / 100), 1, 255)[:, :, None]
-    height, width = image.shape[:2]
-    parts = image.reshape(height // 8, 8, width // 8, 8, 3).swapaxes(1, 2).astype(np.float64) - 128
-    coefficients = np.rint(dctn(parts, axes=(2, 3), norm="ortho") / table) * table
-    back = idctn(coefficients, axes=(2, 3), norm="ortho")
-    return _image(back.swapaxes(1, 2).reshape(height, width, 3) + 128)
-
-
-def blur(image: Image) -> Image:
-    """Under a Gaussian of 1.5 pixels."""
-    from scipy.ndimage import gaussian_filter
-
-    return _image(gaussian_filter(image.astype(np.float64), (1.5, 1.5, 0), mode="nearest"))
-
-
-def noise(image: Image) -> Image:
-    """With Gaussian noise of 12 grey levels, from a generator whose numbers never change."""
-    return _image(image + np.random.RandomState(26).normal(0, 12, image.shape))
-
-
-DEGRADATIONS: Mapping[str, Callable[[Image], Image]] = {"blocks": blocks, "blur": blur, "noise": noise}
-
-
-def _image(samples: Any) -> Image:
-    result: Image = np.clip(np.rint(samples), 0, 255).astype(np.uint8)
-    return result
-
-
-def photo(name: str) -> Image:
-    """The middle SIDE × SIDE of a shipped photograph."""
-    image = load_image(FOLDER / f"{name}.png")
-    top, left = ((length - SIDE) // 2 for length in image.shape[:2])
-    return np.ascontiguousarray(image[top : top + SIDE, left : left + SIDE])
-
-
 # Measurements
 
 
 def calibrated() -> list[str]:
-    """The metrics of an image that another implementation is known of, in the order of `list metrics`."""
-    return [name for name in METRICS if name in REFERENCES]
+    """The metrics that another implementation is known of, in the order of `list metrics`."""
+    return [name for name in METRICS if name in REFERENCES or name in SET_REFERENCES]
 
 
 @contextlib.contextmanager
@@ -170,6 +138,35 @@ def measure(
                 )
 
 
+def measure_sets(
+    name: str, photos: Sequence[str] = PHOTOS, degradations: Iterable[str] = tuple(DEGRADATIONS)
+) -> Iterator[SetValue]:
+    """The metric's values of sets, and its reference's. Raises BenchmarkError if a package is not installed."""
+    reference = SET_REFERENCES[name]
+    with stand_in_inception() if reference.stands_in else contextlib.nullcontext() as network:
+        metric = open_metric(name)
+        assert isinstance(metric, SetMetric)
+        rule = metric.protocol.split("/")[1]
+        originals = [photo(title, SIDE_OF_SETS) for title in photos]
+        sides = [originals, *([DEGRADATIONS[each](image) for image in originals] for each in degradations)]
+        ours = [[metric.features(image) for image in side] for side in sides]
+        patches = [np.stack([patch for image in side for patch in cut(rule, image)]) for side in sides]
+        try:
+            theirs = [reference.features(side, network) for side in patches]
+            for place, degradation in enumerate(degradations, start=1):
+                yield SetValue(
+                    name,
+                    metric.protocol,
+                    degradation,
+                    len(patches[0]),
+                    metric.distance(ours[0], ours[place]),
+                    reference.what + (", random weights in both" if reference.stands_in else ""),
+                    reference.distance(theirs[0], theirs[place]),
+                )
+        except ImportError as error:
+            raise BenchmarkError(f"{name}: its reference {reference.what}: {one_line(error)}") from error
+
+
 def clock(name: str, rounds: int = ROUNDS) -> Seconds:
     """The least CPU seconds of `rounds` calls after one that does not count."""
     import torch
@@ -200,13 +197,13 @@ def _opened(name: str) -> ImageMetric:
 # Files
 
 
-def text_of(rows: Sequence[Value] | Sequence[Seconds]) -> str:
+def text_of(rows: Sequence[Value] | Sequence[SetValue] | Sequence[Seconds]) -> str:
     """CSV: numbers with nine digits, seconds with three."""
     stream = io.StringIO()
     kind = type(rows[0])
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([field.name for field in fields(kind)])
-    digits = "{:.9g}" if kind is Value else "{:.3g}"
+    digits = "{:.3g}" if kind is Seconds else "{:.9g}"
     for row in rows:
         writer.writerow([digits.format(cell) if isinstance(cell, float) else cell for cell in asdict(row).values()])
     return stream.getvalue()
@@ -227,15 +224,23 @@ def write(folder: Path, names: Sequence[str]) -> Iterator[str]:
     Raises UsageError on a metric that has no reference, BenchmarkError if a package is not installed.
     """
     for name in names:
-        if name not in REFERENCES:
+        if name not in calibrated():
             raise UsageError(f"{name}: no reference is known; there are {', '.join(calibrated())}")
     for name in names:
-        found, spent = list(measure(name)), clock(name)
-        _put(folder / VALUES, found)
-        _put(folder / SECONDS, [spent])
-        worst = max(abs(row.difference) for row in found)
-        yield f"{name:12}{worst:12.2g}{spent.original:9.3f} s{spent.reconstruction:9.3f} s"
+        if name in SET_REFERENCES:
+            found: Sequence[Value | SetValue] = list(measure_sets(name))
+            _put(folder / SETS, found)
+            yield f"{name:18}{_worst(found):12.2g}"
+        else:
+            found, spent = list(measure(name)), clock(name)
+            _put(folder / VALUES, found)
+            _put(folder / SECONDS, [spent])
+            yield f"{name:18}{_worst(found):12.2g}{spent.original:9.3f} s{spent.reconstruction:9.3f} s"
     write_page(folder)
+
+
+def _worst(rows: Sequence[Value | SetValue]) -> float:
+    return max(abs(row.difference) for row in rows)
 
 
 def _put(file: Path, new: Sequence[Any]) -> None:
@@ -248,7 +253,7 @@ def _put(file: Path, new: Sequence[Any]) -> None:
 
 def write_page(folder: Path) -> None:
     """Writes the page into `folder`. Raises BenchmarkError if a table is not there."""
-    for name in (VALUES, SECONDS):
+    for name in (VALUES, SETS, SECONDS):
         if not (folder / name).is_file():
             raise BenchmarkError(f"{folder / name} is not there: without --page it is measured")
     write_file(folder / PAGE, page(folder))
@@ -260,6 +265,7 @@ def write_page(folder: Path) -> None:
 def page(folder: Path) -> str:
     """The page, from the metrics' own facts and the tables in `folder`."""
     values = rows_of((folder / VALUES).read_text(encoding="utf-8"), Value)
+    sets = rows_of((folder / SETS).read_text(encoding="utf-8"), SetValue)
     seconds = rows_of((folder / SECONDS).read_text(encoding="utf-8"), Seconds)
     infos = [info for name in METRICS if (info := shipped_info(name)) is not None]
     return TEXT.format(
@@ -269,6 +275,11 @@ def page(folder: Path) -> str:
             ("metric", "protocol", "reference", *DEGRADATIONS, "largest difference"),
             (_calibration([row for row in values if row.metric == name]) for name in _names(values)),
         ),
+        sets=_table(
+            ("metric", "protocol", "reference", *DEGRADATIONS, "largest difference"),
+            (_calibration([row for row in sets if row.metric == name]) for name in _names(sets)),
+        ),
+        patches=" or ".join(str(number) for number in sorted({row.patches for row in sets})),
         seconds=_table(
             ("metric", "of an original", "of each reconstruction", "threads", "machine"),
             ((f"`{row.metric}`", f"{row.original:.2f}", f"{row.reconstruction:.2f}", str(row.threads), row.machine)
@@ -278,7 +289,7 @@ def page(folder: Path) -> str:
     )  # fmt: skip
 
 
-def _names(values: Sequence[Value]) -> list[str]:
+def _names(values: Sequence[Value | SetValue]) -> list[str]:
     return list(dict.fromkeys(row.metric for row in values))
 
 
@@ -302,13 +313,13 @@ def _origin(info: MetricInfo) -> tuple[str, ...]:
     return f"`{info.name}`", info.source, device, needs
 
 
-def _calibration(rows: Sequence[Value]) -> tuple[str, ...]:
+def _calibration(rows: Sequence[Value | SetValue]) -> tuple[str, ...]:
     means = [
         math.fsum(row.value for row in rows if row.degradation == name) / sum(row.degradation == name for row in rows)
         for name in DEGRADATIONS
     ]
     first = rows[0]
-    worst = max(abs(row.difference) for row in rows)
+    worst = _worst(rows)
     return (
         f"`{first.metric}`",
         f"`{first.protocol}`",
@@ -327,8 +338,8 @@ TEXT = """\
 # Metrics
 
 `python -m benchmark list metrics` names them, `--metric NAME` takes one. `python -m benchmark studies metrics` makes
-this page, `metrics.csv` and `metrics-seconds.csv`; `--page` makes the page alone, from the tables that are there. A
-test holds the page against the metrics' own facts and both tables.
+this page, `metrics.csv`, `metrics-sets.csv` and `metrics-seconds.csv`; `--page` makes the page alone, from the tables
+that are there. A test holds the page against the metrics' own facts and the tables.
 
 {facts}
 
@@ -355,6 +366,18 @@ VGG16's weights are a download, so `lpips-vgg` and `dists` are compared over ran
 that both compute the same and nothing about the values of the trained network. `psnr_hvsm` is under the GPL: it is
 called for this table where it is installed, and is no dependency. Where the reference is the package that the suite
 itself calls, the difference says that images are handed to it as its authors do.
+
+### Metrics of sets
+
+Between the middle 512 × 512 of the same four photographs and their degradations, {patches} patches on each side: few,
+so that the values compare with each other alone. `metrics-sets.csv` has both implementations' values.
+
+{sets}
+
+Inception's weights are a download, so metrics over it have random ones, the same in both. What is done with features
+is the same code for every network. DINOv2 and CLIP are held against their packages by the tests; `kid-subsets` is too,
+since its subsets of 1,000 patches need more images than these. `fid-infinity` and `kd-effnet-paired` have no other
+implementation: the tests hold them against distributions whose distance is known.
 
 ## Seconds
 

@@ -8,13 +8,21 @@ import numpy.typing as npt
 import PIL.Image
 import pytest
 import torch
-from support.random_weights import random_inception
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, Undefined, UsageError
-from benchmark.metrics import METRICS, SetMetric, distances, inception, open_metric, shipped_info, transformers
+from benchmark.metrics import (
+    METRICS,
+    SetMetric,
+    distances,
+    inception,
+    open_metric,
+    references,
+    shipped_info,
+    transformers,
+)
 from benchmark.metrics.distribution import (
     gaussian_distance,
     gaussian_leave_one_out,
@@ -181,9 +189,9 @@ def test_with_too_many_patches_the_radii_stay(monkeypatch: pytest.MonkeyPatch) -
 # Networks and resizes, with random weights: what is held against the packages is everything around them.
 
 
-@pytest.fixture(name="random_inception")
-def inception_with_random_weights(tmp_path: Path) -> Iterator[torch.nn.Module]:
-    with random_inception(tmp_path / "weights.pth") as donor:
+@pytest.fixture
+def random_inception() -> Iterator[torch.nn.Module]:
+    with references.stand_in_inception() as donor:
         yield donor
 
 

@@ -12,15 +12,18 @@ from support.web_pages import call
 
 from benchmark.datasets.shipped import FOLDER
 from benchmark.metrics import DEFAULT_METRICS, METRICS, shipped_info
-from benchmark.metrics.references import REFERENCES
+from benchmark.metrics.references import REFERENCES, SET_REFERENCES
 from benchmark.studies import calibration
-from benchmark.studies.calibration import DEGRADATIONS, PHOTOS, Seconds, Value, measure, photo, rows_of, text_of
+from benchmark.studies import degradations as made
+from benchmark.studies.calibration import Seconds, SetValue, Value, measure, measure_sets, rows_of, text_of
+from benchmark.studies.degradations import DEGRADATIONS, PHOTOS, photo
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "reference"
 pytestmark = pytest.mark.checkout
 
 VALUES = rows_of((DOCS / calibration.VALUES).read_text(encoding="utf-8"), Value) if DOCS.is_dir() else []
+SETS = rows_of((DOCS / calibration.SETS).read_text(encoding="utf-8"), SetValue) if DOCS.is_dir() else []
 SECONDS = rows_of((DOCS / calibration.SECONDS).read_text(encoding="utf-8"), Seconds) if DOCS.is_dir() else []
 QUICK = [row.metric for row in SECONDS if row.original + row.reconstruction < 0.2]
 """All of their values are checked by default; of the others one, and all in the slow tests."""
@@ -63,6 +66,37 @@ def test_others_have_one_of_them(name: str) -> None:
 @pytest.mark.parametrize("name", [row.metric for row in SECONDS if row.metric not in QUICK])
 def test_others_have_all_of_them(name: str) -> None:
     check(name, PHOTOS, tuple(DEGRADATIONS))
+
+
+def check_sets(name: str, degradations: tuple[str, ...]) -> None:
+    if name == "fid-clean":
+        pytest.importorskip("cleanfid")
+    known = {row.degradation: row for row in SETS if row.metric == name}
+    found = list(measure_sets(name, degradations=degradations))
+    assert [row.degradation for row in found] == list(degradations)
+    for row in found:
+        assert row.value == pytest.approx(known[row.degradation].value, rel=1e-4, abs=1e-5)
+        assert row.value == pytest.approx(row.reference_value, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["fd-effnet", "gram-mmd"])
+def test_metrics_of_sets_have_a_value_of_the_table(name: str) -> None:
+    check_sets(name, ("blur",))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(SET_REFERENCES))
+def test_metrics_of_sets_have_all_values_of_the_table(name: str) -> None:
+    check_sets(name, tuple(DEGRADATIONS))
+
+
+def test_the_table_of_sets_is_complete_and_every_difference_small() -> None:
+    names = [name for name in METRICS if name in SET_REFERENCES]
+    assert list(dict.fromkeys(row.metric for row in SETS)) == names
+    for name in names:
+        rows = [row for row in SETS if row.metric == name]
+        assert [row.degradation for row in rows] == list(DEGRADATIONS)
+        assert all(math.isclose(row.value, row.reference_value, rel_tol=1e-4, abs_tol=1e-5) for row in rows), name
 
 
 @pytest.mark.parametrize("name", ["psnr-hvs", "psnr-hvs-m"])
@@ -137,17 +171,18 @@ def test_degradations_are_what_they_say() -> None:
     image = photo(PHOTOS[0])
     assert image.shape == (256, 256, 3)
     flat = np.full((16, 24, 3), 77, np.uint8)
-    assert np.array_equal(calibration.blur(flat), flat)
-    assert abs(int(calibration.blocks(flat)[0, 0, 0]) - 77) <= 5  # half a step of 40 in a coefficient of 8 · grey
-    noise = calibration.noise(np.full((256, 256, 3), 128, np.uint8)).astype(float) - 128
+    assert np.array_equal(made.blur(flat), flat)
+    assert abs(int(made.blocks(flat)[0, 0, 0]) - 77) <= 5  # half a step of 40 in a coefficient of 8 · grey
+    noise = made.noise(np.full((256, 256, 3), 128, np.uint8)).astype(float) - 128
     assert noise.std() == pytest.approx(12, rel=0.02)
-    digest = hashlib.sha256(calibration.noise(image).tobytes()).hexdigest()
+    digest = hashlib.sha256(made.noise(image).tobytes()).hexdigest()
     assert digest == next(row.pixels for row in VALUES if (row.image, row.degradation) == (PHOTOS[0], "noise"))
     assert all((FOLDER / f"{name}.png").is_file() for name in PHOTOS)
 
 
 def test_tables_are_read_back_as_written() -> None:
     assert rows_of(text_of(VALUES), Value) == VALUES
+    assert rows_of(text_of(SETS), SetValue) == SETS
     assert rows_of(text_of(SECONDS), Seconds) == SECONDS
 
 
@@ -169,7 +204,7 @@ def test_the_command_measures_what_is_named_and_keeps_the_rest(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("fid",), 2, "no reference is known"),
+        (("cmmd",), 2, "no reference is known"),
         (("nonsense",), 2, "no reference is known"),
         (("psnr", "--page"), 2, "takes no names"),
         (("--page",), 3, "metrics.csv is not there"),
