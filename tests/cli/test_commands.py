@@ -85,7 +85,7 @@ def test_help_and_lists_are_quick_and_import_nothing_heavy(arguments: tuple[str,
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
     assert done.stdout.strip()
-    assert seconds_of(code) < 4 * seconds_of("import numpy")
+    assert seconds_of(code) < 8 * seconds_of("import numpy")
 
 
 def test_python_m_benchmark_is_there() -> None:
