@@ -1,9 +1,16 @@
 """Puts this folder on the path, for `support`, and makes the fake codecs known by name."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from support import fake_codecs
+SIDE_BY_SIDE = "PYTEST_XDIST_WORKER" in os.environ
+if SIDE_BY_SIDE:  # a core each; read when torch is imported, and by the processes that tests start
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest  # noqa: E402
+from support import fake_codecs  # noqa: E402
+from support.turns import turn  # noqa: E402
 
 IN_CHECKOUT = (Path(__file__).parents[1] / "datasets" / "shipped.py").is_file()
 
@@ -16,3 +23,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("checkout") is not None:
                 item.add_marker(pytest.mark.skip(reason="about files of the checkout that are not installed"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Where tests run side by side, those marked `alone` wait until they are."""
+    if not SIDE_BY_SIDE:
+        return (yield)
+    with turn(shared_folder(item.config), alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
+def shared_folder(config: pytest.Config) -> Path:
+    """The same for all workers of a session."""
+    factory: pytest.TempPathFactory = config._tmp_path_factory  # type: ignore[attr-defined]  # before any fixture
+    return factory.getbasetemp().parent

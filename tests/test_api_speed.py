@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 LOOP = """
 import sys, time, zlib, numpy, benchmark
 

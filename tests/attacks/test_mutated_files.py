@@ -9,8 +9,8 @@ from attacks.files import FEATURES, HERE, KINDS, Attacker, Command, go_on, run_c
 
 REGRESSIONS = Path(__file__).parent / "regressions"
 """KIND--WORDS: files that once ended in a traceback, or passed though something was lost."""
-FEW = {"features": 25, "sealed-features": 25, "reconstruction": 15, "leave-one-out": 60, "training-result": 100}
-"""Of kinds whose readers compute much."""
+SOME, FEW = 60, {"features": 12, "sealed-features": 12, "reconstruction": 8, "leave-one-out": 30}
+"""Mutants of each kind, and of kinds whose readers compute much; `-m slow` has them all."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -21,7 +21,7 @@ def test_the_sound_file_is_read_and_mutants_are_refused_or_whole(kind: str, tmp_
         assert ended.raised == "", ended
         # one point a codec gives no rate difference, and `bd` says so
         assert ended.code == 0 or ("two are needed" in ended.out and ended.code == 3), ended
-    faults = [attacker.attack(number) for number in range(FEW.get(kind, 200))]
+    faults = [attacker.attack(number) for number in range(FEW.get(kind, SOME))]
     assert [fault for fault in faults if fault] == []
 
 

@@ -59,6 +59,17 @@ def error_of(capsys: pytest.CaptureFixture[str]) -> str:
 # Starting
 
 
+def seconds_of(code: str) -> float:
+    """The best of three starts of Python: other processes may be at work."""
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+@pytest.mark.alone
 @pytest.mark.parametrize("arguments", [("--help",), ("list", "codecs"), ("list", "datasets"), ("list", "metrics")])
 def test_help_and_lists_are_quick_and_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
     heavy = ("torch", "pandas", "matplotlib", "scipy", "lpips", "compressai", "PIL", "requests")
@@ -71,14 +82,10 @@ def test_help_and_lists_are_quick_and_import_nothing_heavy(arguments: tuple[str,
         "    assert end.code == 0\n"
         f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)\n"
     )
-    seconds = []
-    for _ in range(3):  # the best of three: other processes may be at work
-        start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-        seconds.append(time.perf_counter() - start)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
     assert done.stdout.strip()
-    assert min(seconds) < 0.5
+    assert seconds_of(code) < 8 * seconds_of("import numpy")
 
 
 def test_python_m_benchmark_is_there() -> None:

@@ -24,6 +24,8 @@ from benchmark.hfd.deterministic import on_one_thread
 from benchmark.hfd.exact import ExactSequential
 from benchmark.hfd.score import picture_to_tensor
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def photo() -> np.ndarray:

@@ -5,6 +5,7 @@ Limits are generous; `pytest --benchmark-only` reports the measured values as ex
 `python -m benchmark studies network-speed` prints what each step of the way costs.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from benchmark.hfd.inference import StepNetwork
 from benchmark.hfd.score import from_luma_chroma
 from benchmark.images import load_image
 from benchmark.studies.network_speed import convolutions_alone, inputs, least_seconds, multiplications, ways_to_run
+
+pytestmark = pytest.mark.alone
 
 
 @pytest.fixture(scope="module")
@@ -89,15 +92,17 @@ def test_a_decode_takes_little_longer_than_its_parts(
     stream = codec.encode(load_image(PHOTO)[:256, :384], 3)
     x_hat = codec.base.decode(stream)
     z, t, quality = torch.randn_like(x_hat), torch.tensor([0.25]), torch.tensor([0.3])
-    seconds = least_seconds(
-        {
-            "decode": lambda: codec.decode(stream),
-            "first stage": lambda: codec.base.decode(stream),
-            "network": lambda: StepNetwork(codec.decoder.network.unet, t, quality)(z, x_hat),
-        },
-        rounds=5,
-    )
-    ratio = seconds["decode"] / (seconds["first stage"] + evaluations * seconds["network"])
+    ways = {
+        "decode": lambda: codec.decode(stream),
+        "first stage": lambda: codec.base.decode(stream),
+        "network": lambda: StepNetwork(codec.decoder.network.unet, t, quality)(z, x_hat),
+    }
+    least, ratio = dict.fromkeys(ways, math.inf), math.inf
+    for _ in range(4):  # the least of few rounds may still hold what another process took
+        least = {name: min(least[name], found) for name, found in least_seconds(ways, rounds=5).items()}
+        ratio = least["decode"] / (least["first stage"] + evaluations * least["network"])
+        if ratio < 1.1:
+            break
     benchmark.extra_info.update(decode_over_parts=ratio)
     benchmark.pedantic(codec.decode, (stream,), rounds=1)
     assert ratio < 1.1

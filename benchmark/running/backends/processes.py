@@ -36,7 +36,8 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 """A fork of this process would copy torch's thread pools in an unknown state."""
 
 ASKS_FOR_STACK = signal.SIGUSR2
-SECONDS_FOR_STACK = 1.0
+SECONDS_FOR_STACK = 5.0
+"""A worker that can write its stack ends once it has; one that cannot is killed after these."""
 SECONDS_TO_END = 5.0
 """Between the end of a worker's connection and its own."""
 
@@ -204,12 +205,10 @@ class _Worker:
         return self.deadline is not None and time.monotonic() >= self.deadline
 
     def interrupt(self) -> None:
-        """Ends it, but for its stack, which tells where it was."""
+        """Ends it; its stack, which it writes before, tells where it was."""
         if self.process.pid is not None:
             os.kill(self.process.pid, ASKS_FOR_STACK)
-            end = time.monotonic() + SECONDS_FOR_STACK
-            while not os.fstat(self.crash.fileno()).st_size and time.monotonic() < end:
-                time.sleep(0.01)
+            self.process.join(SECONDS_FOR_STACK)
         self.process.kill()
 
     def end(self) -> None:
@@ -288,7 +287,8 @@ def _work(connection: Connection, lifeline: Connection, crash: str, setup: Setup
     threading.Thread(target=_end_with, args=(lifeline,), name="lifeline", daemon=True).start()
     stack = open(crash, "wb")  # noqa: PTH123, SIM115  # for as long as this process is there
     faulthandler.enable(stack)
-    faulthandler.register(ASKS_FOR_STACK, stack)
+    signal.signal(ASKS_FOR_STACK, signal.SIG_DFL)
+    faulthandler.register(ASKS_FOR_STACK, stack, chain=True)  # the stack whole, then the default: the end
     os.dup2(2, 1)  # standard output belongs to the run's table
     with contextlib.suppress(OSError):  # where memory is short, this process goes first, not the one that writes
         Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
