@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 
 from benchmark.addresses import Location, is_there, location, sha256_of, why_gone
-from benchmark.errors import BenchmarkError, Undefined
+from benchmark.errors import BenchmarkError, Undefined, one_line
 from benchmark.files import write_file
 from benchmark.images import load_image, write_png
 from benchmark.metrics import DEFAULT_MAP, Loads, Mapped, open_metric, shipped_info
@@ -54,8 +54,8 @@ def write_originals(
 ) -> list[Original]:
     """Writes the first `count` originals, prepared as they were coded, as PNG and as small views.
 
-    elsewhere: hash -> file, tried before the place that the run recorded. A file that is not there any more, or is
-    another than was coded, is no error: the page says so.
+    elsewhere: hash -> file, tried before the place that the run recorded. A file that is not there any more, is
+    another than was coded, or cannot be read is no error: the page says so.
     """
     written = []
     (folder / "pictures" / "original").mkdir(parents=True, exist_ok=True)
@@ -63,14 +63,8 @@ def write_originals(
     for number, picture in track(list(enumerate(manifest.dataset.pictures)), "originals"):
         path = elsewhere.get(picture.sha256) or (location(picture.path) if picture.path else None)
         credit = _credit(path, manifest.dataset.name)
-        if number >= count:
-            problem = ""
-        elif path is None or not is_there(path):
-            problem = why_gone(path)
-        elif sha256_of(path) != picture.sha256:
-            problem = f"{Path(path).name} is another file than the one that was coded; --dataset says where that is"
-        else:
-            image = load_image(path, manifest.dataset.preparation)
+        image, problem = (None, "") if number >= count else _read(path, picture.sha256, manifest.dataset.preparation)
+        if image is not None:
             name = path_name(picture.name)
             write_png(folder / "pictures" / "original" / f"{name}.png", image)
             write_file(folder / "pictures" / "small" / f"{name}.webp", _small(image))
@@ -80,6 +74,19 @@ def write_originals(
             continue
         written.append(Original(picture.name, picture.sha256, None, None, 0, 0, problem, credit))
     return written
+
+
+def _read(path: Location | None, sha256: str, preparation: str) -> tuple[npt.NDArray[np.uint8] | None, str]:
+    """The original as it was coded, or why it is not shown."""
+    if path is None or not is_there(path):
+        return None, why_gone(path)
+    try:
+        if sha256_of(path) != sha256:
+            name = Path(path).name
+            return None, f"{name} is another file than the one that was coded; --dataset says where that is"
+        return load_image(path, preparation), ""
+    except (BenchmarkError, OSError) as error:
+        return None, one_line(error)
 
 
 def _small(image: npt.NDArray[np.uint8]) -> bytes:
@@ -178,15 +185,15 @@ def write_maps(
     originals: Sequence[Original],
     folder: Path,
     track: Track[Any],
-) -> int:
-    """Writes a heat map for each of `trials`, at a quarter of the image's size; returns how many.
+) -> tuple[int, list[str]]:
+    """Writes a heat map for each of `trials`, at a quarter of the image's size; returns how many, and why others not.
 
     metric: as `open_map` gives it. Images whose original is not there, or that are too small for it, have none.
     """
     files = {original.name: original.file for original in originals if original.file is not None}
     place = {original.name: index for index, original in enumerate(originals)}
     wanted = sorted((t for t in trials if t.image in files), key=lambda trial: place[trial.image])
-    name, prepared, written = "", None, 0
+    name, prepared, written, problems = "", None, 0, []
     for trial in track(wanted, f"heat maps of {heat.title}"):
         if trial.image != name:
             name = trial.image
@@ -196,13 +203,17 @@ def write_maps(
                 prepared = None
         if prepared is None:
             continue
-        values = metric.difference_map(prepared, load_image(run.reconstruction_path(trial.key)))
+        try:
+            values = metric.difference_map(prepared, load_image(run.reconstruction_path(trial.key)))
+        except BenchmarkError as error:  # a reconstruction that was cut or changed after the run
+            problems.append(one_line(error))
+            continue
         label = run.manifest.codecs[trial.codec].label
         target = folder / heat.folder / place_of(number, label, trial.quality, trial.decoder_seed)
         height, width = originals[place[name]].height, originals[place[name]].width
         write_file(target / f"{path_name(name)}.png", map_png(quartered(values, height, width), heat.top), parents=True)
         written += 1
-    return written
+    return written, problems
 
 
 def quartered(values: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.float32]:

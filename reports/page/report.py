@@ -170,12 +170,15 @@ def _write_maps(
         except BenchmarkError as error:
             lacking.append(f"there are no maps of {heat.title}: {one_line(error)}")
             continue
-        counts = [
+        written = [
             write_maps(heat, metric, source.folder, source.number, trials, originals, output, track)
             for source, trials in kept
         ]
-        if any(counts):
+        if any(count for count, _ in written):
             drawn.append(asdict(heat))
+        problems = [problem for _, found in written for problem in found]
+        if problems:
+            lacking.append(f"{len(problems)} maps of {heat.title} are missing: {problems[0]}")
     return drawn, lacking
 
 

@@ -143,6 +143,25 @@ def test_originals_that_are_gone_are_said(
         moved.rename(photographs)
 
 
+def test_an_image_that_failed_in_the_run_is_named_and_ends_no_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = write_photographs(tmp_path / "images", ["a.png", "b.png"])
+    (images / "b.png").write_bytes((images / "b.png").read_bytes()[:200])
+    codec = ("--codec", "tiny", "--quality", "2,3", "--only", "--workers", "1", "--keep-reconstructions")
+    run = tmp_path / "run"
+    assert call("run", *codec, "--dataset", str(images), "--metric", "psnr", "-o", str(run)) == 3
+    damaged = next((run / "reconstructions").rglob("a.png"))
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    capsys.readouterr()
+    assert call("report", str(run), "-o", str(tmp_path / "page")) == 0
+    said = capsys.readouterr().err
+    assert re.search(r"1 of 2 originals are not shown: .*b\.png: ", said)
+    assert re.search(r"1 maps of LPIPS are missing: .*a\.png: ", said)
+    assert (tmp_path / "page/pictures/original/a.png").is_file()
+    assert len(list((tmp_path / "page/maps").rglob("a.png"))) == 1
+
+
 def test_runs_of_other_pictures_are_refused(work: Path, run_folder: Path) -> None:
     other = make_run(work / "other", write_photographs(work / "other-pictures", ["x.png"]), "--codec", "tiny")
     assert call("report", str(run_folder), str(other), "-o", str(work / "never")) == 4
