@@ -1,27 +1,6 @@
 """Any image file -> uint8 RGB, and the honest refusal of what is not one.
 
-| file | what happens |
-| --- | --- |
-| 8 bits a channel: RGB, grey, palette, two levels, YCbCr | RGB, each sample as the file holds it |
-| fewer bits a channel: grey of 2 or 4, BMP of 5 or 6, PNM with a smaller maximum | RGB, scaled to 0 to 255 |
-| an alpha channel, or a transparent colour, that is opaque everywhere | dropped |
-| transparency | refused: what is behind is not in the file |
-| EXIF orientation (XMP's where there is none), AVIF's irot and imir | applied |
-| ICC profile, gamma, primaries, transfer curve (cICP), shape of pixels | passed over: samples as the file holds them |
-| more than 8 bits a channel, also in a palette or in alpha; signed integers, floats | refused: rounding moves numbers |
-| CMYK, Lab, HSV | refused: the way to RGB is a choice that moves numbers |
-| several frames, pages or images | refused; of a JPEG with others behind it, as phones write it, the first is taken |
-| a frame that covers a part of the canvas; AVIF's crop (clap) | refused: readers differ |
-| arithmetic-coded JPEG | refused: a cut one passes for whole; jpegtran -optimize writes another one without loss |
-| a suffix that is not the content's | the content counts |
-| empty, truncated, damaged, a pointer of Git LFS, git-annex or DVC, not one of `FORMATS` | refused |
-| up to `MAX_PIXELS` | read, 1x1 and 1x3000 included |
-| more | refused before anything is unpacked |
-
-Missing samples are noticed in every format, also where the end of the file looks right. Not noticed are the last digits
-of a plain PGM or PPM, and whole bands of coefficients that a progressive JPEG leaves out, as it may.
-A sample that has another value is noticed where there are checksums: in PNG, and in TIFF that is deflated.
-`tests/odd_images` has files of each kind.
+`benchmark.image_files.rules` says in words what is made of each kind of file.
 """
 
 import io
@@ -44,12 +23,10 @@ from benchmark.files import write_file
 from benchmark.formats import FORMATS
 from benchmark.image_files import jpeg, tiff
 from benchmark.image_files.fields import damaged, too_deep
-from benchmark.image_files.pillow import PIXELS, as_it_comes, opened
+from benchmark.image_files.pillow import MAX_PIXELS as MAX_PIXELS
+from benchmark.image_files.pillow import as_it_comes, opened
 from benchmark.pixels import Image
 from benchmark.preparations import prepare
-
-MAX_PIXELS = 2 * PIXELS
-"""More are taken for a decompression bomb: 178 megapixels, where Pillow itself refuses."""
 
 MAX_BYTES = 8 * MAX_PIXELS
 """Of a file: no image of `MAX_PIXELS` needs as many."""

@@ -1,13 +1,6 @@
 """The run folder: the records of a run, how they are written so that no kill loses them, and how they are read.
 
-    run.json            the manifest (`Manifest`), replaced atomically
-    trials.jsonl        one line a trial (`Trial`), appended and synced as the trial ends
-    features/           <feature key>/originals/<image>.npy and <feature key>/<codec>/<quality>[/seed-<n>]/<image>.npy;
-                        of a metric without a reference <feature key>/originals/<image>.json, its value of the original
-    reconstructions/    <codec>/<quality>[/seed-<n>]/<image>.png and <codec>/<quality>/<image>.bin, where they are kept
-    tracebacks/         <hash>.txt of what foreign code raised, one a place; a trial's error names its file
-    leave-one-out.json  metrics of sets without each image, for intervals and gates; can be made again from features/
-    summary.csv         long form, one line a value with its interval
+`FILES` names what is in it.
 
 The features and the picture of a trial are written before its line, so a line implies them.
 """
@@ -39,6 +32,23 @@ if TYPE_CHECKING:
     import pandas
 
 SCHEMA_VERSION = RUN.writes
+
+FILES = {
+    "run.json": "the manifest (`Manifest`): what the run is; replaced atomically",
+    "trials.jsonl": "one line per trial (`Trial`), appended and synced as the trial ends",
+    "features/": "`KEY/originals/IMAGE.npy` and `KEY/CODEC/QUALITY[/seed-N]/IMAGE.npy`: what metrics of sets need, so that "
+    "intervals and new pairings need no image; of a metric without a reference `KEY/originals/IMAGE.json`, its value of "
+    "the original",
+    "reconstructions/": "`CODEC/QUALITY[/seed-N]/IMAGE.png` and `CODEC/QUALITY/IMAGE.bin`: decoded images and bitstreams, "
+    "with `--keep-reconstructions`",
+    "tracebacks/": "`HASH.txt` of what foreign code raised, one per place; a trial's error names its file",
+    "leave-one-out.json": "metrics of sets without each image, for intervals and gates; made again from `features/` if it "
+    "is missing",
+    "summary.csv": "long form, one line per value with its interval; written at the end",
+    "speed.csv": "with `--timing`: megapixels a second of encode and decode, median and quartiles",
+    "plots/": "curves as PNG and SVG",
+}
+"""What lies in a run folder."""
 
 MOST = 2**53
 """The largest whole number in a record: JSON's readers and floats keep it exactly."""

@@ -51,7 +51,7 @@ class Archived:
     """A data set out of archives.
 
     count: of its pictures. choose: the file names that belong to it, out of those in the archives; None for all.
-    preparation: as `Dataset` has it.
+    preparation: as `Dataset` has it. licence: of the images, in words.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Archived:
     count: int
     preparation: str = "none"
     choose: Callable[[Iterable[str]], Iterable[str]] | None = None
+    licence: str = "not stated"
 
     @property
     def place(self) -> Path:

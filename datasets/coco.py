@@ -17,6 +17,7 @@ from benchmark.datasets.archives import Archive, Archived
 ADDRESS = "http://images.cocodataset.org/zips/"
 SIZE = 30_000
 PREPARATION = "square256"
+LICENCE = "of each photograph on Flickr, whose terms of use apply"
 LISTS = Path(__file__).parent / "lists"
 
 
@@ -58,9 +59,10 @@ COCO30K_VAL2014 = Archived(
     SIZE,
     PREPARATION,
     smallest_by_name_hash,
+    LICENCE,
 )
-COCO30K_PERCO = Archived("coco30k-perco", (TRAIN2017,), SIZE, "stretch512", listed_of_perco)
-COCO30K_TACO = Archived("coco30k-taco", (VAL2014,), 30_504, choose=listed_of_taco)
+COCO30K_PERCO = Archived("coco30k-perco", (TRAIN2017,), SIZE, "stretch512", listed_of_perco, LICENCE)
+COCO30K_TACO = Archived("coco30k-taco", (VAL2014,), 30_504, choose=listed_of_taco, licence=LICENCE)
 
 COCO_VAL2017 = Archived(
     "coco-val2017",
@@ -73,6 +75,7 @@ COCO_VAL2017 = Archived(
     ),
     5_000,
     PREPARATION,
+    licence=LICENCE,
 )
 
 open_coco30k_val2014, fetch_coco30k_val2014 = COCO30K_VAL2014.open, COCO30K_VAL2014.fetch

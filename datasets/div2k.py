@@ -12,6 +12,7 @@ VALID = Archived(
         ),
     ),
     100,
+    licence="academic research only",
 )
 
 open_valid, fetch_valid = VALID.open, VALID.fetch

@@ -8,6 +8,8 @@ from benchmark.fetching import Remote, cache_folder, fetch_files, take_file
 
 ADDRESS = "https://r0k.us/graphics/kodak/kodak/"
 
+LICENCE = "released by Kodak for unrestricted use, says the address"
+
 FILES: dict[str, tuple[int, str]] = {
     "kodim01.png": (736_501, "a56e27cbf5f843c048b6af1d6e090760e9c92fadba88b7dee0205918a37523bd"),
     "kodim02.png": (617_995, "4f4b74a79237e311d72cad958237b5f7088d8bce1c82305ebefe1a70e3022dfd"),

@@ -5,6 +5,8 @@ from pathlib import Path
 from benchmark.datasets.pictures import Dataset, known_dataset, read_sha256sums
 
 FOLDER = Path(__file__).parent / "photos"
+PROVENANCE = FOLDER / "PROVENANCE.csv"
+"""Each photograph's size, source, licence and author."""
 
 
 def photos() -> Dataset:

@@ -34,27 +34,29 @@ from benchmark.statistics.intervals import (
 if TYPE_CHECKING:
     import pandas
 
-COLUMNS = (
-    "dataset",
-    "codec",
-    "quality",
-    "metric",
-    "protocol",
-    "value",
-    "stderr",
-    "ci_low",
-    "ci_high",
-    "stderr_seed",
-    "n_images",
-    "n_patches",
-    "aggregation",
-    "unit",
-    "higher_is_better",
-    "title",
-    "signed",
-    "scale",
-    "schema",
-)
+COLUMN_WORDS = {
+    "dataset": "name, with its preparation",
+    "codec": "label: the codec spec, or the name that the user gave it",
+    "quality": "on the codec's own scale",
+    "metric": "as the user named it, or bpp",
+    "protocol": "everything that moves the number; other protocols are not comparable",
+    "value": "the mean over images, or that of the whole set; empty if there is none",
+    "stderr": "standard error of the value over images",
+    "ci_low": "lower end of the 95 % interval over images",
+    "ci_high": "upper end of the 95 % interval over images",
+    "stderr_seed": "standard error over decoder seeds; empty with fewer than two",
+    "n_images": "images behind the value",
+    "n_patches": "patches of the originals; empty for metrics of images",
+    "aggregation": "how images became one value",
+    "unit": "of the value, empty for a pure number",
+    "higher_is_better": "direction",
+    "title": "as plots call the metric",
+    "signed": "whether values can be negative, so that a share means nothing",
+    "scale": "of plots: linear or decibel",
+    "schema": "version of this table",
+}
+"""Column -> what it holds."""
+COLUMNS = tuple(COLUMN_WORDS)
 SCHEMA_VERSION = SUMMARY.writes
 """Files of version 1 have the columns up to `higher_is_better`."""
 _FIRST_COLUMNS = COLUMNS[: COLUMNS.index("title")]

@@ -39,18 +39,27 @@ class Check:
     evidence: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Question:
+    """What a check asks. name: as the report has it. fails_if: in words, for the reference. judge: its verdict."""
+
+    name: str
+    fails_if: str
+    judge: Callable[[Evidence], Check]
+
+
 def judge(evidence: Evidence) -> list[Check]:
     """All checks, in the order of the report."""
-    return [_judged(check, evidence) for check in CHECKS]
+    return [_judged(question, evidence) for question in CHECKS]
 
 
-def _judged(check: Callable[[Evidence], Check], evidence: Evidence) -> Check:
+def _judged(question: Question, evidence: Evidence) -> Check:
     if not evidence.stopped:
-        return check(evidence)
+        return question.judge(evidence)
     try:
-        found = check(evidence)
+        found = question.judge(evidence)
     except KeyError:  # of what was not done
-        return Check(check.__name__.replace("_", " "), "not done", "the audit was stopped before")
+        return Check(question.name, "not done", "the audit was stopped before")
     if found.verdict == "ok":
         return replace(found, verdict="not done", summary=f"the audit was stopped; until then {found.summary}")
     return found
@@ -349,20 +358,57 @@ def devices(evidence: Evidence) -> Check:
     return Check(name, "ok", f"{done} streams across {len(evidence.devices) - len(notes) + 1} devices: {near}", notes)
 
 
-CHECKS: Sequence[Callable[[Evidence], Check]] = (
-    bytes_and_pictures,
-    fresh_process,
-    side_files,
-    encode_twice,
-    decode_twice,
-    seeds,
-    thread_counts,
-    quality_scale,
-    estimated_rate,
-    odd_pictures,
-    damaged_streams,
-    devices,
+CHECKS: Sequence[Question] = (
+    Question(
+        "bytes and pictures",
+        "`encode` returns no bytes or fewer than it says, or `decode` no image of the original's size",
+        bytes_and_pictures,
+    ),
+    Question(
+        "fresh process",
+        "a decoder with nothing but the bytes, in another process and folder, does not find the encoder's image",
+        fresh_process,
+    ),
+    Question(
+        "side files",
+        "`decode` reads what `encode` wrote, an original or a younger file, or connects to a network; or `encode` "
+        "leaves a process",
+        side_files,
+    ),
+    Question("encode twice", "the same image gives other bytes, in the same or in another process", encode_twice),
+    Question("decode twice", "the same bytes give another image, in another order", decode_twice),
+    Question("seeds", "a deterministic decoder depends on the seed, or a stochastic one does not keep to it", seeds),
+    Question(
+        "threads",
+        f"another number of threads changes the image by more than rounding (PSNR below {ROUNDING_DB:g} dB)",
+        thread_counts,
+    ),
+    Question("quality", "a higher quality takes no more bytes, or gives the same image", quality_scale),
+    Question(
+        "estimated rate",
+        f"a codec's `estimate_bits(image, quality)` is off by more than {ESTIMATE_SHARE:.0%} + {ESTIMATE_BYTES} bytes, "
+        "its `header_bytes` set aside",
+        estimated_rate,
+    ),
+    Question(
+        "odd pictures",
+        "a tiny, thin, odd-sized, grey or flat image ends in an error that is no refusal, in a crash, or in another "
+        "size",
+        odd_pictures,
+    ),
+    Question(
+        "damaged streams",
+        "a cut or changed stream ends in a crash, no answer, or a flood of memory; or a cut one in an image of "
+        "another size",
+        damaged_streams,
+    ),
+    Question(
+        "devices",
+        f"what one device codes another does not decode, except for rounding (PSNR below {DEVICES_DB:g} dB)",
+        devices,
+    ),
 )
+"""In the order of the report."""
 
 
 def _same_pictures(evidence: Evidence, name: str, one: str, other: str, how: str) -> Check:

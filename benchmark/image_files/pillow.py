@@ -27,6 +27,9 @@ from PIL import Image as Pillow
 PIXELS = 89_478_485
 """Pillow's own limit: it warns of more, and refuses twice as many."""
 
+MAX_PIXELS = 2 * PIXELS
+"""More are taken for a decompression bomb, where Pillow itself refuses."""
+
 SETTINGS: tuple[tuple[ModuleType, str, Any], ...] = (
     (Pillow, "MAX_IMAGE_PIXELS", PIXELS),
     (ImageFile, "LOAD_TRUNCATED_IMAGES", False),
