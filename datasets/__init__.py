@@ -25,7 +25,7 @@ from benchmark.formats import SUFFIXES
 from benchmark.preparations import check_preparation
 from benchmark.registry import Registry, Spec, parse_spec
 
-__all__ = ["DATASETS", "Dataset", "Picture", "dataset_of", "limit", "open_dataset", "parse_sample", "sample"]
+__all__ = ["DATASETS", "PLACES", "Dataset", "Picture", "dataset_of", "limit", "open_dataset", "parse_sample", "sample"]
 
 DATASETS = Registry("data set", "hfd_benchmark.datasets")
 """Entries are functions that return a `Dataset`, or what `dataset_of` makes one of."""
@@ -56,6 +56,15 @@ DATASETS.add(
     "coco-val2017", "benchmark.datasets.coco:open_coco_val2017", "the 5,000 of MS-COCO val2017 at 256x256; 816 MB"
 )
 DATASETS.with_installed()
+
+PLACES = {
+    "FOLDER": "every PNG, JPEG, WebP, AVIF, BMP, PPM and TIFF in it",
+    "'FOLDER/**/*.png'": "the images with such a path, sorted by path",
+    "FILE.txt": "the images that it lists, a path a line, in its order; or the output of `sha256sum`, which is verified",
+    "FILE.py:NAME": "the images that a function of yours yields, arrays or paths",
+    "s3://BUCKET/FOLDER": "such a folder or list at an address (`gs://`, `http://` too), read where the trial runs",
+}
+"""What may stand in the place of a name."""
 
 
 def open_dataset(spec: str) -> Dataset:

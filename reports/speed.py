@@ -7,7 +7,18 @@ import pandas as pd
 
 from benchmark.results import RunFolder, quality_name
 
-COLUMNS = ("codec", "quality", "what", "mp_per_s", "quartile_low", "quartile_high", "n_images", "n_calls")
+COLUMN_WORDS = {
+    "codec": "label: the codec spec, or the name that the user gave it",
+    "quality": "on the codec's own scale",
+    "what": "encode or decode",
+    "mp_per_s": "megapixels of the image over the seconds of a call, the median over all calls of all images",
+    "quartile_low": "lower quartile of the same",
+    "quartile_high": "upper quartile of the same",
+    "n_images": "images that were coded",
+    "n_calls": "calls whose time was measured",
+}
+"""Column -> what it holds."""
+COLUMNS = tuple(COLUMN_WORDS)
 
 
 def speeds(folder: RunFolder) -> pd.DataFrame:

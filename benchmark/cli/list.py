@@ -52,15 +52,12 @@ def _protocols() -> None:
 
 def _other_datasets(width: int) -> None:
     """What has no name: places, functions, and preparations."""
+    from benchmark.datasets import PLACES
     from benchmark.preparations import LARGEST, PREPARATIONS, SMALLEST
 
-    others = {
-        "FOLDER": "the pictures in it; also 'PATTERN/**/*.png', a list of files, an address",
-        "FILE.py:NAME": "a function of yours that yields images",
-    }
     behind = {f"…@{name}N": preparation.words for name, preparation in PREPARATIONS.items()}
     typer.echo()
-    for name, words in (others | behind).items():
+    for name, words in (PLACES | behind).items():
         typer.echo(f"{name:{width}}  {words}")
     typer.echo(f"N is a number of pixels, {SMALLEST} to {LARGEST}: photos@crop256")
 

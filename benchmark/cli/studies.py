@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.main
 
 from benchmark.cli.ablate import ablate
 from benchmark.cli.decoders import decoders
@@ -102,6 +103,20 @@ def metrics(
         for line in calibration.write(output, names or calibration.calibrated()):
             typer.echo(line)
     typer.echo(output / calibration.PAGE)
+
+
+@studies.command()
+def reference(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where the pages are written.", metavar="FOLDER")
+    ] = Path("docs/reference"),
+) -> None:
+    """Write the reference pages of the documentation from the code that they are about."""
+    from benchmark.cli.main import app
+    from benchmark.studies.reference import write
+
+    for path in write(output, typer.main.get_command(app)):
+        typer.echo(path)
 
 
 @studies.command("exact-cost")

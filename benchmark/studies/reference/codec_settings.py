@@ -1,0 +1,68 @@
+"""Every codec with its qualities and settings, from the declarations that parsing obeys."""
+
+from benchmark.codecs import CODECS, Codec, open_codec, quality_grid
+from benchmark.hfd.bases import CLASSICAL_QUALITIES
+from benchmark.registry import settings_of
+from benchmark.studies.reference.markdown import block, code, documentation, page, table, words
+
+UNOPENED = ("command", "hific", "bpp", "match")
+"""Without settings or files there is no such codec; what their qualities are, their own words say."""
+
+INTRODUCTION = """\
+A codec spec names a codec and its settings: `NAME` or `NAME:KEY=VALUE,KEY=VALUE`, with quotes around a value that has a
+comma in it. It labels the codec in every table. A setting that a codec does not have, or a value out of range, is
+refused. `python -m benchmark list codecs --details` adds the sizes of the networks."""
+
+OWN = """\
+`./file.py:NAME` is a class or function of yours, `./file.py:NAME:KEY=VALUE` with settings: the parameters of `__init__`
+or of the function, converted to their annotations. An installed package offers codecs by name in the entry-point group
+`hfd_benchmark.codecs`."""
+
+
+def codecs_page() -> str:
+    """The page. Raises BenchmarkError if a codec's package is not installed."""
+    ours = [name for name in CODECS if name not in CODECS.installed]
+    overview = table(("codec", "what it is"), ((f"[`{name}`](#{name})", words(CODECS.summary(name))) for name in ours))
+    return page("Codecs", INTRODUCTION, overview, *map(_section, ours), "## Your own", OWN)
+
+
+def _section(name: str) -> str:
+    make = CODECS.load(name)
+    parts = [f"## {name}", *documentation(make)]
+    if name not in UNOPENED:
+        parts.append(_facts(open_codec(name)))
+    if name == "hfd":
+        parts.append("Qualities of `hfd` on another base, and those of the base that they are:")
+        parts.append(
+            table(
+                ("base", "qualities", "of the base"),
+                (
+                    (code(base), f"1 to {len(qualities)}", ", ".join(map(str, qualities)))
+                    for base, qualities in CLASSICAL_QUALITIES.items()
+                ),
+            )
+        )
+    settings = settings_of(make, ("device", "spec"))
+    if settings:
+        rows = [
+            (code(one.name), words(one.values), code(one.default) if one.default else "", words(one.description))
+            for one in settings
+        ]
+        parts.append(table(("setting", "values", "default", "what it is"), rows))
+    return "\n\n".join(parts)
+
+
+def _facts(codec: Codec) -> str:
+    lines = [f"qualities: {', '.join(f'{quality:g}' for quality in codec.qualities)}{_scale(codec)}"]
+    lines.append("decoder seeds: the image depends on one" if codec.stochastic else "decoder seeds: none")
+    if trained := getattr(codec, "trained_on", ()):
+        lines.append(f"trained on {', '.join(map(code, trained))}, which flatter it")
+    return block("\n".join(line.replace("`", "") for line in lines))
+
+
+def _scale(codec: Codec) -> str:
+    if not hasattr(codec, "scale"):
+        return ""
+    low, high, step = quality_grid(codec)
+    between = "any number" if step == 0 else "whole numbers" if step == 1 else f"in steps of 1/{1 / step:g}"
+    return f"; {between}, from {low:g} to {high:g}"

@@ -1,0 +1,47 @@
+"""Papers' protocols, and the rules by which patches are cut."""
+
+from benchmark.metrics.patches import PATCH_RULES, SMALLEST_SIDES
+from benchmark.protocols import PROTOCOLS, Protocol
+from benchmark.studies.reference.markdown import code, page, table, words
+
+INTRODUCTION = """\
+A protocol is a paper's set-up by one word: `python -m benchmark run --protocol NAME` takes its data set, preparation,
+patches and metrics. Each was read in the source that it names. What the source leaves open can move a number, and is
+said."""
+
+RULES = """\
+A metric of sets looks at patches of the images; `METRIC@RULE` chooses the rule. An image with a side shorter than a
+patch has none. The rule is part of the metric's protocol: numbers of different rules are never compared."""
+
+
+def protocols_page() -> str:
+    """The page."""
+    users = {rule: [one.name for one in PROTOCOLS.values() if _uses(one, rule)] for rule in PATCH_RULES}
+    rules = (
+        (code(rule), words(text), f"{SMALLEST_SIDES[rule]}", ", ".join(map(code, users[rule])))
+        for rule, text in PATCH_RULES.items()
+    )
+    return page(
+        "Protocols",
+        INTRODUCTION,
+        *map(_section, PROTOCOLS.values()),
+        "## Patch rules",
+        RULES,
+        table(("rule", "patches", "shortest side", "protocols"), rules),
+    )
+
+
+def _uses(protocol: Protocol, rule: str) -> bool:
+    return any(metric.endswith(f"@{rule}") for metric in protocol.metrics)
+
+
+def _section(protocol: Protocol) -> str:
+    rows = [
+        ("paper", words(protocol.title)),
+        ("data sets, the first by default", ", ".join(map(code, protocol.datasets))),
+        ("metrics", ", ".join(map(code, protocol.metrics))),
+        ("source", words(protocol.source)),
+        *(("left open", words(what)) for what in protocol.left_open),
+        *(("published points", words(what)) for what in protocol.references),
+    ]
+    return f"## {protocol.name}\n\n{table(('', ''), rows)}"
