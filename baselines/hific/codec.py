@@ -177,7 +177,10 @@ def hific(
         Literal["low", "med", "high"] | None, Field(description="what the file of `weights` is, or the one to use")
     ] = None,
 ) -> HificCodec:
-    """The variants that were fetched, or the one in `weights`."""
+    """HiFiC (Mentzer et al. 2020): the variants that were fetched, or the one in `weights`.
+
+    Quality 1 is low (trained for 0.14 bits per pixel), 2 med (0.30), 3 high (0.45): a model each.
+    """
     where = open_device(device)
     if weights is not None:
         file = VariantFile(weights, where)

@@ -115,7 +115,7 @@ def hific_small(
     first_stage: FirstStageFile | None = None,
     weights: Annotated[Path, Field(description="weights of the generator; default: the shipped")] | None = None,
 ) -> HificSmallCodec:
-    """The first stage with a generator that a GAN has taught."""
+    """The payload of `mse`, decoded by a generator that was trained with MSE, LPIPS and a GAN."""
     where = open_device(device)
     base = AutoencoderBase(*load_first_stage(first_stage or FIRST_STAGES / FIRST_STAGE_FILE, where, "small"))
     path = weights or SHIPPED / "hific-small.safetensors"

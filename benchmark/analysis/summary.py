@@ -34,6 +34,15 @@ from benchmark.statistics.intervals import (
 if TYPE_CHECKING:
     import pandas
 
+MEAN = "mean over images"
+TOTAL = "total bits / total pixels"  # of bpp
+ESTIMATED = "estimated by the codec, mean over images"  # of bpp
+MEAN_MSE = "of the mean MSE"  # of psnr
+SET = "set"
+ORIGINALS = "of the originals, mean over images"  # of metrics without a reference
+HEADLINES = (MEAN, SET)
+"""The aggregations that curves and tables show: a summary has one of them for each metric."""
+
 COLUMN_WORDS = {
     "dataset": "name, with its preparation",
     "codec": "label: the codec spec, or the name that the user gave it",
@@ -47,7 +56,8 @@ COLUMN_WORDS = {
     "stderr_seed": "standard error over decoder seeds; empty with fewer than two",
     "n_images": "images behind the value",
     "n_patches": "patches of the originals; empty for metrics of images",
-    "aggregation": "how images became one value",
+    "aggregation": f"how images became one value: {MEAN}; {SET}; of bpp {TOTAL}, or {ESTIMATED}; of psnr {MEAN_MSE}; of "
+    f"metrics without a reference {ORIGINALS}",
     "unit": "of the value, empty for a pure number",
     "higher_is_better": "direction",
     "title": "as plots call the metric",
@@ -60,15 +70,6 @@ COLUMNS = tuple(COLUMN_WORDS)
 SCHEMA_VERSION = SUMMARY.writes
 """Files of version 1 have the columns up to `higher_is_better`."""
 _FIRST_COLUMNS = COLUMNS[: COLUMNS.index("title")]
-
-MEAN = "mean over images"
-TOTAL = "total bits / total pixels"  # of bpp
-ESTIMATED = "estimated by the codec, mean over images"  # of bpp
-MEAN_MSE = "of the mean MSE"  # of psnr
-SET = "set"
-ORIGINALS = "of the originals, mean over images"  # of metrics without a reference
-HEADLINES = (MEAN, SET)
-"""The aggregations that curves and tables show: a summary has one of them for each metric."""
 
 ESTIMATED_PROTOCOL = "bpp/estimated/original-pixels"
 """Bits that a codec's entropy model predicts, its header counted: a column beside bpp, never drawn as bpp."""

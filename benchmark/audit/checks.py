@@ -386,7 +386,7 @@ CHECKS: Sequence[Question] = (
     Question("quality", "a higher quality takes no more bytes, or gives the same image", quality_scale),
     Question(
         "estimated rate",
-        f"a codec's `estimate_bits(image, quality)` is off by more than {ESTIMATE_SHARE:.0%} + {ESTIMATE_BYTES} bytes, "
+        f"a codec's `estimate_bits(image, quality)` is off by more than {ESTIMATE_SHARE * 100:g} % + {ESTIMATE_BYTES} bytes, "
         "its `header_bytes` set aside",
         estimated_rate,
     ),

@@ -166,7 +166,7 @@ FirstStageFile = Annotated[Path, Field(description="weights of the first stage; 
 
 
 def mse(device: str, model: Model | None = None, first_stage: FirstStageFile | None = None) -> MseCodec:
-    """The first stage alone."""
+    """The first stage of HFD alone, an autoencoder trained for rate and MSE: one model for all qualities."""
     return MseCodec(*_open_first_stage("mse", model, first_stage, open_device(device)))
 
 
@@ -184,7 +184,13 @@ def hfd(
     precision: Annotated[Literal["float32", "bfloat16"], Field(description="of the decoder's network")] = "float32",
     **sampling: Any,
 ) -> HfdCodec:
-    """HFD: a base and a decoder. sampling: settings of the kind of decoder, typed by its `settings`."""
+    """HFD (Hoogeboom et al., arXiv 2305.18231): a base and a decoder that adds the lost detail for no extra bits.
+
+    At the same quality `hfd` sends the payload of `mse`, byte for byte; its container names the decoder. On the base
+    `jpeg` or `avif` the stream is a file of that format, which any viewer opens. Settings of one kind of decoder are
+    marked with it.
+    """
+    # sampling: settings of the kind of decoder, typed by its `settings`
     where = open_device(device)
     opened = _open_base(base, model, first_stage, where)
     kind = decoder or _kind_of(weights)

@@ -3,7 +3,7 @@
 from benchmark.codecs import CODECS, Codec, open_codec, quality_grid
 from benchmark.hfd.bases import CLASSICAL_QUALITIES
 from benchmark.registry import settings_of
-from benchmark.studies.reference.markdown import block, code, documentation, page, table, words
+from benchmark.studies.reference.markdown import code, documentation, page, table, words
 
 UNOPENED = ("command", "hific", "bpp", "match")
 """Without settings or files there is no such codec; what their qualities are, their own words say."""
@@ -53,11 +53,12 @@ def _section(name: str) -> str:
 
 
 def _facts(codec: Codec) -> str:
-    lines = [f"qualities: {', '.join(f'{quality:g}' for quality in codec.qualities)}{_scale(codec)}"]
-    lines.append("decoder seeds: the image depends on one" if codec.stochastic else "decoder seeds: none")
+    lines = [f"Qualities by default: {', '.join(f'{quality:g}' for quality in codec.qualities)}{_scale(codec)}."]
+    if codec.stochastic:
+        lines.append("The image depends on a decoder seed.")
     if trained := getattr(codec, "trained_on", ()):
-        lines.append(f"trained on {', '.join(map(code, trained))}, which flatter it")
-    return block("\n".join(line.replace("`", "") for line in lines))
+        lines.append(f"Metrics that its training made small, and that flatter it: {', '.join(map(code, trained))}.")
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def _scale(codec: Codec) -> str:
@@ -65,4 +66,4 @@ def _scale(codec: Codec) -> str:
         return ""
     low, high, step = quality_grid(codec)
     between = "any number" if step == 0 else "whole numbers" if step == 1 else f"in steps of 1/{1 / step:g}"
-    return f"; {between}, from {low:g} to {high:g}"
+    return f"; from {low:g} to {high:g}, {between}"

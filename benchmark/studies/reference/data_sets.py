@@ -31,8 +31,8 @@ def data_sets_page() -> str:
         "## Other places",
         table(("`--dataset`", "what is read"), ((code(name), words(text)) for name, text in PLACES.items())),
         "## Preparations",
-        f"Behind any data set, `@NAMEN` prepares its images with N pixels, {SMALLEST} to {LARGEST}: `kodak@crop256`. "
-        "Preparation, order and hashes make a data set's fingerprint.",
+        f"Behind any data set, a preparation with a number of pixels, {SMALLEST} to {LARGEST}, changes its images before "
+        "they are coded: `kodak@crop256`. Preparation, order and hashes make a data set's fingerprint.",
         table(
             ("preparation", "what it does", "in full"),
             (

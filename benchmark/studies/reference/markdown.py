@@ -32,8 +32,9 @@ def block(text: str, language: str = "text") -> str:
 
 
 def documentation(thing: object) -> list[str]:
-    """The paragraphs of a docstring, each as `words`."""
-    return [words(part) for part in (inspect.getdoc(thing) or "").split("\n\n")]
+    """The paragraphs of a docstring, each as `words`, without what it says about the errors of Python."""
+    text = re.sub(r"\s*\bRaises [A-Z].*?\.(?=\s|$)", "", inspect.getdoc(thing) or "", flags=re.DOTALL)
+    return [words(part) for part in text.split("\n\n") if part.strip()]
 
 
 def page(title: str, *parts: str) -> str:

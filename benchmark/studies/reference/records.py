@@ -1,5 +1,6 @@
 """The files of a run folder and of what is made of one, field by field."""
 
+import json
 import types
 import typing
 from collections.abc import Iterator
@@ -68,11 +69,8 @@ def _section(record: type[BaseModel]) -> str:
 
 
 def _default(value: object) -> str:
-    return {None: "null", True: "true", False: "false"}.get(value, code(str(value))) if _plain(value) else "empty"  # type: ignore[call-overload,no-any-return]
-
-
-def _plain(value: object) -> bool:
-    return value is None or isinstance(value, str | int | float)
+    """As JSON has it."""
+    return code(json.dumps(value)) if value is None or isinstance(value, str | int | float) else "empty"
 
 
 def _records(record: type[BaseModel]) -> Iterator[type[BaseModel]]:
@@ -94,16 +92,17 @@ _PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or fals
 
 
 def type_in_words(hint: Any) -> str:
-    """An annotation as JSON knows it, in Markdown: "list of numbers", a link to another record."""
+    """An annotation as JSON knows it, in Markdown: "list of number", a link to another record."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
         return type_in_words(arguments[0])
     if origin is Literal:
-        return " or ".join(code(str(one)) for one in arguments)
+        return " or ".join(code(json.dumps(one)) for one in arguments)
     if origin in (typing.Union, types.UnionType):
         return " or ".join(map(type_in_words, arguments))
     if origin in (list, tuple):
-        return f"list of: {type_in_words(arguments[0])}"
+        inner = type_in_words(arguments[0])
+        return f"list of ({inner})" if " or " in inner else f"list of {inner}"
     if origin is dict:
         return f"object, name to {type_in_words(arguments[1])}"
     if isinstance(hint, type) and issubclass(hint, BaseModel):
