@@ -177,6 +177,10 @@ class Registry:
         except Exception as error:
             raise BenchmarkError(f"{self.kind} {spec.text}: cannot be opened: {told(error)}") from error
 
+    def shipped(self) -> list[str]:
+        """The names of what this package brings, in order; imports nothing."""
+        return [name for name in self if self.module(name).startswith("benchmark.")]
+
     def module(self, name: str) -> str:
         """Where the thing called `name` is; imports nothing."""
         return self._entries[name][0].partition(":")[0]

@@ -36,14 +36,14 @@ SCHEMA_VERSION = RUN.writes
 FILES = {
     "run.json": "the manifest (`Manifest`): what the run is; replaced atomically",
     "trials.jsonl": "one line per trial (`Trial`), appended and synced as the trial ends",
-    "features/": "`KEY/originals/IMAGE.npy` and `KEY/CODEC/QUALITY[/seed-N]/IMAGE.npy`: what metrics of sets need, so that "
-    "intervals and new pairings need no image; of a metric without a reference `KEY/originals/IMAGE.json`, its value of "
-    "the original",
-    "reconstructions/": "`CODEC/QUALITY[/seed-N]/IMAGE.png` and `CODEC/QUALITY/IMAGE.bin`: decoded images and bitstreams, "
-    "with `--keep-reconstructions`",
+    "features/": "`KEY/originals/IMAGE.npy` and `KEY/CODEC/QUALITY[/seed-N]/IMAGE.npy`: what metrics of sets need, so "
+    "that intervals and new pairings need no image; of a metric without a reference `KEY/originals/IMAGE.json`, its "
+    "value of the original",
+    "reconstructions/": "`CODEC/QUALITY[/seed-N]/IMAGE.png` and `CODEC/QUALITY/IMAGE.bin`: decoded images and "
+    "bitstreams, with `--keep-reconstructions`",
     "tracebacks/": "`HASH.txt` of what foreign code raised, one per place; a trial's error names its file",
-    "leave-one-out.json": "metrics of sets without each image, for intervals and gates; made again from `features/` if it "
-    "is missing",
+    "leave-one-out.json": "metrics of sets without each image, for intervals and gates; made again from `features/` if "
+    "it is missing",
     "summary.csv": "long form, one line per value with its interval; written at the end",
     "speed.csv": "with `--timing`: megapixels a second of encode and decode, median and quartiles",
     "plots/": "curves as PNG and SVG",

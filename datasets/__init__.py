@@ -60,7 +60,7 @@ DATASETS.with_installed()
 PLACES = {
     "FOLDER": "every PNG, JPEG, WebP, AVIF, BMP, PPM and TIFF in it",
     "'FOLDER/**/*.png'": "the images with such a path, sorted by path",
-    "FILE.txt": "the images that it lists, a path a line, in its order; or the output of `sha256sum`, which is verified",
+    "FILE.txt": "the images that it lists, one path per line, in its order; or the output of `sha256sum`, verified",
     "FILE.py:NAME": "the images that a function of yours yields, arrays or paths",
     "s3://BUCKET/FOLDER": "such a folder or list at an address (`gs://`, `http://` too), read where the trial runs",
 }

@@ -1,4 +1,4 @@
-"""What is known of each data set without opening it: how many images, from where, by which hash, under which licence."""
+"""What is known of each data set without opening it: how many images, from where, by which hash, and the licence."""
 
 import csv
 from collections import Counter

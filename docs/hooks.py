@@ -1,11 +1,10 @@
 """What MkDocs is told of this checkout: mkdocs.yml names this file, and MkDocs calls its functions.
 
 Pages link to files of the checkout as GitHub reads them, `../../benchmark/codecs.py`. The site has no such files: it
-takes in the images, tables and pages that are linked to, and leaves of other links their words. A link to a file that is
-not there stays, and a strict build fails.
+takes in the images, tables and pages that are linked to, and leaves of other links their words. A link to a file that
+is not there stays, and a strict build fails.
 """
 
-import os
 import posixpath
 import re
 import shutil
@@ -158,5 +157,5 @@ def _pages(item: Any) -> Iterator[Any]:
 
 def _place_of(child: Any, names: list[str]) -> tuple[int, str]:
     first = next(iter(_pages(child)), None)
-    name = os.path.splitext(posixpath.basename(first.file.src_uri))[0] if first is not None else ""
+    name = Path(first.file.src_uri).stem if first is not None else ""
     return (names.index(name) if name in names else len(names)), name

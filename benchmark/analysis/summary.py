@@ -56,8 +56,8 @@ COLUMN_WORDS = {
     "stderr_seed": "standard error over decoder seeds; empty with fewer than two",
     "n_images": "images behind the value",
     "n_patches": "patches of the originals; empty for metrics of images",
-    "aggregation": f"how images became one value: {MEAN}; {SET}; of bpp {TOTAL}, or {ESTIMATED}; of psnr {MEAN_MSE}; of "
-    f"metrics without a reference {ORIGINALS}",
+    "aggregation": f"how images became one value: {MEAN}; {SET}; of bpp {TOTAL}, or {ESTIMATED}; of psnr {MEAN_MSE}; "
+    f"of metrics without a reference {ORIGINALS}",
     "unit": "of the value, empty for a pure number",
     "higher_is_better": "direction",
     "title": "as plots call the metric",

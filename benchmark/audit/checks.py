@@ -386,8 +386,8 @@ CHECKS: Sequence[Question] = (
     Question("quality", "a higher quality takes no more bytes, or gives the same image", quality_scale),
     Question(
         "estimated rate",
-        f"a codec's `estimate_bits(image, quality)` is off by more than {ESTIMATE_SHARE * 100:g} % + {ESTIMATE_BYTES} bytes, "
-        "its `header_bytes` set aside",
+        "a codec's `estimate_bits(image, quality)` is off by more than "
+        f"{ESTIMATE_SHARE * 100:g} % + {ESTIMATE_BYTES} bytes, its `header_bytes` set aside",
         estimated_rate,
     ),
     Question(

@@ -9,7 +9,7 @@ from benchmark.image_files.pillow import MAX_PIXELS
 
 
 class Rule(NamedTuple):
-    """files: a kind of file, or of content. outcome: what is made of it. reason: why it is refused, "" if that is plain."""
+    """files: a kind of file, or of content. outcome: what is made of it. reason: why, "" if that is plain."""
 
     files: str
     outcome: str
@@ -20,9 +20,7 @@ _MOST = f"{MAX_PIXELS // 10**6} megapixels"
 
 RULES = (
     Rule("8 bits a channel: RGB, grey, palette, two levels, YCbCr", "RGB, each sample as the file holds it"),
-    Rule(
-        "fewer bits a channel: grey of 2 or 4, BMP of 5 or 6, PNM with a smaller maximum", "RGB, scaled to 0 to 255"
-    ),
+    Rule("fewer bits a channel: grey of 2 or 4, BMP of 5 or 6, PNM with a smaller maximum", "RGB, scaled to 0 to 255"),
     Rule("an alpha channel, or a transparent colour, that is opaque everywhere", "dropped"),
     Rule("transparency", "refused", "what is behind is not in the file"),
     Rule("EXIF orientation (XMP's where there is none), AVIF's irot and imir", "applied"),

@@ -15,6 +15,4 @@ A verdict is *ok*, *warning* (worth knowing, no number is wrong), *FAILED*, or *
 def audit_page() -> str:
     """The page."""
     rows = ((words(one.name), documentation(one.judge)[0], words(one.fails_if)) for one in CHECKS)
-    return page(
-        "Audit checks", INTRODUCTION, table(("check", "what holds", "fails if"), rows), VERDICTS, words(LIMITS)
-    )
+    return page("Audit checks", INTRODUCTION, table(("check", "what holds", "fails if"), rows), VERDICTS, words(LIMITS))

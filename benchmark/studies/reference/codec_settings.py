@@ -21,7 +21,7 @@ or of the function, converted to their annotations. An installed package offers 
 
 def codecs_page() -> str:
     """The page. Raises BenchmarkError if a codec's package is not installed."""
-    ours = [name for name in CODECS if name not in CODECS.installed]
+    ours = CODECS.shipped()
     overview = table(("codec", "what it is"), ((f"[`{name}`](#{name})", words(CODECS.summary(name))) for name in ours))
     return page("Codecs", INTRODUCTION, overview, *map(_section, ours), "## Your own", OWN)
 

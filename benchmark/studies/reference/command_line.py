@@ -10,8 +10,8 @@ from benchmark.registry import limits
 from benchmark.studies.reference.markdown import block, code, page, table, words
 
 PROGRAM = "python -m benchmark"
-INTRODUCTION = f"""\
-`{PROGRAM} COMMAND --help` says the same on a terminal. An option that may be repeated is written once for each value:
+INTRODUCTION = """\
+`--help` behind a command says the same on a terminal. An option that may be repeated is written once for each value:
 `--codec jpeg --codec webp`. [Exit codes](exit-codes.md) are the same for all commands, [codec specs](codecs.md) and
 [data sets](data-sets.md) too."""
 

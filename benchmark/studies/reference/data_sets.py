@@ -20,19 +20,21 @@ WEIGHTS = """\
 
 def data_sets_page() -> str:
     """The page."""
-    ours = [name for name in DATASETS if name not in DATASETS.installed]
+    ours = DATASETS.shipped()
     facts = {name: facts_of(name) for name in ours}
     parts = [
         table(
-            ("data set", "images", "what it is", "prepared as", "MB", "licence"),
+            ("data set", "images", "MB", "what it is"),
             (_overview(name, facts[name]) for name in ours),
         ),
+        "## Licences",
         LICENCES,
+        table(("data set", "licence"), ((code(name), words(facts[name].licence)) for name in ours)),
         "## Other places",
         table(("`--dataset`", "what is read"), ((code(name), words(text)) for name, text in PLACES.items())),
         "## Preparations",
-        f"Behind any data set, a preparation with a number of pixels, {SMALLEST} to {LARGEST}, changes its images before "
-        "they are coded: `kodak@crop256`. Preparation, order and hashes make a data set's fingerprint.",
+        f"Behind any data set, a preparation with a number of pixels, {SMALLEST} to {LARGEST}, changes its images "
+        "before they are coded: `kodak@crop256`. Preparation, order and hashes make a data set's fingerprint.",
         table(
             ("preparation", "what it does", "in full"),
             (
@@ -55,9 +57,9 @@ def data_sets_page() -> str:
 
 def _overview(name: str, facts: Facts) -> tuple[str, ...]:
     size = sum(one.size or 0 for one in facts.sources) / 1e6
-    prepared = "" if facts.preparation == "none" else code(f"@{facts.preparation}")
-    text = words(DATASETS.summary(name))
-    return f"[`{name}`](#{name})", f"{facts.images:,}", text, prepared, f"{size:,.0f}", words(facts.licence)
+    prepared = "" if facts.preparation == "none" else f"; prepared as {code('@' + facts.preparation)}"
+    text = words(DATASETS.summary(name)) + prepared
+    return f"[`{name}`](#{name})", f"{facts.images:,}", f"{size:,.0f}", text
 
 
 def _weights() -> list[tuple[str, str, int | None, str]]:

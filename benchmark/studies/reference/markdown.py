@@ -40,4 +40,4 @@ def documentation(thing: object) -> list[str]:
 def page(title: str, *parts: str) -> str:
     """A page of parts with an empty line between; who changes it by hand is told where it comes from."""
     made = "<!-- made by `python -m benchmark studies reference`: change the code that it comes from -->"
-    return "\n\n".join([made, f"# {title}", *(part.strip("\n") for part in parts if part)]) + "\n"
+    return "\n\n".join([f"# {title}", *(part.strip("\n") for part in parts if part), made]) + "\n"

@@ -36,12 +36,13 @@ def _uses(protocol: Protocol, rule: str) -> bool:
 
 
 def _section(protocol: Protocol) -> str:
-    rows = [
-        ("paper", words(protocol.title)),
-        ("data sets, the first by default", ", ".join(map(code, protocol.datasets))),
-        ("metrics", ", ".join(map(code, protocol.metrics))),
-        ("source", words(protocol.source)),
-        *(("left open", words(what)) for what in protocol.left_open),
-        *(("published points", words(what)) for what in protocol.references),
+    more = "" if len(protocol.datasets) == 1 else ", the first by default"
+    lines = [
+        f"Data sets{more}: {', '.join(map(code, protocol.datasets))}",
+        f"Metrics: {', '.join(map(code, protocol.metrics))}",
+        f"Source: {words(protocol.source)}",
+        *(f"Left open: {words(what)}" for what in protocol.left_open),
+        *(f"Published points that its runs may stand over: {words(what)}" for what in protocol.references),
     ]
-    return f"## {protocol.name}\n\n{table(('', ''), rows)}"
+    listed = "\n".join(f"- {line}" for line in lines)
+    return f"## {protocol.name}\n\n{words(protocol.title)}.\n\n{listed}"

@@ -1,7 +1,9 @@
 """The public names of the package, whose documentation mkdocstrings takes from their docstrings."""
 
+import inspect
+
 import benchmark
-from benchmark.studies.reference.markdown import page
+from benchmark.studies.reference.markdown import documentation, page, table
 
 FIRST = ("evaluate", "load", "compare", "Results")
 """What most begin with, before the others by name."""
@@ -11,8 +13,19 @@ INTRODUCTION = """\
 
 
 def python_page() -> str:
-    """The page: a directive of mkdocstrings for each name. On GitHub it lists the names."""
+    """The page: a table of the names, and a directive of mkdocstrings for each, which GitHub shows as it is."""
     others = sorted(set(benchmark.__all__) - {*FIRST}, key=lambda name: (name[0].isupper(), name.lower()))
     names = [*FIRST, *others]
-    listed = "\n".join(f"- [`benchmark.{name}`](#benchmark.{name})" for name in names)
+    listed = table(("name", "what it is"), ((_link(name), _first_line(getattr(benchmark, name))) for name in names))
     return page("Python", INTRODUCTION, listed, *(f"::: benchmark.{name}" for name in names))
+
+
+def _link(name: str) -> str:
+    """As HTML: GitHub has no such heading."""
+    return f'<a href="#benchmark.{name}"><code>{name}</code></a>'
+
+
+def _first_line(thing: object) -> str:
+    """Of its docstring; "" for what has none of its own, such as the name of a type."""
+    described = inspect.isclass(thing) or inspect.isfunction(thing)
+    return documentation(thing)[0] if described and thing.__doc__ else ""

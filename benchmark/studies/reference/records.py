@@ -28,7 +28,10 @@ A file has the number of its schema. An older one is read, a newer one is refuse
 FILES_OF_RECORDS = {
     "run.json": ("The manifest.", Manifest),
     "trials.jsonl": ("A line is one trial.", Trial),
-    "A baseline": ("`python -m benchmark baseline RUN -o FILE` writes it: the small committed form of a run.", Baseline),
+    "A baseline": (
+        "`python -m benchmark baseline RUN -o FILE` writes it: the small committed form of a run.",
+        Baseline,
+    ),
     "A history": ("`python -m benchmark history add RUN` adds a line.", Entry),
     "The gate's settings": ("The table `[tool.benchmark.gate]` in `pyproject.toml`, for `compare`.", Gate),
 }

@@ -1,27 +1,11 @@
 """One browser and a few small runs of fake codecs for all tests of the page."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from support.web_pages import call, make_run, write_photographs
-
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-PATIENCE = 60_000  # milliseconds: other processes may be at work
-FLAGS = (
-    "--no-sandbox",  # containers that run as root have no sandbox
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+from playwright.sync_api import Browser, Page, expect
+from support.web_pages import PATIENCE, call, chromium, make_run, write_photographs
 
 
 @pytest.fixture(scope="session")
@@ -49,15 +33,9 @@ def page_folder(work: Path, run_folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("there is no Chromium on this machine")
-        pytest.skip("there is no Chromium on this machine")
     expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
