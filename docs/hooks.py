@@ -68,9 +68,9 @@ def on_files(files: Files, config: Any) -> Files:
         source, path = waiting.pop()
         for _, target in _links(path.read_text(encoding="utf-8")):
             found = _outside(source, target)
-            if found is None or not found.endswith(TAKEN_IN) or files.get_file_from_path(f"{ELSEWHERE}/{found}"):
+            if found is None or not found.endswith(TAKEN_IN) or files.get_file_from_path(_uri(found)):
                 continue
-            uri = f"{ELSEWHERE}/{found}"
+            uri = _uri(found)
             added = File.generated(config, uri, abs_src_path=str(ROOT / found), inclusion=InclusionLevel.NOT_IN_NAV)
             files.append(added)
             if found.endswith(".md"):
@@ -115,7 +115,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         found = _outside(source, match["target"])
         if found is None:
             return match[0]
-        there = f"{ELSEWHERE}/{found}"
+        there = _uri(found)
         if files.get_file_from_path(there) is None:
             return match["words"]
         target = posixpath.relpath(there, posixpath.dirname(source) or ".")
@@ -130,6 +130,11 @@ def _links(text: str) -> Iterator[tuple[str, str]]:
     """(words, target) of each link and image."""
     for match in LINK.finditer(FENCE.sub("", text)):
         yield match["words"], match["target"]
+
+
+def _uri(found: str) -> str:
+    """Where the site has a file of the checkout, if it has it: docs/ is its root."""
+    return found.removeprefix(f"{DOCS}/") if found.startswith(f"{DOCS}/") else f"{ELSEWHERE}/{found}"
 
 
 def _outside(source: str, target: str) -> str | None:

@@ -67,29 +67,50 @@ def test_links_out_of_the_folder(hooks: ModuleType, source: str, target: str, fo
     assert hooks._outside(source, target) == found
 
 
-def test_what_becomes_of_links(hooks: ModuleType) -> None:
-    taken = {"checkout/README.md", "checkout/reports/figures/kodak.png"}
-    files = SimpleNamespace(get_file_from_path=lambda path: path if path in taken else None)
-    page = SimpleNamespace(file=SimpleNamespace(src_uri="results/kodak.md"))
-    text = """\
-![Curves](../../reports/figures/kodak.png), [the README](../../README.md#start), [`code`](../../benchmark/codecs.py),
-[gone](../../no.py), [near](kodak.md)
+@pytest.mark.parametrize(
+    ("source", "before", "after"),
+    [
+        ("results/a.md", "![x](../../reports/a.png)", "![x](../checkout/reports/a.png)"),
+        ("results/a.md", "[x](../../README.md#start)", "[x](../checkout/README.md#start)"),
+        ("results/a.md", "[`x`](../../benchmark/codecs.py)", "`x`"),  # which the site does not have
+        ("results/a.md", "[x](../../no.py) [y](b.md)", "[x](../../no.py) [y](b.md)"),
+        ("results/a.md", "```md\n[x](../../README.md)\n```", "```md\n[x](../../README.md)\n```"),
+        ("checkout/README.md", "[x](docs/reference/metrics.md) [y](docs)", "[x](../reference/metrics.md) y"),
+        ("checkout/tests/README.md", "[x](../README.md)", "[x](../README.md)"),
+    ],
+)
+def test_what_becomes_of_links(
+    hooks: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str, before: str, after: str
+) -> None:
+    for name in ("README.md", "reports/a.png", "benchmark/codecs.py", "docs/reference/metrics.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setattr(hooks, "ROOT", tmp_path)
+    site = {"checkout/README.md", "checkout/reports/a.png", "reference/metrics.md"}
+    files = SimpleNamespace(get_file_from_path=lambda path: path if path in site else None)
+    page = SimpleNamespace(file=SimpleNamespace(src_uri=source))
+    assert hooks.on_page_markdown(before, page, None, files) == after
 
-```md
-[as it is](../../benchmark/codecs.py)
-```
-"""
-    assert (
-        hooks.on_page_markdown(text, page, None, files)
-        == """\
-![Curves](../checkout/reports/figures/kodak.png), [the README](../checkout/README.md#start), `code`,
-[gone](../../no.py), [near](kodak.md)
 
-```md
-[as it is](../../benchmark/codecs.py)
-```
-"""
-    )
+def test_what_is_linked_to_is_taken_in(hooks: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With what that links to; a page of docs/ is not taken in a second time."""
+    from mkdocs.structure.files import File, Files
+
+    pages = {
+        "docs/index.md": "[card](../cards/a.md) [code](../a.py) [gone](../gone.md)",
+        "cards/a.md": "![drawn](a.png) [back](../docs/index.md) [itself](a.md)",
+        "cards/a.png": "",
+        "a.py": "",
+    }
+    for name, text in pages.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.setattr(hooks, "ROOT", tmp_path)
+    plugins = SimpleNamespace(_current_plugin="hooks")
+    config = SimpleNamespace(site_dir=str(tmp_path / "site"), use_directory_urls=False, plugins=plugins)
+    first = File("index.md", str(tmp_path / "docs"), str(tmp_path / "site"), use_directory_urls=False)
+    found = hooks.on_files(Files([first]), config)
+    assert sorted(file.src_uri for file in found) == ["checkout/cards/a.md", "checkout/cards/a.png", "index.md"]
 
 
 def leaf(path: str) -> SimpleNamespace:
