@@ -45,10 +45,10 @@ def _section(name: str) -> str:
     settings = settings_of(make, ("device", "spec"))
     if settings:
         rows = [
-            (code(one.name), words(one.values), code(one.default) if one.default else "", words(one.description))
+            (code(one.name), words(one.description), words(one.values), code(one.default) if one.default else "")
             for one in settings
         ]
-        parts.append(table(("setting", "values", "default", "what it is"), rows))
+        parts.append(table(("setting", "what it is", "values", "default"), rows))
     return "\n\n".join(parts)
 
 

@@ -3,7 +3,7 @@
 import json
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -25,7 +25,7 @@ VERSIONS = """\
 A file has the number of its schema. An older one is read, a newer one is refused:
 [Compatibility](../explanation/compatibility.md)."""
 
-FILES_OF_RECORDS = {
+FILES_OF_RECORDS: Mapping[str, tuple[str, type[BaseModel]]] = {
     "run.json": ("The manifest.", Manifest),
     "trials.jsonl": ("A line is one trial.", Trial),
     "A baseline": (
@@ -66,9 +66,9 @@ def _section(record: type[BaseModel]) -> str:
     rows = []
     for name, field in record.model_fields.items():
         default = "" if field.is_required() else _default(field.get_default(call_default_factory=True))
-        rows.append((code(name), type_in_words(field.annotation), default, words(field.description or "")))
+        rows.append((code(name), words(field.description or ""), type_in_words(field.annotation), default))
     text = " ".join(documentation(record))
-    return "\n\n".join([f"### {record.__name__}", text, table(("field", "type", "default", "what it holds"), rows)])
+    return "\n\n".join([f"### {record.__name__}", text, table(("field", "what it holds", "type", "default"), rows)])
 
 
 def _default(value: object) -> str:
