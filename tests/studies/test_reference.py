@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import inspect
 import re
+import shutil
 import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -58,7 +59,7 @@ def test_a_page_is_what_the_code_says(name: str, made: Path) -> None:
 
 
 @needs_learned
-def test_the_command_writes_these_pages_and_no_metrics_without_tables(made: Path) -> None:
+def test_the_command_writes_these_pages(made: Path) -> None:
     assert sorted(path.name for path in made.iterdir()) == sorted(NAMES)
 
 
@@ -84,6 +85,19 @@ def test_a_codec_that_cannot_be_imported_is_no_gap_in_the_page(
     assert call("studies", "reference", "-o", str(tmp_path)) == 3
     assert capsys.readouterr().err == "error: jxl needs the package x\n"
     assert not (tmp_path / "codecs.md").exists()
+
+
+def test_the_page_of_the_metrics_is_written_anew_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reference, "pages", lambda program: {})
+    (tmp_path / "metrics.md").write_text("stale", encoding="utf-8")
+    assert call("studies", "reference", "-o", str(tmp_path)) == 3
+    assert "metrics.csv is not there" in capsys.readouterr().err
+    for path in DOCS.glob("*.csv"):
+        shutil.copy(path, tmp_path)
+    assert call("studies", "reference", "-o", str(tmp_path)) == 0
+    assert (tmp_path / "metrics.md").read_text(encoding="utf-8").startswith("# Metrics")
 
 
 def page(name: str) -> str:

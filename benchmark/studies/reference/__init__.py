@@ -37,13 +37,13 @@ def pages(program: Any) -> Mapping[str, Callable[[], str]]:
 
 
 def write(folder: Path, program: Any) -> Iterator[Path]:
-    """Writes all pages into `folder`, that of the metrics too if its tables are there. Yields each path.
+    """Writes all pages into `folder`, that of the metrics anew if it is there. Yields each path.
 
-    Raises BenchmarkError if a package of a codec is not installed.
+    Raises BenchmarkError if a package of a codec is not installed, or if a table of the metrics' page is not there.
     """
     for name, make in pages(program).items():
         write_file(folder / name, make(), parents=True)
         yield folder / name
-    if all((folder / name).is_file() for name in (calibration.VALUES, calibration.SECONDS)):
+    if (folder / calibration.PAGE).is_file():
         calibration.write_page(folder)
         yield folder / calibration.PAGE
