@@ -1,7 +1,7 @@
 """Tables of the documents, from committed tables of numbers, so that no figure in prose is typed by hand.
 
 A Markdown file holds `<!-- table: WORDS -->` and `<!-- end of table -->`; what stands between them is filled in. WORDS
-are those of `python -m benchmark table`, or `gains BASE SUMMARY…`: how far each codec is below BASE at the same quality,
+are those of `python -m benchmark table`, or `gains BASE SUMMARY…`: how far each codec is from BASE at the same quality,
 in per cent, and in dB for a metric in decibels.
 """
 
