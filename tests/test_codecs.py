@@ -223,9 +223,9 @@ def test_a_package_cannot_take_the_name_of_a_codec(own: Path) -> None:
 
 
 @pytest.mark.checkout
-def test_the_readmes_codec_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tutorial_s_codec_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "tutorials" / "your-codec.md").read_text(encoding="utf-8")
     found = re.search(r"<!-- own codec -->\n```python\n(.*?)```", text, re.DOTALL)
     assert found is not None
     assert len(found[1].splitlines()) < 25

@@ -25,7 +25,7 @@ PLACES["reports"] = "benchmark/reports"
 NOT_INSTALLED = (
     r".*/weights/[^/]+/.*",  # what trainings left: settings, tables, curves
     r"benchmark/reports/figures/.*",
-    r"benchmark/(running|baselines/hific|reports/baselines)/README\.md",
+    r"benchmark/(baselines/hific|reports/baselines)/README\.md",
     r"benchmark/reports/baselines/.*\.args",  # how a baseline of the checkout is made again
 )
 """Files beside the code that no code opens, and that are of no use without the checkout."""

@@ -255,3 +255,14 @@ def _print(lines: Iterable[str]) -> None:
     """Each as soon as it is there."""
     for line in lines:
         typer.echo(line)
+
+
+@studies.command()
+def documents(
+    files: Annotated[list[Path], typer.Argument(help="Markdown files.", metavar="FILE...")],
+    folder: Annotated[Path, typer.Option(help="What paths in their tables are below.")] = Path(),
+) -> None:
+    """Make the tables in documents again: what stands between `<!-- table: … -->` and `<!-- end of table -->`."""
+    from benchmark.studies.documents import write
+
+    _print(write(files, folder))

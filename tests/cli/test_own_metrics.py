@@ -376,9 +376,9 @@ def test_summaries_and_manifests_of_before_are_read(here: Path, tmp_path: Path) 
 
 
 @pytest.mark.checkout
-def test_the_readme_s_metric_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_s_metric_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "how-to" / "own-metric.md").read_text(encoding="utf-8")
     found = re.search(r"<!-- own metric -->\n```python\n(.*?)```", text, re.DOTALL)
     assert found is not None
     assert len(found[1].splitlines()) < 25

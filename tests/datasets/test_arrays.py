@@ -461,12 +461,12 @@ def test_arrays_of_a_program_leave_nothing_on_the_disk(tmp_path: Path) -> None:
     assert len(list(stored_folder().iterdir())) == 2  # for what comes after the run
 
 
-# README
+# Documents
 
 
 @pytest.mark.checkout
-def test_the_readmes_data_set_runs(tmp_path: Path) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_s_data_set_runs(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "how-to" / "data-sets.md").read_text(encoding="utf-8")
     found = re.search(r"<!-- own data set -->\n```python\n(.*?)```", text, re.DOTALL)
     assert found is not None
     assert len(found[1].splitlines()) < 25

@@ -1,0 +1,113 @@
+"""Tables of the documents, from committed tables of numbers, so that no figure in prose is typed by hand.
+
+A Markdown file holds `<!-- table: WORDS -->` and `<!-- end of table -->`; what stands between them is filled in. WORDS
+are those of `python -m benchmark table`, or `gains BASE SUMMARY…`: how far each codec is from BASE at the same quality,
+in per cent, and in dB for a metric in decibels.
+"""
+
+import argparse
+import re
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import pandas as pd
+
+from benchmark.analysis.inputs import read_inputs
+from benchmark.analysis.tabulation import tabulate
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.files import write_file
+from benchmark.metrics import shipped_info
+from benchmark.reports.arguments import parse_labels, parse_numbers
+from benchmark.reports.paper_tables import write_table
+
+BLOCK = re.compile(r"(<!-- table: (.*?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+
+
+def fill(text: str, folder: Path) -> str:
+    """`text` with its tables made again; paths in them are below `folder`.
+
+    Raises UsageError on words that mean nothing, BenchmarkError on files that cannot be read.
+    """
+    return BLOCK.sub(lambda found: f"{found[1]}\n{made_by(found[2], folder)}\n{found[3]}", text)
+
+
+def made_by(words: str, folder: Path) -> str:
+    """The table of `words`, in Markdown, with a line break at its end."""
+    kind, *rest = shlex.split(words)
+    makers: dict[str, Callable[[Sequence[str], Path], str]] = {"table": _table, "gains": _gains}
+    if kind not in makers:
+        raise UsageError(f"{words!r}: a table is made by {' or '.join(makers)}")
+    return makers[kind](rest, folder)
+
+
+def write(files: Sequence[Path], folder: Path) -> Iterator[str]:
+    """Fills each of `files`; yields the names of those that changed."""
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        filled = fill(text, folder)
+        if filled != text:
+            write_file(file, filled)
+            yield str(file)
+
+
+class _Words(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"a table: {message}")
+
+
+def _parser() -> _Words:
+    parser = _Words(add_help=False)
+    parser.add_argument("summaries", nargs="+", type=Path)
+    for name in ("metric", "codec", "label"):
+        parser.add_argument(f"--{name}", action="append", default=[])
+    return parser
+
+
+def _table(words: Sequence[str], folder: Path) -> str:
+    parser = _parser()
+    parser.add_argument("--at-bpp")
+    parser.add_argument("--plus-minus", action="store_true")
+    asked = parser.parse_args(words)
+    inputs = read_inputs([folder / path for path in asked.summaries])
+    rates = () if asked.at_bpp is None else parse_numbers(asked.at_bpp)
+    found = tabulate(inputs.summaries, asked.metric or inputs.metrics, codecs=asked.codec, rates=rates)
+    return write_table(found, "markdown", labels=parse_labels(asked.label, inputs.codecs), plus_minus=asked.plus_minus)
+
+
+def _gains(words: Sequence[str], folder: Path) -> str:
+    asked = _parser().parse_args(words[1:])
+    base = words[0]
+    frame = pd.concat(read_inputs([folder / path for path in asked.summaries]).summaries)
+    frame = frame[frame["aggregation"].isin(("mean over images", "set"))]
+    frame = frame.drop_duplicates(["codec", "metric", "quality"]).set_index(["codec", "metric", "quality"])
+    known = list(dict.fromkeys(frame.index.get_level_values("codec")))
+    codecs = asked.codec or [codec for codec in known if codec != base]
+    unknown = [codec for codec in (base, *codecs) if codec not in known]
+    if unknown:
+        raise BenchmarkError(f"{', '.join(map(str, asked.summaries))}: no codec {', '.join(unknown)}")
+    labels = parse_labels(asked.label, known)
+    qualities = sorted({quality for codec, _, quality in frame.index if codec == base})
+    lines = [
+        ["codec", "metric", *(f"{quality:g}" for quality in qualities)],
+        ["---", "---", *["---:"] * len(qualities)],
+    ]
+    for codec in codecs:
+        for metric in asked.metric:
+            info = shipped_info(metric)
+            row = [labels.get(codec, codec), metric if info is None else info.title]
+            for quality in qualities:
+                places = [(codec, metric, quality), (base, metric, quality)]
+                known_both = all(place in frame.index for place in places)
+                row.append(_difference(*(frame.loc[place] for place in places)) if known_both else "–")
+            lines.append(row)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _difference(ours: "pd.Series[float]", theirs: "pd.Series[float]") -> str:
+    if ours["unit"] == "dB":
+        text = f"{ours['value'] - theirs['value']:+.2f} dB"
+    else:
+        text = f"{100 * (ours['value'] / theirs['value'] - 1):+.0f} %"
+    return text.replace("-", "−")

@@ -1,0 +1,91 @@
+"""Tables of the documents are those of the committed numbers."""
+
+from pathlib import Path
+
+import pytest
+from support.web_pages import call
+
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.studies.documents import BLOCK, fill, made_by, write
+
+ROOT = Path(__file__).parents[2]
+FILES = [path for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")) if path.is_file()]
+
+HEAD = (
+    "dataset,codec,quality,metric,protocol,value,stderr,ci_low,ci_high,stderr_seed,n_images,n_patches,aggregation,unit,"
+    "higher_is_better"
+)
+
+
+def line(
+    codec: str, quality: float, metric: str, value: float, unit: str, aggregation: str = "mean over images"
+) -> str:
+    head = f"mine 01234567,{codec},{quality},{metric},{metric}/x,{value},0,{value},{value},0,8,,"
+    return head + f"{aggregation},{unit},{unit == 'dB'}"
+
+
+@pytest.fixture
+def summary(tmp_path: Path) -> Path:
+    rows = [
+        line("base", 1.0, "psnr", 30, "dB"),
+        line("base", 1.0, "psnr", 29, "dB", "of the mean MSE"),
+        line("base", 2.0, "psnr", 33, "dB"),
+        line("ours", 1.0, "psnr", 29.5, "dB"),
+        line("base", 1.0, "lpips", 0.4, ""),
+        line("ours", 1.0, "lpips", 0.3, ""),
+    ]
+    (tmp_path / "s.csv").write_text("\n".join([HEAD, *rows]) + "\n")
+    return tmp_path
+
+
+@pytest.mark.checkout
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_table_is_that_of_its_words(file: Path) -> None:
+    """Stale? `python -m benchmark studies documents FILE` makes it again."""
+    text = file.read_text(encoding="utf-8")
+    assert fill(text, ROOT) == text
+
+
+@pytest.mark.checkout
+def test_the_readme_is_short_and_has_a_table_of_results() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.split()) < 1200
+    assert BLOCK.search(text)
+
+
+def test_gains_are_per_cent_and_differences_of_decibels(summary: Path) -> None:
+    assert made_by("gains base s.csv --metric psnr --metric lpips --label ours=Ours", summary).splitlines() == [
+        "| codec | metric | 1 | 2 |",
+        "| --- | --- | ---: | ---: |",
+        "| Ours | PSNR | −0.50 dB | – |",
+        "| Ours | LPIPS | −25 % | – |",
+    ]
+
+
+def test_what_stands_between_the_marks_is_filled_in(
+    summary: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = summary / "page.md"
+    page.write_text(
+        "before\n<!-- table: gains base s.csv --metric lpips -->\nold\n<!-- end of table -->\nafter\n", encoding="utf-8"
+    )
+    monkeypatch.chdir(summary)
+    assert call("studies", "documents", "page.md") == 0
+    assert capsys.readouterr().out == "page.md\n"
+    text = page.read_text(encoding="utf-8")
+    assert "| ours | LPIPS | −25 % | – |" in text
+    assert "old" not in text
+    assert text.startswith("before\n<!-- table: gains")
+    assert text.endswith("<!-- end of table -->\nafter\n")
+    assert list(write([page], summary)) == []
+
+
+def test_words_that_mean_nothing_are_refused(summary: Path) -> None:
+    with pytest.raises(UsageError, match="made by table or gains"):
+        made_by("tabel s.csv", summary)
+    with pytest.raises(UsageError, match="a table: unrecognized arguments: --metrics"):
+        made_by("gains base s.csv --metrics psnr", summary)
+    with pytest.raises(BenchmarkError, match=r"s\.csv: no codec nobody"):
+        made_by("gains nobody s.csv --metric psnr", summary)
+    with pytest.raises(BenchmarkError, match=r"gone\.csv"):
+        made_by("gains base gone.csv --metric psnr", summary)
