@@ -22,10 +22,12 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.reconstructions import label_among
 from benchmark.results import RunFolder
 
 if TYPE_CHECKING:
@@ -69,7 +71,8 @@ def evaluate(
 
     codecs: a codec spec ("jpeg:subsampling=4:4:4", "./my_codec.py:MyCodec"), an object with `encode(image, quality) ->
     bytes` and `decode(data) -> image` on uint8 arrays (height, width, 3), a list of both, or a mapping of labels to
-    either. dataset: what `run --dataset` takes, or images: a list, generator or mapping of arrays or paths, or a
+    either; or, in such a mapping, images that were decoded elsewhere, {"theirs": {0.12: images}}: bits per pixel, which
+    are nominal, to as many images as the data set has, in its order, or to a mapping of its names to images. dataset: what `run --dataset` takes, or images: a list, generator or mapping of arrays or paths, or a
     Hugging Face data set. metrics: names, "./my_metric.py:MyMetric", or metric objects; None for the usual ones.
     qualities: for all codecs, or a mapping of labels or specs to them; None for each codec's own. limit: so many
     images, spread over the set; None for all. output: a folder for the run, which goes on if it is there already; None
@@ -93,8 +96,8 @@ def evaluate(
         raise UsageError(f"progress {progress!r}: True, False, or a function of a trial, a number and the total")
     originals = _ORIGINALS.setdefault(str(device), OriginalStore())
     originals.begin()
+    chosen = _codecs(codecs)
     asked = {
-        "codecs": _codecs(codecs),
         "qualities": _quality_options(qualities),
         "metrics": _metrics(metrics),
         "limit": None if limit is None else _count("limit", limit, 0),
@@ -110,9 +113,13 @@ def evaluate(
             folder = Path(temporary.name) / "run"
         else:
             folder = _path("output", output)
+        opened = _dataset(dataset, temporary)
+        if isinstance(chosen, dict) and any(isinstance(codec, Mapping) for codec in chosen.values()):
+            opened, chosen = _with_images(opened, chosen, asked["limit"], protocol, temporary)
         request = Request(
+            codecs=chosen,
             only=True,
-            dataset=_dataset(dataset, temporary),
+            dataset=opened,
             device=str(device),
             output=folder,
             keep_reconstructions=keep_reconstructions,
@@ -282,6 +289,7 @@ class Results:
         metric_facts(self._summary, metric)
         frame = self._summary[self._summary["aggregation"].isin(HEADLINES)]
         if codec is not None:
+            codec = label_among(codec, list(dict.fromkeys(frame["codec"])))
             if codec not in set(frame["codec"]):
                 raise UsageError(
                     f"no codec {codec!r} was measured; there are {', '.join(dict.fromkeys(frame['codec']))}"
@@ -541,6 +549,49 @@ def _dataset(dataset: Any, temporary: "_Temporary | None") -> "str | Dataset":
     from benchmark.datasets import dataset_of
 
     return dataset_of(dataset, folder=None if temporary is None else Path(temporary.name) / "images")
+
+
+def _with_images(
+    dataset: "str | Dataset",
+    codecs: dict[str, Any],
+    limited: int | None,
+    protocol: str | None,
+    temporary: "_Temporary | None",
+) -> "tuple[str | Dataset, dict[str, Any]]":
+    """The opened data set, and the codecs with files in place of images that the program holds."""
+    from benchmark.baselines.reconstructions import given
+    from benchmark.datasets import Dataset, dataset_of, limit, open_dataset
+    from benchmark.protocols import dataset_of_protocol, protocol_of
+
+    if not isinstance(dataset, Dataset):
+        dataset = open_dataset(dataset if protocol is None else dataset_of_protocol(protocol_of(protocol), dataset))
+    whole = [picture.name for picture in dataset.pictures]
+    part = [picture.name for picture in limit(dataset, limited or 0).pictures]
+    folder = None if temporary is None else Path(temporary.name) / "reconstructions"
+    found = {}
+    for label, codec in codecs.items():
+        if not isinstance(codec, Mapping):
+            found[label] = codec
+            continue
+        files: dict[float, dict[str, Path]] = {}
+        for bpp, images in codec.items():
+            if isinstance(bpp, bool) or not isinstance(bpp, Real):
+                raise UsageError(f"{label}: {bpp!r}: bits per pixel are needed as keys, {{0.12: images}}")
+            pictures = dataset_of(images, f"{label} at {float(bpp):g} bpp", folder).pictures
+            names = [picture.name for picture in pictures]
+            if not isinstance(images, Mapping):
+                counts = {len(part): part, len(whole): whole}
+                if len(pictures) not in counts:
+                    raise UsageError(
+                        f"{label} at {float(bpp):g} bpp: {len(pictures)} images for the {len(part)} of {dataset.name}; "
+                        "a mapping of names to images may leave some out"
+                    )
+                names = counts[len(pictures)]
+            files[float(bpp)] = {name: Path(picture.path) for name, picture in zip(names, pictures, strict=True)}
+        if not files:
+            raise UsageError(f"{label}: there is nothing in it; bits per pixel to images are needed, {{0.12: images}}")
+        found[label] = given(files)
+    return dataset, found
 
 
 def _quality_options(qualities: Qualities | float | None) -> tuple[str, ...]:

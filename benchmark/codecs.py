@@ -86,13 +86,17 @@ CodecSpec = Spec
 
 
 ENTRY_POINTS = "hfd_benchmark.codecs"
+IMAGES = "images"
+"""Reconstructions that were made elsewhere: see `benchmark.reconstructions`."""
+LEADING = {IMAGES: "pattern"}
+"""Codecs one of whose settings may stand first without its key."""
 AROUND_ANOTHER = ("bpp", "match")
 """Codecs that are made of another one, whose spec follows their name unchanged: `bpp:jpeg:subsampling=4:4:4`."""
 
 
 def parse_codec_spec(text: str) -> Spec:
     """A codec spec; what follows `bpp:` and `match:` is another. Raises UsageError."""
-    return parse_spec(text, "codec", AROUND_ANOTHER)
+    return parse_spec(text, "codec", AROUND_ANOTHER, LEADING)
 
 
 CODECS = Registry("codec", ENTRY_POINTS)
@@ -109,6 +113,11 @@ CODECS.add(
 )
 CODECS.add(
     "command", "benchmark.baselines.command:command", 'any program; enc="prog {in} {out} {q}", dec="prog {in} {out}"'
+)
+CODECS.add(
+    IMAGES,
+    "benchmark.baselines.reconstructions:images",
+    "reconstructions made elsewhere; images:DIR/{quality}/{name}.png,bits=DIR/{quality}/{name}.bin",
 )
 CODECS.add(
     "mse",

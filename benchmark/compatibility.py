@@ -25,10 +25,10 @@ class Format:
     field: str = "schema_version"
 
 
-RUN = Format("run.json and trials.jsonl of a run folder", 1, (1,))
+RUN = Format("run.json and trials.jsonl of a run folder", 2, (1, 2))
 SUMMARY = Format("summary.csv", 2, (1, 2), field="schema")
 LEAVE_ONE_OUT = Format("leave-one-out.json of a run folder", 1, (1,))
-BASELINE = Format("a baseline", 1, (1,))
+BASELINE = Format("a baseline", 2, (1, 2))
 HISTORY = Format("a line of a history", 1, (1,))
 VOTES = Format("votes of a study", 1, (1,))
 AUDIT = Format("audit.json of an audit", 1, (1,))

@@ -31,6 +31,7 @@ from benchmark.sources import modules_beside
 
 _FILE = re.compile(r"(?P<name>[^:]*\.py:[A-Za-z_]\w*)(?P<rest>:.*)?", re.DOTALL)
 _SETTING = re.compile(r'(?P<key>[A-Za-z_][\w-]*)=(?:"(?P<quoted>[^"]*)"|(?P<plain>[^",]*))(?:,|$)')
+_LEADING = re.compile(r'(?:"(?P<quoted>[^"]*)"|(?P<plain>[^",]+))(?:,|$)')
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,13 @@ class Spec:
         return _file_of(self.name) if _FILE.fullmatch(self.name) else None
 
 
-def parse_spec(text: str, kind: str = "codec", around: Collection[str] = ()) -> Spec:
+def parse_spec(
+    text: str, kind: str = "codec", around: Collection[str] = (), leading: Mapping[str, str] | None = None
+) -> Spec:
     """`name` or `name:key=value,key="value, with comma"`. Raises UsageError that quotes the part not understood.
 
-    kind: what the spec names, for messages. around: names that another spec follows unchanged.
+    kind: what the spec names, for messages. around: names that another spec follows unchanged. leading: name -> the
+    setting whose value may stand first without its key.
     """
     if redacted(text) != text:
         raise UsageError(
@@ -78,6 +82,10 @@ def parse_spec(text: str, kind: str = "codec", around: Collection[str] = ()) -> 
         raise UsageError(f"{kind} spec {text!r}: a spec is name or name:key=value,key=value")
     settings: dict[str, str] = {}
     position = 0
+    first = (leading or {}).get(name)
+    if first is not None and _SETTING.match(rest) is None and (found := _LEADING.match(rest)) is not None:
+        settings[first] = found["plain"] if found["quoted"] is None else found["quoted"]
+        position = found.end()
     while position < len(rest):
         match = _SETTING.match(rest, position)
         if match is None:

@@ -27,6 +27,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.files import append_whole, cannot_write, put_whole, sync_folder
 from benchmark.locks import LOCK, WRITER, held
 from benchmark.reading import brief, parse_line, parse_record, problem, read_text, shown
+from benchmark.reconstructions import Bits
 
 if TYPE_CHECKING:
     import pandas
@@ -83,8 +84,11 @@ class Trial(Record):
     width: int | None = Field(
         default=None, ge=1, le=MOST, description="of the original, in pixels; null if it could not be read"
     )
-    bytes: int | None = Field(
-        default=None, ge=0, le=MOST, description="length of the whole byte string that decode is given"
+    bytes: int | float | None = Field(
+        default=None,
+        ge=0,
+        le=MOST,
+        description="length of the whole byte string that decode is given; a fraction where bits are stated",
     )
     bpp: float | None = Field(default=None, ge=0, description="8 * bytes / (height * width)")
     bpp_estimated: float | None = Field(
@@ -155,6 +159,8 @@ class CodecRecord(Record):
     audited: bool | None = Field(
         default=None, description="whether an audit of this very codec was found; null for the suite's own"
     )
+
+    bits: Bits = Field(default="real", description="how its bits came about; real where a record does not say it")
 
     def spec_or(self, name: str) -> str | None:
         """The codec spec, where `name` is the codec's in the run; None for an object."""
@@ -355,7 +361,8 @@ class RunFolder:
         return self.path / "summary.csv"
 
     def write_manifest(self, manifest: Manifest) -> None:
-        """Replaces run.json: a reader sees the old one or the new one, never a part."""
+        """Replaces run.json: a reader sees the old one or the new one, never a part. It is of this version's schema."""
+        manifest = manifest.model_copy(update={"schema_version": SCHEMA_VERSION})
         self._write(self.path / "run.json", (manifest.model_dump_json(indent=2) + "\n").encode())
         self._manifest = manifest
 
@@ -441,7 +448,8 @@ class RunFolder:
     def frame(self) -> "pandas.DataFrame":
         """The trials, one row each, sorted as the manifest orders codecs, qualities, seeds and pictures.
 
-        Columns: codec, quality, decoder_seed (nullable Int64), image, height, width, bytes (nullable Int64), bpp,
+        Columns: codec, quality, decoder_seed (nullable Int64), image, height, width, bytes (nullable Int64; Float64
+        where stated bits are no whole bytes), bpp,
         one column a per-image metric, encode_seconds, decode_seconds (float, NaN where null), error (str or None).
         """
         import pandas
@@ -458,7 +466,10 @@ class RunFolder:
         frame = pandas.DataFrame(rows, columns=[*before, *names, *after])
         whole = ["decoder_seed", "height", "width", "bytes"]
         real = ["quality", "bpp", *names, "encode_seconds", "decode_seconds"]
-        return frame.astype(dict.fromkeys(whole, "Int64") | dict.fromkeys(real, "float64"))
+        types = dict.fromkeys(whole, "Int64") | dict.fromkeys(real, "float64")
+        if any(isinstance(row[before.index("bytes")], float) for row in rows):  # stated, and no whole number
+            types["bytes"] = "Float64"
+        return frame.astype(types)
 
     def _ordered(self, trials: Sequence[Trial]) -> list[Trial]:
         codecs = {codec: index for index, codec in enumerate(self.manifest.codecs)}
@@ -618,6 +629,7 @@ class _Plan:
     def __init__(self, manifest: Manifest) -> None:
         self._images = {picture.name for picture in manifest.dataset.pictures}
         self._codecs = {name: (record.stochastic, {*record.qualities}) for name, record in manifest.codecs.items()}
+        self._stated = {name for name, record in manifest.codecs.items() if record.bits in ("stated", "nominal")}
         self._seeds = {*manifest.decoder_seeds}
         self._metrics = [name for name, record in manifest.metrics.items() if record.kind != "set"]
 
@@ -636,6 +648,8 @@ class _Plan:
             return ""
         if trial.bytes is None or trial.bpp is None or trial.height is None or trial.width is None:
             return "neither an error nor the bytes of a stream, its bpp, and height and width of the image"
+        if not isinstance(trial.bytes, int) and trial.codec not in self._stated:
+            return f"{trial.bytes:g} bytes: of {brief(trial.codec)}, whose bits are not stated, they are a whole number"
         bpp = 8 * trial.bytes / (trial.height * trial.width)
         if abs(trial.bpp - bpp) > 1e-9 * bpp:
             return f"bpp is {trial.bpp:g}, but {trial.bytes} bytes for {trial.width}x{trial.height} are {bpp:g}"

@@ -7,6 +7,7 @@ from benchmark.identity import unknown_parts
 from benchmark.metrics import BETWEEN, MetricInfo
 from benchmark.metrics.records import BPP, info_of
 from benchmark.protocols import PROTOCOLS
+from benchmark.reconstructions import ELSEWHERE, WORDS
 from benchmark.results import CodecRecord, Manifest, MetricRecord, quality_name
 
 
@@ -50,7 +51,10 @@ def _protocol(name: str) -> Iterator[str]:
 
 def _codec(name: str, record: CodecRecord, manifest: Manifest) -> Iterator[str]:
     qualities = ", ".join(map(quality_name, record.qualities))
-    yield f"Qualities {qualities}. Each picture is encoded to bytes, and decoded from these bytes alone."
+    if record.bits == "real":
+        yield f"Qualities {qualities}. Each picture is encoded to bytes, and decoded from these bytes alone."
+    else:
+        yield f"Qualities {qualities}. Its images were {ELSEWHERE}. Its bits are {WORDS[record.bits]}."
     if record.stochastic:
         seeds = ", ".join(map(str, manifest.decoder_seeds))
         yield f"Its decoder draws random numbers; decoder seeds {seeds}, one set of bits for all."
@@ -59,7 +63,7 @@ def _codec(name: str, record: CodecRecord, manifest: Manifest) -> Iterator[str]:
     if record.trained_on:
         names = ", ".join(record.trained_on)
         yield f"It was trained on {names}: figures by that metric flatter it."
-    if record.audited is not None:
+    if record.audited is not None and record.bits == "real":
         yield "An audit of it found nothing." if record.audited else "It has not been audited."
     described = "; ".join(f"{name}: {_flat(value)}" for name, value in record.description.items())
     if described:

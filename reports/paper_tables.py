@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from benchmark.analysis.tabulation import Cell, Line, Tabulation
 from benchmark.errors import UsageError, visible
 from benchmark.metrics import MetricInfo
+from benchmark.reconstructions import mark_notes, shown_as
 from benchmark.reports import markdown, spreadsheets
 from benchmark.reports.tables import decimals_of, two_digits
 from benchmark.reports.tex import escaped
@@ -82,7 +83,7 @@ def _row(
     bold_ties: bool,
 ) -> list[str]:
     """rate, codec and metrics; or codec, quality, rate and metrics. Names are as they are, marks are the format's."""
-    codec = labels.get(line.codec, line.codec)
+    codec = shown_as(line.codec, labels)
     head = [f"{line.place:g}", codec] if table.at_rates else [codec, quality_name(line.place), f"{line.bpp:.3f}"]
     return head + [
         _text(line.cells[info.name], decimals[info.name], marks, plus_minus, bold_ties) for info in table.metrics
@@ -127,7 +128,8 @@ def _notes(table: Tabulation, plus_minus: bool, bold_ties: bool) -> list[str]:
         parts.append(
             "bold: not told from the best by paired 95 % intervals" if bold_ties else "bold: best, underlined: second"
         )
-    return ["; ".join(parts), *table.notes, f"protocols: {', '.join(table.protocols)}"]
+    marks = mark_notes(line.codec for line in table.lines)
+    return ["; ".join(parts), *marks, *table.notes, f"protocols: {', '.join(table.protocols)}"]
 
 
 def _latex(table: Tabulation, rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
@@ -188,7 +190,7 @@ def _csv(table: Tabulation, labels: Mapping[str, str], plus_minus: bool) -> str:
         [*head, *(spreadsheets.cell(info.name + end) for info in table.metrics for end in (*ends, *counted))]
     )
     for line in table.lines:
-        codec = spreadsheets.cell(labels.get(line.codec, line.codec))
+        codec = spreadsheets.cell(shown_as(line.codec, labels))
         row = [f"{line.place:g}", codec] if table.at_rates else [codec, quality_name(line.place), f"{line.bpp:.9g}"]
         for info in table.metrics:
             cell = line.cells[info.name]

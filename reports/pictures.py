@@ -12,6 +12,7 @@ from rich.text import Text
 from benchmark.analysis.baseline import Baseline, Point
 from benchmark.analysis.missing import left_out
 from benchmark.errors import NotComparable, UsageError
+from benchmark.reconstructions import label_among
 from benchmark.results import quality_name
 from benchmark.statistics.paired import influence, paired_difference, paired_estimate, sign_flip_p_value
 
@@ -85,6 +86,7 @@ def view_of(numbers: Baseline, metric: str, point: Point, against: Point | None)
 def find_point(numbers: Baseline, text: str) -> Point:
     """`CODEC=QUALITY`, such as hfd=3 or jpeg:subsampling=4:4:4=10. Raises UsageError if it was not measured."""
     codec, equals, quality = text.rpartition("=")
+    codec = label_among(codec, numbers.codecs)
     there = ", ".join(f"{point.codec}={quality_name(point.quality)}" for point in numbers.points)
     try:
         point = numbers.point(codec, float(quality)) if equals else None

@@ -16,6 +16,7 @@ from rich.text import Text
 from benchmark.analysis.comparable import one_dataset, one_protocol
 from benchmark.analysis.summary import HEADLINES, metric_facts
 from benchmark.files import write_file
+from benchmark.reconstructions import mark_notes
 from benchmark.reports.markdown import escaped
 from benchmark.results import quality_name
 
@@ -166,4 +167,4 @@ def _notes(dataset: str, images: int, headlines: pd.DataFrame, protocols: Sequen
         parts.append("( ) standard error over decoder seeds")
     if (headlines["value"].notna() & (headlines["n_images"] != images)).any():
         parts.append("[ ] over so many images only")
-    return "; ".join(parts), f"protocols: {', '.join(protocols)}"
+    return "; ".join(parts), *mark_notes(headlines["codec"]), f"protocols: {', '.join(protocols)}"

@@ -21,6 +21,7 @@ from benchmark.files import write_file
 from benchmark.metrics import MetricInfo
 from benchmark.metrics.records import BPP, info_of
 from benchmark.reading import parse_record, read_text, shown
+from benchmark.reconstructions import label_among
 from benchmark.results import (
     MOST,
     CodecRecord,
@@ -43,6 +44,7 @@ Vector = npt.NDArray[np.float64]
 
 
 Count = Annotated[int, Field(ge=0, le=MOST)]
+Size = Annotated[float, Field(ge=0, le=MOST)]
 
 
 class Origin(Record):
@@ -108,7 +110,7 @@ class Point(Record):
 
     codec: str = Field(description="codec spec")
     quality: float = Field(description="on the codec's own scale")
-    bytes: list[Count | None] = Field(description="of the stream")
+    bytes: list[Count | Size | None] = Field(description="of the stream; a fraction where bits are stated")
     metrics: dict[str, list[float | None]] = Field(description="per-image metrics, mean over decoder seeds")
     per_seed: dict[str, list[float]] = Field(description="mean over images of per-image metrics, one a decoder seed")
     sets: dict[str, SetPoint] = Field(description="metrics of sets")
@@ -187,6 +189,9 @@ class Baseline(Record):
                         raise ValueError(f"{point}: infinite: {name}: there is no image {place}")
                     if point.metrics[name][place] is not None:
                         raise ValueError(f"{point}: infinite: {name}: image {place} has a value")
+            stated = self.codecs[point.codec].bits in ("stated", "nominal")
+            if not stated and any(isinstance(size, float) for size in point.bytes):
+                raise ValueError(f"{point}: bytes: a fraction, but its bits are not stated")
             if other := point.failed.keys() - set(self.images):
                 raise ValueError(f"{point}: failed: {next(iter(other))} is no image")
         return self
@@ -422,7 +427,7 @@ def write_baseline(baseline: Baseline, path: Path) -> int:
 
 def baseline_json(baseline: Baseline) -> str:
     """JSON with a line a field, and a line a point."""
-    fields: dict[str, Any] = baseline.model_dump(mode="json")
+    fields: dict[str, Any] = baseline.model_dump(mode="json") | {"schema_version": SCHEMA_VERSION}
     points = fields.pop("points")
     if fields["verified"] is None:
         del fields["verified"]
@@ -437,6 +442,7 @@ def _compact(value: Any) -> str:
 
 def chosen(baseline: Baseline, codecs: Collection[str], metrics: Collection[str]) -> Baseline:
     """A part of `baseline`: these codecs and metrics, all where none is named. Raises UsageError on unknown ones."""
+    codecs = [label_among(codec, baseline.codecs) for codec in codecs]
     for what, asked, there in (("codec", codecs, baseline.codecs), ("metric", metrics, baseline.metrics)):
         for name in asked:
             if name not in there:

@@ -3,12 +3,13 @@
 import shlex
 from collections.abc import Iterator
 
+from benchmark.reconstructions import ELSEWHERE, WORDS
 from benchmark.results import Manifest
 
 
 def codec_notes(manifest: Manifest) -> list[str]:
     """Lines for the end of a run."""
-    return [*_flattered(manifest), *_unaudited(manifest)]
+    return [*_flattered(manifest), *_made_elsewhere(manifest), *_unaudited(manifest)]
 
 
 def flatters(trained_on: list[str], metrics: list[str]) -> list[str]:
@@ -30,9 +31,15 @@ def _flattered(manifest: Manifest) -> Iterator[str]:
         )
 
 
+def _made_elsewhere(manifest: Manifest) -> Iterator[str]:
+    for codec, record in manifest.codecs.items():
+        if record.bits != "real":
+            yield f"{codec}: its images were {ELSEWHERE}; its bits are {WORDS[record.bits]}"
+
+
 def _unaudited(manifest: Manifest) -> Iterator[str]:
     for codec, record in manifest.codecs.items():
-        if record.audited is False:
+        if record.audited is False and record.bits == "real":
             spec = record.spec_or(codec)
             how = "an audit needs its codec spec" if spec is None else f"python -m benchmark audit {shlex.quote(spec)}"
             yield f"{codec} has not been audited: {how}"

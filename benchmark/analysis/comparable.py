@@ -7,6 +7,7 @@ import pandas as pd
 
 from benchmark.analysis.summary import HEADLINES
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
+from benchmark.reconstructions import label_among
 
 
 def one_dataset(summaries: Sequence[pd.DataFrame]) -> str:
@@ -94,8 +95,12 @@ def _headlines(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def chosen_codecs(frame: pd.DataFrame, asked: Sequence[str]) -> list[str]:
-    """`asked`, in its order, each once; all codecs of `frame` where none is. Raises UsageError on an unknown one."""
+    """`asked`, in its order, each once; all codecs of `frame` where none is. Raises UsageError on an unknown one.
+
+    A codec's mark may be left out: see `benchmark.reconstructions`.
+    """
     there = [str(codec) for codec in dict.fromkeys(frame["codec"])]
+    asked = [label_among(codec, there) for codec in asked]
     for codec in asked:
         if codec not in there:
             raise UsageError(f"no codec {codec!r} was measured; there are {', '.join(there)}")

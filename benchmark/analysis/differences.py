@@ -16,6 +16,7 @@ from benchmark.analysis.baseline import Baseline, Point
 from benchmark.analysis.missing import exclusions
 from benchmark.analysis.rate_differences import common_images
 from benchmark.errors import NotComparable, UsageError
+from benchmark.reconstructions import label_among
 from benchmark.results import CodecRecord
 from benchmark.statistics.intervals import Estimate, jackknife_estimate, jackknife_stderr, t_estimate
 from benchmark.statistics.paired import Replicates, paired_difference, paired_estimate
@@ -56,6 +57,7 @@ def paired_differences(
     if metric not in baseline.metrics or metric == "bpp":
         there = ", ".join(name for name in baseline.metrics if name != "bpp")
         raise UsageError(f"no metric {metric!r} was measured; there are {there}")
+    anchor, *codecs = (label_among(codec, baseline.codecs) for codec in (anchor, *codecs))
     for codec in (anchor, *codecs):
         if codec not in baseline.codecs:
             raise UsageError(f"no codec {codec!r} was measured; there are {', '.join(baseline.codecs)}")

@@ -36,7 +36,7 @@ def groups_of(manifest: Manifest, trials: Sequence[Trial]) -> Iterator[Group]:
             yield Group(codec, quality, tuple(sorted(group, key=lambda t: place[t.image])))
 
 
-_WHOLE = ("height", "width", "bytes")
+_WHOLE = ("height", "width")
 _REAL = ("bpp", "bpp_estimated", "encode_seconds", "decode_seconds")
 
 
@@ -50,6 +50,7 @@ class _Columns:
         self.images, self.seeds = array("q"), array("q")
         self.whole = tuple(array("q") for _ in _WHOLE)
         self.real = tuple(array("d") for _ in _REAL)
+        self.bytes = array("d")  # whole numbers up to 2**53 are exact in it
         self.metrics = {name: array("d") for name in metrics}
         self.rest: dict[int, tuple[dict[str, str], str | None, dict[str, float | None] | None]] = {}
 
@@ -64,6 +65,7 @@ class _Columns:
             column.append(_number(getattr(trial, field)))
         for field, numbers in zip(_REAL, self.real, strict=True):
             numbers.append(_real(getattr(trial, field)))
+        self.bytes.append(_real(trial.bytes))
         for name, numbers in self.metrics.items():
             numbers.append(_real(trial.metrics.get(name)))
 
@@ -79,6 +81,7 @@ class _Columns:
                 image=names[self.images[row]],
                 **{field: _or_none(column[row]) for field, column in zip(_WHOLE, self.whole, strict=True)},
                 **{field: _or_none(column[row]) for field, column in zip(_REAL, self.real, strict=True)},
+                bytes=_whole_if_it_is(self.bytes[row]),
                 metrics={name: _or_none(column[row]) for name, column in self.metrics.items()}
                 if metrics is None
                 else dict(metrics),
@@ -98,6 +101,10 @@ def _real(value: float | None) -> float:
 def _or_none(value: Any) -> Any:
     """None for what stands for it: a trial has neither negative numbers of bytes and pixels nor NaN."""
     return None if (value == -1 and isinstance(value, int)) or value != value else value
+
+
+def _whole_if_it_is(value: float) -> int | float | None:
+    return None if math.isnan(value) else int(value) if value.is_integer() else value
 
 
 class StoredGroups(Sequence[Group]):

@@ -20,6 +20,7 @@ from benchmark.compatibility import HISTORY
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.files import append_line
 from benchmark.reading import parse_record, read_text, shown
+from benchmark.reconstructions import label_among
 from benchmark.results import Record
 from benchmark.statistics.gate import Outcome
 from benchmark.statistics.intervals import Estimate
@@ -116,9 +117,9 @@ def series_of(entries: Sequence[Entry], metric: str, codecs: Sequence[str] = ())
     there = dict.fromkeys(name for entry in entries for name in entry.baseline.metrics)
     if metric not in there:
         raise UsageError(f"no metric {metric!r} was measured; there are {', '.join(there)}")
-    keys = dict.fromkeys(
-        point.key for entry in entries for point in entry.baseline.points if not codecs or point.codec in codecs
-    )
+    known = list(dict.fromkeys(point.codec for entry in entries for point in entry.baseline.points))
+    wanted = [label_among(codec, known) for codec in codecs] or known
+    keys = dict.fromkeys(point.key for entry in entries for point in entry.baseline.points if point.codec in wanted)
     if not keys:
         raise UsageError(f"no codec {', '.join(codecs)} was measured")
     tests = max(len(keys) * (len(entries) - 1), 1)

@@ -17,6 +17,7 @@ from benchmark.analysis.inputs import summary_of
 from benchmark.analysis.tabulation import Cell, tabulate
 from benchmark.errors import NotComparable, UsageError
 from benchmark.metrics import MetricInfo
+from benchmark.reconstructions import WORDS
 from benchmark.results import CodecRecord
 
 RATES = 5
@@ -243,6 +244,7 @@ def facts_of(record: CodecRecord, entry: Entry) -> dict[str, Any]:
         "spec": record.spec or "as it is called here",
         "settings": record.description,
         "trained on": ", ".join(record.trained_on) or "not known to be trained on a metric",
+        "bits are": WORDS[record.bits],
         "audit": {True: "found nothing", False: "not made", None: "the suite's own codec"}[record.audited],
         "command": " ".join(origin.command),
         "started": origin.started,

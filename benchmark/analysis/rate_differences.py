@@ -10,6 +10,7 @@ from benchmark.analysis.baseline import Baseline, Point
 from benchmark.analysis.missing import exclusions
 from benchmark.errors import UsageError
 from benchmark.metrics import MetricInfo
+from benchmark.reconstructions import label_among
 from benchmark.statistics.bjontegaard import (
     Curve,
     ImageCurve,
@@ -104,6 +105,7 @@ def rate_differences(
     for metric in metrics:
         if metric not in there:
             raise UsageError(f"no metric {metric!r} was measured; there are {', '.join(there)}")
+    anchor = label_among(anchor, baseline.codecs)
     if anchor not in baseline.codecs:
         raise UsageError(f"no codec {anchor!r} was measured; there are {', '.join(baseline.codecs)}")
     others = [codec for codec in baseline.codecs if codec != anchor]

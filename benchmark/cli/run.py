@@ -20,7 +20,9 @@ def run(
     label: Annotated[
         list[str] | None,
         typer.Option(
-            help="Another name for a codec, in tables, plots, page and gate; may be repeated.", metavar="SPEC=LABEL"
+            help="Another name for a codec, in tables, plots, page and gate; may be repeated. Of a single --codec, the "
+            "name alone.",
+            metavar="[SPEC=]LABEL",
         ),
     ] = None,
     only: Annotated[bool, typer.Option("--only", help="No mse, hific-small and jpeg beside a single codec.")] = False,

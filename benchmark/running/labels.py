@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmark.codecs import CODECS, parse_codec_spec
+from benchmark.codecs import CODECS, IMAGES, open_codec, parse_codec_spec
 from benchmark.errors import UsageError
+from benchmark.reconstructions import bits_of, marked
 from benchmark.running.plan import choose_codecs
 from benchmark.running.target import Target, around
 
@@ -16,13 +17,20 @@ Chosen = dict[str, Any]
 """Label -> codec spec (str), or an object with `encode` and `decode`."""
 
 
-def parse_labels(options: Iterable[str]) -> dict[str, str]:
-    """What the --label options say, "SPEC=Ours": codec spec -> label. Raises UsageError."""
+def parse_labels(options: Iterable[str], only: str = "") -> dict[str, str]:
+    """What the --label options say, "SPEC=Ours": codec spec -> label. Raises UsageError.
+
+    only: the one codec spec that was asked for, to which a label alone belongs; "" where there are others.
+    """
     labels: dict[str, str] = {}
     for option in options:
         spec, equals, label = option.rpartition("=")
+        if not equals and only:
+            spec, equals = only, "="
         if not equals or not spec:
-            raise UsageError(f"--label {option}: it is SPEC=LABEL, such as ./my_codec.py:MyCodec=Ours")
+            raise UsageError(
+                f"--label {option}: it is SPEC=LABEL, such as ./my_codec.py:MyCodec=Ours; of a single codec LABEL"
+            )
         if labels.setdefault(spec, label) != label:
             raise UsageError(f"--label: {spec} has two labels, {labels[spec]!r} and {label!r}")
         check_label(label)
@@ -50,7 +58,8 @@ def name_codecs(
     codecs: specs, or objects, which are then labelled by their class; or label -> spec or object. only: as in
     `choose_codecs`, for specs without labels of a mapping. options: as in `parse_labels`.
     """
-    labels = parse_labels(options)
+    asked = [] if isinstance(codecs, Mapping) else list(codecs)
+    labels = parse_labels(options, asked[0] if len(asked) == 1 and isinstance(asked[0], str) else "")
     if isinstance(codecs, Mapping):
         for label, codec in codecs.items():
             if label != codec:
@@ -78,6 +87,20 @@ def name_codecs(
         if label != codec and (label in CODECS or label in specs_of(found).values() or _is_spec(label)):
             raise UsageError(f"label {label!r} is another codec's spec; choose another label")
     return found
+
+
+def with_marks(chosen: Mapping[str, Any]) -> dict[str, str]:
+    """Label -> label with the mark of its bits, where images stand in a codec's place. Raises as `open_codec` does.
+
+    It is the codec's name in the run from here on, so that no table, plot or file shows it without.
+    """
+    marks = {}
+    for label, codec in chosen.items():
+        is_spec_of_images = isinstance(codec, str) and parse_codec_spec(codec).name == IMAGES
+        marks[label] = marked(label, bits_of(open_codec(codec) if is_spec_of_images else codec))
+    if twice := next((label for label in marks.values() if list(marks.values()).count(label) > 1), None):
+        raise UsageError(f"two codecs are called {twice!r}; a label of its own for each")
+    return marks
 
 
 def specs_of(chosen: Mapping[str, Any]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from benchmark.foreign import trained_on
 from benchmark.identity import NUMERIC_VARIABLES, variables
 from benchmark.metrics.records import record_of
 from benchmark.reading import parse_json, read_text, shown
+from benchmark.reconstructions import bits_of
 from benchmark.redaction import redacted, redacted_in
 from benchmark.results import CodecRecord, DatasetRecord, Manifest, MetricRecord, PictureRecord, quality_name
 from benchmark.running import provenance
@@ -52,7 +53,8 @@ def codec_record(label: str, spec: CodecSpec | None, codec: Codec, qualities: Se
     """
     description = codec.describe()
     audited = None
-    if spec is None:
+    bits = bits_of(codec)
+    if spec is None or bits != "real":
         audited = False
     elif is_unproven(spec):
         audited = audited_as(spec, description)
@@ -64,6 +66,7 @@ def codec_record(label: str, spec: CodecSpec | None, codec: Codec, qualities: Se
         spec=None if spec is None else spec.text,
         trained_on=list(trained_on(codec)),
         audited=audited,
+        bits=bits,
     )
 
 

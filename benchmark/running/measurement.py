@@ -31,6 +31,7 @@ from benchmark.metrics import (
     open_metric,
 )
 from benchmark.metrics.shared import sharing
+from benchmark.reconstructions import ELSEWHERE, Reconstructions
 from benchmark.redaction import redacted
 from benchmark.results import FAILED, RunFolder, Trial
 from benchmark.running.interruption import Terminated
@@ -73,10 +74,13 @@ class Instruments:
 
 def open_codecs(chosen: Mapping[str, Any], device: str) -> dict[str, Codec]:
     """Label -> codec, of specs and of objects. Raises UsageError on an unknown codec or setting, or on what is none."""
-    return {
-        label: open_codec(codec, device) if isinstance(codec, str) else hold_codec(codec, label)
-        for label, codec in chosen.items()
-    }
+    return {label: _opened(codec, label, device) for label, codec in chosen.items()}
+
+
+def _opened(codec: Any, label: str, device: str) -> Codec:
+    if isinstance(codec, str):
+        return open_codec(codec, device)
+    return cast(Codec, codec) if isinstance(codec, Reconstructions) else hold_codec(codec, label)
 
 
 def fresh_openers(chosen: Mapping[str, Any], device: str) -> dict[str, Callable[[], Codec] | None]:
@@ -237,6 +241,9 @@ class Workbench:
 
     def _fill(self, trial: Trial, planned: PlannedTrial, original: Prepared) -> None:
         codec = self.codecs[planned.codec]
+        if isinstance(codec, Reconstructions):
+            self._fill_from_elsewhere(trial, planned, original, codec)
+            return
         if (stateful := self._stateful.get(planned.codec)) is not None:
             raise TrialError(stateful)
         if not self.untimed and planned.codec not in self._warm:
@@ -247,7 +254,7 @@ class Workbench:
         if encoded.error is not None:
             raise TrialError(encoded.error)
         reconstruction, repeats = self._timed(lambda: _decode(codec, encoded.data, planned.decoder_seed))
-        reconstruction = _checked(reconstruction, original.image)
+        reconstruction = _checked(reconstruction, original.image, "decode returned")
         if planned.codec in self.fresh and planned.codec not in self._stateful:
             self._compare_with_fresh(trial, planned, encoded.data, reconstruction, original.image)
         pixels = original.image.shape[0] * original.image.shape[1]
@@ -268,6 +275,28 @@ class Workbench:
             self.folder.write_bytes(self.folder.bitstream_path(trial.key), encoded.data)
             self.folder.write_bytes(self.folder.reconstruction_path(trial.key), png_bytes(reconstruction))
 
+    def _fill_from_elsewhere(
+        self, trial: Trial, planned: PlannedTrial, original: Prepared, codec: Reconstructions
+    ) -> None:
+        """As `_fill` does, of an image that nothing here has decoded."""
+        try:
+            found = codec.reconstruction(planned.image, planned.quality)
+        except UsageError:
+            raise
+        except BenchmarkError as error:
+            raise TrialError(one_line(error)) from None
+        reconstruction = _checked(found.image, original.image, "the reconstruction is")
+        trial.bytes = found.bytes
+        trial.bpp = 8 * found.bytes / (original.image.shape[0] * original.image.shape[1])
+        trial.reasons |= dict.fromkeys(("encode_seconds", "decode_seconds"), self.untimed or ELSEWHERE)
+        measure_pair(self.folder, self.instruments, trial, original, reconstruction)
+        for name in self.instruments.recoding:
+            _enter(trial, name, None, f"it needs the codec: {ELSEWHERE}")
+        if self.keep_reconstructions:
+            if found.stream is not None:
+                self.folder.write_bytes(self.folder.bitstream_path(trial.key), found.stream.read_bytes())
+            self.folder.write_bytes(self.folder.reconstruction_path(trial.key), png_bytes(reconstruction))
+
     def _compare_with_fresh(
         self, trial: Trial, planned: PlannedTrial, data: bytes, reconstruction: Image, original: Image
     ) -> None:
@@ -286,7 +315,7 @@ class Workbench:
             trial.reasons[NOT_COMPARED] = one_line(error)
             return
         try:
-            again = _checked(_decode(other, data, planned.decoder_seed), original)
+            again = _checked(_decode(other, data, planned.decoder_seed), original, "decode returned")
             difference = int((again != reconstruction).sum())
             found += f" gives another image: {difference} of {again.size} samples differ"
         except TrialError as failure:
@@ -553,11 +582,14 @@ def _load(path: Location, preparation: str) -> Image:
         raise TrialError(one_line(error)) from None
 
 
-def _checked(reconstruction: Any, original: Image) -> Image:
-    """A copy of what `decode` returned: the codec may go on writing to its own. Raises TrialError if it is no image."""
+def _checked(reconstruction: Any, original: Image, what: str) -> Image:
+    """A copy of what `decode` returned: the codec may go on writing to its own. Raises TrialError if it is no image.
+
+    what: how the message begins.
+    """
     if not isinstance(reconstruction, np.ndarray) or isinstance(reconstruction, np.ma.MaskedArray):
-        raise TrialError(f"decode returned {type(reconstruction).__name__}, not a uint8 array (height, width, 3)")
+        raise TrialError(f"{what} {type(reconstruction).__name__}, not a uint8 array (height, width, 3)")
     if reconstruction.shape != original.shape or reconstruction.dtype != np.uint8:
         found = f"{reconstruction.dtype} {reconstruction.shape}"
-        raise TrialError(f"decode returned {found}, but the original is uint8 {original.shape}")
+        raise TrialError(f"{what} {found}, but the original is uint8 {original.shape}")
     return np.array(reconstruction, order="C", copy=True, subok=False)

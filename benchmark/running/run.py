@@ -17,6 +17,7 @@ from benchmark.files import in_place_of_folder
 from benchmark.foreign import ForeignCodec
 from benchmark.metrics import check_metric, default_metrics, shipped_info
 from benchmark.protocols import dataset_of_protocol, protocol_of
+from benchmark.reconstructions import Reconstructions
 from benchmark.results import OURS, CodecRecord, Manifest, Resumption, RunFolder, Trial, TrialKey, locked
 from benchmark.running import plan
 from benchmark.running.backends import Backend, cluster
@@ -24,7 +25,7 @@ from benchmark.running.backends.cluster import Cluster
 from benchmark.running.backends.here import Here
 from benchmark.running.backends.processes import Processes, can_be_sent
 from benchmark.running.interruption import Stop
-from benchmark.running.labels import name_codecs, specs_of
+from benchmark.running.labels import name_codecs, specs_of, with_marks
 from benchmark.running.manifest import codec_record, differences, metric_records, new_manifest, now
 from benchmark.running.measurement import open_codecs, open_instruments
 from benchmark.running.originals import OriginalStore
@@ -145,10 +146,15 @@ def open_run(request: Request) -> Iterator[Run]:
     where, reserve = _check_request(request)
     target = parse_target(request.bpp, request.match, request.per)
     chosen = name_codecs(request.codecs, request.only, request.labels, target)
+    marks = with_marks(chosen)
     specs = {label: parse_codec_spec(text) for label, text in specs_of(chosen).items()}
     if target is not None:
-        target = replace(target, match=next((k for k, spec in chosen.items() if spec == target.match), target.match))
+        match = next((label for label, spec in chosen.items() if spec == target.match), target.match)
+        target = replace(target, match=marks.get(match or "", match))
     asked = plan.parse_qualities(request.qualities, {label: specs.get(label) for label in chosen})
+    asked = {marks[label]: qualities for label, qualities in asked.items()}
+    specs = {marks[label]: spec for label, spec in specs.items()}
+    chosen = {marks[label]: codec for label, codec in chosen.items()}
     seeds = plan.parse_seeds(request.decoder_seeds)
     names, left_out = _choose_metrics(request.metrics)
     notes.extend(left_out)
@@ -181,6 +187,7 @@ def open_run(request: Request) -> Iterator[Run]:
             label: codec_record(label, specs.get(label), codec, qualities[label]) for label, codec in codecs.items()
         }
         notes += _undescribed(codecs, records)
+        notes += _unmatched(codecs, dataset)
         planned = plan.plan_trials(
             [(picture.name, picture.path) for picture in dataset.pictures],
             qualities,
@@ -316,6 +323,24 @@ def _undescribed(codecs: Mapping[str, Codec], records: Mapping[str, CodecRecord]
         elif not known and not codec.describes_weights:
             how = "name their file in a setting, or their hash in describe()"
             yield f"{label} describes no weights: if it has any, {how}, or a changed checkpoint is not noticed"
+
+
+def _unmatched(codecs: Mapping[str, Codec], dataset: Dataset) -> Iterator[str]:
+    """A line for each set of reconstructions in which images are missing. Raises UsageError if all are."""
+    wanted = [picture.name for picture in dataset.pictures]
+    for label, codec in codecs.items():
+        if not isinstance(codec, Reconstructions):
+            continue
+        lacking = [name for name in wanted if name not in codec.names]
+        if len(lacking) == len(wanted):
+            there = f"{sorted(codec.names)[0]!r}" if codec.names else "nothing"
+            raise UsageError(
+                f"{label}: no reconstruction is called like an image of {dataset.name}: there is {there}, and "
+                f"{wanted[0]!r} is wanted; the part of the path that is the name is where the pattern has {{name}}"
+            )
+        if lacking:
+            more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+            yield f"{label}: {len(lacking)} of {len(wanted)} images are missing: {', '.join(lacking[:3])}{more}"
 
 
 def _free_memory() -> None:

@@ -13,6 +13,7 @@ from benchmark.codecs import Codec
 from benchmark.datasets import Dataset
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import load_image
+from benchmark.reconstructions import Reconstructions
 from benchmark.results import quality_name
 
 WAYS = ("set", "image")
@@ -125,7 +126,10 @@ def _rates(codec: Codec, quality: float, dataset: Dataset) -> tuple[list[float],
         try:
             image = load_image(picture.path, dataset.preparation)
             pixels = image.shape[0] * image.shape[1]
-            rates.append(8 * len(codec.encode(image, quality)) / pixels)
+            if isinstance(codec, Reconstructions):
+                rates.append(8 * codec.reconstruction(picture.name, quality).bytes / pixels)
+            else:
+                rates.append(8 * len(codec.encode(image, quality)) / pixels)
         except UsageError:
             raise
         except Exception as error:  # codecs are anyone's code; the trial itself will say what is wrong

@@ -13,6 +13,7 @@ from benchmark.analysis.summary import HEADLINES, dataset_label, read_summary
 from benchmark.errors import BenchmarkError, UsageError, needs
 from benchmark.files import write_file
 from benchmark.metrics.records import BPP, info_of
+from benchmark.reconstructions import WORDS
 from benchmark.reports import spreadsheets
 from benchmark.results import RunFolder, quality_name
 
@@ -103,6 +104,7 @@ def compressai(folder: RunFolder, output: Path) -> list[Path]:
             "meta": {
                 "dataset": dataset_label(folder.manifest),
                 "qualities": table.index.tolist(),
+                "bits": WORDS[record.bits],
                 "protocols": {"bpp": BPP.protocol}
                 | {name: metric.protocol for name, metric in folder.manifest.metrics.items() if name in table},
                 "images": [int(count) for count in counts["bpp"]],
@@ -128,7 +130,7 @@ def benchmark_xl(folder: RunFolder, output: Path) -> list[Path]:
     table["method"] = [f"{codec}:q{quality_name(q)}" for codec, q in zip(rows["codec"], rows["quality"], strict=True)]
     table["image"] = rows["image"]
     table["error"] = 0
-    table["size"] = rows["bytes"].astype("int64")
+    table["size"] = rows["bytes"].map(_plain)  # a fraction where bits are stated
     table["pixels"] = pixels.astype("int64")
     for column, seconds in (("enc_speed", "encode_seconds"), ("dec_speed", "decode_seconds")):
         table[column] = pixels / 1e6 / rows[seconds]
@@ -170,6 +172,7 @@ def codec_compare(folder: RunFolder, output: Path) -> list[Path]:
             "codec": ("codec spec", codec),
             "version": ("the codec's description of itself", json.dumps(record.description, ensure_ascii=False)),
             "time": ("when the run was started", manifest.started[:19]),
+            "bits": ("how they came about", WORDS[record.bits]),
             "source data set": ("name and fingerprint of the data set", dataset_label(manifest)),
         }
         wanted = len(manifest.dataset.pictures) * len(record.qualities)

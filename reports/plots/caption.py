@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmark.reconstructions import mark_notes
 from benchmark.reports.plots.options import PlotOptions
 from benchmark.reports.plots.panels import Panel, labels_of
 from benchmark.reports.plots.published import published_notes
@@ -35,7 +36,8 @@ def caption(panels: Sequence[Panel], dataset: str, options: PlotOptions) -> str:
 def small_print(panels: Sequence[Panel], rate_protocol: str, options: PlotOptions) -> list[str]:
     """The protocols, and notes on published curves; a paragraph each."""
     protocols = dict.fromkeys([*(panel.protocol for panel in panels), rate_protocol])
-    return ["Protocols: " + " · ".join(protocols), *published_notes(panels, options)]
+    marks = mark_notes(curve.codec for panel in panels for curve in panel.curves)
+    return [*marks, "Protocols: " + " · ".join(protocols), *published_notes(panels, options)]
 
 
 def _span(ranges: Sequence[tuple[int, int]], one: str, many: str = "") -> str:

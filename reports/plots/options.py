@@ -7,6 +7,7 @@ from numbers import Real
 from typing import Any, Literal, get_args
 
 from benchmark.errors import UsageError
+from benchmark.reconstructions import shown_as
 from benchmark.reports.arguments import one_of
 from benchmark.reports.figure_style import StyleChoice
 
@@ -100,7 +101,7 @@ class PlotOptions:
 
     def label(self, codec: str) -> str:
         """The codec's name in the plot."""
-        return self.labels.get(codec, codec)
+        return shown_as(codec, self.labels)
 
 
 def _are_numbers(ends: Any) -> bool:

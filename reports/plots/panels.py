@@ -16,6 +16,7 @@ from benchmark.analysis.rate_differences import decibel
 from benchmark.analysis.summary import ORIGINALS, metric_facts
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.metrics import MetricInfo
+from benchmark.reconstructions import shown_as
 from benchmark.reports.anchors import PublishedCurve
 from benchmark.reports.plots.options import PlotOptions
 
@@ -206,4 +207,4 @@ def _curve(codec: str, info: MetricInfo, rows: pd.DataFrame, rates: pd.DataFrame
 
 def labels_of(codecs: Sequence[str], labels: Mapping[str, str]) -> str:
     """Their names in the plot, with commas between."""
-    return ", ".join(labels.get(codec, codec) for codec in codecs)
+    return ", ".join(shown_as(codec, labels) for codec in codecs)

@@ -1,0 +1,224 @@
+"""How many bits each reconstruction took: sizes of files, a table, CompressAI's results, or a figure that is stated."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmark.baselines.reconstructions.patterns import ONLY, Files, files_that_fit, name_of
+from benchmark.errors import BenchmarkError, UsageError
+from benchmark.image_files import pointer
+from benchmark.reading import brief, column_of, parse_json, parse_table, read_text, real_of, shown, text_of, whole_of
+from benchmark.reconstructions import Bits
+
+Key = tuple[float, str]
+"""Quality, and name of the image; "" for all images."""
+
+MOST_BPP = 1000.0
+"""Above it a figure is of something else than bits per pixel."""
+
+_TABLE = "a table of bits"
+_RESULT = "a result of CompressAI"
+
+
+@dataclass(frozen=True)
+class Rates:
+    """bits: how they came about. streams: files whose sizes count. bytes, bpp: figures that are stated.
+
+    sources: the tables with the figures.
+    """
+
+    bits: Bits
+    streams: Mapping[Key, Path] = field(default_factory=dict)
+    bytes: Mapping[Key, float] = field(default_factory=dict)
+    bpp: Mapping[Key, float] = field(default_factory=dict)
+    sources: tuple[Path, ...] = ()
+
+    def bytes_of(self, name: str, quality: float, pixels: int) -> float:
+        """Of an image of so many pixels. Raises BenchmarkError if nothing is known of it."""
+        for key in ((quality, name), (quality, "")):
+            if key in self.streams:
+                return size_of(self.streams[key])
+            if key in self.bytes:
+                return self.bytes[key]
+            if key in self.bpp:
+                return self.bpp[key] * pixels / 8
+        where = f" in {', '.join(shown(path) for path in self.sources)}" if self.sources else ""
+        raise BenchmarkError(f"nothing says how many bits {name} took at quality {quality:g}{where}")
+
+    def size_of_quality(self, quality: float) -> float:
+        """Something that rises with the bits of a quality: the mean of what is known of it; 0 if nothing is."""
+        known: list[float] = [path.stat().st_size for (own, _), path in self.streams.items() if own == quality]
+        for figures in (self.bytes, self.bpp):
+            known = known or [figure for (own, _), figure in figures.items() if own == quality]
+        return sum(known) / len(known) if known else 0.0
+
+
+def size_of(stream: Path) -> int:
+    """Bytes of a file. Raises BenchmarkError if it cannot be read, is empty, or stands for content kept elsewhere."""
+    try:
+        size = stream.stat().st_size
+        with stream.open("rb") as file:
+            head = file.read(200)
+    except OSError as error:
+        raise BenchmarkError(f"{shown(stream)}: cannot be read: {error.strerror or error}") from None
+    if words := pointer(head):
+        raise BenchmarkError(f"{shown(stream)}: {words}")
+    if not size:
+        raise BenchmarkError(f"{shown(stream)}: an empty file, so no bits at all")
+    return size
+
+
+def of_streams(files: Files) -> Rates:
+    """Sizes of files."""
+    return Rates(
+        "file", streams={(quality, name): path for quality, own in files.items() for name, path in own.items()}
+    )
+
+
+def nominal(bpp: Mapping[float, float]) -> Rates:
+    """Quality -> bits per pixel of all its images. Raises UsageError on a figure that is none."""
+    for figure in bpp.values():
+        if not 0 < figure <= MOST_BPP:
+            raise UsageError(f"bpp {figure:g}: bits per pixel are a number above 0")
+    return Rates("nominal", bpp={(quality, ""): figure for quality, figure in bpp.items()})
+
+
+def stated(text: str, qualities: list[float]) -> Rates:
+    """`bpp=`: one figure a quality, in the order of the numbers; or {quality}, where the quality is the figure."""
+    if text.strip() == "{quality}":
+        return nominal({quality: quality for quality in qualities})
+    try:
+        figures = [float(part) for part in text.split()]
+    except ValueError:
+        raise UsageError(f"bpp={text}: numbers with spaces between them are needed, or {{quality}}") from None
+    if len(figures) != len(qualities):
+        there = " ".join(f"{quality:g}" for quality in qualities)
+        raise UsageError(f"bpp={text}: {len(figures)} figures for the qualities {there}; each needs one")
+    return nominal(dict(zip(qualities, figures, strict=True)))
+
+
+def said_in(text: str, qualities: list[float]) -> Rates:
+    """`bits=`: a pattern with {name} of files whose sizes count, or of CompressAI's results of single images; a CSV or
+    a result of CompressAI's, one for all or one a quality.
+
+    Raises UsageError on anything else, BenchmarkError on a table that cannot be read.
+    """
+    suffix = Path(text).suffix.lower()
+    if "{name}" in text:
+        files = files_that_fit(text, "bits")
+        if "{quality}" not in text and qualities != [ONLY]:
+            raise UsageError(f"bits={text}: there are {len(qualities)} qualities, and the pattern has no {{quality}}")
+        return of_results(files) if suffix == ".json" else of_streams(files)
+    if suffix not in (".csv", ".json"):
+        raise UsageError(f"bits={text}: a pattern with {{name}}, a .csv or CompressAI's .json is needed")
+    if "{quality}" in text:
+        tables = {quality: own[""] for quality, own in files_that_fit(text, "bits").items()}
+        parts = [_of_file(path, [quality]) for quality, path in tables.items()]
+        return joined(parts)
+    return _of_file(Path(text).expanduser(), qualities)
+
+
+def joined(parts: list[Rates]) -> Rates:
+    """Several as one; nominal if one of them is."""
+    kinds = {part.bits for part in parts}
+    return Rates(
+        "nominal" if "nominal" in kinds else parts[0].bits,
+        streams={key: path for part in parts for key, path in part.streams.items()},
+        bytes={key: figure for part in parts for key, figure in part.bytes.items()},
+        bpp={key: figure for part in parts for key, figure in part.bpp.items()},
+        sources=tuple(path for part in parts for path in part.sources),
+    )
+
+
+def of_results(files: Files) -> Rates:
+    """CompressAI's results of single images, as `eval_model --per-image` writes them."""
+    found = {(q, name): _rates_in(path) for q, own in files.items() for name, path in own.items()}
+    for (quality, name), rates in found.items():
+        if len(rates) != 1:
+            raise BenchmarkError(f"{shown(files[quality][name])}: {len(rates)} rates, not that of one image")
+    paths = tuple(path for own in files.values() for path in own.values())
+    return Rates("stated", bpp={key: rates[0] for key, rates in found.items()}, sources=paths)
+
+
+def of_result(path: Path, qualities: list[float]) -> Rates:
+    """A result of CompressAI's over all images: mean bits per pixel, so nominal for each. Rates belong to the qualities
+    that `meta` names, or to `qualities` in the order of the numbers. Raises BenchmarkError if they do not fit."""
+    rates = _rates_in(path)
+    place = shown(path)
+    document = parse_json(read_text(path), place)
+    meta = document.get("meta")
+    own = meta.get("qualities") if isinstance(meta, dict) else None
+    if isinstance(own, list) and len(own) == len(rates) and all(isinstance(one, int | float) for one in own):
+        figures = dict(zip(map(float, own), rates, strict=True))
+        if lacking := [quality for quality in qualities if quality not in figures]:
+            raise BenchmarkError(f"{place}: no rate for quality {lacking[0]:g}")
+    elif len(rates) == len(qualities):
+        figures = dict(zip(qualities, rates, strict=True))
+    else:
+        raise BenchmarkError(f"{place}: {len(rates)} rates for {len(qualities)} qualities")
+    return Rates("nominal", bpp={(quality, ""): figures[quality] for quality in qualities}, sources=(path,))
+
+
+def _of_file(path: Path, qualities: list[float]) -> Rates:
+    if not path.is_file():
+        raise UsageError(f"bits: there is no file {shown(path)}")
+    return of_table(path, qualities) if path.suffix.lower() == ".csv" else of_result(path, qualities)
+
+
+def of_table(path: Path, qualities: list[float]) -> Rates:
+    """A CSV with columns image, quality, and bytes or bpp; of both, bytes count, and other columns are passed over.
+
+    Without `quality` it is of the only quality, without `image` of all images of a quality, so nominal. Raises
+    BenchmarkError, which names line and column, on anything else.
+    """
+    place = shown(path)
+    columns, rows = parse_table(read_text(path), place, _TABLE)
+    columns = [column.strip().lower() for column in columns]
+    unit = next((name for name in ("bytes", "bpp") if name in columns), None)
+    if unit is None:
+        raise BenchmarkError(
+            f"{place}: not {_TABLE}: it has the columns {', '.join(columns)}, and neither bytes nor bpp"
+        )
+    if "quality" not in columns and len(qualities) > 1:
+        raise BenchmarkError(f"{place}: not {_TABLE}: it has no column quality, and there are {len(qualities)} of them")
+    count = len(rows)
+    numbers = (
+        column_of(columns, rows, "quality", real_of, place, _TABLE) if "quality" in columns else qualities[:1] * count
+    )
+    names = [""] * count
+    if "image" in columns:
+        names = [Path(text).name for text in column_of(columns, rows, "image", text_of, place, _TABLE)]
+    convert = whole_of if unit == "bytes" else real_of
+    figures = column_of(columns, rows, unit, convert, place, _TABLE)
+    found: dict[Key, float] = {}
+    for (number, _), quality, name, figure in zip(rows, numbers, names, figures, strict=True):
+        where = f"{place}, line {number}: not {_TABLE}"
+        if figure <= 0 or (unit == "bpp" and figure > MOST_BPP):
+            raise BenchmarkError(f"{where}: {unit}: {figure:g} is no rate")
+        if (float(quality), name) in found:
+            raise BenchmarkError(f"{where}: {name or 'the quality'} at quality {quality:g} is there twice")
+        found[float(quality), name] = figure
+    aliases = Counter((quality, name_of(name)) for quality, name in found)
+    found |= {(q, name_of(name)): figure for (q, name), figure in found.items() if aliases[q, name_of(name)] == 1}
+    bits: Bits = "stated" if "image" in columns else "nominal"
+    if bits == "nominal" and (lacking := [quality for quality in qualities if (quality, "") not in found]):
+        raise BenchmarkError(f"{place}: no rate for quality {lacking[0]:g}")
+    return Rates(bits, **{unit: found}, sources=(path,))  # type: ignore[arg-type]
+
+
+def _rates_in(path: Path) -> list[float]:
+    """The bits per pixel in a file of CompressAI's. Raises BenchmarkError."""
+    place = shown(path)
+    try:
+        document: Any = parse_json(read_text(path), f"{place}: not {_RESULT}")
+    except FileNotFoundError:
+        raise BenchmarkError(f"{place}: there is no such file") from None
+    results = document.get("results", document) if isinstance(document, dict) else None
+    found = results.get("bpp") if isinstance(results, dict) else None
+    rates = found if isinstance(found, list) else [found]
+    for rate in rates:
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= MOST_BPP:
+            raise BenchmarkError(f"{place}: not {_RESULT}: its bpp is {brief(repr(rate))}")
+    return [float(rate) for rate in rates]
