@@ -72,8 +72,9 @@ def evaluate(
     codecs: a codec spec ("jpeg:subsampling=4:4:4", "./my_codec.py:MyCodec"), an object with `encode(image, quality) ->
     bytes` and `decode(data) -> image` on uint8 arrays (height, width, 3), a list of both, or a mapping of labels to
     either; or, in such a mapping, images that were decoded elsewhere, {"theirs": {0.12: images}}: bits per pixel, which
-    are nominal, to as many images as the data set has, in its order, or to a mapping of its names to images. dataset: what `run --dataset` takes, or images: a list, generator or mapping of arrays or paths, or a
-    Hugging Face data set. metrics: names, "./my_metric.py:MyMetric", or metric objects; None for the usual ones.
+    are nominal, to as many images as the data set has, in its order, or to a mapping of its names to images.
+    dataset: what `run --dataset` takes, or images: a list, generator or mapping of arrays or paths, or a Hugging Face
+    data set. metrics: names, "./my_metric.py:MyMetric", or metric objects; None for the usual ones.
     qualities: for all codecs, or a mapping of labels or specs to them; None for each codec's own. limit: so many
     images, spread over the set; None for all. output: a folder for the run, which goes on if it is there already; None
     leaves nothing on disk once the result is no longer used. workers: processes that share the cores, None for one per

@@ -87,6 +87,11 @@ def bits_in(label: str) -> Bits:
     return next((bits for bits, mark in MARKS.items() if mark and mark in f"{label} "), "real")
 
 
+def unmarked(label: str) -> str:
+    """`label` without its mark."""
+    return label.replace(MARKS[bits_in(label)], "", 1)
+
+
 def mark_notes(labels: Iterable[str]) -> list[str]:
     """A sentence on each kind of bits that labels are marked with."""
     kinds = dict.fromkeys(bits_in(label) for label in labels)
@@ -97,7 +102,7 @@ def label_among(asked: str, there: Collection[str]) -> str:
     """The label of `there` that a user means by `asked`: itself, or the only one that is it with a mark."""
     if asked in there:
         return asked
-    meant = [label for label in there if bits_in(label) != "real" and label == marked(asked, bits_in(label))]
+    meant = [label for label in there if unmarked(label) == asked]
     return meant[0] if len(meant) == 1 else asked
 
 

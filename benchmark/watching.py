@@ -18,6 +18,7 @@ from benchmark.identity import NO_DATA
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 SYSTEM = ("/proc/", "/sys/", "/dev/", "/run/", "/etc/", "/usr/", "/lib", "/bin/", "/sbin/")
 _PROGRAMS = frozenset({"subprocess.Popen", "os.posix_spawn", "os.exec", "os.system", "os.spawn"})
+_LISTING = frozenset({"os.listdir", "os.scandir"})
 _SECOND_IS_NEW = frozenset({"os.rename", "os.link", "os.symlink"})
 
 
@@ -26,7 +27,7 @@ class Seen:
     """What was seen during one call: absolute paths, programs, addresses; each once, in order.
 
     read: path -> when its inode last changed (st_ctime, seconds), null if it is not there. wrote: opened for writing,
-    made or renamed to. created: those of `wrote` that were not there before.
+    made or renamed to. created: those of `wrote` that were not there before. listed: folders whose names were read.
     """
 
     read: dict[str, float | None] = field(default_factory=dict)
@@ -34,6 +35,7 @@ class Seen:
     created: list[str] = field(default_factory=list)
     programs: list[str] = field(default_factory=list)
     connections: list[str] = field(default_factory=list)
+    listed: list[str] = field(default_factory=list)
 
 
 _watchers: list[Seen] = []
@@ -66,6 +68,10 @@ def _note_event(seen: Seen, event: str, arguments: tuple[Any, ...]) -> None:
         _note_file(seen, path, bool(flags & _WRITING))
     elif event == "os.mkdir":
         _note_file(seen, arguments[0], True)
+    elif event in _LISTING:
+        folder = "." if arguments[0] is None else arguments[0]
+        if isinstance(folder, str | bytes | os.PathLike):
+            _note(seen.listed, os.path.abspath(_text(folder)))  # noqa: PTH100  # as in `_note_file`
     elif event in _SECOND_IS_NEW:
         _note_file(seen, arguments[1], True)
     elif event == "sqlite3.connect":

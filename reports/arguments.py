@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from benchmark.errors import UsageError
+from benchmark.reconstructions import label_among, unmarked
 
 Choice = TypeVar("Choice", bound=str)
 Range = tuple[float, float]
@@ -21,14 +22,16 @@ def one_of(what: str, text: str, known: Sequence[Choice]) -> Choice:
 def parse_labels(texts: Sequence[str], codecs: Sequence[str]) -> dict[str, str]:
     """codec -> label from texts such as "hfd:decoder=flow=Ours"; where the codec ends is seen from the known `codecs`.
 
-    Raises UsageError on a text that begins with none of them.
+    The mark of a codec's bits may be left out. Raises UsageError on a text that begins with none of them.
     """
     labels: dict[str, str] = {}
+    known = {unmarked(codec): label_among(unmarked(codec), codecs) for codec in codecs}
+    known |= {codec: codec for codec in codecs}
     for text in texts:
-        codec = max((codec for codec in codecs if text.startswith(f"{codec}=")), key=len, default=None)
+        codec = max((codec for codec in known if text.startswith(f"{codec}=")), key=len, default=None)
         if codec is None or text == f"{codec}=":
             raise UsageError(f"label {text!r}: CODEC=TEXT is needed, for a codec of {', '.join(codecs)}")
-        labels[codec] = text[len(codec) + 1 :]
+        labels[known[codec]] = text[len(codec) + 1 :]
     return labels
 
 

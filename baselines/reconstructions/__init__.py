@@ -54,7 +54,8 @@ class ImageFiles:
             there = ", ".join(f"{one:g}" for one in self.qualities)
             raise UsageError(f"images: there is nothing of quality {quality:g}; there are {there}")
         if name not in own:
-            raise BenchmarkError(f"no reconstruction of {name} at quality {quality:g}, {ELSEWHERE}")
+            where = next(iter(self.source.values()), "images")
+            raise BenchmarkError(f"{where}: no reconstruction of {name} at quality {quality:g}")
         image = load_image(own[name])
         size = self.rates.bytes_of(name, quality, image.shape[0] * image.shape[1])
         return Reconstruction(image, size, self.rates.streams.get((quality, name)))

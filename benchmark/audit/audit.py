@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import secrets
 import shutil
 import signal
 import tempfile
@@ -14,17 +15,18 @@ from types import FrameType
 
 import numpy as np
 
-from benchmark.audit import processes
-from benchmark.audit.checks import common_trouble, judge
+from benchmark.audit import elsewhere, processes
+from benchmark.audit.checks import CHECKS, common_trouble, judge
 from benchmark.audit.child import Operation
-from benchmark.audit.evidence import Evidence, Plan, begin, expected_seconds, gather
+from benchmark.audit.evidence import Evidence, Plan, begin, expected_seconds, gather, in_order
 from benchmark.audit.pictures import AuditPicture, odd_pictures, ordinary_pictures
 from benchmark.audit.processes import Session, Surroundings, end_marked, perform
 from benchmark.audit.report import Report, as_json, as_text, rates
-from benchmark.codecs import parse_codec_spec
-from benchmark.datasets import limit, open_dataset
+from benchmark.codecs import IMAGES, open_codec, parse_codec_spec
+from benchmark.datasets import Dataset, limit, open_dataset
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.files import in_place_of_folder, make_folder, write_file
+from benchmark.reconstructions import Reconstructions
 from benchmark.running import provenance
 from benchmark.running.plan import parse_qualities
 from benchmark.running.setup import threads_per_process
@@ -62,6 +64,9 @@ def audit(request: Request, tell: Callable[[str], None]) -> tuple[Report, Path]:
     asked = parse_qualities(request.qualities, {spec.text: spec}).get(spec.text, ())
     folder = _folder(request, spec.label)
     dataset = limit(open_dataset(request.dataset), request.limit)
+    if spec.name == IMAGES:
+        tell(f"reads the images of {request.codec}: there is nothing that codes them")
+        return _written(_of_images(request, asked, dataset), folder)
     ordinary = ordinary_pictures(dataset)
     device = request.devices[0] if request.devices else "cpu"
 
@@ -78,9 +83,10 @@ def audit(request: Request, tell: Callable[[str], None]) -> tuple[Report, Path]:
             raise kind(f"{request.codec}: {opened.trouble.message}")
         if not (asked or opened.qualities):
             raise UsageError(f"{request.codec} names no qualities of its own; --quality does")
+        seed = secrets.randbits(32)
         plan = Plan(
             codec=request.codec,
-            pictures=[*ordinary, *odd_pictures(ordinary[0].image)],
+            pictures=[*ordinary, *odd_pictures(ordinary[0].image, seed)],
             qualities=asked,
             device=device,
             other_devices=request.devices[1:],
@@ -115,19 +121,51 @@ def audit(request: Request, tell: Callable[[str], None]) -> tuple[Report, Path]:
                 "dataset": dataset.name,
                 "fingerprint": dataset.fingerprint,
                 "pictures": len(ordinary),
+                "random_seed": seed,
             },
             judge(evidence),
             rates(evidence),
             complete=interrupt is None,
             common=common_trouble(evidence),
         )
-    make_folder(folder)
-    write_file(folder / REPORT, as_text(report).encode())
-    write_file(folder / RECORD, as_json(report).encode())
+    _written(report, folder)
     if interrupt is not None:
         tell(f"stopped; what is known by now is in {folder / REPORT}")
         raise interrupt
     return report, folder
+
+
+def _written(report: Report, folder: Path) -> tuple[Report, Path]:
+    make_folder(folder)
+    write_file(folder / REPORT, as_text(report).encode())
+    write_file(folder / RECORD, as_json(report).encode())
+    return report, folder
+
+
+def _of_images(request: Request, asked: Sequence[float], dataset: Dataset) -> Report:
+    """Of reconstructions that were made elsewhere."""
+    codec = open_codec(request.codec)
+    assert isinstance(codec, Reconstructions)
+    qualities = tuple(in_order(asked, codec.qualities))
+    found = elsewhere.look(codec, qualities, dataset)
+    about = {
+        "device": "none",
+        "qualities": list(qualities),
+        "odd_pictures": 0,
+        "description": codec.describe(),
+        "packages": provenance.packages(),
+        "machine": provenance.machine(),
+        "dataset": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "pictures": len(dataset.pictures),
+    }
+    return Report(
+        request.codec,
+        about,
+        elsewhere.judge_images(codec, qualities, found, [question.name for question in CHECKS]),
+        elsewhere.rates_of(found),
+        elsewhere=True,
+    )
 
 
 def _tried(

@@ -7,36 +7,30 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from benchmark.audit import evidence as at
+from benchmark.audit.check import ROUNDING_DB, Check, Verdict
 from benchmark.audit.child import Outcome
 from benchmark.audit.evidence import Case, Evidence, Step
+from benchmark.audit.information import (
+    CHANCE_BITS,
+    FAMILIAR,
+    bits_and_content,
+    enough_bits,
+    names_of_files,
+    one_process,
+    python_objects,
+    size_in_stream,
+)
 from benchmark.codecs import ESTIMATE_BYTES, ESTIMATE_SHARE
 from benchmark.metrics.fidelity import mean_squared_error, psnr_from_mse
 from benchmark.pixels import Image
 from benchmark.results import quality_name
 
-Verdict = Literal["ok", "warning", "FAILED", "not done"]
-
-ROUNDING_DB = 60.0
-"""Two decodings on one machine that are nearer each other (PSNR) differ by rounding: by one level in 6 % of the
-samples at most. A stream that was read wrongly differs by far more."""
-
 DEVICES_DB = 50.0
 """The same between devices, whose arithmetic may have fewer digits (TF32)."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """A verdict. summary: one line. evidence: lines, the first things that were found."""
-
-    name: str
-    verdict: Verdict
-    summary: str
-    evidence: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -370,10 +364,20 @@ CHECKS: Sequence[Question] = (
         fresh_process,
     ),
     Question(
+        "one process",
+        "a stream is decoded beside the encoder, and in a fresh process not, or to another image",
+        one_process,
+    ),
+    Question(
         "side files",
         "`decode` reads what `encode` wrote, an original or a younger file, or connects to a network; or `encode` "
         "leaves a process",
         side_files,
+    ),
+    Question(
+        "names",
+        "`decode` lists a folder in which `encode` made files or folders: their names may say what the bytes do not",
+        names_of_files,
     ),
     Question("encode twice", "the same image gives other bytes, in the same or in another process", encode_twice),
     Question("decode twice", "the same bytes give another image, in another order", decode_twice),
@@ -385,10 +389,31 @@ CHECKS: Sequence[Question] = (
     ),
     Question("quality", "a higher quality takes no more bytes, or gives the same image", quality_scale),
     Question(
+        "bits and content",
+        "the same bytes are decoded to two images; a warning if all images of one size take the same number of bytes, "
+        "which are then of a fixed rate or nominal",
+        bits_and_content,
+    ),
+    Question(
+        "enough bits",
+        "random samples, drawn for this audit alone, come back nearer than anybody can bring them with so few bits "
+        f"(Shannon's lower bound; an honest codec fails with a chance of 2^-{CHANCE_BITS})",
+        enough_bits,
+    ),
+    Question(
+        "Python objects",
+        "never; a warning if a pickle, a file of NumPy's or an archive of torch.save charges more than "
+        f"{FAMILIAR:.0%} of a stream for what is no content",
+        python_objects,
+    ),
+    Question(
         "estimated rate",
         "a codec's `estimate_bits(image, quality)` is off by more than "
         f"{ESTIMATE_SHARE * 100:g} % + {ESTIMATE_BYTES} bytes, its `header_bytes` set aside",
         estimated_rate,
+    ),
+    Question(
+        "size", "images of two sizes have the same bytes, or a fresh process decodes to another size", size_in_stream
     ),
     Question(
         "odd pictures",

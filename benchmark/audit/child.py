@@ -106,6 +106,7 @@ class Outcome:
     created: Sequence[str] = ()
     programs: Sequence[str] = ()
     connections: Sequence[str] = ()
+    listed: Sequence[str] = ()
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -54,8 +54,13 @@ SIZES: Sequence[tuple[int, int]] = (
 """(height, width): tiny, odd, thin, and on both sides of the blocks and strides that codecs work in."""
 
 
-def odd_pictures(source: Image) -> list[AuditPicture]:
-    """Cuts of `source` in all `SIZES`, repeated where it is smaller; grey, flat, and extreme pictures of 64x64."""
+RANDOM = "random"
+"""An image of independent samples that nobody can know before the audit: it takes all of its bits."""
+
+
+def odd_pictures(source: Image, seed: int) -> list[AuditPicture]:
+    """Cuts of `source` in all `SIZES`, repeated where it is smaller; grey, flat, and extreme pictures of 64x64; black
+    in another shape of as many samples; and an image of random samples. seed: of these."""
     cuts = [AuditPicture(f"{width}x{height}", _cut(source, height, width), True) for height, width in SIZES]
     piece = _cut(source, 64, 64)
     grey = np.repeat(piece.mean(axis=2, keepdims=True).round().astype(np.uint8), 3, axis=2)
@@ -64,10 +69,12 @@ def odd_pictures(source: Image) -> list[AuditPicture]:
     contents = {
         "grey": grey,
         "black": _flat(0, 0, 0),
+        "black, 128x32": _flat(0, 0, 0).reshape(32, 128, 3),
         "white": _flat(255, 255, 255),
         "flat red": _flat(255, 0, 0),
         "noise": noise,
         "checkerboard": np.repeat(checks[..., None], 3, axis=2),
+        RANDOM: np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8),
     }
     return cuts + [AuditPicture(name, image, True) for name, image in contents.items()]
 

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmark.audit import evidence as at
-from benchmark.audit.checks import Check
+from benchmark.audit.check import Check
 from benchmark.audit.evidence import Evidence
 from benchmark.compatibility import AUDIT
+from benchmark.reconstructions import ELSEWHERE
 from benchmark.results import quality_name
 
 SCHEMA_VERSION = AUDIT.writes
@@ -22,11 +23,17 @@ LIMITS = (
     "codec learned of these pictures before the audit."
 )
 
+UNSEEN = (
+    "This is no audit of a codec: nothing here encodes or decodes, so its bits and images are those that somebody says "
+    "belong together. A class with encode and decode, or its two command lines, can be audited."
+)
+
 
 @dataclass(frozen=True)
 class Report:
     """An audit's result. about: where the codec, the pictures and the numbers come from, JSON values. complete: whether
-    it came to its end. common: what fails for every picture alike, None if nothing does."""
+    it came to its end. common: what fails for every picture alike, None if nothing does. elsewhere: it is of images
+    that nothing here has coded."""
 
     codec: str
     about: dict[str, Any]
@@ -34,6 +41,7 @@ class Report:
     rates: Sequence[dict[str, Any]]
     complete: bool = True
     common: str | None = None
+    elsewhere: bool = False
 
     @property
     def failed(self) -> list[str]:
@@ -69,11 +77,16 @@ def as_text(report: Report) -> str:
     """The report to read, with its verdict in the last line."""
     about = report.about
     qualities = ", ".join(quality_name(quality) for quality in about["qualities"])
-    lines = [
-        f"Audit of {report.codec} on {about['device']}",
-        f"{about['pictures']} pictures of {about['dataset']}, {about['odd_pictures']} made ones; qualities {qualities}",
-        "",
-    ]
+    if report.elsewhere:
+        lines = [f"Audit of {report.codec}, {ELSEWHERE}", f"{about['pictures']} pictures of {about['dataset']}; "]
+        lines[-1] += f"qualities {qualities}"
+    else:
+        lines = [
+            f"Audit of {report.codec} on {about['device']}",
+            f"{about['pictures']} pictures of {about['dataset']}, {about['odd_pictures']} made ones; "
+            f"qualities {qualities}",
+        ]
+    lines.append("")
     if not report.complete:
         lines += ["Stopped before its end: what was not done says nothing.", ""]
     if report.common is not None:
@@ -85,7 +98,7 @@ def as_text(report: Report) -> str:
         lines += [f"{'':<{width + 12}}{line}" for line in evidence[:SHOWN]]
         if len(evidence) > SHOWN:
             lines.append(f"{'':<{width + 12}}and {len(evidence) - SHOWN} more, in the JSON")
-    lines += ["", LIMITS, ""]
+    lines += ["", UNSEEN if report.elsewhere else LIMITS, ""]
     failed = report.failed
     warned = sum(check.verdict == "warning" for check in report.checks)
     warnings = f", {warned} with a warning" if warned else ""
@@ -93,6 +106,9 @@ def as_text(report: Report) -> str:
         lines.append(f"{len(failed)} of {len(report.checks)} checks failed: {', '.join(failed)}")
     elif not report.complete:
         lines.append(f"stopped; no check had failed by then{warnings}")
+    elif report.elsewhere:
+        unknown = sum(check.verdict == "not done" for check in report.checks)
+        lines.append(f"no check failed{warnings}; {unknown} of {len(report.checks)} could not be made")
     else:
         lines.append(f"no check failed{warnings}")
     return "\n".join(lines) + "\n"

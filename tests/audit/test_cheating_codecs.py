@@ -45,13 +45,19 @@ def test_an_honest_codec_passes(audited: Audit) -> None:
     assert {check.name: check.verdict for check in report.checks} == {
         "bytes and pictures": "ok",
         "fresh process": "ok",
+        "one process": "ok",
         "side files": "ok",
+        "names": "ok",
         "encode twice": "ok",
         "decode twice": "ok",
         "seeds": "ok",
         "threads": "ok",
         "quality": "ok",
+        "bits and content": "ok",
+        "enough bits": "ok",
+        "Python objects": "ok",
         "estimated rate": "ok",
+        "size": "ok",
         "odd pictures": "ok",
         "damaged streams": "ok",
         "devices": "not done",
@@ -63,6 +69,11 @@ def test_an_honest_codec_passes(audited: Audit) -> None:
     ("codec", "name", "evidence"),
     [
         ("SideFile", "fresh process", "No such file or directory"),
+        ("NominalBits", "bits and content", "bytes are decoded to two images"),
+        slow("NominalBits", "one process", "decoded beside the encoder, in a fresh process AttributeError"),
+        slow("NominalBits", "size", "bytes for 64x64 and 128x32"),
+        slow("SizeElsewhere", "size", "beside the encoder, 64x64 in a fresh process"),
+        slow("NeedsEncoder", "one process", "decoded beside the encoder, in a fresh process IndexError"),
         ("NeedsEncoder", "fresh process", "list index out of range"),
         ("IgnoresQuality", "quality", "the same picture as at quality 3"),
         slow("PadsQuality", "quality", "the same picture as at quality 3"),
@@ -104,6 +115,31 @@ def test_a_side_file_that_the_decoder_could_do_without(audited: Audit, tmp_path:
     assert check(report, "fresh process").verdict == "ok"
     assert check(report, "side files").verdict == "FAILED"
     assert f"decode read {tmp_path / 'kept'}, which encode wrote" in "\n".join(check(report, "side files").evidence)
+
+
+def test_fewer_bits_than_random_samples_need(audited: Audit, tmp_path: Path) -> None:
+    """No file that Python opens tells of it, and a fresh process decodes it: the bits alone cannot be right."""
+    (tmp_path / "hidden").mkdir()
+    report = audited("ShortStream", settings=f":folder={tmp_path / 'hidden'}")
+    assert report.failed == ["enough bits"]
+    assert "random at quality 3: 15 bytes, at least 2" in check(report, "enough bits").evidence[0]
+
+
+@pytest.mark.slow
+def test_names_that_hold_the_image(audited: Audit, tmp_path: Path) -> None:
+    (tmp_path / "names").mkdir()
+    found = check(audited("KeepsInNames", settings=f":folder={tmp_path / 'names'}"), "names")
+    assert found.verdict == "FAILED"
+    assert f"decode lists {tmp_path / 'names'}, where encode made" in found.evidence[0]
+
+
+@pytest.mark.slow
+def test_pickles_are_told_and_no_failure(audited: Audit) -> None:
+    report = audited("Pickles")
+    found = check(report, "Python objects")
+    assert found.verdict == "warning"
+    assert "a pickle, " in found.evidence[0]
+    assert not report.failed
 
 
 @pytest.mark.slow
