@@ -157,8 +157,8 @@ def newer(path: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "arguments"),
     [
-        ("run/run.json", '"schema_version": 1', '"schema_version": 2', ("explain", "run")),
-        ("run/run.json", '"schema_version": 1', '"schema_version": 2', ("compare", "run", "run")),
+        ("run/run.json", '"schema_version": 1', '"schema_version": 3', ("explain", "run")),
+        ("run/run.json", '"schema_version": 1', '"schema_version": 3', ("compare", "run", "run")),
         ("run/summary.csv", ",2\n", ",3\n", ("table", "run/summary.csv")),
         ("baseline.json", '"schema_version": 1', '"schema_version": 9', ("compare", "baseline.json", "run")),
         (
@@ -224,7 +224,7 @@ def test_what_is_written_is_among_what_is_read() -> None:
 def test_numbers_that_are_none_are_left_to_the_fields() -> None:
     for content in ([], None, {}, {"schema_version": None}, {"schema_version": "2"}, {"schema_version": True}):
         compatibility.check_version("here", compatibility.RUN, content)
-    with pytest.raises(BenchmarkError, match="of schema 0; this version reads 1"):
+    with pytest.raises(BenchmarkError, match="of schema 0; this version reads 1 and 2"):
         compatibility.check_version("here", compatibility.RUN, {"schema_version": 0})
 
 

@@ -13,12 +13,13 @@ around it, such as `ft2` and `ft32`.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.baselines.reconstructions.patterns import NUMBER, ONLY, Files, name_of
-from benchmark.baselines.reconstructions.rates import Rates, joined, of_result, of_results, of_streams
+from benchmark.baselines.reconstructions.rates import Rates, of_result, of_results, of_streams
 from benchmark.errors import BenchmarkError, UsageError, printable
 from benchmark.formats import is_named_as_image
 from benchmark.reading import parse_json, read_text, shown
@@ -146,22 +147,38 @@ def _compressai(folder: Path, qualities: list[float]) -> Rates | None:
 
 
 def _jpeg_ai(folder: Path) -> Layout:
-    images = _submitted(folder / "rec")
-    streams = _submitted(folder / "bit")
-    return Layout("JPEG AI's", images, joined([of_streams(streams)]))
+    """Each image under every name that its original may have: whole, without depth and colours, and without its size;
+    of the shorter names, those that two images of one quality have are left out."""
+    images: Files = {}
+    streams: Files = {}
+    bits = _submitted(folder / "bit")
+    for quality, own in _submitted(folder / "rec").items():
+        names = {path: _names_of_original(whole) for whole, path in own.items()}
+        counts = Counter(name for several in names.values() for name in several)
+        for path, several in names.items():
+            known = [name for name in several if counts[name] == 1]
+            stream = next((found for name in known if (found := bits.get(quality, {}).get(name)) is not None), None)
+            images.setdefault(quality, {}).update(dict.fromkeys(known, path))
+            if stream is not None:
+                streams.setdefault(quality, {}).update(dict.fromkeys(known, stream))
+    if not images:
+        raise UsageError(f"{shown(folder / 'rec')}: no image lies there")
+    return Layout("JPEG AI's", images, of_streams(streams))
+
+
+def _names_of_original(whole: str) -> list[str]:
+    without_depth = _DEPTH.sub("", whole)
+    return list(dict.fromkeys([whole, without_depth, _SIZE.sub("", without_depth)]))
 
 
 def _submitted(folder: Path) -> Files:
-    """Files CODEC_NAME_WIDTHxHEIGHT_8bit_sRGB_RATE, RATE in hundredths of bits per pixel, under each name that the
-    original may have: as it stands there, without depth and colours, and without its size. Of the shorter names, those
-    that two have are left out."""
+    """Files CODEC_NAME_RATE in `folder`, by NAME; RATE in hundredths of bits per pixel is the quality."""
     found: Files = {}
-    shorter: dict[float, dict[str, list[Path]]] = {}
     codec = folder.parent.resolve().name
     for path in sorted(folder.iterdir()):
-        match = re.fullmatch(rf"{re.escape(codec)}_(.+)_(\d+)", path.stem)
         if not path.is_file() or path.name.startswith("."):
             continue
+        match = re.fullmatch(rf"{re.escape(codec)}_(.+)_(\d+)", path.stem)
         if match is None:
             raise UsageError(
                 f"{shown(path)}: not called {codec}_NAME_RATE{path.suffix}, as in JPEG AI's layout; name a pattern"
@@ -169,13 +186,4 @@ def _submitted(folder: Path) -> Files:
         whole, quality = printable(match[1]), float(match[2])
         if (other := found.setdefault(quality, {}).setdefault(whole, path)) != path:
             raise UsageError(f"{shown(other)} and {shown(path)} are of one image and one quality")
-        without_depth = _DEPTH.sub("", whole)
-        for name in {without_depth, _SIZE.sub("", without_depth)} - {whole}:
-            shorter.setdefault(quality, {}).setdefault(name, []).append(path)
-    for quality, names in shorter.items():
-        found[quality] |= {
-            name: paths[0] for name, paths in names.items() if len(paths) == 1 and name not in found[quality]
-        }
-    if not found:
-        raise UsageError(f"{shown(folder)}: nothing lies there")
     return dict(sorted(found.items()))

@@ -58,7 +58,10 @@ def jackknife_estimate(value: float, leave_one_out: npt.ArrayLike, confidence: f
         return plain
     replicates = np.asarray(leave_one_out, dtype=np.float64)
     influence = np.mean(replicates) - replicates
-    skewness = float(np.mean(influence**3) / np.std(influence) ** 3)
+    cubed = float(np.std(influence)) ** 3
+    if cubed == 0:  # what spread there is comes of rounding, as where all images have one rate
+        return plain
+    skewness = float(np.mean(influence**3)) / cubed
     reach = (plain.ci_high - value) / stderr
     upper, lower = (stderr * _skewed(sign * reach, skewness, influence.size) for sign in (-1, 1))
     return Estimate(value, stderr, value - lower, value - upper)

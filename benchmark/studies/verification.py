@@ -16,6 +16,7 @@ from benchmark.datasets import Dataset
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import load_image
 from benchmark.pixels import Image
+from benchmark.reconstructions import ELSEWHERE
 from benchmark.results import path_name, quality_name
 from benchmark.running.run import Request, open_run
 
@@ -82,6 +83,8 @@ def verify(numbers: Baseline, streams: Path, dataset: Dataset, device: str = "cp
 
 def _replayed(numbers: Baseline, folder: Path, names: Mapping[str, str], device: str) -> Iterator[tuple[str, Replayed]]:
     for label, record in numbers.codecs.items():
+        if record.bits != "real":
+            raise UsageError(f"{label}: its images were {ELSEWHERE}, so nobody can verify it here")
         spec = record.spec_or(label)
         if spec is None:
             raise UsageError(f"{label}: an object of Python, which no spec opens; only its author can verify it")

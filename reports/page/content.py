@@ -18,6 +18,7 @@ from benchmark.analysis.margins import Gate
 from benchmark.analysis.summary import HEADLINES, ORIGINALS, coverage_notes, read_summary
 from benchmark.errors import BenchmarkError
 from benchmark.protocols import references_of
+from benchmark.reconstructions import mark_notes
 from benchmark.reports.anchors import fitting_curves
 from benchmark.reports.comparison import HEADERS, cells_of, lines_of, ordered, verdict
 from benchmark.reports.explanation import explain, protocol_words
@@ -99,9 +100,12 @@ def content(sources: Sequence[Source], gate: Gate) -> dict[str, Any]:
         "verdict": _verdict(sources, gate),
         "runs": [_run(source) for source in sources],
         "notices": [
-            f"{f'run {source.number}: ' if len(sources) > 1 else ''}{note}"
-            for source in sources
-            for note in coverage_notes(source.folder.manifest, StoredGroups(source.folder))
+            *mark_notes(label for source in sources for label in source.labels.values()),
+            *(
+                f"{f'run {source.number}: ' if len(sources) > 1 else ''}{note}"
+                for source in sources
+                for note in coverage_notes(source.folder.manifest, StoredGroups(source.folder))
+            ),
         ],
     }
 

@@ -73,6 +73,14 @@ def test_the_interval_reaches_to_where_the_skewness_points() -> None:
     assert transformed + skewness / (6 * root) == pytest.approx(stats.t.ppf(0.975, 5))
 
 
+@pytest.mark.filterwarnings("error")
+def test_equal_replicates_have_no_spread_but_rounding() -> None:
+    """The mean of three 0.1 is not 0.1 in binary, so their error is not quite 0 though all are alike."""
+    found = jackknife_estimate(0.1, [0.1, 0.1, 0.1])
+    assert found.ci_low == pytest.approx(0.1, abs=1e-15)
+    assert found.ci_high == pytest.approx(0.1, abs=1e-15)
+
+
 def test_function_of_means_against_brute_force() -> None:
     bits, pixels = np.array([100.0, 400.0, 90.0, 700.0]), np.array([10.0, 100.0, 20.0, 90.0])
     estimate = intervals.function_of_means_estimate(np.divide, bits, pixels)
