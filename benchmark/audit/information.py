@@ -14,6 +14,7 @@ from benchmark.audit.check import ROUNDING_DB, Check
 from benchmark.audit.evidence import Case, Evidence, Step
 from benchmark.audit.pictures import RANDOM
 from benchmark.metrics.fidelity import mean_squared_error, psnr_from_mse
+from benchmark.pixels import Image
 from benchmark.results import quality_name
 
 CHANCE_BITS = 64
@@ -25,7 +26,7 @@ FAMILIAR = 0.05
 _DECODED = (at.OWN, at.FRESH, at.FRESH_AGAIN, at.THREADS)
 
 
-def fewest_bits(image: np.ndarray, decoded: np.ndarray) -> float:
+def fewest_bits(image: Image, decoded: Image) -> float:
     """Bits that any decoder needs to come so near to an image whose samples are independent and uniform on 0 to 255.
 
     Both uint8 (height, width, 3). n (8 − ½ log2(2πe (D + 1/12))) for n samples and the mean squared error D, Shannon's
@@ -70,18 +71,14 @@ def bits_and_content(evidence: Evidence) -> Check:
     """Streams of different images are different, and as long as their content asks for."""
     name = "bits and content"
     failures = []
-    for one, other in _same_bytes(evidence):
-        first, second = evidence.steps[at.ENCODE, one], evidence.steps[at.ENCODE, other]
-        if evidence.pictures[one[0]].image.shape != evidence.pictures[other[0]].image.shape:
-            continue  # which is another check's
+    for one, other in _same_bytes(evidence, of_one_size=True):
         for what in _DECODED:
             pair = [evidence.steps.get((what, case)) for case in (one, other)]
             if any(step is None or step.failed for step in pair):
                 continue
             images = [step.image() for step in pair if step is not None]
             if images[0].shape == images[1].shape and not np.array_equal(*images):
-                size = first.data.stat().st_size
-                assert size == second.data.stat().st_size
+                size = evidence.steps[at.ENCODE, one].data.stat().st_size
                 failures.append(f"{_case(one)} and {other[0]}: the same {size} bytes are decoded to two images")
                 break
     if failures:
@@ -106,14 +103,10 @@ def size_in_stream(evidence: Evidence) -> Check:
     """The decoder finds the size of the image in the bytes."""
     name = "size"
     failures = []
-    for one, other in _same_bytes(evidence):
-        (height, width), (second_height, second_width) = (
-            evidence.pictures[case[0]].image.shape[:2] for case in (one, other)
-        )
-        if (height, width) != (second_height, second_width):
-            size = evidence.steps[at.ENCODE, one].data.stat().st_size
-            both = f"{width}x{height} and {second_width}x{second_height}"
-            failures.append(f"{_case(one)} and {other[0]}: the same {size} bytes for {both}")
+    for one, other in _same_bytes(evidence, of_one_size=False):
+        size = evidence.steps[at.ENCODE, one].data.stat().st_size
+        both = " and ".join(_size(evidence.pictures[case[0]].image) for case in (one, other))
+        failures.append(f"{_case(one)} and {other[0]}: the same {size} bytes for {both}")
     for case, own, fresh in evidence.both(at.OWN, at.FRESH):
         if fresh.failed is None and fresh.outcome.shape != own.outcome.shape:
             sizes = [f"{shape[1]}x{shape[0]}" for shape in (own.outcome.shape, fresh.outcome.shape) if shape]
@@ -243,12 +236,14 @@ def _archived(data: bytes) -> int | None:
     return sum(member.compress_size for member in members if not member.filename.endswith(("data.pkl", "version")))
 
 
-def _same_bytes(evidence: Evidence) -> Iterable[tuple[Case, Case]]:
-    """The first two cases of each quality and byte string that several have."""
-    found: dict[tuple[float, bytes], Case] = {}
+def _same_bytes(evidence: Evidence, *, of_one_size: bool) -> Iterable[tuple[Case, Case]]:
+    """Pairs of cases of one quality with one byte string: of images of one size, or of two sizes."""
+    found: dict[tuple[float, bytes, str], Case] = {}
     for case in evidence.coded():
-        key = case[1], evidence.steps[at.ENCODE, case].bytes()
-        if (other := found.setdefault(key, case)) != case:
+        size = _size(evidence.pictures[case[0]].image)
+        key = case[1], evidence.steps[at.ENCODE, case].bytes(), size if of_one_size else ""
+        other = found.setdefault(key, case)
+        if other != case and (of_one_size or size != _size(evidence.pictures[other[0]].image)):
             yield other, case
 
 
@@ -263,6 +258,10 @@ def _is_empty(path: str) -> bool:
         return Path(path).is_file() and not Path(path).stat().st_size
     except OSError:
         return False
+
+
+def _size(image: Image) -> str:
+    return f"{image.shape[1]}x{image.shape[0]}"
 
 
 def _case(case: Case) -> str:
