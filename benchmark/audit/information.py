@@ -211,11 +211,16 @@ def _pickled(data: bytes) -> tuple[int, int] | None:
     Nothing is loaded. A few bytes that happen to be a pickle hold no object of bytes or text, and do not count.
     """
     content = count = 0
+    as_text = False  # before protocol 3, bytes are written as text that is encoded again
     try:
         for opcode, argument, place in pickletools.genops(io.BytesIO(data)):
             count += 1
             if isinstance(argument, bytes | bytearray):
                 content += len(argument)
+            elif opcode.name == "GLOBAL" and argument == "_codecs encode":
+                as_text = True
+            elif isinstance(argument, str) and as_text:
+                content, as_text = content + len(argument), False
             if opcode.name == "STOP":
                 return (int(place or 0) + 1, content) if content and count > 3 else None
     except Exception:  # pickletools raises whatever it stumbles over

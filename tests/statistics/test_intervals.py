@@ -76,7 +76,7 @@ def test_the_interval_reaches_to_where_the_skewness_points() -> None:
 @pytest.mark.filterwarnings("error")
 def test_equal_replicates_have_no_spread_but_rounding() -> None:
     """The mean of three 0.1 is not 0.1 in binary, so their error is not quite 0 though all are alike."""
-    found = jackknife_estimate(0.1, [0.1, 0.1, 0.1])
+    found = intervals.jackknife_estimate(0.1, [0.1, 0.1, 0.1])
     assert found.ci_low == pytest.approx(0.1, abs=1e-15)
     assert found.ci_high == pytest.approx(0.1, abs=1e-15)
 
