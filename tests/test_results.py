@@ -86,8 +86,8 @@ def test_infinity_and_nan_cannot_be_recorded() -> None:
 def test_another_schema_and_a_damaged_manifest_are_refused(folder: RunFolder) -> None:
     path = folder.path / "run.json"
     text = path.read_text()
-    path.write_text(text.replace('"schema_version": 1', '"schema_version": 2').replace('"status"', '"state"'))
-    with pytest.raises(BenchmarkError, match=r"schema 2, made by a newer version .* reads 1: update the suite"):
+    path.write_text(text.replace('"schema_version": 2', '"schema_version": 3').replace('"status"', '"state"'))
+    with pytest.raises(BenchmarkError, match=r"schema 3, made by a newer version .* reads 1 and 2: update the suite"):
         RunFolder.open(folder.path)
     path.write_text(text[:200])
     with pytest.raises(BenchmarkError, match=r"run\.json: not a manifest: no JSON"):
@@ -97,6 +97,19 @@ def test_another_schema_and_a_damaged_manifest_are_refused(folder: RunFolder) ->
         RunFolder.open(folder.path)
     with pytest.raises(BenchmarkError, match=r"no run\.json"):
         RunFolder.open(folder.path / "nothing")
+
+
+def test_bytes_are_a_fraction_where_bits_are_stated_alone(folder: RunFolder) -> None:
+    """A stated rate need not be a whole number of bytes; a stream is one."""
+    pixels = 16 * 24
+    folder.append(trial(bytes=61.44, bpp=8 * 61.44 / pixels, height=16, width=24))
+    with pytest.raises(BenchmarkError, match=r"line 1: 61\.44 bytes: of t:x=1, whose bits are not stated"):
+        RunFolder.open(folder.path).trials()
+    codecs = {name: record.model_copy(update={"bits": "stated"}) for name, record in folder.manifest.codecs.items()}
+    folder.write_manifest(folder.manifest.model_copy(update={"codecs": codecs}))
+    [stated] = RunFolder.open(folder.path).trials()
+    assert stated.bytes == 61.44
+    assert folder.frame()["bytes"].dtype == "Float64"
 
 
 def test_create_clears_what_a_run_without_trials_left(folder: RunFolder) -> None:
