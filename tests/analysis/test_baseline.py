@@ -102,8 +102,8 @@ def test_damaged_files_are_one_line(tmp_path: Path) -> None:
         ("", "not a baseline"),
         ("{}", "not a baseline"),
         (
-            good.replace('"schema_version": 1', '"schema_version": 7'),
-            "of schema 7, made by a newer version of the suite; this one reads 1",
+            good.replace('"schema_version": 2', '"schema_version": 7'),
+            "of schema 7, made by a newer version of the suite; this one reads 1 and 2",
         ),
         (good.replace('"value":', '"value":NaN,"x":', 1), "not a baseline"),
         (good.replace('"picture00",', ""), "entries for 11 images"),

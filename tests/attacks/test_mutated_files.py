@@ -220,7 +220,7 @@ def test_a_baseline_that_says_two_things(tmp_path: Path) -> None:
         (text.replace('"infinite":{}', '"infinite":{"psnr":[-1]}', 1), "there is no image -1"),
         (text.replace('"infinite":{}', '"infinite":{"psnr":[0]}', 1), "image 0 has a value"),
         (text.replace('"metrics":{"psnr":', '"metrics":{"psnr2":', 1), "metrics: psnr"),
-        (text.replace('"schema_version": 1', '"schema_version": 2'), "made by a newer version of the suite"),
+        (text.replace('"schema_version": 1', '"schema_version": 3'), "made by a newer version of the suite"),
         (text.replace('"schema_version": 1', '"schema_version": "1"'), "schema_version"),
     ):
         assert changed != text, words

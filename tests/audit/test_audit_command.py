@@ -33,7 +33,7 @@ def test_a_codec_that_fails_is_1_with_report_and_json(capsys: pytest.CaptureFixt
     assert call(codec, "--dataset", "pictures", "--damages", "0", "--output", "out", "--quality", "3,5") == 1
     output = capsys.readouterr()
     assert output.out == Path("out/audit.txt").read_text()
-    assert output.out.splitlines()[-1] == "1 of 12 checks failed: quality"
+    assert output.out.splitlines()[-1] == "1 of 18 checks failed: quality"
     assert "out/audit.json" in output.err
     record = json.loads(Path("out/audit.json").read_text())
     assert (record["codec"], record["failed"]) == (codec, ["quality"])

@@ -111,7 +111,7 @@ def test_bad_input_is_one_line_and_the_right_code(capsys: pytest.CaptureFixture[
     (damaged / "trials.jsonl").write_text('{"codec": NaN}\n' * 2)
     assert call("compare", "other", str(damaged)) == 3
     assert "line 1: not a trial" in error_of(capsys)
-    (damaged / "run.json").write_text(manifest.replace('"schema_version": 1', '"schema_version": 9'))
+    (damaged / "run.json").write_text(manifest.replace('"schema_version": 2', '"schema_version": 9'))
     assert call("bd", str(damaged)) == 3
     assert "of schema 9, made by a newer version of the suite" in error_of(capsys)
 
