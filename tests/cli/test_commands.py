@@ -139,7 +139,7 @@ def test_a_run_leaves_all_that_the_contract_names(capsys: pytest.CaptureFixture[
     assert run("--quality", "4", "--keep-reconstructions", codec="noisy", metric="psnr") == 0
     manifest = json.loads(Path("run/run.json").read_text())
     assert manifest["status"] == "complete"
-    assert manifest["schema_version"] == 1
+    assert manifest["schema_version"] == 2
     assert manifest["codecs"]["noisy"] == {
         "label": "noisy",
         "qualities": [4],

@@ -75,6 +75,13 @@ def test_labels_that_cannot_be(labels: list[str], reason: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_of_a_single_codec_the_label_alone_is_enough() -> None:
+    assert name_codecs(["jpeg"], True, ["Ours"], None) == {"Ours": "jpeg"}
+    assert list(name_codecs(["avif"], False, ["Ours"], None).values())[0] == "avif"
+    with pytest.raises(UsageError, match="of a single codec LABEL"):
+        name_codecs([], True, ["Ours"], None)
+
+
 def test_the_same_label_twice_is_no_matter() -> None:
     assert parse_labels(["jpeg=A", "jpeg=A"]) == {"jpeg": "A"}
 
