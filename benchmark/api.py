@@ -98,7 +98,7 @@ def evaluate(
     originals = _ORIGINALS.setdefault(str(device), OriginalStore())
     originals.begin()
     chosen = _codecs(codecs)
-    asked = {
+    asked: dict[str, Any] = {
         "qualities": _quality_options(qualities),
         "metrics": _metrics(metrics),
         "limit": None if limit is None else _count("limit", limit, 0),

@@ -217,7 +217,7 @@ def _rates_in(path: Path) -> list[float]:
         raise BenchmarkError(f"{place}: there is no such file") from None
     results = document.get("results", document) if isinstance(document, dict) else None
     found = results.get("bpp") if isinstance(results, dict) else None
-    rates = found if isinstance(found, list) else [found]
+    rates: list[Any] = found if isinstance(found, list) else [found]
     for rate in rates:
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= MOST_BPP:
             raise BenchmarkError(f"{place}: not {_RESULT}: its bpp is {brief(repr(rate))}")

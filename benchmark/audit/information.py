@@ -77,7 +77,7 @@ def bits_and_content(evidence: Evidence) -> Check:
             if any(step is None or step.failed for step in pair):
                 continue
             images = [step.image() for step in pair if step is not None]
-            if images[0].shape == images[1].shape and not np.array_equal(*images):
+            if images[0].shape == images[1].shape and not np.array_equal(images[0], images[1]):
                 size = evidence.steps[at.ENCODE, one].data.stat().st_size
                 failures.append(f"{_case(one)} and {other[0]}: the same {size} bytes are decoded to two images")
                 break
@@ -198,9 +198,9 @@ def overhead(data: bytes) -> tuple[str, int] | None:
     start = 0
     while (start := data.find(b"\x80", start)) >= 0:
         if data[start + 1 : start + 2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-            content = _pickled(data[start:])
-            if content is not None:
-                return "a pickle", content[0] - content[1]
+            found = _pickled(data[start:])
+            if found is not None:
+                return "a pickle", found[0] - found[1]
         start += 1
     return None
 

@@ -139,7 +139,7 @@ def same_bytes(trials: Iterable[Trial]) -> list[str]:
 
     Codecs with other qualities than each other's are never in one group.
     """
-    lengths: dict[str, dict[tuple[float, str], int]] = {}
+    lengths: dict[str, dict[tuple[float, str], float]] = {}
     for trial in trials:
         if trial.error is None and trial.bytes is not None:
             lengths.setdefault(trial.codec, {})[trial.quality, trial.image] = trial.bytes
@@ -252,7 +252,7 @@ def _no_sheet(folder: RunFolder, group: Sequence[str], quality: float, images: S
     return missing[0] if missing else ""
 
 
-def _nearest(codec: Codec, image: Image, length: int) -> tuple[float, bytes]:
+def _nearest(codec: Codec, image: Image, length: float) -> tuple[float, bytes]:
     """The quality whose stream comes nearest to `length` bytes, and that stream."""
     streams: dict[float, bytes] = {}
 
@@ -264,7 +264,7 @@ def _nearest(codec: Codec, image: Image, length: int) -> tuple[float, bytes]:
     return found, streams[found] if found in streams else codec.encode(image, found)
 
 
-def _cell(title: str, original: Image, decoded: Image, length: int, place: Any) -> Cell:
+def _cell(title: str, original: Image, decoded: Image, length: float, place: Any) -> Cell:
     error = mean_squared_error(original, decoded)
     psnr = f"{psnr_from_mse(error):.2f} dB" if error else "lossless"
     return Cell(title, f"{8 * length / (original.shape[0] * original.shape[1]):.3f} bpp, {psnr}", decoded[place])
