@@ -65,6 +65,8 @@ def audit(request: Request, tell: Callable[[str], None]) -> tuple[Report, Path]:
     folder = _folder(request, spec.label)
     dataset = limit(open_dataset(request.dataset), request.limit)
     if spec.name == IMAGES:
+        if request.devices:
+            raise UsageError("--device: these images were decoded elsewhere, and on which device nobody can know")
         tell(f"reads the images of {request.codec}: there is nothing that codes them")
         return _written(_of_images(request, asked, dataset), folder)
     ordinary = ordinary_pictures(dataset)

@@ -222,7 +222,7 @@ def _side(numbers: Baseline, point: Point, image: int) -> dict[str, Any]:
     return {
         "codec": point.codec,
         "quality": point.quality,
-        "bytes": point.bytes[image],
+        "bytes": None if point.bytes[image] is None else math.ceil(point.bytes[image] or 0),  # stated may be a fraction
         "metrics": {name: value for name, value in values.items() if value is not None},
     }
 

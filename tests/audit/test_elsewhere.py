@@ -109,6 +109,12 @@ def test_pickles_among_the_streams_are_told() -> None:
 
 
 @pytest.mark.usefixtures("foreign")
+def test_a_device_is_no_setting_of_theirs() -> None:
+    with pytest.raises(UsageError, match="--device: these images were decoded elsewhere"):
+        audit(Request(FILES, dataset="originals", devices=["cpu"], output=Path("audit")), lambda _: None)
+
+
+@pytest.mark.usefixtures("foreign")
 def test_a_quality_that_there_is_not() -> None:
     with pytest.raises(UsageError, match="nothing of quality 9"):
         audit(Request(FILES, dataset="originals", qualities=["9"], output=Path("audit")), lambda _: None)
