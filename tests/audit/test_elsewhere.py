@@ -9,7 +9,7 @@ from support.reconstructions import NAMES, Foreign, make_foreign
 
 from benchmark.audit.audit import Request, audit
 from benchmark.audit.check import Check
-from benchmark.audit.checks import NAMES as CHECKS
+from benchmark.audit.checks import CHECKS
 from benchmark.audit.report import UNSEEN, Report, as_text
 from benchmark.errors import UsageError
 
@@ -27,7 +27,7 @@ def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Foreign:
 def audited(spec: str = FILES) -> Report:
     report, folder = audit(Request(spec, dataset="originals", limit=0, output=Path("audit")), lambda _: None)
     assert json.loads((folder / "audit.json").read_text())["failed"] == report.failed
-    assert [check.name for check in report.checks] == list(CHECKS)
+    assert [check.name for check in report.checks] == [question.name for question in CHECKS]
     return report
 
 
