@@ -141,6 +141,7 @@ def test_a_run_leaves_all_that_the_contract_names(capsys: pytest.CaptureFixture[
     assert manifest["status"] == "complete"
     assert manifest["schema_version"] == 2
     assert manifest["codecs"]["noisy"] == {
+        "bits": "real",
         "label": "noisy",
         "qualities": [4],
         "stochastic": True,
