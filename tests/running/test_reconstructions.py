@@ -1,6 +1,7 @@
 """Runs of images that were made elsewhere can what any run can, with the mark of their bits wherever they are named."""
 
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from benchmark.metrics.fidelity import psnr_from_mse
 from benchmark.reconstructions import WORDS
 from benchmark.reports.exports.tables import export
 from benchmark.reports.leaderboard import write_leaderboard
+from benchmark.reports.page.study import Side, _side
 from benchmark.results import RunFolder
 from benchmark.running.run import Request, open_run
 
@@ -182,6 +184,14 @@ def test_baseline_and_gate(here: RunFolder, tmp_path: Path) -> None:
     assert broken != text
     with pytest.raises(BenchmarkError, match="a fraction, but its bits are not stated"):
         parse_baseline(broken, "b.json")
+
+
+def test_a_comparison_by_people_has_whole_bytes(here: RunFolder) -> None:
+    """A vote's record takes no fraction, which stated bits may have."""
+    numbers = baseline_of_run(here)
+    point = numbers.point(MARKED["paper"], 1)
+    assert point is not None
+    assert Side.model_validate(_side(numbers, point, 0)).bytes == math.ceil(0.21 * PIXELS / 8)
 
 
 def test_other_bits_are_another_codec(foreign: Foreign) -> None:
