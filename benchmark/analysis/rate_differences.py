@@ -1,5 +1,6 @@
 """Bjontegaard rate differences between the codecs of a run, or between two runs of a codec, with their intervals."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -31,6 +32,9 @@ JACKKNIFE = "jackknife over images"
 
 SMALL_SHARE = 0.5
 """Of the range that either curve reaches; below it is said how much both reach."""
+
+LARGE_SHARE = 0.5
+"""Of an interval, or of the range that both curves reach; above it is said how much is unknown for want of points."""
 
 FEWEST_RESAMPLES = 100
 """Of a bootstrap whose ends say something."""
@@ -64,16 +68,36 @@ class RateRow:
         if not self.difference.defined:
             return ()
         lines = []
-        if self.difference.ways is not None and (parted := self.difference.ways.parted):
-            others = ", ".join(f"{way} {percent:+.1f} %" for way, percent in parted.items())
-            lines.append(f"interpolations part, {others}, Akima {self.difference.estimate.value:+.1f} %")
+        if self.difference.ways is not None:
+            if parted := self.difference.ways.parted:
+                others = ", ".join(f"{way} {percent:+.1f} %" for way, percent in parted.items())
+                lines.append(f"interpolations part, {others}, Akima {self.difference.estimate.value:+.1f} %")
+            lines += self._too_few
         if min(self.points) == 2:
-            lines.append("a curve of two points is drawn as a straight line, and how far that is wrong is not known")
+            lines.append(
+                "a curve of two points is drawn as a straight line, and how far that is wrong is not known"
+                + (": the interval leaves it out" if max(self.points) == 2 else "")
+            )
         if self.difference.share < SMALL_SHARE:
             lines.append(
                 f"of what the two curves reach they share {self.difference.share:.0%}, which the number is about"
             )
         return tuple(lines)
+
+    @property
+    def _too_few(self) -> tuple[str, ...]:
+        """A line where points are too few or badly placed: gaps, or an interval that is one of the interpolation."""
+        ways, estimate = self.difference.ways, self.difference.estimate
+        if ways is None or math.isnan(estimate.ci_low):
+            return ()
+        half = (math.log1p(estimate.ci_high / 100) - math.log1p(estimate.ci_low / 100)) / 2
+        share = ways.error() / half if half else 0.0
+        if share <= LARGE_SHARE:
+            return ()
+        codecs = (self.anchor, self.codec)
+        empty = [f"{gap:.0%} by {name}" for gap, name in zip(ways.gaps, codecs, strict=True) if gap > LARGE_SHARE]
+        gaps = f"; points leave a gap of what both reach, {' and '.join(empty)}" if empty else ""
+        return (f"{share:.0%} of the interval is the error of the interpolation, which more qualities lessen{gaps}",)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -31,8 +31,8 @@ class RateDifference:
 
     estimate: in per cent; all NaN where the difference is not defined, and `reason` says why. reason: also why there
     is no interval; empty if nothing is missing. overlap: the range of the metric that both curves reach, lowest end
-    first; None where there is none. share: the overlap's part of the range that either reaches, 0 to 1. ways: the
-    difference by other interpolations than Akima's; None where it is not defined.
+    first; None where there is none. share: the overlap's part of the range that either reaches, 0 to 1. ways: what
+    the interpolation does to it; None where it is not defined.
     """
 
     estimate: Estimate
@@ -115,7 +115,8 @@ def bootstrap_bd_rate(
     Each resample draws images with replacement, the same ones for both curves and for rate and value. The spread of
     the log rate difference over the resamples, times √(n/(n − 1)), is the standard error (Efron & Tibshirani 1993,
     chapter 6 and page 43), and the interval is Student's t in the log, longer at each end by the error of the
-    interpolation (`Interpolations.error`): without it, a codec against itself at other qualities is often told apart.
+    interpolation (`Interpolations.error`), which more images do not lessen: without it, a codec against itself at other
+    qualities is often told apart.
     Resamples without a defined difference are left out; if they are more than MOST_UNDEFINED, there is no interval and
     `reason` says so. Raises ValueError if the curves are not over the same number of images.
     """
@@ -233,7 +234,7 @@ def _logs(means: list[Matrix], higher_is_better: bool, scale: Scale | None) -> V
 
 def _with_interval(whole: RateDifference, stderr: float, n: int, confidence: float) -> RateDifference:
     """`whole` with its error over images in the log, `stderr`, in per cent by the delta method."""
-    percent, drawn = whole.estimate.value, 0.0 if whole.ways is None else whole.ways.error
+    percent, drawn = whole.estimate.value, 0.0 if whole.ways is None else whole.ways.error(confidence)
     log = t_estimate(math.log1p(percent / 100), stderr, n, confidence)
     low, high = (100 * math.expm1(end) for end in (log.ci_low - drawn, log.ci_high + drawn))
     return replace(whole, estimate=Estimate(percent, (100 + percent) * stderr, low, high))

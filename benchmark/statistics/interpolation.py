@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 from scipy.integrate import trapezoid
 from scipy.interpolate import Akima1DInterpolator, PchipInterpolator, make_interp_spline
+
+from benchmark.statistics.bends import Bends, bends
 
 Vector = npt.NDArray[np.float64]
 Drawn = Callable[[Vector], Vector]
@@ -16,18 +19,22 @@ AKIMA, SPLINE, PCHIP, STRAIGHT = "Akima", "cubic spline", "PCHIP", "straight lin
 PARTED = 1.0
 """Percentage points of rate by which cubic spline or PCHIP may part from Akima before it is said."""
 _PLACES = 1000
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class Interpolations:
-    """A rate difference by each way to draw curves through their points.
+    """What the way in which curves are drawn between their points can do to a rate difference.
 
-    percent: way -> difference. error: mean distance over the overlap, in natural logarithms of rate, between the
-    difference by Akima and by the way that is farthest from it.
+    percent: way -> difference. spread: mean distance over the overlap, in natural logarithms of rate, between the
+    difference by Akima and by the way that is farthest from it. bends: what no way knows. gaps: of each curve, the
+    largest part of the overlap without a point of it, 0 to 1.
     """
 
     percent: Mapping[str, float]
-    error: float
+    spread: float
+    bends: Bends
+    gaps: tuple[float, float]
 
     @property
     def parted(self) -> dict[str, float]:
@@ -36,6 +43,16 @@ class Interpolations:
         apart = max(abs(value - self.percent[AKIMA]) for value in others.values())
         return others if apart > PARTED else {}
 
+    def error(self, confidence: float = 0.95) -> float:
+        """Half the interval of the error of the interpolation, in natural logarithms of rate.
+
+        Of two curves of two points it is not known, and what is given is 0.
+        """
+        if math.isnan(self.bends.stderr):
+            return self.spread
+        unknown = float(stats.t.ppf((1 + confidence) / 2, self.bends.freedom)) * self.bends.stderr
+        return math.hypot(self.spread, unknown)
+
 
 def interpolations(
     anchor: tuple[Vector, Vector], test: tuple[Vector, Vector], overlap: tuple[float, float]
@@ -43,19 +60,30 @@ def interpolations(
     """Of curves (rate, value) of two points or more, value rising; overlap: the range of value that both reach.
 
     Two curves through the same points, or through the same values at rates that differ by a factor, part by nothing:
-    what is drawn wrongly is so in both. A curve of two points is a straight line every way, so its error is not known.
+    what is drawn wrongly is so in both. So what no way knows counts whole only where less than half of what the ways
+    part by in each curve is the same in the other; in partitions of one codec's points about a third is.
     """
     places = np.linspace(*overlap, _PLACES)
-    differences = {
-        way: draw(test[1], np.log(test[0]))(places) - draw(anchor[1], np.log(anchor[0]))(places)
-        for way, draw in _WAYS.items()
-    }
     width = overlap[1] - overlap[0]
-    percent = {
-        way: 100 * math.expm1(float(trapezoid(difference, places)) / width) for way, difference in differences.items()
-    }
-    distances = [np.abs(difference - differences[AKIMA]) for difference in differences.values()]
-    return Interpolations(percent, max(float(trapezoid(distance, places)) / width for distance in distances))
+
+    def farthest(drawn: Mapping[str, Vector]) -> float:
+        return max(float(trapezoid(np.abs(one - drawn[AKIMA]), places)) / width for one in drawn.values())
+
+    logs = [(np.log(rate), value) for rate, value in (anchor, test)]
+    first, second = ({way: draw(value, log)(places) for way, draw in _WAYS.items()} for log, value in logs)
+    differences = {way: second[way] - first[way] for way in _WAYS}
+    percent = {way: 100 * math.expm1(float(trapezoid(line, places)) / width) for way, line in differences.items()}
+    spread, each = farthest(differences), farthest(first) + farthest(second)
+    unknown = bends((logs[0], logs[1]), (first[AKIMA][[0, -1]], second[AKIMA][[0, -1]]), width)
+    if each > _ROUNDING and unknown.freedom:
+        unknown = replace(unknown, stderr=min(1.0, 2 * spread / each) * unknown.stderr)
+    gaps = tuple(_gap(value, overlap) for _, value in logs)
+    return Interpolations(percent, spread, unknown, (gaps[0], gaps[1]))
+
+
+def _gap(values: Vector, overlap: tuple[float, float]) -> float:
+    inside = values[(values > overlap[0]) & (values < overlap[1])]
+    return float(np.diff([overlap[0], *inside, overlap[1]]).max()) / (overlap[1] - overlap[0])
 
 
 def _spline(x: Vector, y: Vector) -> Drawn:

@@ -478,7 +478,7 @@ def _with_itself() -> Iterator[Case]:
                     [row] = rate_differences(parted, "one", [m], resamples=RESAMPLES)
                     value, low, high = _ends(row.difference.estimate)
                     if row.difference.ways is not None and not drawing:
-                        error = row.difference.ways.error
+                        error = row.difference.ways.error()
                         low, high = (
                             100 * math.expm1(math.log1p(end / 100) + way * error) for end, way in ((low, 1), (high, -1))
                         )
