@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.analysis.baseline import Baseline, Point
+from benchmark.analysis.dominance import dominating
 from benchmark.analysis.missing import left_out
 from benchmark.errors import NotComparable, UsageError
 from benchmark.reconstructions import label_among
@@ -62,14 +63,18 @@ def view_of(numbers: Baseline, metric: str, point: Point, against: Point | None)
     if old is None or against is None:
         shares = influence(new.value, new.without) if of_set else numbers.image_values(point, metric, images)
         of = "influence" if of_set else "value"
-        lines = [f"{metric} of {point}: {new.value:.5g}", *([without] if without else [])]
+        lines = [f"{metric} of {point}: {new.value:.5g}", *([without] if without else []), *dominating(names, shares)]
         return PictureView(metric, names, shares, of, tuple(lines), lacking)
     difference = paired_difference(old, new)
     estimate = paired_estimate(difference)
     line = f"{metric} of {point} − {against}: {difference.value:+.4g}"
     if not math.isnan(estimate.ci_low):
         line += f", 95 % interval {estimate.ci_low:+.4g} to {estimate.ci_high:+.4g} (paired, over {len(names)} images)"
-    lines = [line, *([without] if without else [])]
+    lines = [
+        line,
+        *([without] if without else []),
+        *dominating(names, influence(difference.value, difference.without)),
+    ]
     if old.value > 0 and not numbers.facts(metric).signed:
         lines.append(f"that is {100 * difference.value / old.value:+.2f} %")
     if of_set:

@@ -62,7 +62,7 @@ def rate_notes(rows: Sequence[RateRow], label: str) -> list[str]:
     notes += [f"{row.codec} at equal {row.metric}: {row.difference.reason}" for row in rows if row.difference.reason]
     for line, codecs in _left_out(rows).items():
         notes.append(line if len(codecs) == len({row.codec for row in rows}) else f"{', '.join(codecs)}: {line}")
-    notes += [f"{row.codec} at equal {row.metric}: {line}" for row in rows for line in row.drawing]
+    notes += [f"{row.codec} at equal {row.metric}: {line}" for row in rows for line in (*row.drawing, *row.dominated)]
     ways = dict.fromkeys(row.interval for row in rows if row.difference.defined)
     if ways:
         made = "; ".join(

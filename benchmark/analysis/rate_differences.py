@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.analysis.baseline import Baseline, Point
+from benchmark.analysis.dominance import dominating
 from benchmark.analysis.missing import exclusions
 from benchmark.errors import UsageError
 from benchmark.metrics import MetricInfo
@@ -102,7 +103,12 @@ class RateRow:
     @property
     def notes(self) -> tuple[str, ...]:
         """All that a reader of the number must know beside it."""
-        return (*self.left_out, *self.drawing)
+        return (*self.left_out, *self.drawing, *self.dominated)
+
+    @property
+    def dominated(self) -> tuple[str, ...]:
+        """A line where one image makes most of the number."""
+        return () if self.influence is None else dominating(self.images, self.influence)
 
 
 def decibel(similarity: Vector) -> Vector:

@@ -46,12 +46,12 @@ class Interpolations:
     def error(self, confidence: float = 0.95) -> float:
         """Half the interval of the error of the interpolation, in natural logarithms of rate.
 
-        Of two curves of two points it is not known, and what is given is 0.
+        The ways' spread is a bias, whose sign nobody knows, so it is added whole. Of two curves of two points the error
+        is not known, and what is given is 0.
         """
         if math.isnan(self.bends.stderr):
             return self.spread
-        unknown = float(stats.t.ppf((1 + confidence) / 2, self.bends.freedom)) * self.bends.stderr
-        return math.hypot(self.spread, unknown)
+        return self.spread + float(stats.t.ppf((1 + confidence) / 2, self.bends.freedom)) * self.bends.stderr
 
 
 def interpolations(
