@@ -21,6 +21,5 @@ def dominating(images: Sequence[str], influence: npt.ArrayLike) -> tuple[str, ..
     if share <= DOMINANT:
         return ()
     return (
-        f"{images[place]} makes {share:.0%} of the spread over images: a set without it says something else, "
-        "with an interval too short to hold this",
+        f"{images[place]} makes {share:.0%} of the spread over images; the interval of a set without it is too short",
     )

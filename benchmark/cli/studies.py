@@ -187,7 +187,13 @@ Only = Annotated[
 Repetitions = Annotated[int, typer.Option(min=10, help="Sets drawn for each number.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of what is drawn.")]
 TableFile = Annotated[
-    Path | None, typer.Option("--output", "-o", help="The table as CSV. Default: none.", metavar="FILE.csv")
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="The table as CSV; rows of one that is there stay unless they are counted anew. Default: none.",
+        metavar="FILE.csv",
+    ),
 ]
 
 
@@ -200,9 +206,9 @@ def coverage(
     output: TableFile = None,
 ) -> None:
     """Count how often each 95 % interval that the suite prints holds the truth, in drawn sets of images."""
-    from benchmark.studies.coverage import lines, measure
+    from benchmark.studies.coverage import Coverage, lines, measure
 
-    _print(lines(_kept(measure(_whole_numbers(images), repetitions, only or (), seed), output)))
+    _print(lines(_kept(measure(_whole_numbers(images), repetitions, only or (), seed), output, Coverage)))
     if output is not None:
         typer.echo(output)
 
@@ -225,9 +231,10 @@ def gate_errors(
     if family and only:
         raise UsageError("--only chooses kinds of metrics, and --family takes all numbers together")
     if family:
-        _print(study.family_lines(_kept(study.measure_families(sizes, repetitions, seed=seed), output)))
+        found = study.measure_families(sizes, repetitions, seed=seed)
+        _print(study.family_lines(_kept(found, output, study.FamilyErrors)))
     else:
-        _print(study.lines(_kept(study.measure(sizes, repetitions, only or (), seed), output)))
+        _print(study.lines(_kept(study.measure(sizes, repetitions, only or (), seed), output, study.Errors)))
     if output is not None:
         typer.echo(output)
 
@@ -239,15 +246,19 @@ def _whole_numbers(text: str) -> list[int]:
         raise UsageError(f"--images {text!r}: whole numbers with commas between") from None
 
 
-def _kept(records: Iterable[Any], output: Path | None) -> Iterator[Any]:
-    """`records`; the table is written anew with each, so that a study that is stopped leaves what it has."""
-    from benchmark.studies.coverage import write_table
+def _kept(records: Iterable[Any], output: Path | None, of: type[Any]) -> Iterator[Any]:
+    """`records`, of class `of`; the table is written anew with each, so that a study that is stopped leaves what it
+    has. What a table that is there holds of other records stays, so that `--only` measures a part of it anew."""
+    from benchmark.studies.coverage import read_table, write_table
 
-    found = []
+    def name(record: Any) -> tuple[Any, ...]:
+        return tuple(getattr(record, part) for part in of.NAMES)
+
+    found = {name(one): one for one in read_table(of, output)} if output is not None and output.exists() else {}
     for record in records:
-        found.append(record)
+        found[name(record)] = record
         if output is not None:
-            write_table(found, output)
+            write_table(list(found.values()), output)
         yield record
 
 

@@ -148,7 +148,8 @@ def function_of_means_estimate(
     function: takes one array a column and works elementwise. columns: (n,) each, over the same units.
     Source: the jackknife as in `jackknife_estimate`; for functions of means it agrees with the delta method to first
     order (Efron & Tibshirani 1993, chapter 21). Where skewness shows, the side that its transformation shortens stays
-    as long as Student's t makes it: a few units say too little of skewness to shorten an interval. Raises ValueError on columns of unequal length.
+    as long as Student's t makes it: a few units say too little of skewness to shorten an interval.
+    Raises ValueError on columns of unequal length.
     """
     samples = [_vector(column, "column", at_least=1) for column in columns]
     n = samples[0].size

@@ -2,9 +2,9 @@
 
 `python -m benchmark studies coverage` draws sets of n images, lets the suite make its interval of each, and counts how
 often the truth lies in it. Where a number is made of means over images, the images are drawn with replacement from
-those of POPULATION, a committed run, so that values are as skewed and hang together as real ones do; its own numbers
-are the truth. Distances between sets, and votes, are drawn from models. A distance depends on the number of images, so
-its truth is the mean over all draws. A new interval is a new function in `cases`.
+those of POPULATION and MORE, committed runs, so that values are as skewed and hang together as real ones do; its own
+numbers are the truth. Distances between sets, and votes, are drawn from models. A distance depends on the number of
+images, so its truth is the mean over all draws. A new interval is a new function in `cases`.
 """
 
 import csv
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,16 +26,22 @@ from benchmark.analysis.baseline import Baseline, Point, SetPoint, read_numbers
 from benchmark.analysis.differences import paired_differences
 from benchmark.analysis.equal_bits import at_rate
 from benchmark.analysis.inputs import summary_of
+from benchmark.analysis.leaderboard import Entry, boards
 from benchmark.analysis.rate_differences import rate_differences
 from benchmark.analysis.summary import MEAN_MSE, TOTAL
 from benchmark.errors import UsageError
 from benchmark.files import write_file
-from benchmark.metrics import distribution
+from benchmark.metrics import distribution, extrapolation
 from benchmark.statistics.intervals import Estimate, function_of_means_estimate, jackknife_estimate, mean_estimate
 from benchmark.statistics.paired import paired_difference, paired_estimate
 from benchmark.statistics.preference import agreement, bradley_terry
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 POPULATION = Path(reports.__file__ or "").parent / "baselines" / "photos.json"
+MORE = POPULATION.with_name("photos-more.json")
+SECOND_SEED = POPULATION.with_name("photos-seed-1.json")
 SIZES = (8, 24, 100)
 REPETITIONS = 1000
 RESAMPLES = 100
@@ -43,6 +49,7 @@ RESAMPLES = 100
 FEATURES, PATCHES = 16, 2
 _PEOPLE = 6
 
+Record = TypeVar("Record", bound="DataclassInstance")
 Random = np.random.Generator
 Vector = npt.NDArray[np.float64]
 Ends = tuple[float, float, float]
@@ -69,8 +76,10 @@ class Coverage:
 
     covered, missed_below, missed_above: shares of the intervals, per cent; missed_below: those that lie below the
     truth. undefined: draws without an interval, per cent. width: median width over the standard deviation of the
-    values, 2·1.96 for the best interval of a normal one.
+    values, 2·1.96 for the best interval of a normal one. stderr: of `covered`, were it 95 %, from so many draws.
     """
+
+    NAMES = ("interval", "of", "n")
 
     interval: str
     of: str
@@ -81,6 +90,7 @@ class Coverage:
     missed_above: float
     undefined: float
     width: float
+    stderr: float
 
 
 def measure(
@@ -110,7 +120,7 @@ def _coverage(case: Case, n: int, draws: int, seed: int) -> Coverage:
     there = ~(np.isnan(low) | np.isnan(high))
     value, low, high = value[there], low[there], high[there]
     if not value.size:
-        return Coverage(case.interval, case.of, n, draws, math.nan, math.nan, math.nan, 100.0, math.nan)
+        return Coverage(case.interval, case.of, n, draws, math.nan, math.nan, math.nan, 100.0, math.nan, math.nan)
     truth = float(value.mean()) if case.truth is None else case.truth
     slack = 1e-9 * max(abs(truth), float(np.abs(value).max()))  # of rounding, where an interval has no width
     below, above = high < truth - slack, low > truth + slack
@@ -126,16 +136,21 @@ def _coverage(case: Case, n: int, draws: int, seed: int) -> Coverage:
         over,
         round(100 * float(1 - there.mean()), 1),
         round(float(np.median(high - low)) / spread, 2) if spread else math.nan,
+        round(100 * math.sqrt(0.95 * 0.05 / value.size), 1),
     )
 
 
 def lines(found: Iterator[Coverage] | Sequence[Coverage]) -> Iterator[str]:
     """A head, and a line as soon as a count is there."""
-    yield f"{'95 % interval':34} {'of':44} {'n':>4} {'covered':>8} {'below':>6} {'above':>6} {'none':>6} {'width':>6}"
+    yield (
+        f"{'95 % interval':34} {'of':44} {'n':>4} {'covered':>8} {'below':>6} {'above':>6} "
+        f"{'none':>6} {'width':>6} "
+        f"{'± of 95':>8}"
+    )
     for one in found:
         numbers = (one.covered, one.missed_below, one.missed_above, one.undefined)
         shares = " ".join(f"{number:{width}.1f}" for number, width in zip(numbers, (8, 6, 6, 6), strict=True))
-        yield f"{one.interval:34} {one.of:44} {one.n:>4} {shares} {one.width:6.2f}"
+        yield f"{one.interval:34} {one.of:44} {one.n:>4} {shares} {one.width:6.2f} {one.stderr:8.1f}"
 
 
 def write_table(found: Sequence[Any], path: Path) -> None:
@@ -148,6 +163,21 @@ def write_table(found: Sequence[Any], path: Path) -> None:
     write_file(path, text.getvalue(), parents=True)
 
 
+def read_table(of: type[Record], path: Path) -> list[Record]:
+    """The records of a table that `write_table` wrote. Raises UsageError on a table of something else."""
+    columns = fields(of)
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    try:
+        return [of(**{column.name: _KINDS[column.type](row[column.name]) for column in columns}) for row in rows]
+    except (KeyError, TypeError, ValueError) as error:
+        wanted = ", ".join(column.name for column in columns)
+        raise UsageError(f"{path}: not a table of this study, whose columns are {wanted} ({error})") from None
+
+
+_KINDS: dict[Any, Callable[[str], Any]] = {str: str, int: int, float: float}
+
+
 # What is drawn from
 
 
@@ -155,6 +185,12 @@ def write_table(found: Sequence[Any], path: Path) -> None:
 def population() -> Baseline:
     """24 photographs through JPEG, WebP, mse and hfd."""
     return read_numbers(POPULATION)
+
+
+@cache
+def more() -> Baseline:
+    """The same photographs through AVIF and JPEG 2000."""
+    return read_numbers(MORE)
 
 
 def drawn(numbers: Baseline, places: npt.NDArray[np.intp]) -> Baseline:
@@ -218,7 +254,17 @@ def _values(codec: str, quality: float, metric: str) -> Vector:
 
 def cases() -> list[Case]:
     """All intervals, each of several numbers."""
-    return [*_means(), *_of_sets(), *_paired(), *_at_rates(), *_rate_differences(), *_with_itself(), *_votes()]
+    return [
+        *_means(),
+        *_of_sets(),
+        *_at_infinity(),
+        *_paired(),
+        *_at_rates(),
+        *_rate_differences(),
+        *_with_itself(),
+        *_ties(),
+        *_votes(),
+    ]
 
 
 def _ends(estimate: Estimate) -> Ends:
@@ -262,10 +308,10 @@ DISTANCES = {
 }
 
 
-def patches(random: Random, n: int) -> Vector:
-    """(n, PATCHES, FEATURES): originals; patches of one image are alike."""
+def patches(random: Random, n: int, of_each: int = PATCHES) -> Vector:
+    """(n, of_each, FEATURES): originals; patches of one image are alike."""
     spread = np.linspace(0.6, 1.4, FEATURES)
-    found: Vector = random.normal(size=(n, 1, FEATURES)) * spread + 0.7 * random.normal(size=(n, PATCHES, FEATURES))
+    found: Vector = random.normal(size=(n, 1, FEATURES)) * spread + 0.7 * random.normal(size=(n, of_each, FEATURES))
     return found
 
 
@@ -295,6 +341,33 @@ def _of_sets() -> Iterator[Case]:
 
             how = "a few images dominate" if skewed else "images alike"
             yield Case("distance between sets", f"{name}, {how}", draw, share=0.5)
+
+
+MANY = 4000
+"""Images that stand for a set without end: there the distance is some 0.2 % from where it tends to."""
+WIDE = 8
+"""Patches of an image, so that half of 8 images have more patches than features."""
+
+
+def _at_infinity() -> Iterator[Case]:
+    """The distance between sets without end, from a finite one: `fid-infinity`. The truth is that of MANY images."""
+    for skewed in (False, True):
+
+        def pair(random: Random, n: int, skewed: bool = skewed) -> tuple[list[Vector], list[Vector]]:
+            before = patches(random, n, WIDE)
+            return list(before), list(coded(random, before, strengths_of(random, n, skewed)))
+
+        def draw(random: Random, n: int, pair: Any = pair) -> Ends:
+            sides = pair(random, n)
+            return _ends(
+                jackknife_estimate(
+                    extrapolation.frechet_at_infinity(*sides), extrapolation.frechet_at_infinity_leave_one_out(*sides)
+                )
+            )
+
+        truth = float(distribution.frechet_distance(*pair(np.random.default_rng(0), MANY)))
+        how = "a few images dominate" if skewed else "images alike"
+        yield Case("distance at infinity", f"fd, {how}", draw, truth, 0.2)
 
 
 def with_sets(numbers: Baseline, rates: Sequence[Sequence[float]], values: Sequence[Any]) -> Baseline:
@@ -330,18 +403,23 @@ LEVELS = (1.0, 0.7, 0.45)
 
 
 def curves_of_sets(
-    random: Random, n: int, skewed: bool, distance: str = "fd", levels: Sequence[float] = LEVELS
+    random: Random,
+    n: int,
+    skewed: bool,
+    distance: str = "fd",
+    levels: Sequence[float] = LEVELS,
+    gains: Sequence[float] = (1.0, 0.85),
 ) -> Baseline:
     """Two codecs on the same images, at a rate for each of `levels`: how much they change, as a distance of patches.
 
-    distance: fd or kd, as the metric fd-effnet or kd-effnet.
+    distance: fd or kd, as the metric fd-effnet or kd-effnet. gains: of the rates of each codec.
     """
     before = patches(random, n)
     difficulty = random.normal(0, 0.4, n)
     hard = strengths_of(random, n, skewed)
     rates, values = [], []
     whole, without = DISTANCES[distance]
-    for gain in (1.0, 0.85):
+    for gain in gains:
         own = random.normal(0, 0.1, n)
         rates.append([gain * 0.15 * 2**place * np.exp(difficulty + own) for place in range(len(levels))])
         found = []
@@ -453,7 +531,7 @@ def _rate_differences() -> Iterator[Case]:
                 f"{codec} against jpeg at equal {metric}",
                 draw,
                 exact.difference.estimate.value,
-                0.1,
+                0.2,
             )
     for skewed in (False, True):
 
@@ -467,9 +545,9 @@ def _rate_differences() -> Iterator[Case]:
 
 def _with_itself() -> Iterator[Case]:
     """bd of a codec against itself at other qualities, parted by chance, three of them or more on each side."""
-    for codec, metrics in (("jpeg", ("psnr", "lpips")), ("webp", ("psnr",)), ("mse", ("psnr",))):
-        numbers = only_codecs(population(), codec)
-        for metric in metrics:
+    for codec in ("jpeg", "webp", "mse", "avif", "jpeg2000"):
+        numbers = only_codecs(population() if codec in population().codecs else more(), codec)
+        for metric in ("psnr", "ms_ssim", "lpips"):
             for drawing in (True, False):
 
                 def draw(random: Random, n: int, numbers: Baseline = numbers, m: str = metric,
@@ -484,8 +562,9 @@ def _with_itself() -> Iterator[Case]:
                         )
                     return value, low, high
 
-                how = "" if drawing else ", over images alone"
-                yield Case(f"rate difference with itself{how}", f"{codec} at equal {metric}", draw, 0.0, 0.2)
+                if drawing or (codec, metric) == ("jpeg", "psnr"):  # what the error of the interpolation is good for
+                    how = "" if drawing else ", over images alone"
+                    yield Case(f"rate difference with itself{how}", f"{codec} at equal {metric}", draw, 0.0, 0.2)
 
 
 def _parted(numbers: Baseline, random: Random) -> Baseline:
@@ -498,6 +577,59 @@ def _parted(numbers: Baseline, random: Random) -> Baseline:
         point.model_copy(update={"codec": "one" if own else "other"}) for point, own in zip(points, first, strict=True)
     ]
     return numbers.model_copy(update={"codecs": {"one": record, "other": record}, "points": named})
+
+
+RANKED = (2, 4)
+"""Codecs of a board."""
+
+
+def _ties() -> Iterator[Case]:
+    """leaderboard: codecs that are equal, so that no one is better. Covered: draws in which all share the first rank.
+
+    Of metrics of images they are hfd, each image decoded with one of two seeds by a coin, for each codec anew.
+    """
+    for metric in ("psnr", "lpips"):
+        for count in RANKED:
+
+            def draw(random: Random, n: int, metric: str = metric, count: int = count) -> Ends:
+                return _tied(equals(random, n, count), metric, _RATES["hfd"])
+
+            yield Case("ties of a leaderboard", f"{metric} of {count} equal codecs", draw, 0.0, 0.4)
+
+    def of_sets(random: Random, n: int) -> Ends:
+        numbers = curves_of_sets(random, n, skewed=False, gains=(1.0, 1.0))
+        record = population().metrics["fd-effnet"]
+        return _tied(numbers.model_copy(update={"metrics": numbers.metrics | {"fd-effnet": record}}), "fd-effnet", 0.3)
+
+    yield Case("ties of a leaderboard", "fd-effnet of 2 equal codecs", of_sets, 0.0, 0.2)
+
+
+def _tied(numbers: Baseline, metric: str, rate: float) -> Ends:
+    """0 where all codecs share the first rank, 1 where one is said to be better than another; NaN without a rank."""
+    [board] = boards([Entry("drawn", numbers)], [rate], [metric])
+    ranks = [row.ranks[metric] for row in board.tables[rate]]
+    if len(ranks) < len(numbers.codecs) or None in ranks:
+        return (math.nan,) * 3
+    broken = float(ranks != [1] * len(ranks))
+    return broken, broken, broken
+
+
+def equals(random: Random, n: int, count: int) -> Baseline:
+    """`count` codecs over n drawn images that differ by nothing but chance."""
+    seeds = [only_codecs(numbers, "hfd") for numbers in (population(), read_numbers(SECOND_SEED))]
+    places = random.integers(len(seeds[0].images), size=n)
+    first, second = (drawn(numbers, places) for numbers in seeds)
+    points: list[Point] = []
+    names = [f"codec {number}" for number in range(1, count + 1)]
+    for name in names:
+        coin = random.random(n) < 0.5
+        for one, other in zip(first.points, second.points, strict=True):
+            metrics = {
+                metric: [a if own else b for a, b, own in zip(values, other.metrics[metric], coin, strict=True)]
+                for metric, values in one.metrics.items()
+            }
+            points.append(one.model_copy(update={"codec": name, "metrics": metrics}))
+    return first.model_copy(update={"codecs": dict.fromkeys(names, first.codecs["hfd"]), "points": points})
 
 
 _ITEMS = np.array([0.6, 0.1, -0.2, -0.5])
