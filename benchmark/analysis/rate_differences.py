@@ -96,9 +96,13 @@ class RateRow:
         if share <= LARGE_SHARE:
             return ()
         codecs = (self.anchor, self.codec)
-        empty = [f"{gap:.0%} by {name}" for gap, name in zip(ways.gaps, codecs, strict=True) if gap > LARGE_SHARE]
-        gaps = f"; points leave a gap of what both reach, {' and '.join(empty)}" if empty else ""
-        return (f"{share:.0%} of the interval is the error of the interpolation, which more qualities lessen{gaps}",)
+        empty = [
+            f"; no point of {name} in {gap:.0%} of what both reach"
+            for gap, name in zip(ways.gaps, codecs, strict=True)
+            if gap > LARGE_SHARE
+        ]
+        line = f"{share:.0%} of the interval is the error of the interpolation, which more qualities lessen"
+        return ("".join([line, *empty]),)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -239,6 +239,19 @@ def gate_errors(
         typer.echo(output)
 
 
+@studies.command()
+def intervals(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page.", metavar="FILE.md")] = Path(
+        "docs/explanation/intervals.md"
+    ),
+) -> None:
+    """Write the page that says how far intervals and verdicts can be trusted, from the tables of both studies."""
+    from benchmark.studies.intervals_page import write_page
+
+    write_page(output)
+    typer.echo(output)
+
+
 def _whole_numbers(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]

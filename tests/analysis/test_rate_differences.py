@@ -1,15 +1,20 @@
 """Rate differences of real curves: a codec against itself, and what is said of curves that are drawn differently."""
 
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from benchmark.analysis.baseline import Baseline, read_numbers
-from benchmark.analysis.rate_differences import RateRow, rate_differences
+from benchmark.analysis.rate_differences import RateRow, rate_differences, scale_of
 from benchmark.reports.rates import rate_notes
-from benchmark.studies.coverage import POPULATION
+from benchmark.statistics.bjontegaard import Curve, bd_rate
+from benchmark.studies.coverage import MORE, POPULATION
 
-PHOTOS = read_numbers(POPULATION)
+PHOTOS, MORE_PHOTOS = read_numbers(POPULATION), read_numbers(MORE)
 METRICS = [name for name in PHOTOS.metrics if name != "bpp"]
 
 
@@ -27,7 +32,9 @@ def differences(numbers: Baseline, metrics: Sequence[str] = ()) -> list[RateRow]
 
 
 @pytest.mark.parametrize("codec", ["jpeg", "webp", "mse"])
-@pytest.mark.parametrize("way", ["even and odd", "thirds", "every third and all", "all but one and all", "halves"])
+@pytest.mark.parametrize(
+    "way", ["even and odd", "thirds", "every third and all", "all but one and all", "halves", "a gap"]
+)
 def test_a_codec_against_itself_at_other_qualities_differs_by_nothing(codec: str, way: str) -> None:
     every = list(range(len(PHOTOS.of(codec))))
     half = len(every) // 2
@@ -37,6 +44,7 @@ def test_a_codec_against_itself_at_other_qualities_differs_by_nothing(codec: str
         "every third and all": (every[::3], every),
         "all but one and all": ([*every[:2], *every[3:]], every),
         "halves": (every[: half + 2], every[half - 1 :]),
+        "a gap": ([every[0], *every[-2:]], every[1:-2]),
     }[way]
     if min(len(one), len(other)) < 3:
         pytest.skip("a curve of two points is drawn as a straight line: a note says so")
@@ -44,14 +52,59 @@ def test_a_codec_against_itself_at_other_qualities_differs_by_nothing(codec: str
         assert row.difference.estimate.ci_low <= 0 <= row.difference.estimate.ci_high, row
 
 
+def partings(count: int) -> Iterator[NDArray[np.bool_]]:
+    """All ways to part so many points into two curves of three points or more."""
+    for chosen in itertools.product((False, True), repeat=count):
+        if 3 <= sum(chosen) <= count - 3:
+            yield np.array(chosen)
+
+
+def share_that_holds(numbers: Baseline, codec: str, metric: str, every: int = 1) -> float:
+    """Of the partings of a codec's own points, in which share nothing lies within the error of the interpolation. The
+    curves are those of all images, so that there is no other error."""
+    images = range(len(numbers.images))
+    points = numbers.of(codec)
+    rate, value = (np.array([numbers.image_values(p, name, images).mean() for p in points]) for name in ("bpp", metric))
+    facts = numbers.facts(metric)
+    held = []
+    for first in itertools.islice(partings(len(points)), 0, None, every):
+        sides = (Curve(rate[own], value[own]) for own in (first, ~first))
+        found = bd_rate(*sides, facts.higher_is_better, scale_of(facts))
+        if found.ways is not None:
+            held.append(abs(math.log1p(found.estimate.value / 100)) <= found.ways.error() + 1e-9)
+    assert held
+    return float(np.mean(held))
+
+
+SELVES = [(numbers, codec) for numbers in (PHOTOS, MORE_PHOTOS) for codec in numbers.codecs if codec != "hfd"]
+
+
+@pytest.mark.parametrize("metric", ["psnr", "ms_ssim", "lpips"])
+@pytest.mark.parametrize(("numbers", "codec"), SELVES, ids=[codec for _, codec in SELVES])
+def test_however_points_lie_a_codec_differs_from_itself_by_nothing(numbers: Baseline, codec: str, metric: str) -> None:
+    """Clusters and gaps among them: the ways to draw a curve may agree there and all be wrong."""
+    assert share_that_holds(numbers, codec, metric, every=1 if len(numbers.of(codec)) < 8 else 23) >= 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("metric", ["psnr", "ms_ssim", "lpips"])
+@pytest.mark.parametrize(("numbers", "codec"), SELVES, ids=[codec for _, codec in SELVES])
+def test_in_every_parting_of_its_points_a_codec_differs_from_itself_by_nothing(
+    numbers: Baseline, codec: str, metric: str
+) -> None:
+    assert share_that_holds(numbers, codec, metric) >= 0.95
+
+
 def test_where_interpolations_part_a_note_says_how_far() -> None:
     sparse = parted("jpeg", range(10), [0, 5, 9])
     [row] = differences(sparse, ["lpips"])
     assert row.difference.ways is not None
     assert row.difference.ways.parted
-    [line] = row.drawing
-    assert line.startswith("interpolations part, cubic spline ")
-    assert f"other at equal lpips: {line}" in rate_notes([row], "photos")
+    parts, few = row.drawing
+    assert parts.startswith("interpolations part, cubic spline ")
+    assert "of the interval is the error of the interpolation, which more qualities lessen" in few
+    assert few.endswith("; no point of other in 83% of what both reach")
+    assert f"other at equal lpips: {parts}" in rate_notes([row], "photos")
     [calm] = differences(parted("jpeg", range(10), range(10)), ["lpips"])
     assert calm.difference.estimate.value == 0
     assert not calm.notes
@@ -59,6 +112,8 @@ def test_where_interpolations_part_a_note_says_how_far() -> None:
 
 def test_two_points_and_a_small_overlap_are_said() -> None:
     [row] = differences(parted("webp", [0, 5], range(1, 5)), ["psnr"])
-    assert any("two points" in line for line in row.notes)
+    assert any("two points" in line and "leaves it out" not in line for line in row.notes)
+    [both] = differences(parted("webp", [0, 5], [1, 4]), ["psnr"])
+    assert any("two points" in line and "the interval leaves it out" in line for line in both.notes)
     [row] = differences(parted("jpeg", range(4), range(2, 10)), ["psnr"])
     assert any("they share" in line for line in row.notes)
