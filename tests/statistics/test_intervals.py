@@ -81,6 +81,30 @@ def test_equal_replicates_have_no_spread_but_rounding() -> None:
     assert found.ci_high == pytest.approx(0.1, abs=1e-15)
 
 
+def test_of_functions_of_means_no_side_is_shorter_than_students_t_where_skewness_shows() -> None:
+    error = np.array([0.3, 0.4, 0.35, 0.5, 0.38, 0.42, 0.33, 4.6])
+    estimate = intervals.function_of_means_estimate(lambda mean: -10 * np.log10(mean), error)
+    plain = intervals.t_estimate(estimate.value, estimate.stderr, 8)
+    skewed = intervals.jackknife_estimate(estimate.value, -10 * np.log10(intervals.leave_one_out_means(error)))
+    assert skewed.ci_high < plain.ci_high
+    assert (estimate.ci_low, estimate.ci_high) == (skewed.ci_low, plain.ci_high)
+
+
+def test_skewness_shows_in_one_of_twenty_normal_samples_and_where_one_unit_is_far_off() -> None:
+    random = np.random.default_rng(0)
+    for n in (8, 24):
+        shown = sum(intervals.skewness_shows(random.normal(size=n)) for _ in range(400))
+        assert 0.02 * 400 <= shown <= 0.08 * 400
+    assert intervals.skewness_shows([*random.normal(size=23), 9.0])
+    assert not intervals.skewness_shows([1.0, 2.0])
+    assert not intervals.skewness_shows(np.ones(5))
+
+
+def test_the_largest_share_by_hand() -> None:
+    assert intervals.largest_share([0.0, 12.0, 0.0, 0.0, 0.0, 0.0]) == (1, pytest.approx(100 / 120))
+    assert intervals.largest_share(np.ones(4)) == (0, 0.0)
+
+
 def test_function_of_means_against_brute_force() -> None:
     bits, pixels = np.array([100.0, 400.0, 90.0, 700.0]), np.array([10.0, 100.0, 20.0, 90.0])
     estimate = intervals.function_of_means_estimate(np.divide, bits, pixels)
