@@ -311,8 +311,9 @@ class Results:
         """Bits in per cent that each codec needs more (+) or less (−) than `anchor` at equal `metric`; none for all.
 
         Columns: codec, anchor, metric, value, ci_low, ci_high, n_images, reason (why there is no value, else ""), notes
-        (images and points that are left out, and where interpolations part). The interval is 95 %, over images, with
-        resamples and seed of its bootstrap.
+        (images and points that are left out, and where interpolations part, points are too few, or one image makes most
+        of it). The interval is 95 %, over images, with resamples and seed of its bootstrap, and holds the error of the
+        interpolation.
         """
         import pandas
 

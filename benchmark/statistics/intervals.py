@@ -82,7 +82,8 @@ def skewness_shows(leave_one_out: npt.ArrayLike) -> bool:
 
 def largest_share(influence: npt.ArrayLike) -> tuple[int, float]:
     """Which unit makes most of the variance over units, and its share of it, 0 to 1; 0 where there is no variance."""
-    squares = (np.asarray(influence, dtype=np.float64) - np.mean(influence)) ** 2
+    moved = np.asarray(influence, dtype=np.float64)
+    squares = (moved - np.mean(moved)) ** 2
     place, total = int(np.argmax(squares)), float(squares.sum())
     return place, float(squares[place]) / total if total > 0 else 0.0
 

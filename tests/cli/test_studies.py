@@ -17,7 +17,7 @@ from benchmark.studies.detail import VARIANTS
 
 NAMES = [
     *("ablation", "decoders", "posterior", "detail", "seams", "metrics", "exact-cost", "network-speed", "profile"),
-    *("coverage", "gate-errors"),
+    *("coverage", "gate-errors", "intervals"),
 ]
 
 
