@@ -33,7 +33,7 @@ def page() -> str:
     gate, family = read_table(Errors, GATE), read_table(FamilyErrors, FAMILY)
     return "\n".join(
         [
-            *_head(found),
+            *_head(found, gate[0].draws, family[0].draws),
             "## Every kind of interval",
             "",
             *_kinds(found),
@@ -51,7 +51,8 @@ def _text(*parts: str, indent: str = "") -> list[str]:
     return [*textwrap.wrap(" ".join(parts), 118, subsequent_indent=indent, break_on_hyphens=False), ""]
 
 
-def _head(found: Sequence[Coverage]) -> Iterator[str]:
+def _head(found: Sequence[Coverage], gates: int, families: int) -> Iterator[str]:
+    """gates, families: how often the gate was drawn, of one number and of many."""
     errors = [one.stderr for one in found if not math.isnan(one.stderr)]
     yield from ("# How far intervals and verdicts can be trusted", "")
     yield from _text(
@@ -65,8 +66,9 @@ def _head(found: Sequence[Coverage]) -> Iterator[str]:
     yield from (
         "```bash",
         "python -m benchmark studies coverage -o reports/figures/coverage.csv",
-        "python -m benchmark studies gate-errors --repetitions 300 -o reports/figures/gate-errors.csv",
-        "python -m benchmark studies gate-errors --family --repetitions 30 -o reports/figures/gate-errors-family.csv",
+        f"python -m benchmark studies gate-errors --repetitions {gates} -o reports/figures/gate-errors.csv",
+        "python -m benchmark studies gate-errors --family \\",
+        f"  --repetitions {families} -o reports/figures/gate-errors-family.csv",
         "```",
         "",
     )
