@@ -340,7 +340,7 @@ def _of_sets() -> Iterator[Case]:
                 return _ends(jackknife_estimate(whole(*sides), without(*sides)))
 
             how = "a few images dominate" if skewed else "images alike"
-            yield Case("distance between sets", f"{name}, {how}", draw, share=0.3)
+            yield Case("distance between sets", f"{name}, {how}", draw, share=0.2)
 
 
 MANY = 4000
@@ -367,7 +367,7 @@ def _at_infinity() -> Iterator[Case]:
 
         truth = float(distribution.frechet_distance(*pair(np.random.default_rng(0), MANY)))
         how = "a few images dominate" if skewed else "images alike"
-        yield Case("distance at infinity", f"fd, {how}", draw, truth, 0.15)
+        yield Case("distance at infinity", f"fd, {how}", draw, truth, 0.06)
 
 
 def with_sets(numbers: Baseline, rates: Sequence[Sequence[float]], values: Sequence[Any]) -> Baseline:
@@ -456,7 +456,7 @@ def _paired() -> Iterator[Case]:
                 return _difference(numbers, ("one", 1), ("other", 1), m)
 
             how = "a few images dominate" if skewed else "images alike"
-            yield Case("paired difference", f"{metric}, {how}", of_sets, share=0.3)
+            yield Case("paired difference", f"{metric}, {how}", of_sets, share=0.15)
 
 
 def _difference(numbers: Baseline, base: tuple[str, float], new: tuple[str, float], metric: str) -> Ends:
@@ -489,7 +489,7 @@ def _at_rates() -> Iterator[Case]:
                 return (curve.difference[0], curve.low[0], curve.high[0]) if curve.rate.size else (math.nan,) * 3
 
             what = f"{metric} of {codec} at {rate:g} bpp"
-            yield Case("difference at equal rate", f"{what} from jpeg", difference, float(exact.difference[0]), 0.5)
+            yield Case("difference at equal rate", f"{what} from jpeg", difference, float(exact.difference[0]), 0.3)
             truth = at_rate(summary_of(whole), codec, metric, rate)
             assert truth is not None
 
@@ -501,7 +501,7 @@ def _at_rates() -> Iterator[Case]:
                     at = at_rate(summary_of(found), codec, m, rate, None if alone else found)
                     return (math.nan,) * 3 if at is None else (at.value, at.low, at.high)
 
-                yield Case(f"value at a rate{', of a summary alone' if alone else ''}", what, value, truth.value, 0.15)
+                yield Case(f"value at a rate{', of a summary alone' if alone else ''}", what, value, truth.value, 0.1)
     for skewed in (False, True):
 
         def of_sets(random: Random, n: int, skewed: bool = skewed) -> Ends:
@@ -509,7 +509,7 @@ def _at_rates() -> Iterator[Case]:
             return (curve.difference[0], curve.low[0], curve.high[0]) if curve.rate.size else (math.nan,) * 3
 
         how = "a few images dominate" if skewed else "images alike"
-        yield Case("difference at equal rate", f"fd-effnet, {how}", of_sets, share=0.15)
+        yield Case("difference at equal rate", f"fd-effnet, {how}", of_sets, share=0.08)
 
 
 def _rate_differences() -> Iterator[Case]:
@@ -531,7 +531,7 @@ def _rate_differences() -> Iterator[Case]:
                 f"{codec} against jpeg at equal {metric}",
                 draw,
                 exact.difference.estimate.value,
-                0.12,
+                0.1,
             )
     for skewed in (False, True):
 
@@ -540,7 +540,7 @@ def _rate_differences() -> Iterator[Case]:
             return _ends(row.difference.estimate)
 
         how = "a few images dominate" if skewed else "images alike"
-        yield Case("rate difference, jackknife", f"fd-effnet, {how}", of_sets, share=0.1)
+        yield Case("rate difference, jackknife", f"fd-effnet, {how}", of_sets, share=0.06)
 
 
 def _with_itself() -> Iterator[Case]:
@@ -594,14 +594,14 @@ def _ties() -> Iterator[Case]:
             def draw(random: Random, n: int, metric: str = metric, count: int = count) -> Ends:
                 return _tied(equals(random, n, count), metric, _RATES["hfd"])
 
-            yield Case("ties of a leaderboard", f"{metric} of {count} equal codecs", draw, 0.0, 0.2)
+            yield Case("ties of a leaderboard", f"{metric} of {count} equal codecs", draw, 0.0, 0.08)
 
     def of_sets(random: Random, n: int) -> Ends:
         numbers = curves_of_sets(random, n, skewed=False, gains=(1.0, 1.0))
         record = population().metrics["fd-effnet"]
         return _tied(numbers.model_copy(update={"metrics": numbers.metrics | {"fd-effnet": record}}), "fd-effnet", 0.3)
 
-    yield Case("ties of a leaderboard", "fd-effnet of 2 equal codecs", of_sets, 0.0, 0.2)
+    yield Case("ties of a leaderboard", "fd-effnet of 2 equal codecs", of_sets, 0.0, 0.08)
 
 
 def _tied(numbers: Baseline, metric: str, rate: float) -> Ends:

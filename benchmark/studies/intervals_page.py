@@ -33,7 +33,7 @@ def page() -> str:
     gate, family = read_table(Errors, GATE), read_table(FamilyErrors, FAMILY)
     return "\n".join(
         [
-            *_head(found, gate[0].draws, family[0].draws),
+            *_head(found, max(one.draws for one in gate), family),
             "## Every kind of interval",
             "",
             *_kinds(found),
@@ -51,8 +51,9 @@ def _text(*parts: str, indent: str = "") -> list[str]:
     return [*textwrap.wrap(" ".join(parts), 118, subsequent_indent=indent, break_on_hyphens=False), ""]
 
 
-def _head(found: Sequence[Coverage], gates: int, families: int) -> Iterator[str]:
-    """gates, families: how often the gate was drawn, of one number and of many."""
+def _head(found: Sequence[Coverage], gates: int, family: Sequence[FamilyErrors]) -> Iterator[str]:
+    """gates: how often the gate of one number was drawn."""
+    sizes = ",".join(dict.fromkeys(str(one.n) for one in family))
     errors = [one.stderr for one in found if not math.isnan(one.stderr)]
     yield from ("# How far intervals and verdicts can be trusted", "")
     yield from _text(
@@ -68,7 +69,7 @@ def _head(found: Sequence[Coverage], gates: int, families: int) -> Iterator[str]
         "python -m benchmark studies coverage -o reports/figures/coverage.csv",
         f"python -m benchmark studies gate-errors --repetitions {gates} -o reports/figures/gate-errors.csv",
         "python -m benchmark studies gate-errors --family \\",
-        f"  --repetitions {families} -o reports/figures/gate-errors-family.csv",
+        f"  --images {sizes} --repetitions {family[0].draws} -o reports/figures/gate-errors-family.csv",
         "```",
         "",
     )
