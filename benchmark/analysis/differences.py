@@ -3,7 +3,9 @@
 The difference at a rate is that of the two curves as they are drawn: the mean rate over the images decides how far
 between two qualities a codec stands, and there the value of each image is interpolated, linearly in log rate. Leaving
 an image out of both codecs at once, of rates and values, gives the delete-one jackknife of the difference, for means
-over images and for metrics of sets alike; the interval is Student's t, as everywhere where pairs are compared.
+over images and for metrics of sets alike. The interval is Student's t, as everywhere where pairs are compared, longer
+at each end by the error of the interpolation (`error_at`): without it, a codec is told apart from itself at other
+qualities.
 """
 
 from collections.abc import Sequence
@@ -18,6 +20,7 @@ from benchmark.analysis.rate_differences import common_images
 from benchmark.errors import NotComparable, UsageError
 from benchmark.reconstructions import label_among
 from benchmark.results import CodecRecord
+from benchmark.statistics.interpolation import error_at
 from benchmark.statistics.intervals import Estimate, jackknife_estimate, jackknife_stderr, t_estimate
 from benchmark.statistics.paired import Replicates, paired_difference, paired_estimate
 
@@ -29,8 +32,8 @@ class DifferenceCurve:
     """The metric of `codec` minus that of `anchor` at equal rate, in the metric's own unit.
 
     rate: bits per pixel, mean over images, rising; difference: at each rate; low, high: ends of its 95 % interval over
-    images, NaN for a single image; all (k,). n: images. reason: why there is no difference, k = 0; empty if there is.
-    left_out: lines on images and points that are not in it.
+    images and of the interpolation, NaN for a single image; all (k,). n: images. reason: why there is no difference,
+    k = 0; empty if there is. left_out: lines on images and points that are not in it.
     """
 
     codec: str
@@ -131,7 +134,9 @@ def _curve(baseline: Baseline, anchor: str, codec: str, metric: str, asked: Sequ
     difference, lows, highs = (
         np.array([getattr(estimate, name) for estimate in estimates]) for name in ("value", "ci_low", "ci_high")
     )
-    return replace(empty, rate=rates, difference=difference, low=lows, high=highs, n=len(images))
+    curves = (before.points, after.points)
+    drawn = np.array([error_at(curves, log) for log in logs])
+    return replace(empty, rate=rates, difference=difference, low=lows - drawn, high=highs + drawn, n=len(images))
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,11 @@ class _Side:
             np.array([value.without for _, value in pairs]),
             np.array([value.per_seed[:seeds] for _, value in pairs]),
         )
+
+    @property
+    def points(self) -> tuple[Vector, Vector]:
+        """Log rate and value, (q,) each."""
+        return np.log(self.rate), self.value
 
     def at(self, log_rate: float) -> Replicates:
         """At a rate between the first and the last point.

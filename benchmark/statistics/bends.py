@@ -1,4 +1,4 @@
-"""How far a rate difference can be wrong because nobody knows how curves bend between their points. Numbers only.
+"""How far a difference of two curves can be wrong, since nobody knows how they bend between points. Numbers only.
 
 The ways to draw a curve can agree and all be wrong: where points leave a gap, none of them knows what is in it. Here
 each curve, quality over log rate, is an integrated Wiener process, the model whose best guess is the cubic smoothing
@@ -7,6 +7,7 @@ How much curves bend is taken from both together, and gives the error of the are
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,33 +20,91 @@ NEAREST = 0.02
 than any bend, and would make the curve look as if it bent everywhere."""
 
 
+_ROUNDING = 1e-15
+
+
 @dataclass(frozen=True)
 class Bends:
-    """stderr: of a rate difference, in natural logarithms. freedom: second differences that it is taken from, both
-    curves together; with none, two curves of two points, stderr is NaN."""
+    """stderr: of a difference of two curves. freedom: second differences that it is taken from, both curves together;
+    with none, two curves of two points, stderr is NaN."""
 
     stderr: float
     freedom: int
 
 
-def bends(
-    curves: tuple[tuple[Vector, Vector], tuple[Vector, Vector]], ends: tuple[Vector, Vector], height: float
-) -> Bends:
-    """Of two curves, each (log rate, value), both rising, of two points or more.
+Curves = tuple[tuple[Vector, Vector], tuple[Vector, Vector]]
+"""Two of (log rate, value), log rate rising, of two points or more."""
+
+
+def bends(curves: Curves, ends: tuple[Vector, Vector], height: float) -> Bends:
+    """Of the rate difference, in natural logarithms; values rise too.
 
     height: the range of value that both reach. ends: of each curve, the log rates (2,) at its ends. The area between
     the curves over log rate is that over value, so no curve need be turned round.
     """
-    areas, roughness, freedom = 0.0, 0.0, 0
-    for (rate, value), range_ in zip(curves, ends, strict=True):
-        kept = _apart(rate)
-        area, own = _of_curve(rate[kept], value[kept], range_)
-        areas += area
-        roughness += own
-        freedom += int(kept.sum()) - 2
+    parts = [_Curve(*curve) for curve in curves]
+    return _together(parts, [part.of_area(*reach) for part, reach in zip(parts, ends, strict=True)], height)
+
+
+def bends_at(curves: Curves, log_rate: float) -> Bends:
+    """Of the difference of values at a rate that both curves reach."""
+    parts = [_Curve(*curve) for curve in curves]
+    return _together(parts, [part.of_value(log_rate) for part in parts], 1.0)
+
+
+def _together(parts: "Sequence[_Curve]", variances: Sequence[float], height: float) -> Bends:
+    """Of both curves, which bend as much as both do together. variances: of processes of unit variance."""
+    freedom = sum(part.freedom for part in parts)
     if not freedom:
         return Bends(math.nan, freedom)
-    return Bends(math.sqrt(areas * roughness / freedom) / height, freedom)
+    variance = sum(part.roughness for part in parts) / freedom
+    return Bends(math.sqrt(sum(variances) * variance) / height, freedom)
+
+
+class _Curve:
+    """The points of a curve that lie apart, on 0 to 1, so that matrices are well set.
+
+    freedom: its second differences. roughness: ∫s″², s the natural cubic spline through its points.
+    """
+
+    def __init__(self, rate: Vector, value: Vector) -> None:
+        kept = _apart(rate)
+        self._first, self._width = float(rate[0]), float(rate[-1] - rate[0])
+        self._x = (rate[kept] - self._first) / self._width
+        n = self._x.size
+        self._system = np.zeros((n + 2, n + 2))
+        # The process' generalised covariance; its level and its slope are free.
+        self._system[:n, :n] = np.abs(self._x[:, None] - self._x) ** 3 / 12
+        self._system[:n, n] = self._system[n, :n] = 1
+        self._system[:n, n + 1] = self._system[n + 1, :n] = self._x
+        self.freedom = n - 2
+        forces = np.linalg.solve(self._system, np.concatenate([value[kept], [0.0, 0.0]]))[:n]
+        self.roughness = max(float(forces @ value[kept]), 0.0) / self._width**3 if self.freedom else 0.0
+
+    def of_area(self, low: float, high: float) -> float:
+        """The variance of the area between two log rates."""
+        low, high = self._on_unit(low), self._on_unit(high)
+        area = _quartic(high - self._x) - _quartic(low - self._x)
+        covariance = np.concatenate([area, [high - low, (high**2 - low**2) / 2]])
+        return self._left((high - low) ** 5 / 120, covariance) * self._width**5
+
+    def of_value(self, log_rate: float) -> float:
+        """The variance of the value at a log rate."""
+        place = self._on_unit(log_rate)
+        covariance = np.concatenate([np.abs(place - self._x) ** 3 / 12, [1.0, place]])
+        return self._left(0.0, covariance) * self._width**3
+
+    def _on_unit(self, log_rate: float) -> float:
+        return (log_rate - self._first) / self._width
+
+    def _left(self, before: float, covariance: Vector) -> float:
+        """The variance that is left where the points are known."""
+        left = before - float(covariance @ np.linalg.solve(self._system, covariance))
+        return left if left > _ROUNDING else 0.0
+
+
+def _quartic(distance: Vector) -> Vector:
+    return np.asarray(np.sign(distance) * distance**4 / 48, dtype=np.float64)
 
 
 def _apart(rate: Vector) -> npt.NDArray[np.bool_]:
@@ -58,27 +117,3 @@ def _apart(rate: Vector) -> npt.NDArray[np.bool_]:
         if rate[place] - last >= least and rate[-1] - rate[place] >= least:
             kept[place], last = True, rate[place]
     return kept
-
-
-def _of_curve(rate: Vector, value: Vector, ends: Vector) -> tuple[float, float]:
-    """The variance of the area between `ends` for a process of unit variance, and the curve's roughness ∫s″²,
-    s the natural cubic spline through its points."""
-    width = rate[-1] - rate[0]
-    x, (low, high) = (rate - rate[0]) / width, (ends - rate[0]) / width  # on 0 to 1, so that matrices are well set
-    n = x.size
-    system = np.zeros((n + 2, n + 2))
-    system[:n, :n] = np.abs(x[:, None] - x) ** 3 / 12  # the process' generalised covariance; level and slope are free
-    system[:n, n] = system[n, :n] = 1
-    system[:n, n + 1] = system[n + 1, :n] = x
-    reach = high - low
-
-    def above(distance: Vector) -> Vector:
-        return np.asarray(np.sign(distance) * distance**4 / 48, dtype=np.float64)
-
-    area = np.concatenate([above(high - x) - above(low - x), [reach, (high**2 - low**2) / 2]])
-    weights = np.linalg.solve(system, area)
-    variance = max(reach**5 / 120 - float(weights @ area), 0.0)
-    if n == 2:
-        return variance * width**5, 0.0
-    forces = np.linalg.solve(system, np.concatenate([value, [0.0, 0.0]]))[:n]
-    return variance * width**5, max(float(forces @ value), 0.0) / width**3

@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.integrate import trapezoid
 from scipy.interpolate import Akima1DInterpolator, PchipInterpolator, make_interp_spline
 
-from benchmark.statistics.bends import Bends, bends
+from benchmark.statistics.bends import Bends, Curves, bends, bends_at
 
 Vector = npt.NDArray[np.float64]
 Drawn = Callable[[Vector], Vector]
@@ -74,11 +74,36 @@ def interpolations(
     differences = {way: second[way] - first[way] for way in _WAYS}
     percent = {way: 100 * math.expm1(float(trapezoid(line, places)) / width) for way, line in differences.items()}
     spread, each = farthest(differences), farthest(first) + farthest(second)
-    unknown = bends((logs[0], logs[1]), (first[AKIMA][[0, -1]], second[AKIMA][[0, -1]]), width)
-    if each > _ROUNDING and unknown.freedom:
-        unknown = replace(unknown, stderr=min(1.0, 2 * spread / each) * unknown.stderr)
+    unknown = _not_shared(
+        bends((logs[0], logs[1]), (first[AKIMA][[0, -1]], second[AKIMA][[0, -1]]), width), spread, each
+    )
     gaps = tuple(_gap(value, overlap) for _, value in logs)
     return Interpolations(percent, spread, unknown, (gaps[0], gaps[1]))
+
+
+def error_at(curves: Curves, log_rate: float, confidence: float = 0.95) -> float:
+    """Half the interval of the error of a difference of values at a rate that both curves reach, in the value's unit.
+
+    The difference is that of straight lines over log rate between the points. What cancels is as of `interpolations`;
+    at a point of both curves nothing is left. Of two curves of two points the error is not known, and what is given
+    is 0.
+    """
+    place = np.array([log_rate])
+    first, second = ({way: float(draw(*curve)(place)[0]) for way, draw in _WAYS.items()} for curve in curves)
+
+    def farthest(values: Mapping[str, float]) -> float:
+        return max(abs(value - values[STRAIGHT]) for value in values.values())
+
+    spread = farthest({way: second[way] - first[way] for way in _WAYS})
+    unknown = _not_shared(bends_at(curves, log_rate), spread, farthest(first) + farthest(second))
+    return Interpolations({}, spread, unknown, (0.0, 0.0)).error(confidence)
+
+
+def _not_shared(unknown: Bends, spread: float, each: float) -> Bends:
+    """`unknown`, less where most of what the ways part by in each curve, `each` in sum, is the same in the other."""
+    if each <= _ROUNDING or not unknown.freedom:
+        return unknown
+    return replace(unknown, stderr=min(1.0, 2 * spread / each) * unknown.stderr)
 
 
 def _gap(values: Vector, overlap: tuple[float, float]) -> float:

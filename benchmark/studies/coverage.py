@@ -579,6 +579,7 @@ def _parted(numbers: Baseline, random: Random) -> Baseline:
     return numbers.model_copy(update={"codecs": {"one": record, "other": record}, "points": named})
 
 
+TIES = "ties of a leaderboard"
 RANKED = (2, 4)
 """Codecs of a board."""
 
@@ -586,7 +587,8 @@ RANKED = (2, 4)
 def _ties() -> Iterator[Case]:
     """leaderboard: codecs that are equal, so that no one is better. Covered: draws in which all share the first rank.
 
-    Of metrics of images they are hfd, each image decoded with one of two seeds by a coin, for each codec anew.
+    Of metrics of images they are hfd, each image decoded with one of two seeds by a coin, for each codec anew; or a
+    codec and itself at other qualities, whose points are parted by chance.
     """
     for metric in ("psnr", "lpips"):
         for count in RANKED:
@@ -594,14 +596,25 @@ def _ties() -> Iterator[Case]:
             def draw(random: Random, n: int, metric: str = metric, count: int = count) -> Ends:
                 return _tied(equals(random, n, count), metric, _RATES["hfd"])
 
-            yield Case("ties of a leaderboard", f"{metric} of {count} equal codecs", draw, 0.0, 0.08)
+            yield Case(TIES, f"{metric} of {count} equal codecs", draw, 0.0, 0.08)
+
+    for codec in ("jpeg", "avif"):
+        whole = only_codecs(population() if codec in population().codecs else more(), codec)
+        for metric in ("psnr", "lpips"):
+
+            def itself(random: Random, n: int, numbers: Baseline = whole, m: str = metric) -> Ends:
+                parted = _parted(_resampled(numbers, random, n), random)
+                [curve] = paired_differences(parted, "one", ["other"], m, [_RATES["webp"]])
+                return (curve.difference[0], curve.low[0], curve.high[0]) if curve.rate.size else (math.nan,) * 3
+
+            yield Case(TIES, f"{metric} of {codec} and itself at other qualities", itself, 0.0, 0.3)
 
     def of_sets(random: Random, n: int) -> Ends:
         numbers = curves_of_sets(random, n, skewed=False, gains=(1.0, 1.0))
         record = population().metrics["fd-effnet"]
         return _tied(numbers.model_copy(update={"metrics": numbers.metrics | {"fd-effnet": record}}), "fd-effnet", 0.3)
 
-    yield Case("ties of a leaderboard", "fd-effnet of 2 equal codecs", of_sets, 0.0, 0.08)
+    yield Case(TIES, "fd-effnet of 2 equal codecs", of_sets, 0.0, 0.08)
 
 
 def _tied(numbers: Baseline, metric: str, rate: float) -> Ends:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmark import reports
 from benchmark.files import write_file
-from benchmark.studies.coverage import Coverage, read_table
+from benchmark.studies.coverage import TIES, Coverage, read_table
 from benchmark.studies.gate_errors import Errors, FamilyErrors
 
 FIGURES = Path(reports.__file__ or "").parent / "figures"
@@ -19,7 +19,6 @@ COVERAGE, GATE, FAMILY = (FIGURES / name for name in ("coverage.csv", "gate-erro
 LOW = 93.0
 """Per cent of the draws; what holds the truth less often stands in a list of its own."""
 ITSELF = "rate difference with itself"
-TIES = "ties of a leaderboard"
 
 
 def write_page(path: Path) -> None:
@@ -82,10 +81,11 @@ def _head(found: Sequence[Coverage], gates: int, family: Sequence[FamilyErrors])
         "- **An image that is not in the set cannot be known.** Where one image of 24 makes most of a number, a set of "
         "eight lacks it in seven of ten draws, and no method over the other images reaches the truth. `images` and "
         "`bd` name an image that makes more than half of the spread; in a set without it there is nothing to name.",
-        "- **More images do not mend too few points.** The interval of a rate difference (`bd`) holds what nobody "
-        "knows of a curve between its points. Where that is more than half of it, a note says so: add qualities.",
-        "- **Two curves of two points** are straight lines; how wrong these are is not known, and a note says that the "
-        "interval leaves it out.",
+        "- **More images do not mend too few points.** The interval of a rate difference (`bd`), and that of a "
+        "difference at equal rate (`leaderboard`, `plot --relative-to`, ties of `table`), holds what nobody knows of a "
+        "curve between its points. Where that is more than half of it, `bd` says so: add qualities.",
+        "- **Two curves of two points** are straight lines; how wrong these are is not known, and a note of `bd` says "
+        "that the interval leaves it out.",
         "- **A summary alone has too short intervals between its points.** `table --at-bpp` and the like take the "
         "values of single images where there are any.",
     ):

@@ -13,6 +13,7 @@ from benchmark.analysis.differences import joined_numbers, paired_differences
 from benchmark.errors import NotComparable, UsageError
 from benchmark.results import CodecRecord
 from benchmark.statistics.intervals import leave_one_out_means, mean_estimate
+from benchmark.studies import coverage
 
 Vector = npt.NDArray[np.float64]
 
@@ -173,3 +174,16 @@ def test_errors_over_decoder_seeds_count() -> None:
     # Differences seed by seed are −0.7 and −0.3: a standard error of 0.2, on 11 degrees of freedom.
     assert found.high - found.low == pytest.approx(2 * 2.200985 * 0.2)
     assert not math.isnan(found.low[0])
+
+
+@pytest.mark.parametrize("metric", ["psnr", "ms_ssim", "lpips"])
+def test_a_codec_at_other_qualities_is_not_told_apart_from_itself(metric: str) -> None:
+    """However its points are parted; straight lines between a few of them pass beside the others."""
+    random = np.random.default_rng(0)
+    held = []
+    for codec, numbers in (("jpeg", coverage.population()), ("avif", coverage.more())):
+        for _ in range(15):
+            parted = coverage._parted(coverage.only_codecs(numbers, codec), random)
+            [found] = paired_differences(parted, "one", ["other"], metric)
+            held += (found.low <= 0) & (found.high >= 0)
+    assert np.mean(held) >= 0.95

@@ -15,23 +15,23 @@ from benchmark.statistics.bends import bends
 def test_the_area_between_two_points_by_hand(width: float) -> None:
     """The process less its chord is ∫G(x, s) dW(s); its area ∫s(L − s)/2 dW(s), with the variance L⁵/120."""
     rate = np.array([0.0, width])
-    area, roughness = module._of_curve(rate, np.array([1.0, 5.0]), rate)
-    assert area == pytest.approx(width**5 / 120)
-    assert roughness == 0
+    curve = module._Curve(rate, np.array([1.0, 5.0]))
+    assert curve.of_area(*rate) == pytest.approx(width**5 / 120)
+    assert curve.of_value(width / 2) == pytest.approx(width**3 / 48)  # ∫G² at the middle
+    assert curve.of_value(width) == pytest.approx(0)
+    assert curve.roughness == 0
 
 
 def test_roughness_is_that_of_the_natural_cubic_spline() -> None:
     rate, value = np.array([0.2, 0.5, 0.9, 1.6]), np.array([27.0, 30.0, 32.5, 33.0])
     second = CubicSpline(rate, value, bc_type="natural").derivative(2)
     places = np.linspace(rate[0], rate[-1], 20_001)
-    _, roughness = module._of_curve(rate, value, rate[[0, -1]])
-    assert roughness == pytest.approx(trapezoid(second(places) ** 2, places), rel=1e-5)
+    assert module._Curve(rate, value).roughness == pytest.approx(trapezoid(second(places) ** 2, places), rel=1e-5)
 
 
 def test_a_gap_is_worse_than_even_points() -> None:
-    straight = np.array([0.0, 1.0])
     even, gap = (
-        module._of_curve(np.array(rate), np.zeros(4), straight)[0] for rate in ([0, 1 / 3, 2 / 3, 1], [0, 0.1, 0.2, 1])
+        module._Curve(np.array(rate), np.zeros(4)).of_area(0, 1) for rate in ([0, 1 / 3, 2 / 3, 1], [0, 0.1, 0.2, 1])
     )
     assert gap > 10 * even
 
@@ -58,11 +58,14 @@ def test_of_curves_that_are_the_model_the_error_is_the_standard_error() -> None:
     random = np.random.default_rng(0)
     places = np.linspace(0, 1, 401)
     at = np.array([0, 60, 200, 290, 400])
-    area, _ = module._of_curve(places[at], np.zeros(5), places[[0, -1]])
-    ratios = []
+    curve = module._Curve(places[at], np.zeros(5))
+    area, value = curve.of_area(0, 1), curve.of_value(places[130])
+    ratios, others = [], []
     for _ in range(600):
         slope = np.cumsum(random.normal(0, math.sqrt(1 / 400), 401))
         line = np.cumsum(slope) / 400
-        guess = CubicSpline(places[at], line[at], bc_type="natural").integrate(0, 1)
-        ratios.append((trapezoid(line, places) - guess) ** 2 / area)
+        guess = CubicSpline(places[at], line[at], bc_type="natural")
+        ratios.append((trapezoid(line, places) - guess.integrate(0, 1)) ** 2 / area)
+        others.append((line[130] - guess(places[130])) ** 2 / value)
+    assert np.mean(others) == pytest.approx(1, abs=4 * math.sqrt(2 / 600))
     assert np.mean(ratios) == pytest.approx(1, abs=4 * math.sqrt(2 / 600))

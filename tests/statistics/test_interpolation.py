@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmark.statistics.bjontegaard import Curve, ImageCurve, bd_rate, bootstrap_bd_rate
-from benchmark.statistics.interpolation import AKIMA, PCHIP, SPLINE, STRAIGHT, interpolations
+from benchmark.statistics.interpolation import AKIMA, PCHIP, SPLINE, STRAIGHT, error_at, interpolations
 
 RATE = np.array([0.1, 0.2, 0.4, 0.8])
 PSNR = np.array([27.0, 30.0, 32.5, 35.5])
@@ -82,6 +82,20 @@ def test_the_interval_is_longer_by_the_error_of_the_interpolation() -> None:
     assert middle - low == pytest.approx(high - middle)
     t, stderr = 2.200985, found.estimate.stderr / (100 + found.estimate.value)
     assert high - middle == pytest.approx(t * stderr + found.ways.error(), rel=1e-4)
+
+
+def test_at_a_point_of_both_curves_and_between_parallel_ones_there_is_no_error() -> None:
+    curves = (np.log(RATE), PSNR), (np.log(RATE), PSNR + 0.7)
+    for rate in (*RATE, 0.15, 0.5):
+        assert error_at(curves, math.log(rate)) == pytest.approx(0, abs=1e-12)
+
+
+def test_between_points_the_error_at_a_rate_grows_with_the_gap() -> None:
+    dense, few = (np.log(RATE), PSNR), (np.log(RATE[[0, 1, 3]]), PSNR[[0, 1, 3]])
+    near, far = error_at((dense, few), math.log(0.21)), error_at((dense, few), math.log(0.4))
+    assert 0 < near < 0.2 * far
+    straight = np.interp(math.log(0.4), *few)
+    assert abs(straight - PSNR[2]) < far  # what a straight line misses there
 
 
 def test_infinite_values_and_points_twice_or_out_of_order_change_nothing() -> None:
