@@ -49,9 +49,7 @@ class Interpolations:
         The ways' spread is a bias, whose sign nobody knows, so it is added whole. Of two curves of two points the error
         is not known, and what is given is 0.
         """
-        if math.isnan(self.bends.stderr):
-            return self.spread
-        return self.spread + float(stats.t.ppf((1 + confidence) / 2, self.bends.freedom)) * self.bends.stderr
+        return _half_width(self.spread, self.bends, confidence)
 
 
 def interpolations(
@@ -96,7 +94,13 @@ def error_at(curves: Curves, log_rate: float, confidence: float = 0.95) -> float
 
     spread = farthest({way: second[way] - first[way] for way in _WAYS})
     unknown = _not_shared(bends_at(curves, log_rate), spread, farthest(first) + farthest(second))
-    return Interpolations({}, spread, unknown, (0.0, 0.0)).error(confidence)
+    return _half_width(spread, unknown, confidence)
+
+
+def _half_width(spread: float, unknown: Bends, confidence: float) -> float:
+    if math.isnan(unknown.stderr):
+        return spread
+    return spread + float(stats.t.ppf((1 + confidence) / 2, unknown.freedom)) * unknown.stderr
 
 
 def _not_shared(unknown: Bends, spread: float, each: float) -> Bends:
