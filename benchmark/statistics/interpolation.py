@@ -59,7 +59,7 @@ def interpolations(
 
     Two curves through the same points, or through the same values at rates that differ by a factor, part by nothing:
     what is drawn wrongly is so in both. So what no way knows counts whole only where less than half of what the ways
-    part by in each curve is the same in the other; in partitions of one codec's points about a third is.
+    part by in each curve is the same in the other.
     """
     places = np.linspace(*overlap, _PLACES)
     width = overlap[1] - overlap[0]
