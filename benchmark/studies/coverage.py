@@ -501,7 +501,7 @@ def _at_rates() -> Iterator[Case]:
                     at = at_rate(summary_of(found), codec, m, rate, None if alone else found)
                     return (math.nan,) * 3 if at is None else (at.value, at.low, at.high)
 
-                yield Case(f"value at a rate{', of a summary alone' if alone else ''}", what, value, truth.value, 0.1)
+                yield Case(f"value at a rate{', of a summary alone' if alone else ''}", what, value, truth.value, 0.08)
     for skewed in (False, True):
 
         def of_sets(random: Random, n: int, skewed: bool = skewed) -> Ends:

@@ -50,15 +50,13 @@ Vector = npt.NDArray[np.float64]
 class Kind:
     """A kind of metric. record: its facts. draw: values of n images in the base, and what chance adds in the new run.
 
-    Of sets, draw gives the distance and those without each image, of both runs: (1 + n,) each. share: of the
-    repetitions, less where a draw takes long.
+    Of sets, draw gives the distance and those without each image, of both runs: (1 + n,) each.
     """
 
     name: str
     record: MetricRecord
     draw: Callable[[Random, int], tuple[Vector, Vector]]
     stochastic: bool = True
-    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -115,12 +113,7 @@ def measure(
     chosen = [kind for kind in there if not only or any(part in kind.name for part in only)]
     if not chosen:
         raise UsageError(f"--only {', '.join(only)}: there are {', '.join(kind.name for kind in there)}")
-    return (
-        _errors(kind, n, loss, max(round(kind.share * repetitions), 10), seed)
-        for kind in chosen
-        for n in sizes
-        for loss in LOSSES
-    )
+    return (_errors(kind, n, loss, repetitions, seed) for kind in chosen for n in sizes for loss in LOSSES)
 
 
 def measure_families(
@@ -205,9 +198,9 @@ def kinds() -> list[Kind]:
             of_images("lpips"),
         ),
         Kind("own, 0 on most images, lower is better", own(signed=False, higher_is_better=False), _rare),
-        Kind("fd, a share", metrics["fd-effnet"], _of_sets("fd", 1.0), share=0.5),
-        Kind("kd, small beside its margin", _signed_sets(metrics["kd-effnet"], 0.05), _of_sets("kd", 0.5), share=0.5),
-        Kind("kd, of both signs", _signed_sets(metrics["kd-effnet"], 0.005), _of_sets("kd paired", 0.0), share=0.5),
+        Kind("fd, a share", metrics["fd-effnet"], _of_sets("fd", 1.0)),
+        Kind("kd, small beside its margin", _signed_sets(metrics["kd-effnet"], 0.05), _of_sets("kd", 0.5)),
+        Kind("kd, of both signs", _signed_sets(metrics["kd-effnet"], 0.005), _of_sets("kd paired", 0.0)),
         Kind("psnr of a codec without chance", metrics["psnr"], of_images("psnr"), stochastic=False),
         Kind("bpp", metrics["bpp"], of_images("bpp"), stochastic=False),
     ]
