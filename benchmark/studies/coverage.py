@@ -13,7 +13,7 @@ import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -60,13 +60,13 @@ Ends = tuple[float, float, float]
 class Case:
     """interval: where the suite prints it. of: the number. draw: an interval over n images.
 
-    truth: None for the mean of the values of all draws. share: of the repetitions, less where a draw takes long.
+    truth: None for the mean of the values of all draws; a function where it takes long to find. share: of the repetitions, less where a draw takes long.
     """
 
     interval: str
     of: str
     draw: Callable[[Random, int], Ends]
-    truth: float | None = None
+    truth: float | Callable[[], float] | None = None
     share: float = 1.0
 
 
@@ -121,7 +121,7 @@ def _coverage(case: Case, n: int, draws: int, seed: int) -> Coverage:
     value, low, high = value[there], low[there], high[there]
     if not value.size:
         return Coverage(case.interval, case.of, n, draws, math.nan, math.nan, math.nan, 100.0, math.nan, math.nan)
-    truth = float(value.mean()) if case.truth is None else case.truth
+    truth = float(value.mean()) if case.truth is None else case.truth() if callable(case.truth) else case.truth
     slack = 1e-9 * max(abs(truth), float(np.abs(value).max()))  # of rounding, where an interval has no width
     below, above = high < truth - slack, low > truth + slack
     spread = float(value.std())
@@ -661,7 +661,7 @@ def _votes() -> Iterator[Case]:
                 return (math.nan,) * 3
             return float(found.value[0]), *found.interval(0)
 
-        yield Case("strength from votes", f"the first of {len(_ITEMS)} codecs, {how}", elo, _strength(spread))
+        yield Case("strength from votes", f"the first of {len(_ITEMS)} codecs, {how}", elo, partial(_strength, spread))
 
         def agreed(random: Random, n: int, spread: float = spread) -> Ends:
             chance = expit(0.7 + 2 * spread * random.normal(size=n))

@@ -172,8 +172,8 @@ def _itself(found: Sequence[Coverage]) -> Iterator[str]:
     yield from ("## A codec against itself", "")
     yield from _text(
         "The points of one codec are parted by chance into two codecs, three points or more each, however they cluster",
-        "or leave gaps; the rate difference is 0. Share of draws whose interval holds 0, per cent. Without the error of the",
-        "interpolation, which `bd` adds, an interval over images alone holds it as often as the last line says.",
+        "or leave gaps; the rate difference is 0. Share of draws whose interval holds 0, per cent. Without the error",
+        "of the interpolation, which `bd` adds, an interval over images alone holds it as often as the last line says.",
     )
     alone = [replace(one, of=f"{one.of}, over images alone") for one in found if one.interval == NOT_PRINTED]
     yield from _by_size([*(one for one in found if one.interval == ITSELF), *alone])

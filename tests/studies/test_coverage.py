@@ -94,7 +94,7 @@ def test_the_distance_at_infinity_is_that_of_a_large_set() -> None:
     case = next(iter(coverage._at_infinity()))
     value, low, high = case.draw(np.random.default_rng(0), 24)
     assert low < value < high
-    assert case.truth is not None
+    assert isinstance(case.truth, float)
     before = coverage.patches(np.random.default_rng(3), 2000, coverage.WIDE)
     random = np.random.default_rng(4)
     after = coverage.coded(random, before, coverage.strengths_of(random, 2000, skewed=False))

@@ -56,7 +56,7 @@ def test_losses_have_the_size_and_sign_that_they_are_said_to_have() -> None:
 
 def test_lines_and_refusals() -> None:
     assert len(list(lines(measure([8], 10, ["bpp"])))) == 1 + 4
-    assert len(list(family_lines([gate_errors.FamilyErrors(8, 0.0, 10, 336, 0.0, 0.0, 0.0, 35.0)]))) == 2
+    assert len(list(family_lines([gate_errors.FamilyErrors(8, 0.0, 10, 336, 0.0, 0.0, 0.0, 35.0, 6.9)]))) == 2
     with pytest.raises(UsageError, match="at least 2"):
         measure([1])
     with pytest.raises(UsageError, match="at least 10"):
