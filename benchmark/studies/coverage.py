@@ -60,7 +60,8 @@ Ends = tuple[float, float, float]
 class Case:
     """interval: where the suite prints it. of: the number. draw: an interval over n images.
 
-    truth: None for the mean of the values of all draws; a function where it takes long to find. share: of the repetitions, less where a draw takes long.
+    truth: None for the mean of the values of all draws; a function where it takes long to find.
+    share: of the repetitions, less where a draw takes long.
     """
 
     interval: str
