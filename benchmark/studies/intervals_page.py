@@ -103,7 +103,20 @@ def _head(found: Sequence[Coverage], gates: int, family: Sequence[FamilyErrors])
         f"A share of 95 % that is counted from these draws is itself known to ±{min(errors)} to ±{max(errors)}",
         "percentage points, one standard error; the column `stderr` of the table has it for each.",
     )
-    yield from ("Before you trust an interval:", "")
+    yield from ("## How intervals are made", "")
+    for way in (
+        "- **Means over images**: Student's t.",
+        "- **Totals and the mean error** (total bits ÷ total pixels, PSNR of the mean MSE) and **distances between sets**: "
+        "each image is left out in turn (jackknife), with an allowance for skewness.",
+        "- **Differences of two codecs** on the same images: Student's t of the differences, longer on the side of the "
+        "long tail where skewness shows.",
+        "- **Differences at equal rate and rate differences** (`bd`): images are left out or drawn again from both "
+        "curves at once, and each end is longer by the error of the interpolation. That is how far cubic spline, "
+        "Akima, PCHIP and straight lines part, and how far all of them can be wrong where points leave a gap: the "
+        "curves are taken for integrated Wiener processes that bend as much as both do.",
+    ):
+        yield from _text(way, indent="  ")[:-1]
+    yield from ("", "## Before you trust one", "")
     for advice in (
         "- **An image that is not in the set cannot be known.** Where one image of 24 makes most of a number, a set of "
         "eight lacks it in seven of ten draws, and no method over the other images reaches the truth. `images` and "
