@@ -106,8 +106,8 @@ def _head(found: Sequence[Coverage], gates: int, family: Sequence[FamilyErrors])
     yield from ("## How intervals are made", "")
     for way in (
         "- **Means over images**: Student's t.",
-        "- **Totals and the mean error** (total bits ÷ total pixels, PSNR of the mean MSE) and **distances between sets**: "
-        "each image is left out in turn (jackknife), with an allowance for skewness.",
+        "- **Totals and the mean error** (total bits ÷ total pixels, PSNR of the mean MSE) and **distances between "
+        "sets**: each image is left out in turn (jackknife), with an allowance for skewness.",
         "- **Differences of two codecs** on the same images: Student's t of the differences, longer on the side of the "
         "long tail where skewness shows.",
         "- **Differences at equal rate and rate differences** (`bd`): images are left out or drawn again from both "
