@@ -85,6 +85,9 @@ def test_codecs_that_are_equal_have_equal_bits_and_each_image_one_of_two_values(
     assert len({tuple(point.bytes) for point in points if point is not None}) == 1
     for values in zip(*(point.metrics["lpips"] for point in points if point is not None), strict=True):
         assert len(set(values)) <= 2
+
+
+def test_two_equal_codecs_share_a_rank_of_the_leaderboard() -> None:
     case = next(c for c in coverage._ties() if c.of == "psnr of 2 equal codecs")
     assert count(case, 24, 20).covered >= lowest(95, 20)
 
@@ -149,11 +152,12 @@ def test_the_committed_table_is_of_this_study() -> None:
 
 
 @pytest.mark.checkout
-def test_in_the_committed_table_a_codec_against_itself_holds_nothing_and_ties_of_two_stand() -> None:
+def test_in_the_committed_table_a_codec_against_itself_holds_nothing() -> None:
     found = read_table(coverage.Coverage, TABLE)
     assert sum(one.interval == "rate difference with itself" for one in found) == 3 * 15
     for one in found:
-        if one.interval == "rate difference with itself" or (one.interval == coverage.TIES and "of 4" not in one.of):
+        pair = one.interval == coverage.TIES and "of 4" not in one.of  # of more, some pair is told apart more often
+        if pair or one.interval == "rate difference with itself":
             assert one.covered >= 95 - 2 * one.stderr, one
 
 
