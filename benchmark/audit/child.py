@@ -22,7 +22,9 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmark.codecs import Codec, anchored_spec, open_codec
+from benchmark.elsewhere import Gone
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.foreign import ForeignCodec
 from benchmark.guards import told
 from benchmark.watching import watched
 
@@ -133,11 +135,16 @@ def main(arguments: Sequence[str]) -> None:
         os.environ["HOME"] = job.home
         os.chdir(job.work)
         tempfile.tempdir = None
+        there = codec.elsewhere if isinstance(codec, ForeignCodec) else None
+        if there is not None:
+            there.move(job.home, tempfile.gettempdir(), job.work)
         limited = False
         for operation in job.operations:
             if operation.limited and not limited and job.memory is not None:
                 limit = _data_size() + job.memory
                 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+                if there is not None:
+                    there.limit_memory(job.memory)
                 limited = True
             note(_perform(codec, operation))
 
@@ -221,6 +228,8 @@ def _perform(codec: Any, operation: Operation) -> Outcome:
 
 def _trouble(error: Exception) -> Trouble:
     message = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, Gone):
+        return Trouble(error.kind, message)
     if isinstance(error, UsageError):
         return Trouble("usage", message)
     if isinstance(error, BenchmarkError):
