@@ -164,8 +164,8 @@ def open_codec(spec: Spec | str, device: str = "cpu") -> Codec:
 
     An entry of CODECS, like the attribute of a Python file, is a function or class `make(**settings) -> Codec`, which
     gets `device: str` besides if it has a parameter of that name. What is not the suite's own comes as a
-    `ForeignCodec`; with `@python=COMMAND` it runs in another interpreter. Raises UsageError on an unknown codec or setting and on what is no codec, BenchmarkError if a file
-    or package cannot be imported or run.
+    `ForeignCodec`; with `@python=COMMAND` it runs in another interpreter. Raises UsageError on an unknown codec or
+    setting and on what is no codec, BenchmarkError if a file or package cannot be imported or run.
     """
     parsed = parse_codec_spec(spec) if isinstance(spec, str) else spec
     if not (parsed.file or parsed.name in CODECS.installed):

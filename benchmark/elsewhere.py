@@ -69,8 +69,7 @@ OF_THIS_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "PYTHONSTARTUP",
 """Variables that are meant for this interpreter and break another."""
 
 BOOT = (
-    "import sys;b=sys.stdin.buffer;"
-    "exec(compile(b.read(int(b.readline())),'<worker of hfd-benchmark>','exec'));main()"
+    "import sys;b=sys.stdin.buffer;exec(compile(b.read(int(b.readline())),'<worker of hfd-benchmark>','exec'));main()"
 )
 
 
@@ -224,7 +223,7 @@ class Elsewhere:
             opened = dict(reply, values=worker.unpack(reply["values"], data))
             shapes = {name: _stand_in(name, method) for name, method in opened["methods"].items()}
             opened |= {"shapes": shapes, "about": dict(opened["about"]), "defaults": dict(opened["defaults"])}
-            opened["identity"] = list(opened["identity"])
+            opened |= {name: list(opened[name]) for name in ("identity", "devices")}
         except Exception as error:
             self._lose(f"what came from it is no answer: {type(error).__name__}: {error}")
         self.opened = opened
@@ -238,7 +237,9 @@ class Elsewhere:
             self._start()
         return self._exchange(request, buffers)
 
-    def _exchange(self, request: Mapping[str, Any], buffers: Sequence[Any] = ()) -> tuple[Mapping[str, Any], memoryview]:
+    def _exchange(
+        self, request: Mapping[str, Any], buffers: Sequence[Any] = ()
+    ) -> tuple[Mapping[str, Any], memoryview]:
         """An answer to a request. Raises what the code there raised."""
         assert self._process is not None
         process, watches = self._process, watching.is_watching()
@@ -284,7 +285,7 @@ class _Process:
 
     def __init__(self, line: Sequence[str], owner: Elsewhere) -> None:
         self._owner, self._seconds = owner, owner.seconds
-        self.said: IO[bytes] = tempfile.TemporaryFile()
+        self.said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # `_end` closes it
         fcntl.fcntl(self.said, fcntl.F_SETFL, os.O_APPEND)
         environment = {name: value for name, value in os.environ.items() if name not in OF_THIS_PYTHON}
         try:
@@ -316,7 +317,9 @@ class _Process:
                 self.lose(f"it says other things than a worker does: {_shown(heard)}")
             heard += self._some(deadline, AT_ONCE, SECONDS_TO_START, f"it has said {_shown(heard)}" if heard else "")
         if not heard.endswith(worker.GREETING):
-            self.lose(f"what it says after its greeting was not asked for: {_shown(heard.partition(worker.GREETING)[2])}")
+            self.lose(
+                f"what it says after its greeting was not asked for: {_shown(heard.partition(worker.GREETING)[2])}"
+            )
 
     def send(self, message: Mapping[str, Any], buffers: Sequence[Any], deadline: float) -> None:
         """Raises `Gone`."""
@@ -393,7 +396,9 @@ class _Process:
             left = deadline - time.monotonic()
             if left <= 0:
                 self._ask_for_stack()
-                self.lose(f"no answer after {seconds:g} seconds; it was killed" + (f"; {besides}" if besides else ""), "hung")
+                self.lose(
+                    f"no answer after {seconds:g} seconds; it was killed" + (f"; {besides}" if besides else ""), "hung"
+                )
             if poll.poll(min(left, 0.5) * 1000):
                 return
             if os.fstat(self.said.fileno()).st_size > MOST_SAID:
@@ -405,7 +410,9 @@ class _Process:
         before, end = os.fstat(self.said.fileno()).st_size, time.monotonic() + SECONDS_FOR_STACK
         with contextlib.suppress(OSError):
             os.killpg(self._popen.pid, signal.SIGUSR1)
-        while os.fstat(self.said.fileno()).st_size == before and time.monotonic() < end:
+        while self._popen.poll() is None and time.monotonic() < end:
+            if os.fstat(self.said.fileno()).st_size > before:
+                return
             time.sleep(0.01)
 
     def _ended(self) -> NoReturn:
@@ -562,7 +569,10 @@ class MadeOf:
         assert file is not None
         modules = modules_beside(file)
         imported = {
-            name.partition(".")[0] for path in (file, *modules.values()) for dots, name in source_of(path).imports if not dots
+            name.partition(".")[0]
+            for path in (file, *modules.values())
+            for dots, name in source_of(path).imports
+            if not dots
         }
         settings = {**elsewhere.opened["defaults"], **self.spec.settings}
         paths = {key: text for key, text in settings.items() if "/" in text or "." in text}

@@ -29,9 +29,7 @@ from benchmark.identity import forget, hashes_of_modules, sha256_of
 from benchmark.redaction import redacted
 from benchmark.sources import modules_beside
 
-_FILE = re.compile(
-    r"""(?P<name>[^:]*\.py:[A-Za-z_]\w*)(?:@(?P<place>(?:"[^"]*"|[^":])*))?(?P<rest>:.*)?""", re.DOTALL
-)
+_FILE = re.compile(r"""(?P<name>[^:]*\.py:[A-Za-z_]\w*)(?:@(?P<place>(?:"[^"]*"|[^":])*))?(?P<rest>:.*)?""", re.DOTALL)
 _SETTING = re.compile(r'(?P<key>[A-Za-z_][\w-]*)=(?:"(?P<quoted>[^"]*)"|(?P<plain>[^",]*))(?:,|$)')
 _LEADING = re.compile(r'(?:"(?P<quoted>[^"]*)"|(?P<plain>[^",]+))(?:,|$)')
 

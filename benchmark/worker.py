@@ -13,6 +13,7 @@ import hashlib
 import importlib.util
 import inspect
 import json
+import operator
 import os
 import platform
 import shutil
@@ -23,6 +24,7 @@ import tempfile
 import time
 import traceback
 import typing
+from typing import Any, Sequence
 
 MAGIC = b"HFDm"
 HEAD = struct.Struct("<4sIQ")
@@ -33,7 +35,10 @@ METHODS = ("encode", "decode", "describe", "estimate_bits", "encode_with_estimat
 VALUES = ("qualities", "stochastic", "scale", "header_bytes", "cpus", "gpus", "environment", "trained_on", "taught_by")
 FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax", "jaxlib")
 """Packages whose version is told if they are loaded, named in the code or not."""
-NUMBERS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64")
+NUMBERS = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "float32", "float64"),
+)
 """NumPy's scalars that stay what they are on the way."""
 LONGEST = 100000
 """Characters of a traceback that are sent."""
@@ -46,13 +51,13 @@ class Refused(Exception):
 # Messages
 
 
-def pack(value):
+def pack(value: Any) -> tuple[Any, list[Any]]:
     """`value` as (what JSON can hold, list of buffers)."""
     import numpy
 
-    buffers = []
+    buffers: list[Any] = []
 
-    def plain(one):
+    def plain(one: Any) -> Any:
         kind = type(one)
         if one is None or kind in (bool, int, float, str):
             return one
@@ -75,7 +80,7 @@ def pack(value):
             return {"number": one.item(), "class": one.dtype.name}
         for base in (int, float, str):
             if isinstance(one, base):
-                return getattr(base, "__{}__".format(base.__name__))(one)
+                return getattr(base, f"__{base.__name__}__")(one)
         if isinstance(one, (list, tuple, range)):
             return {"tuple": [plain(item) for item in one]}
         return {"other": kind.__name__, "module": str(kind.__module__)}
@@ -83,20 +88,20 @@ def pack(value):
     return plain(value), buffers
 
 
-def unpack(value, data):
+def unpack(value: Any, data: Any) -> Any:
     """The reverse. Raises ValueError, TypeError or KeyError on what `pack` has not made."""
     import numpy
 
     at = 0
 
-    def take(count):
+    def take(count: Any) -> Any:
         nonlocal at
         if not isinstance(count, int) or not 0 <= count <= len(data) - at:
-            raise ValueError("a buffer of {!r} bytes where {} are left".format(count, len(data) - at))
+            raise ValueError(f"a buffer of {count!r} bytes where {len(data) - at} are left")
         at += count
         return data[at - count : at]
 
-    def whole(one):
+    def whole(one: Any) -> Any:
         if isinstance(one, list):
             return [whole(item) for item in one]
         if not isinstance(one, dict):
@@ -120,11 +125,11 @@ def unpack(value, data):
 
     found = whole(value)
     if at != len(data):
-        raise ValueError("{} bytes more than it says".format(len(data) - at))
+        raise ValueError(f"{len(data) - at} bytes more than it says")
     return found
 
 
-def write(stream, message, buffers=()):
+def write(stream: Any, message: Any, buffers: Sequence[Any] = ()) -> None:
     """Sends a message. message: of JSON's types."""
     text = json.dumps(message).encode("utf-8")
     views = [memoryview(one).cast("B") if len(one) else memoryview(b"") for one in buffers]
@@ -134,15 +139,15 @@ def write(stream, message, buffers=()):
     stream.flush()
 
 
-def read(stream):
+def read(stream: Any) -> tuple[Any, memoryview]:
     """(message, buffers in one), or EOFError."""
     magic, words, size = HEAD.unpack(_exactly(stream, HEAD.size))
     if magic != MAGIC:
-        raise EOFError("no message: {!r}".format(magic))
+        raise EOFError(f"no message: {magic!r}")
     return json.loads(_exactly(stream, words).decode("utf-8")), memoryview(_exactly(stream, size))
 
 
-def _exactly(stream, count):
+def _exactly(stream: Any, count: int) -> bytearray:
     data = bytearray()
     while len(data) < count:
         part = stream.read(count - len(data))
@@ -158,10 +163,14 @@ def _exactly(stream, count):
 class Seen:
     """Of one call: what was read (path -> st_ctime, null if it is not there), written, made, started, connected."""
 
-    def __init__(self):
-        self.read, self.wrote, self.created, self.programs, self.connections = {}, {}, {}, {}, {}
+    def __init__(self) -> None:
+        self.read: dict[str, float | None] = {}
+        self.wrote: dict[str, None] = {}
+        self.created: dict[str, None] = {}
+        self.programs: dict[str, None] = {}
+        self.connections: dict[str, None] = {}
 
-    def event(self, event, arguments):
+    def event(self, event: str, arguments: Any) -> None:
         if event == "open":
             path, _, flags = arguments
             writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -177,7 +186,7 @@ class Seen:
         elif event in ("socket.connect", "socket.sendto"):
             self.connections[str(arguments[1])] = None
 
-    def file(self, path, writing):
+    def file(self, path: Any, writing: bool) -> None:
         if not isinstance(path, (str, bytes, os.PathLike)):
             return
         name = os.path.abspath(os.fsdecode(path))
@@ -189,21 +198,21 @@ class Seen:
             if not os.path.lexists(name):
                 self.created[name] = None
 
-    def as_json(self):
+    def as_json(self) -> dict[str, Any]:
         others = {name: list(getattr(self, name)) for name in ("wrote", "created", "programs", "connections")}
         return dict(others, read=self.read)
 
 
-WATCHERS = []
+WATCHERS: list[Seen] = []
 
 
-def hook(event, arguments):
+def hook(event: str, arguments: Any) -> None:
     for seen in WATCHERS:
         with contextlib.suppress(Exception):
             seen.event(event, arguments)
 
 
-def is_installed(name):
+def is_installed(name: str) -> bool:
     """Whether a file is of Python or of an installed package."""
     parts = name.replace("\\", "/").split("/")
     library = os.path.dirname(os.__file__)
@@ -213,43 +222,45 @@ def is_installed(name):
 # The codec
 
 
-def load(path, name, settings, device):
+def load(path: str, name: str, settings: dict[str, str], device: str) -> tuple[Any, dict[str, str]]:
     """(the object that the class or function `name` of the file makes, text defaults of its settings)."""
     folder = os.path.dirname(path)
     sys.path[:] = [folder, *(one for one in sys.path if one not in ("", folder))]
     spec = importlib.util.spec_from_file_location("file_" + hashlib.sha256(path.encode()).hexdigest()[:16], path)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     if not hasattr(module, name):
-        raise Refused("{} has no {}".format(path, name))
+        raise Refused(f"{path} has no {name}")
     make = getattr(module, name)
     if not callable(make):
-        raise Refused("an object of class {} is neither a class nor a function".format(type(make).__name__))
+        raise Refused(f"an object of class {type(make).__name__} is neither a class nor a function")
     parameters = inspect.signature(make).parameters.values()
     named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     free = any(p.kind is p.VAR_KEYWORD for p in parameters)
     for key, text in settings.items():
         if key == "device":
-            raise Refused("'device' is no setting; say --device {}".format(text))
+            raise Refused(f"'device' is no setting; say --device {text}")
         if key not in named and not free:
             there = ", ".join(sorted(named - {"device"})) or "none"
-            raise Refused("it has no setting {!r}; its settings: {}".format(key, there))
+            raise Refused(f"it has no setting {key!r}; its settings: {there}")
     for p in parameters:
         if p.name in named and p.name not in settings and p.name != "device" and p.default is p.empty:
-            raise Refused("it needs the setting {0}: {1}:{0}=…".format(p.name, name))
+            raise Refused(f"it needs the setting {p.name}: {name}:{p.name}=…")
     hints = hints_of(make)
-    arguments = {key: converted(text, hints.get(key, str), key) for key, text in settings.items()}
+    arguments: dict[str, Any] = {key: converted(text, hints.get(key, str), key) for key, text in settings.items()}
     if "device" in named:
         arguments["device"] = device
     defaults = {p.name: str(p.default) for p in parameters if isinstance(p.default, (str, os.PathLike))}
     return make(**arguments), defaults
 
 
-def hints_of(make):
+def hints_of(make: Any) -> dict[str, Any]:
     """Parameter -> annotation, as far as this version of Python can read it; "int | None" in any."""
     function = make.__init__ if isinstance(make, type) else make
-    found = {}
+    found: dict[str, Any] = {}
     for key, hint in getattr(function, "__annotations__", {}).items():
         if isinstance(hint, str):
             names = dict(vars(typing), **getattr(function, "__globals__", {}))
@@ -267,9 +278,9 @@ def hints_of(make):
     return found
 
 
-def converted(text, hint, key):
+def converted(text: str, hint: Any, key: str) -> Any:
     """A setting's text as its annotation wants it; the text itself for annotations that are no simple type."""
-    bounds = []
+    bounds: list[Any] = []
     while True:
         arguments = getattr(hint, "__args__", ())
         if hasattr(hint, "__metadata__"):
@@ -288,6 +299,7 @@ def converted(text, hint, key):
             if str(value) == text:
                 return value
         raise Refused("{} is {}, not {!r}".format(key, " or ".join(map(str, hint.__args__)), text))
+    value: Any
     try:
         if hint is bool:
             low = text.strip().lower()
@@ -306,28 +318,28 @@ def converted(text, hint, key):
             return text
     except (ValueError, OverflowError):
         what = {bool: "true or false", int: "a whole number", float: "a number"}.get(hint, "a value of its type")
-        raise Refused("{} is {}, not {!r}".format(key, what, text))
+        raise Refused(f"{key} is {what}, not {text!r}") from None
     for part in bounds:
-        for name, good in (
-            ("ge", lambda limit: value >= limit),
-            ("gt", lambda limit: value > limit),
-            ("le", lambda limit: value <= limit),
-            ("lt", lambda limit: value < limit),
+        for name, words, good in (
+            ("ge", "at least", operator.ge),
+            ("gt", "above", operator.gt),
+            ("le", "at most", operator.le),
+            ("lt", "below", operator.lt),
         ):
             limit = getattr(part, name, None)
-            if limit is not None and not good(limit):
-                raise Refused("{} is {} {}, not {!r}".format(key, name, limit, text))
+            if limit is not None and not good(value, limit):
+                raise Refused(f"{key} is {words} {limit}, not {text!r}")
     return value
 
 
-def shape_of(codec):
+def shape_of(codec: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the codec presents: its values, and the parameters of its methods."""
     methods = {}
     for name in METHODS:
         if not hasattr(codec, name):
             continue
         method = getattr(codec, name)
-        found = {"callable": callable(method), "async": inspect.iscoroutinefunction(method)}
+        found: dict[str, Any] = {"callable": callable(method), "async": inspect.iscoroutinefunction(method)}
         found["class"] = type(method).__name__
         try:
             parameters = inspect.signature(method).parameters.values()
@@ -338,12 +350,13 @@ def shape_of(codec):
     return {name: getattr(codec, name) for name in VALUES if hasattr(codec, name)}, methods
 
 
-def versions(names):
+def versions(names: Sequence[str]) -> dict[str, str]:
     """Package -> version here, of those of `names` that there are, and of the frameworks that are loaded."""
     from importlib import metadata
 
     wanted = set(names) | {name for name in FRAMEWORKS if name in sys.modules}
-    found, owners = {}, None
+    found: dict[str, str] = {}
+    owners: Any = None
     for name in sorted(wanted):
         try:
             found[name] = metadata.version(name)
@@ -363,7 +376,7 @@ def versions(names):
     return found
 
 
-def hashes(path):
+def hashes(path: str) -> dict[str, str]:
     """Name below `path` -> SHA-256, of a file ("") or of at most 1000 files of a folder."""
     files = [path] if os.path.isfile(path) else []
     if os.path.isdir(path) and os.path.realpath(path) not in ("/", os.path.expanduser("~")):
@@ -376,33 +389,44 @@ def hashes(path):
     for one in files:
         with contextlib.suppress(OSError), open(one, "rb") as stream:
             digest = hashlib.sha256()
-            for part in iter(lambda: stream.read(1 << 20), b""):
+            while True:
+                part = stream.read(1 << 20)
+                if not part:
+                    break
                 digest.update(part)
             found["" if one == path else os.path.relpath(one, path)] = digest.hexdigest()
     return found
 
 
-def synchronise():
+def synchronise() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "cuda") and torch.cuda.is_initialized():
         torch.cuda.synchronize()
 
 
-def described(error):
+def devices() -> list[str]:
+    """Those that torch could use here, if it is loaded."""
+    torch = sys.modules.get("torch")
+    if torch is None or not hasattr(torch, "cuda") or not torch.cuda.is_available():
+        return ["cpu"]
+    return ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+
+
+def described(error: BaseException) -> dict[str, Any]:
     """An exception as a message."""
     name, message = type(error).__name__, ""
     with contextlib.suppress(Exception):
         message = str(error)
     if isinstance(error, SystemExit):
         code = "" if error.code is None else repr(error.code)
-        name, message = "RuntimeError", "it calls sys.exit({})".format(code)
+        name, message = "RuntimeError", f"it calls sys.exit({code})"
     elif not isinstance(error, Exception):
-        name, message = "RuntimeError", "it raises {}: {}".format(name, message).rstrip(": ")
-    place, where = "", []
+        name, message = "RuntimeError", f"it raises {name}: {message}".rstrip(": ")
+    place, where = "", []  # type: str, list[str]
     for frame in traceback.extract_tb(error.__traceback__):
-        where.append("{}:{}".format(frame.filename, frame.lineno))
+        where.append(f"{frame.filename}:{frame.lineno}")
         if not is_installed(frame.filename):
-            place = "{}:{} in {}".format(os.path.basename(frame.filename), frame.lineno, frame.name)
+            place = f"{os.path.basename(frame.filename)}:{frame.lineno} in {frame.name}"
     lines = traceback.format_exception(type(error), error, error.__traceback__)
     return {
         "type": name,
@@ -415,13 +439,18 @@ def described(error):
     }
 
 
+Answer = typing.Tuple[typing.Dict[str, typing.Any], typing.Sequence[typing.Any]]
+"""A message and its buffers."""
+
+
 class Worker:
     """A codec and what is asked of it. place: a folder for its files if they have to be sent; made when needed."""
 
-    def __init__(self, place):
-        self.place, self.codec, self.process = place, None, os.getpid()
+    def __init__(self, place: str) -> None:
+        self.place, self.process = place, os.getpid()
+        self.codec: Any = None
 
-    def answer(self, request, data):
+    def answer(self, request: Any, data: memoryview) -> Answer:
         """(message, buffers) for one request."""
         seen = Seen()
         if request.get("watch"):
@@ -442,7 +471,7 @@ class Worker:
             reply["seen"] = seen.as_json()
         return reply, buffers
 
-    def do_open(self, request, data):
+    def do_open(self, request: Any, data: memoryview) -> Answer:
         """Loads the codec. files: [path, path below a common folder, SHA-256, length], the codec's own first."""
         files = request["files"]
         path, sent = files[0][0], len(data) > 0
@@ -465,13 +494,14 @@ class Worker:
         about = {
             "python": platform.python_version(),
             "implementation": platform.python_implementation(),
-            "system": "{} {}".format(platform.system(), platform.machine()),
+            "system": f"{platform.system()} {platform.machine()}",
         }
         reply = {"values": found, "methods": methods, "defaults": defaults, "about": about, "sent": sent}
         reply["identity"] = [status.st_dev, status.st_ino, status.st_mtime_ns]
+        reply["devices"] = devices()
         return reply, buffers
 
-    def do_call(self, request, data):
+    def do_call(self, request: Any, data: memoryview) -> Answer:
         """Calls a method, and says how long that took."""
         arguments, named = unpack(request["arguments"], data)
         method = getattr(self.codec, request["method"])
@@ -483,7 +513,7 @@ class Worker:
         value, buffers = pack(result)
         return {"value": value, "seconds": seconds}, buffers
 
-    def do_identify(self, request, data):
+    def do_identify(self, request: Any, data: memoryview) -> Answer:
         """Versions of packages, hashes of what settings name, values of variables."""
         return {
             "packages": versions(request["packages"]),
@@ -491,7 +521,7 @@ class Worker:
             "variables": {name: os.environ[name] for name in request["variables"] if name in os.environ},
         }, ()
 
-    def do_move(self, request, data):
+    def do_move(self, request: Any, data: memoryview) -> Answer:
         """Another home, temporary and working folder, where there are such."""
         for name, folder in request["variables"].items():
             if os.path.isdir(folder):
@@ -501,7 +531,7 @@ class Worker:
         tempfile.tempdir = None
         return {}, ()
 
-    def do_limit(self, request, data):
+    def do_limit(self, request: Any, data: memoryview) -> Answer:
         """Memory that the process may take beyond what it holds."""
         import resource
 
@@ -517,7 +547,7 @@ class Worker:
 # The process
 
 
-def watch_over(requests, place):
+def watch_over(requests: int, place: str) -> None:
     """A child that ends this process, and all of its group, once nobody holds the other end of `requests`.
 
     The process itself may be deep inside of compiled code and see nothing. `place` goes too.
@@ -552,38 +582,38 @@ def watch_over(requests, place):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def refuse_exit(status):
+def refuse_exit(status: int) -> typing.NoReturn:
     """Instead of `os._exit`, in this process; a child ends by it."""
     if os.getpid() != PROCESS:
         LEAVE(status)
-    raise RuntimeError("it calls os._exit({!r})".format(status))
+    raise RuntimeError(f"it calls os._exit({status!r})")
 
 
 PROCESS, LEAVE = os.getpid(), os._exit
 
 
-def main():
+def main() -> None:
     """Answers requests until there are no more."""
     requests, answers = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)  # whatever the codec prints goes to standard error
-    place = os.path.join(tempfile.gettempdir(), "benchmark-codec-{}-{}".format(os.getpid(), os.urandom(4).hex()))
+    place = os.path.join(tempfile.gettempdir(), f"benchmark-codec-{os.getpid()}-{os.urandom(4).hex()}")
     if hasattr(os, "fork"):
         watch_over(requests, place)
     with contextlib.suppress(Exception):
         faulthandler.enable(file=2)
         faulthandler.register(signal.SIGUSR1, file=2)
     sys.addaudithook(hook)
-    os._exit = refuse_exit
+    os._exit = refuse_exit  # type: ignore[assignment]
     incoming, outgoing = os.fdopen(requests, "rb", 0), os.fdopen(answers, "wb", 0)
 
     class Whole:
         """Writes all of what it is given; raw files may write less."""
 
         @staticmethod
-        def write(data):
+        def write(data: Any) -> None:
             view = memoryview(data).cast("B")
             while view:
                 view = view[outgoing.write(view) :]

@@ -160,6 +160,8 @@ def _opened(codec: Codec) -> Opened:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         devices += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if isinstance(codec, ForeignCodec) and codec.elsewhere is not None:
+        devices = list(codec.elsewhere.opened["devices"])
     return Opened(
         qualities=[float(quality) for quality in codec.qualities],
         stochastic=bool(codec.stochastic),

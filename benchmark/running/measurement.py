@@ -18,8 +18,8 @@ import numpy.typing as npt
 from benchmark.addresses import Location
 from benchmark.codecs import Codec, Image, hold_codec, is_unproven, open_afresh, open_codec, parse_codec_spec
 from benchmark.elsewhere import Gone, Raised
-from benchmark.foreign import ForeignCodec
 from benchmark.errors import BenchmarkError, Undefined, UsageError, one_line
+from benchmark.foreign import ForeignCodec
 from benchmark.guards import no_exit, own_place, told
 from benchmark.images import load_image, png_bytes
 from benchmark.metrics import (
@@ -150,8 +150,8 @@ class Prepared:
 class Encoded:
     """What `encode` gave for one codec, quality and picture: the bytes, or why there are none.
 
-    repeats: seconds of each call whose time was measured. ways: as `_timed` returns them. estimate: the codec's own of its bits, None if it tells none,
-    and then perhaps why not.
+    repeats: seconds of each call whose time was measured. ways: as `_timed` returns them. estimate: the codec's own of
+    its bits, None if it tells none, and then perhaps why not.
     """
 
     encoding: tuple[str, float, str]
@@ -366,7 +366,9 @@ class Workbench:
     def _encode(self, planned: PlannedTrial, codec: Codec, original: Prepared) -> Encoded:
         if self._encoded is None or self._encoded.encoding != planned.encoding:
             try:
-                (data, bits), repeats, ways = self._timed(codec, lambda: _encode(codec, original.image, planned.quality))
+                (data, bits), repeats, ways = self._timed(
+                    codec, lambda: _encode(codec, original.image, planned.quality)
+                )
                 estimate, why = _estimate(codec, original.image, planned.quality, bits)
                 self._encoded = Encoded(planned.encoding, data, repeats, ways, estimate, why)
             except TrialError as failure:
