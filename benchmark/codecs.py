@@ -93,6 +93,8 @@ IMAGES = "images"
 """Reconstructions that were made elsewhere: see `benchmark.reconstructions`."""
 LEADING = {IMAGES: "pattern"}
 """Codecs one of whose settings may stand first without its key."""
+PROGRAMS = ("command", "vtm", "hm", "ecm", "avm", "bpg")
+"""Codecs that call programs of the user's."""
 AROUND_ANOTHER = ("bpp", "match")
 """Codecs that are made of another one, whose spec follows their name unchanged: `bpp:jpeg:subsampling=4:4:4`."""
 
@@ -117,6 +119,11 @@ CODECS.add(
 CODECS.add(
     "command", "benchmark.baselines.command:command", 'any program; enc="prog {in} {out} {q}", dec="prog {in} {out}"'
 )
+CODECS.add("vtm", "benchmark.baselines.standards:vtm", "VVC's reference software, yours; config=FILE, folder=FOLDER")
+CODECS.add("hm", "benchmark.baselines.standards:hm", "HEVC's reference software, yours; config=FILE, folder=FOLDER")
+CODECS.add("ecm", "benchmark.baselines.standards:ecm", "JVET's model beyond VVC, yours; config=FILE, folder=FOLDER")
+CODECS.add("avm", "benchmark.baselines.standards:avm", "AOMedia's model beyond AV1, yours; folder=FOLDER")
+CODECS.add("bpg", "benchmark.baselines.standards:bpg", "BPG (bpgenc and bpgdec), yours; subsampling=444")
 CODECS.add(
     IMAGES,
     "benchmark.baselines.reconstructions:images",
@@ -262,7 +269,7 @@ def is_foreign(spec: Spec) -> bool:
 
 def is_unproven(spec: Spec) -> bool:
     """Whether nobody of the suite has seen to it that the bytes alone suffice: foreign code, or programs."""
-    return is_foreign(spec) or any(part.name == "command" for part in parts(spec))
+    return is_foreign(spec) or any(part.name in PROGRAMS for part in parts(spec))
 
 
 class _MadeOf:

@@ -157,7 +157,7 @@ def test_a_program_that_does_not_end_is_killed_with_its_children(programs: Path)
         ),
         (
             'command:enc="true {in} {out} {q}",dec="true {in} {out}",picture=gif',
-            "picture is png, ppm or bmp, not 'gif'",
+            "picture is png, ppm, bmp, yuv444p8, yuv444p10, yuv420p8 or yuv420p10, not 'gif'",
         ),
         ('command:enc="true {in} {out} {q}",dec="true {in} {out}",suffix=../x', "suffix=.*such as .jpg"),
     ],
