@@ -201,7 +201,7 @@ class Elsewhere:
     def _start(self) -> None:
         """Starts a process and loads the codec in it."""
         self._process = _Process(line_of(self.words), self)
-        self._process.greet(time.monotonic() + SECONDS_TO_START)
+        self._process.greet()
         common = os.path.commonpath([path.parent for path in self._files])
         files, contents = [], []
         for path in self._files:
@@ -243,10 +243,9 @@ class Elsewhere:
         """An answer to a request. Raises what the code there raised."""
         assert self._process is not None
         process, watches = self._process, watching.is_watching()
-        process.forget_said()
-        deadline = time.monotonic() + self.seconds
-        process.send({**request, "watch": watches}, buffers, deadline)
-        reply, data = process.receive(deadline)
+        process.allow(self.seconds if request["do"] == "call" else max(self.seconds, SECONDS_TO_START))
+        process.send({**request, "watch": watches}, buffers)
+        reply, data = process.receive()
         if watches:
             self._tell_watchers(reply.pop("seen", None))
         if "error" in reply:
@@ -281,10 +280,13 @@ def _seconds(text: str | None, what: str) -> float:
 
 
 class _Process:
-    """One process there, in a group of its own, and the pipes to it. owner: to be told when it has ended."""
+    """One process there, in a group of its own, and the pipes to it. owner: to be told when it has ended.
+
+    What it is asked must be answered within the seconds that `allow` has given.
+    """
 
     def __init__(self, line: Sequence[str], owner: Elsewhere) -> None:
-        self._owner, self._seconds = owner, owner.seconds
+        self._owner = owner
         self.said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # `_end` closes it
         fcntl.fcntl(self.said, fcntl.F_SETFL, os.O_APPEND)
         environment = {name: value for name, value in os.environ.items() if name not in OF_THIS_PYTHON}
@@ -306,38 +308,44 @@ class _Process:
         self._in, self._out = self._popen.stdin.fileno(), self._popen.stdout.fileno()
         os.set_blocking(self._in, False)
         self.end = weakref.finalize(self, _end, self._popen, self.said, os.getpid())
+        self.allow(SECONDS_TO_START)
 
-    def greet(self, deadline: float) -> None:
-        """Sends the worker's text and waits for its greeting. Raises BenchmarkError."""
+    def allow(self, seconds: float) -> None:
+        """Begins another request: what was said before is forgotten, and it is to be answered in time."""
+        self._seconds, self._deadline = seconds, time.monotonic() + seconds
+        self._forget_said()
+
+    def greet(self) -> None:
+        """Sends the worker's text and waits for its greeting. Raises `Gone`."""
         source = _source()
-        self._write(b"%d\n" % len(source) + source, deadline)
+        self._write(b"%d\n" % len(source) + source)
         heard = bytearray()
         while worker.GREETING not in heard:
             if len(heard) > MOST_NOISE:
                 self.lose(f"it says other things than a worker does: {_shown(heard)}")
-            heard += self._some(deadline, AT_ONCE, SECONDS_TO_START, f"it has said {_shown(heard)}" if heard else "")
+            heard += self._some(AT_ONCE, f"it has said {_shown(heard)}" if heard else "")
         if not heard.endswith(worker.GREETING):
             self.lose(
                 f"what it says after its greeting was not asked for: {_shown(heard.partition(worker.GREETING)[2])}"
             )
 
-    def send(self, message: Mapping[str, Any], buffers: Sequence[Any], deadline: float) -> None:
+    def send(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> None:
         """Raises `Gone`."""
         text = json.dumps(message).encode()
         views = [memoryview(one).cast("B") for one in buffers if len(one)]
-        self._write(worker.HEAD.pack(worker.MAGIC, len(text), sum(view.nbytes for view in views)) + text, deadline)
+        self._write(worker.HEAD.pack(worker.MAGIC, len(text), sum(view.nbytes for view in views)) + text)
         for view in views:
-            self._write(view, deadline)
+            self._write(view)
 
-    def receive(self, deadline: float) -> tuple[dict[str, Any], memoryview]:
+    def receive(self) -> tuple[dict[str, Any], memoryview]:
         """A whole message. Raises `Gone` on anything else."""
-        head = self._exactly(worker.HEAD.size, deadline)
+        head = self._exactly(worker.HEAD.size)
         magic, words, size = worker.HEAD.unpack(head)
         if magic != worker.MAGIC:
             self.lose(f"what came from it is no message: {_shown(head)}")
         if words > MOST_WORDS or size > MOST_BYTES:
             self.lose(f"it announces a message of {words + size:,} bytes, more than there can be")
-        text, data = self._exactly(words, deadline), self._exactly(size, deadline)
+        text, data = self._exactly(words), self._exactly(size)
         try:
             message = json.loads(text)
         except (ValueError, RecursionError):
@@ -346,7 +354,7 @@ class _Process:
             self.lose(f"what came from it is no answer: {_shown(text)}")
         return message, memoryview(data)
 
-    def forget_said(self) -> None:
+    def _forget_said(self) -> None:
         os.ftruncate(self.said.fileno(), 0)
 
     def lose(self, cause: str, kind: Literal["died", "hung"] = "died") -> NoReturn:
@@ -363,46 +371,45 @@ class _Process:
         self._owner.forget()
         raise error
 
-    def _write(self, data: Any, deadline: float) -> None:
+    def _write(self, data: Any) -> None:
         view, poll = memoryview(data), select.poll()
         poll.register(self._in, select.POLLOUT)
         while view:
             try:
                 view = view[os.write(self._in, view[:AT_ONCE]) :]
             except BlockingIOError:
-                self._wait(poll, deadline, self._seconds)
+                self._wait(poll)
             except OSError:
                 self._ended()
 
-    def _exactly(self, count: int, deadline: float) -> bytearray:
+    def _exactly(self, count: int) -> bytearray:
         data = bytearray()
         while len(data) < count:
-            data += self._some(deadline, min(AT_ONCE, count - len(data)), self._seconds)
+            data += self._some(min(AT_ONCE, count - len(data)))
         return data
 
-    def _some(self, deadline: float, most: int, seconds: float, besides: str = "") -> bytes:
+    def _some(self, most: int, besides: str = "") -> bytes:
         """At least one byte."""
         poll = select.poll()
         poll.register(self._out, select.POLLIN)
-        self._wait(poll, deadline, seconds, besides)
+        self._wait(poll, besides)
         data = os.read(self._out, most)
         if not data:
             self._ended()
         return data
 
-    def _wait(self, poll: "select.poll", deadline: float, seconds: float, besides: str = "") -> None:
+    def _wait(self, poll: "select.poll", besides: str = "") -> None:
         """Until a pipe is ready. Raises `Gone` where the process has ended, or does not answer."""
         while True:
-            left = deadline - time.monotonic()
+            left = self._deadline - time.monotonic()
             if left <= 0:
                 self._ask_for_stack()
-                self.lose(
-                    f"no answer after {seconds:g} seconds; it was killed" + (f"; {besides}" if besides else ""), "hung"
-                )
+                cause = f"no answer after {self._seconds:g} seconds; it was killed"
+                self.lose(cause + (f"; {besides}" if besides else ""), "hung")
             if poll.poll(min(left, 0.5) * 1000):
                 return
             if os.fstat(self.said.fileno()).st_size > MOST_SAID:
-                self.forget_said()
+                self._forget_said()
             if self._popen.poll() is not None and not poll.poll(0):  # what it started holds the pipe open
                 self._ended()
 

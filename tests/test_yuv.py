@@ -162,7 +162,7 @@ def test_jpegs_own_conversion_is_the_same_but_for_its_rounding() -> None:
 @pytest.mark.parametrize("matrix", ["bt709", "bt601"])
 @pytest.mark.parametrize("range_", ["full", "limited"])
 def test_ffmpeg_converts_alike(tmp_path: Path, layout: Layout, matrix: Matrix, range_: Range) -> None:
-    """Oracle: FFmpeg's swscale, which works in fixed point: within two steps of 8 bits. Its filter of chroma is another."""
+    """Oracle: FFmpeg's swscale: fixed point, so within two steps of 8 bits; its filter of chroma is another."""
     if shutil.which("ffmpeg") is None:
         pytest.skip("needs ffmpeg")
     image = np.kron(noise(4, 4), np.ones((32, 32, 1), np.uint8))
