@@ -617,7 +617,7 @@ def test_what_is_no_message_is_one_clear_line(data: bytes, reason: str) -> None:
 
 
 def test_half_a_message_and_silence_end_in_time() -> None:
-    with pytest.raises(Gone, match="no answer after 0.2 seconds") as caught:
+    with pytest.raises(Gone, match=r"no answer after 0\.2 seconds") as caught:
         heard(message(size=9) + b"half", 0.2, end=False)
     assert caught.value.kind == "hung"
 
