@@ -259,9 +259,15 @@ def load(path: str, name: str, settings: dict[str, str], device: str) -> tuple[A
 
 def hints_of(make: Any) -> dict[str, Any]:
     """Parameter -> annotation, as far as this version of Python can read it; "int | None" in any."""
-    function = make.__init__ if isinstance(make, type) else make
+    function: Any = getattr(make, "__init__") if isinstance(make, type) else make  # noqa: B009
+    try:
+        written = getattr(function, "__annotations__", {})
+    except NameError:  # from Python 3.14 on they are read here, and one may name what is not there
+        import annotationlib
+
+        written = annotationlib.get_annotations(function, format=annotationlib.Format.STRING)
     found: dict[str, Any] = {}
-    for key, hint in getattr(function, "__annotations__", {}).items():
+    for key, hint in written.items():
         if isinstance(hint, str):
             names = dict(vars(typing), **getattr(function, "__globals__", {}))
             parts = []
@@ -295,9 +301,9 @@ def converted(text: str, hint: Any, key: str) -> Any:
         else:
             break
     if str(getattr(hint, "__origin__", "")) == "typing.Literal":
-        for value in hint.__args__:
-            if str(value) == text:
-                return value
+        for one in hint.__args__:
+            if str(one) == text:
+                return one
         raise Refused("{} is {}, not {!r}".format(key, " or ".join(map(str, hint.__args__)), text))
     value: Any
     try:
@@ -313,7 +319,7 @@ def converted(text: str, hint: Any, key: str) -> Any:
         elif hint is float:
             value = float(text)
         elif isinstance(hint, type) and issubclass(hint, os.PathLike):
-            value = hint(text)
+            value = typing.cast(Any, hint)(text)
         else:
             return text
     except (ValueError, OverflowError):
