@@ -9,6 +9,7 @@ time is ended, and the call fails; the next call starts another.
 import builtins
 import contextlib
 import fcntl
+import hashlib
 import inspect
 import json
 import os
@@ -144,7 +145,10 @@ class Elsewhere:
         self._memory: int | None = None
         if not self._file.is_file():
             raise UsageError(f"{self.what}: there is no file {self._file}")
-        self._files = [self._file, *modules_beside(self._file).values()]
+        # what is run is what was there now, also by a process that starts after the file was edited
+        self.modules = modules_beside(self._file)
+        self._files = {path: path.read_bytes() for path in (self._file, *self.modules.values())}
+        self.hashes = {path: _sha256(content) for path, content in self._files.items()}
         self.opened: Mapping[str, Any] = {}
         with self._lock:
             self._start()
@@ -203,11 +207,10 @@ class Elsewhere:
         self._process = _Process(line_of(self.words), self)
         self._process.greet()
         common = os.path.commonpath([path.parent for path in self._files])
-        files, contents = [], []
-        for path in self._files:
-            name = Path(os.path.relpath(path, common)).as_posix()
-            contents.append(path.read_bytes())
-            files.append([str(path), name, sha256_of(path), len(contents[-1])])
+        files = [
+            [str(path), Path(os.path.relpath(path, common)).as_posix(), self.hashes[path], len(content)]
+            for path, content in self._files.items()
+        ]
         request = {
             "do": "open",
             "files": files,
@@ -218,7 +221,7 @@ class Elsewhere:
         }
         reply, data = self._exchange(request)
         if reply.get("lacks"):  # the interpreter is on another machine
-            reply, data = self._exchange(request, contents)
+            reply, data = self._exchange(request, list(self._files.values()))
         try:
             opened = dict(reply, values=worker.unpack(reply["values"], data))
             shapes = {name: _stand_in(name, method) for name, method in opened["methods"].items()}
@@ -244,8 +247,13 @@ class Elsewhere:
         assert self._process is not None
         process, watches = self._process, watching.is_watching()
         process.allow(self.seconds if request["do"] == "call" else max(self.seconds, SECONDS_TO_START))
-        process.send({**request, "watch": watches}, buffers)
-        reply, data = process.receive()
+        try:
+            process.send({**request, "watch": watches}, buffers)
+            reply, data = process.receive()
+        except BaseException:  # Ctrl-C: the answer would come to another question
+            process.abandon()
+            self._process = None
+            raise
         if watches:
             self._tell_watchers(reply.pop("seen", None))
         if "error" in reply:
@@ -336,6 +344,11 @@ class _Process:
         self._write(worker.HEAD.pack(worker.MAGIC, len(text), sum(view.nbytes for view in views)) + text)
         for view in views:
             self._write(view)
+
+    def abandon(self) -> None:
+        """Ends the process in the middle of what it does."""
+        _kill(self._popen)
+        self.end()
 
     def receive(self) -> tuple[dict[str, Any], memoryview]:
         """A whole message. Raises `Gone` on anything else."""
@@ -461,6 +474,10 @@ def _end(popen: "subprocess.Popen[bytes]", said: IO[bytes], owner: int) -> None:
     said.close()
 
 
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 @cache
 def _source() -> bytes:
     return Path(worker.__file__).read_bytes()
@@ -509,6 +526,12 @@ class StandIn:
             setattr(self, name, value)
         for name, shape in elsewhere.opened["shapes"].items():
             setattr(self, name, shape(elsewhere))
+
+
+def elsewhere_of(codec: object) -> Elsewhere | None:
+    """The other interpreter that an opened codec runs in; None for one of this process."""
+    found = getattr(codec, "elsewhere", None)
+    return found if isinstance(found, Elsewhere) else None
 
 
 def _stand_in(name: str, method: Mapping[str, Any]) -> Callable[[Elsewhere], Any]:
@@ -574,7 +597,7 @@ class MadeOf:
         """JSON values for the manifest. Raises BenchmarkError."""
         file, elsewhere = self.spec.file, self.codec.elsewhere
         assert file is not None
-        modules = modules_beside(file)
+        modules = elsewhere.modules
         imported = {
             name.partition(".")[0]
             for path in (file, *modules.values())
@@ -585,8 +608,8 @@ class MadeOf:
         paths = {key: text for key, text in settings.items() if "/" in text or "." in text}
         there = elsewhere.identify(sorted(imported - sys.stdlib_module_names), paths, [*self.names, *NUMERIC_VARIABLES])
         made_of: dict[str, Any] = {
-            "file_sha256": sha256_of(file),
-            "modules_sha256": hashes_of(modules),
+            "file_sha256": elsewhere.hashes[file],
+            "modules_sha256": {name: elsewhere.hashes[path] for name, path in modules.items()},
             "packages": there["packages"],
         }
         if elsewhere.is_here:

@@ -225,7 +225,8 @@ def is_installed(name: str) -> bool:
 def load(path: str, name: str, settings: dict[str, str], device: str) -> tuple[Any, dict[str, str]]:
     """(the object that the class or function `name` of the file makes, text defaults of its settings)."""
     folder = os.path.dirname(path)
-    sys.path[:] = [folder, *(one for one in sys.path if one not in ("", folder))]
+    others = [one for one in sys.path if one not in ("", folder)]
+    sys.path[:] = [folder, *others, os.getcwd()]  # behind installed packages, so that it hides none
     spec = importlib.util.spec_from_file_location("file_" + hashlib.sha256(path.encode()).hexdigest()[:16], path)
     assert spec is not None
     assert spec.loader is not None
@@ -554,14 +555,26 @@ class Worker:
 
 
 def watch_over(requests: int, place: str) -> None:
-    """A child that ends this process, and all of its group, once nobody holds the other end of `requests`.
+    """A process that ends this one, and all of its group, once nobody holds the other end of `requests`.
 
-    The process itself may be deep inside of compiled code and see nothing. `place` goes too.
+    This process itself may be deep inside of compiled code and see nothing. `place` goes too. The other one is no child
+    of this one, for which code that waits for its children would wait, too.
     """
-    parent = os.getpid()
-    if os.fork():
+    watched = os.getpid()
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
         return
+    if os.fork():
+        LEAVE(0)
     import select
+
+    def lives() -> bool:
+        try:
+            os.kill(watched, 0)
+        except OSError:
+            return False
+        return True
 
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
@@ -576,16 +589,14 @@ def watch_over(requests: int, place: str) -> None:
         gone = bool(poll.poll(500))
         if gone:
             for _ in range(20):  # it ends by itself, if it can
-                if os.getppid() != parent:
+                if not lives():
                     break
                 time.sleep(0.05)
-        if gone or os.getppid() != parent:
+        if gone or not lives():
             shutil.rmtree(place, ignore_errors=True)
-            if os.getppid() == parent:
-                os.kill(parent, signal.SIGKILL)
             if gone:
                 os.killpg(0, signal.SIGKILL)
-            os.kill(os.getpid(), signal.SIGKILL)
+            LEAVE(0)
 
 
 def refuse_exit(status: int) -> typing.NoReturn:

@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -354,6 +355,36 @@ def elsewhere_seconds(codec: ForeignCodec, how: int) -> None:
         elsewhere.SECONDS_TO_END = before
 
 
+def test_an_edited_file_is_run_as_it_was_when_it_was_opened(tmp_path: Path) -> None:
+    """Also by the process that comes after a crash: a run's streams are of one version."""
+    file = tmp_path / "mine.py"
+    text = (
+        "import os, signal\nfrom other import NAME\nclass C:\n    def encode(self, image, quality):\n"
+        "        return NAME if quality else os.kill(os.getpid(), signal.SIGKILL)\n    def decode(self, data): pass\n"
+    )
+    file.write_text(text)
+    (tmp_path / "other.py").write_text("NAME = b'first'\n")
+    codec = opened(f"{file}:C@python={sys.executable}")
+    before = codec.describe()
+    (tmp_path / "other.py").write_text("NAME = b'second'\n")
+    with pytest.raises(Gone, match="SIGKILL"):
+        codec.encode(IMAGE, 0)
+    assert codec.encode(IMAGE, 1) == b"first"
+    assert codec.describe()["modules_sha256"] == before["modules_sha256"]
+    there(codec).close()
+
+
+def test_after_an_interrupt_the_next_answer_is_its_own(folder: Path, here: Codec) -> None:
+    """Ctrl-C in a notebook: an answer that is still to come must not be taken for the next one."""
+    codec = opened(spec(folder, more=":level=3"))
+    timer = threading.Timer(0.5, signal.raise_signal, (signal.SIGINT,))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        codec.encode(IMAGE, 54)
+    assert codec.encode(IMAGE, 2) == here.encode(IMAGE, 2)
+    there(codec).close()
+
+
 def test_one_that_never_answers_is_killed_and_says_where_it_was(folder: Path) -> None:
     codec = opened(spec(folder, more=",timeout=3"))
     number = there(codec)._process._popen.pid  # type: ignore[union-attr]
@@ -465,7 +496,7 @@ def test_behind_ssh_all_goes_through_a_shell_and_the_file_is_sent(
     ssh = tmp_path / "ssh"
     ssh.write_text('#!/bin/sh\nshift\nexec sh -c "$*"\n')
     ssh.chmod(0o755)
-    monkeypatch.setattr(elsewhere, "sha256_of", lambda path: "0" * 64)
+    monkeypatch.setattr(elsewhere, "_sha256", lambda content: "0" * 64)
     codec = opened(spec(folder, python=f"{ssh} HOST {sys.executable}", more=":level=3"))
     monkeypatch.undo()
     assert codec.encode(IMAGE, 2) == here.encode(IMAGE, 2)

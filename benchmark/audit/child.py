@@ -22,9 +22,8 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmark.codecs import Codec, anchored_spec, open_codec
-from benchmark.elsewhere import Gone
+from benchmark.elsewhere import Gone, elsewhere_of
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.foreign import ForeignCodec
 from benchmark.guards import told
 from benchmark.watching import watched
 
@@ -135,7 +134,7 @@ def main(arguments: Sequence[str]) -> None:
         os.environ["HOME"] = job.home
         os.chdir(job.work)
         tempfile.tempdir = None
-        there = codec.elsewhere if isinstance(codec, ForeignCodec) else None
+        there = elsewhere_of(codec)
         if there is not None:
             there.move(job.home, tempfile.gettempdir(), job.work)
         limited = False
@@ -160,8 +159,8 @@ def _opened(codec: Codec) -> Opened:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         devices += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    if isinstance(codec, ForeignCodec) and codec.elsewhere is not None:
-        devices = list(codec.elsewhere.opened["devices"])
+    if (there := elsewhere_of(codec)) is not None:
+        devices = list(there.opened["devices"])
     return Opened(
         qualities=[float(quality) for quality in codec.qualities],
         stochastic=bool(codec.stochastic),

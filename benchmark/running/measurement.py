@@ -17,9 +17,8 @@ import numpy.typing as npt
 
 from benchmark.addresses import Location
 from benchmark.codecs import Codec, Image, hold_codec, is_unproven, open_afresh, open_codec, parse_codec_spec
-from benchmark.elsewhere import Gone, Raised
+from benchmark.elsewhere import Gone, Raised, elsewhere_of
 from benchmark.errors import BenchmarkError, Undefined, UsageError, one_line
-from benchmark.foreign import ForeignCodec
 from benchmark.guards import no_exit, own_place, told
 from benchmark.images import load_image, png_bytes
 from benchmark.metrics import (
@@ -577,7 +576,7 @@ def _on_the_way(codec: Codec) -> float | None:
 
     None for a codec of this process.
     """
-    there = codec.elsewhere if isinstance(codec, ForeignCodec) else None
+    there = elsewhere_of(codec)
     return None if there is None else there.seconds_on_the_way
 
 
