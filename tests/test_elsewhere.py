@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 from benchmark import elsewhere, worker
 from benchmark.audit.child import Trouble, _trouble
 from benchmark.codecs import Codec, anchored_spec, open_afresh, open_codec, parse_codec_spec
-from benchmark.elsewhere import Elsewhere, Gone, Raised, _Process, command_of, line_of
+from benchmark.elsewhere import Elsewhere, Gone, Raised, _Process, command_of, elsewhere_of, line_of
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.foreign import ForeignCodec
 from benchmark.guards import told
@@ -496,6 +497,7 @@ def test_behind_ssh_all_goes_through_a_shell_and_the_file_is_sent(
     ssh = tmp_path / "ssh"
     ssh.write_text('#!/bin/sh\nshift\nexec sh -c "$*"\n')
     ssh.chmod(0o755)
+    before = set(places())
     monkeypatch.setattr(elsewhere, "_sha256", lambda content: "0" * 64)
     codec = opened(spec(folder, python=f"{ssh} HOST {sys.executable}", more=":level=3"))
     monkeypatch.undo()
@@ -504,13 +506,27 @@ def test_behind_ssh_all_goes_through_a_shell_and_the_file_is_sent(
     described = codec.describe()
     assert described["elsewhere"]["file"] == "sent"
     assert described["elsewhere"]["scripts_sha256"].keys() == {str(ssh)}
-    sent = list(Path(os.environ.get("TMPDIR", "/tmp")).glob("benchmark-codec-*/my_codec.py"))
-    assert len(sent) == 1
+    (sent,) = set(places()) - before
     there(codec).close()
     end = time.monotonic() + 20
-    while sent[0].exists() and time.monotonic() < end:
+    while sent.exists() and time.monotonic() < end:
         time.sleep(0.02)
-    assert not sent[0].parent.exists()
+    assert not sent.parent.exists()
+
+
+def places() -> Iterator[Path]:
+    """Where files of codecs lie that were sent."""
+    return Path(tempfile.gettempdir()).glob("benchmark-codec-*/my_codec.py")
+
+
+def test_a_search_around_it_knows_where_it_runs(folder: Path, here: Codec) -> None:
+    codec = open_codec(f"bpp:{spec(folder, more=':level=3')}")
+    found = elsewhere_of(codec)
+    assert isinstance(found, Elsewhere)
+    assert codec.encode(IMAGE, 24) == here.encode(IMAGE, 1)
+    assert found.seconds_on_the_way > 0
+    assert elsewhere_of(here) is None
+    found.close()
 
 
 def test_command_of_a_path_with_spaces_is_one_word(tmp_path: Path) -> None:
