@@ -49,7 +49,7 @@ from benchmark.sources import modules_beside, source_of
 SECONDS_TO_START = 300.0
 """Until another interpreter greets: an image may have to be pulled, an environment be found on a network."""
 SECONDS = 3600.0
-"""That loading the codec, and each call, may take, unless the spec says otherwise."""
+"""That a call may take, unless the spec says otherwise; loading the codec may take as long, or `SECONDS_TO_START`."""
 SECONDS_TO_END = 5.0
 SECONDS_FOR_STACK = 2.0
 
@@ -128,8 +128,8 @@ def line_of(words: Sequence[str]) -> list[str]:
 class Elsewhere:
     """A codec of a file in another interpreter. One call at a time; other threads wait.
 
-    spec: of a file, with the interpreter's command. seconds_on_the_way: that calls have taken beyond what the codec
-    itself did. Raises UsageError and BenchmarkError as `open_codec` does.
+    spec: of a file, with the interpreter's command. folder: where relative paths begin. seconds_on_the_way: that calls
+    have taken beyond what the codec itself did. Raises UsageError and BenchmarkError as `open_codec` does.
     """
 
     def __init__(self, spec: Spec, device: str) -> None:
@@ -139,6 +139,7 @@ class Elsewhere:
         self.seconds = _seconds(spec.place.get("timeout"), self.what)
         self.seconds_on_the_way = 0.0
         self._spec, self._device, self._file = spec, device, spec.file
+        self.folder = Path.cwd()
         self._lock = threading.Lock()
         self._process: _Process | None = None
         self._moved: dict[str, Any] | None = None
@@ -181,7 +182,13 @@ class Elsewhere:
         """Versions of packages, setting -> name -> SHA-256, and values of variables, all as they are there."""
         request = {"do": "identify", "packages": list(packages), "paths": dict(paths), "variables": list(names)}
         with self._lock:
-            return self._ask(request)[0]
+            reply, _ = self._ask(request)
+            try:
+                versions, values = (_texts(reply[name]) for name in ("packages", "variables"))
+                hashes = {str(key): _texts(found) for key, found in reply["hashes"].items()}
+            except Exception as error:
+                self._lose(f"what came from it is no answer: {type(error).__name__}: {error}")
+        return {"packages": versions, "variables": values, "hashes": hashes}
 
     def move(self, home: str, temporary: str, folder: str) -> None:
         """Another home, temporary and working folder, for this process and those that follow it."""
@@ -203,9 +210,18 @@ class Elsewhere:
                 self._process = None
 
     def _start(self) -> None:
-        """Starts a process and loads the codec in it."""
+        """Starts a process and loads the codec in it; ends it again if that fails."""
         self._process = _Process(line_of(self.words), self)
-        self._process.greet()
+        try:
+            self._open(self._process)
+        except BaseException:
+            if self._process is not None:
+                self._process.abandon()
+                self._process = None
+            raise
+
+    def _open(self, process: "_Process") -> None:
+        process.greet()
         common = os.path.commonpath([path.parent for path in self._files])
         files = [
             [str(path), Path(os.path.relpath(path, common)).as_posix(), self.hashes[path], len(content)]
@@ -277,6 +293,10 @@ class Elsewhere:
         self._process = None
 
 
+def _texts(found: Any) -> dict[str, str]:
+    return {str(key): str(value) for key, value in found.items()}
+
+
 def _seconds(text: str | None, what: str) -> float:
     try:
         seconds = SECONDS if text is None else float(text)
@@ -305,6 +325,7 @@ class _Process:
                 stdout=subprocess.PIPE,
                 stderr=self.said,
                 env=environment,
+                cwd=owner.folder,
                 bufsize=0,
                 start_new_session=True,  # so that it can be ended with all that it has started
             )
@@ -506,7 +527,7 @@ def _raise(error: Any, process: _Process) -> NoReturn:
     # its name alone tells the user what it was; MemoryError and FileNotFoundError are asked for by class
     base = getattr(builtins, name, None)
     bases_here = (Raised, MemoryError) if base is MemoryError else (Raised,)
-    raised = type(name, bases_here, {})(message + (f" ({place})" if place else ""))
+    raised = type(name if name.isidentifier() else "Error", bases_here, {})(message + (f" ({place})" if place else ""))
     raised.details, raised.where = _details(trace, said), where
     raise raised
 
@@ -582,6 +603,8 @@ def open_elsewhere(spec: Spec, device: str) -> StandIn:
         raise BenchmarkError(f"{what}: cannot be opened: {error}") from error
     except Raised as error:
         raise BenchmarkError(f"{what}: cannot be opened: {type(error).__name__}: {error}") from error
+    except OSError as error:
+        raise BenchmarkError(f"{what}: cannot be read: {error.strerror or error}") from error
 
 
 @dataclass(frozen=True)

@@ -264,7 +264,7 @@ def hints_of(make: Any) -> dict[str, Any]:
     try:
         written = getattr(function, "__annotations__", {})
     except NameError:  # from Python 3.14 on they are read here, and one may name what is not there
-        import annotationlib
+        import annotationlib  # type: ignore[import-not-found]
 
         written = annotationlib.get_annotations(function, format=annotationlib.Format.STRING)
     found: dict[str, Any] = {}

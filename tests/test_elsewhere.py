@@ -609,6 +609,7 @@ def test_memory_and_folders_can_be_set(folder: Path, tmp_path: Path) -> None:
 class Owner:
     """What a process needs of its codec."""
 
+    folder = Path()
     words = ("cat",)
 
     def forget(self) -> None:
@@ -745,6 +746,48 @@ def test_values_come_back_as_they_were(value: Any) -> None:
     back = worker.unpack(json.loads(json.dumps(packed)), memoryview(b"".join(map(bytes, buffers))))
     assert back == value
     assert repr(back) == repr(value)
+
+
+@pytest.mark.parametrize("reply", [{}, {"packages": 1}, {"packages": {}, "variables": {}, "hashes": {"a": 1}}])
+def test_an_identity_that_is_none_is_one_line(
+    reply: dict[str, Any], codec: ForeignCodec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Process, "receive", lambda self: (dict(reply), memoryview(b"")))
+    monkeypatch.setattr(codec, "describes", False)
+    with pytest.raises(Gone, match="what came from it is no answer"):
+        codec.describe()
+
+
+def test_an_error_whose_name_is_none_is_an_error(codec: ForeignCodec, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = {"type": "a\0 b", "bases": [], "message": "\ud800", "place": "", "where": [], "traceback": "", "refused": 0}
+    monkeypatch.setattr(_Process, "receive", lambda self: ({"error": error}, memoryview(b"")))
+    with pytest.raises(Raised) as caught:
+        codec.encode(IMAGE, 2)
+    assert told(caught.value).startswith("Error: ")
+    monkeypatch.undo()
+    there(codec).close()  # its answer is still on the way
+
+
+def test_a_process_that_cannot_load_it_any_more_is_ended(tmp_path: Path) -> None:
+    """And the call after that tries again."""
+    (tmp_path / "a.py").write_text(
+        "import os\nclass C:\n    def __init__(self): open('there').close()\n"
+        "    def encode(self, image, quality): return b'x' if quality else os.kill(os.getpid(), 9)\n"
+        "    def decode(self, data): pass\n"
+    )
+    (tmp_path / "there").touch()
+    with contextlib.chdir(tmp_path):
+        codec = opened(f"a.py:C@python={sys.executable}")
+    with pytest.raises(Gone):
+        codec.encode(IMAGE, 0)
+    (tmp_path / "there").unlink()
+    for _ in range(2):
+        with pytest.raises(Raised, match="No such file or directory: 'there'"):
+            codec.encode(IMAGE, 1)
+        assert there(codec)._process is None
+    (tmp_path / "there").touch()
+    assert codec.encode(IMAGE, 1) == b"x"
+    there(codec).close()
 
 
 @pytest.mark.parametrize(
