@@ -16,8 +16,8 @@ refused. `python -m benchmark list codecs --details` adds the sizes of the netwo
 OWN = """\
 `./file.py:NAME` is a class or function of yours, `./file.py:NAME:KEY=VALUE` with settings: the parameters of `__init__`
 or of the function, converted to their annotations. `./file.py:NAME@python=COMMAND` runs
-[in another environment](../how-to/another-environment.md). An installed package offers codecs by name in the entry-point group
-`hfd_benchmark.codecs`."""
+[in another environment](../how-to/another-environment.md). An installed package offers codecs by name in the
+entry-point group `hfd_benchmark.codecs`."""
 
 
 def codecs_page() -> str:
