@@ -47,9 +47,9 @@ from benchmark.registry import Spec
 from benchmark.sources import modules_beside, source_of
 
 SECONDS_TO_START = 300.0
-"""Until another interpreter greets: an image may have to be pulled, an environment be found on a network."""
+"""Until another interpreter greets, unless the spec says otherwise: an image may have to be pulled."""
 SECONDS = 3600.0
-"""That a call may take, unless the spec says otherwise; loading the codec may take as long, or `SECONDS_TO_START`."""
+"""That loading the codec, and each call, may take, unless the spec says otherwise."""
 SECONDS_TO_END = 5.0
 SECONDS_FOR_STACK = 2.0
 
@@ -137,6 +137,7 @@ class Elsewhere:
         self.what = f"codec {spec.name}"
         self.words = command_of(spec.place["python"])
         self.seconds = _seconds(spec.place.get("timeout"), self.what)
+        self.seconds_to_start = self.seconds if "timeout" in spec.place else SECONDS_TO_START
         self.seconds_on_the_way = 0.0
         self._spec, self._device, self._file = spec, device, spec.file
         self.folder = Path.cwd()
@@ -262,7 +263,7 @@ class Elsewhere:
         """An answer to a request. Raises what the code there raised."""
         assert self._process is not None
         process, watches = self._process, watching.is_watching()
-        process.allow(self.seconds if request["do"] == "call" else max(self.seconds, SECONDS_TO_START))
+        process.allow(self.seconds)
         try:
             process.send({**request, "watch": watches}, buffers)
             reply, data = process.receive()
@@ -337,7 +338,7 @@ class _Process:
         self._in, self._out = self._popen.stdin.fileno(), self._popen.stdout.fileno()
         os.set_blocking(self._in, False)
         self.end = weakref.finalize(self, _end, self._popen, self.said, os.getpid())
-        self.allow(SECONDS_TO_START)
+        self.allow(owner.seconds_to_start)
 
     def allow(self, seconds: float) -> None:
         """Begins another request: what was said before is forgotten, and it is to be answered in time."""

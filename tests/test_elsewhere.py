@@ -387,14 +387,16 @@ def test_after_an_interrupt_the_next_answer_is_its_own(folder: Path, here: Codec
 
 
 def test_one_that_never_answers_is_killed_and_says_where_it_was(folder: Path) -> None:
-    codec = opened(spec(folder, more=",timeout=3"))
+    codec = opened(spec(folder, more=",timeout=60"))
+    there(codec).seconds = 1.0
     number = there(codec)._process._popen.pid  # type: ignore[union-attr]
     with pytest.raises(
-        Gone, match=r"no answer after 3 seconds; it was killed \(my_codec.py:\d+ in misbehave\)"
+        Gone, match=r"no answer after 1 seconds; it was killed \(my_codec.py:\d+ in misbehave\)"
     ) as caught:
         codec.encode(IMAGE, 54)
     assert caught.value.kind == "hung"
     assert group_is_gone(number)
+    there(codec).seconds = 60.0
     assert codec.encode(IMAGE, 62) == b"fine"
     there(codec).close()
 
@@ -415,10 +417,9 @@ def group_is_gone(group: int, seconds: float = 20.0) -> bool:
     return False
 
 
-def test_one_that_never_greets_is_killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elsewhere, "SECONDS_TO_START", 0.3)
-    with pytest.raises(BenchmarkError, match=r"no answer after 0.3 seconds; it was killed; it has said b'Password: '"):
-        open_codec(spec(folder, python="sh -c 'printf Password:\\ ; sleep 60'"))
+def test_one_that_never_greets_is_killed(folder: Path) -> None:
+    with pytest.raises(BenchmarkError, match=r"no answer after 2 seconds; it was killed; it has said b'Password: '"):
+        open_codec(spec(folder, python="sh -c 'printf Password:\\ ; sleep 60'", more=",timeout=2"))
 
 
 def test_nothing_outlives_a_run_that_is_killed(folder: Path, tmp_path: Path) -> None:
@@ -610,6 +611,7 @@ class Owner:
     """What a process needs of its codec."""
 
     folder = Path()
+    seconds_to_start = 60.0
     words = ("cat",)
 
     def forget(self) -> None:
