@@ -6,12 +6,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from support.fake_benchmark import start
 from support.pictures import write_pictures
 
+from benchmark import elsewhere
 from benchmark.codecs import open_codec
 from benchmark.errors import UsageError
 from benchmark.results import RunFolder, Trial
@@ -104,6 +106,22 @@ def test_times_are_the_codecs_own_and_the_way_is_beside_them(asked: Request, tmp
         asked, codecs=[spec(tmp_path).partition("@")[0]], output=tmp_path / "here", dataset=fine(tmp_path), timing=3
     )
     assert {trial.transfer_seconds for trial in do(local)[1]} == {None}
+
+
+def test_no_process_outlives_its_run(asked: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one of the run and the fresh instance that decodes its first stream again; each loads the codec once."""
+    started = []
+
+    def start(*arguments: Any, **named: Any) -> Any:
+        started.append(real(*arguments, **named))
+        return started[-1]
+
+    real = subprocess.Popen
+    monkeypatch.setattr(elsewhere.subprocess, "Popen", start)
+    do(replace(asked, dataset=fine(tmp_path)))
+    ours = [one for one in started if sys.executable in one.args]
+    assert len(ours) == 2
+    assert all(one.poll() is not None for one in ours)
 
 
 def test_another_codec_in_its_place_is_another_run(asked: Request, tmp_path: Path) -> None:
