@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmark.codecs import Codec, CodecSpec, Image, open_codec, parse_codec_spec, quality_grid
+from benchmark.elsewhere import Elsewhere, elsewhere_of
 from benchmark.errors import UsageError
 from benchmark.foreign import trained_on
 
@@ -76,6 +77,11 @@ class TargetCodec:
         self.stochastic = self.codec.stochastic
         self.trained_on = trained_on(self.codec)
         self._candidates = candidates(self.codec)
+
+    @property
+    def elsewhere(self) -> Elsewhere | None:
+        """The other interpreter that `codec` runs in, if it does."""
+        return elsewhere_of(self.codec)
 
     def encode(self, image: Image, quality: float) -> bytes:
         """The stream of `codec` that comes closest to the bits wanted."""

@@ -2,17 +2,20 @@
 
 A codec spec is a string that names a codec and its settings, and labels it in every table:
 `jpeg`, `jpeg:subsampling=4:4:4`, `hfd:decoder=flow,steps=8`, `command:enc="cjxl {in} {out} -q {q}",dec="…"`, and
-`./my_codec.py:MyCodec` or `./my_codec.py:MyCodec:key=value` for a codec in a Python file of yours.
+`./my_codec.py:MyCodec` or `./my_codec.py:MyCodec:key=value` for a codec in a Python file of yours, and
+`./my_codec.py:MyCodec@python=/envs/other/bin/python:key=value` for one that runs in another interpreter.
 """
 
 import contextlib
 import inspect
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from benchmark.containment import contained_anew, containment_of
+from benchmark.elsewhere import MadeOf, command_of, open_elsewhere
 from benchmark.errors import UsageError
 from benchmark.foreign import ForeignCodec
 from benchmark.identity import (
@@ -90,6 +93,8 @@ IMAGES = "images"
 """Reconstructions that were made elsewhere: see `benchmark.reconstructions`."""
 LEADING = {IMAGES: "pattern"}
 """Codecs one of whose settings may stand first without its key."""
+PROGRAMS = ("command", "vtm", "hm", "ecm", "avm", "bpg")
+"""Codecs that call programs of the user's."""
 AROUND_ANOTHER = ("bpp", "match")
 """Codecs that are made of another one, whose spec follows their name unchanged: `bpp:jpeg:subsampling=4:4:4`."""
 
@@ -114,6 +119,11 @@ CODECS.add(
 CODECS.add(
     "command", "benchmark.baselines.command:command", 'any program; enc="prog {in} {out} {q}", dec="prog {in} {out}"'
 )
+CODECS.add("vtm", "benchmark.baselines.standards:vtm", "VVC's reference software, yours; config=FILE, folder=FOLDER")
+CODECS.add("hm", "benchmark.baselines.standards:hm", "HEVC's reference software, yours; config=FILE, folder=FOLDER")
+CODECS.add("ecm", "benchmark.baselines.standards:ecm", "JVET's model beyond VVC, yours; config=FILE, folder=FOLDER")
+CODECS.add("avm", "benchmark.baselines.standards:avm", "AOMedia's model beyond AV1, yours; folder=FOLDER")
+CODECS.add("bpg", "benchmark.baselines.standards:bpg", "BPG (bpgenc and bpgdec), yours; subsampling=444")
 CODECS.add(
     IMAGES,
     "benchmark.baselines.reconstructions:images",
@@ -161,13 +171,19 @@ def open_codec(spec: Spec | str, device: str = "cpu") -> Codec:
 
     An entry of CODECS, like the attribute of a Python file, is a function or class `make(**settings) -> Codec`, which
     gets `device: str` besides if it has a parameter of that name. What is not the suite's own comes as a
-    `ForeignCodec`. Raises UsageError on an unknown codec or setting and on what is no codec, BenchmarkError if a file
-    or package cannot be imported or run.
+    `ForeignCodec`; with `@python=COMMAND` it runs in another interpreter. Raises UsageError on an unknown codec or
+    setting and on what is no codec, BenchmarkError if a file or package cannot be imported or run.
     """
     parsed = parse_codec_spec(spec) if isinstance(spec, str) else spec
     if not (parsed.file or parsed.name in CODECS.installed):
         codec: Codec = CODECS.make(parsed, {"device": device})
         return codec
+    if parsed.place:
+        began = time.time()
+        with watched() as seen:
+            there = open_elsewhere(parsed, device)
+        names = names_of_variables(there, f"codec {parsed.name}")
+        return ForeignCodec(there, f"codec {parsed.name}", MadeOf(parsed, there, inputs(seen.read, began), names))
     of_file = containment_of(parsed.file)
     with of_file.inside(opening=True):
         CODECS.load(parsed.name)
@@ -225,8 +241,15 @@ def anchored_spec(text: str) -> Spec:
         return spec
     name = spec.name if spec.file is None else f"{spec.file}:{spec.name.rpartition(':')[2]}"
     settings = {key: anchored(value) for key, value in spec.settings.items()}
-    written = ",".join(f'{key}="{value}"' for key, value in settings.items())
-    return Spec(f"{name}:{written}" if settings else name, name, settings)
+    place = dict(spec.place)
+    if place:
+        place["python"] = shlex.join(command_of(place["python"]))
+    text = "@".join([name, _written(place)] if place else [name])
+    return Spec(f"{text}:{_written(settings)}" if settings else text, name, settings, place)
+
+
+def _written(settings: Mapping[str, str]) -> str:
+    return ",".join(f'{key}="{value}"' for key, value in settings.items())
 
 
 def parts(spec: Spec) -> Iterator[Spec]:
@@ -246,7 +269,7 @@ def is_foreign(spec: Spec) -> bool:
 
 def is_unproven(spec: Spec) -> bool:
     """Whether nobody of the suite has seen to it that the bytes alone suffice: foreign code, or programs."""
-    return is_foreign(spec) or any(part.name == "command" for part in parts(spec))
+    return is_foreign(spec) or any(part.name in PROGRAMS for part in parts(spec))
 
 
 class _MadeOf:

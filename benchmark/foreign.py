@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.containment import Containment
+from benchmark.elsewhere import Elsewhere, StandIn
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.guards import no_exit, told
 from benchmark.objects import names_of_variables
@@ -36,8 +37,8 @@ class ForeignCodec:
 
     codec: has at least `encode` and `decode`. what: names it in messages. made_of: what tells it from another version,
     beside its own description. containment: of its code. describes: whether it has a `describe` of its own;
-    describes_weights: whether what that returned tells of weights. Raises
-    UsageError on a codec that cannot be used, with the part that is wrong.
+    describes_weights: whether what that returned tells of weights. elsewhere: the other interpreter that it runs in, if
+    it does. Raises UsageError on a codec that cannot be used, with the part that is wrong.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class ForeignCodec:
     ) -> None:
         self._codec, self._what, self._made_of = codec, what, made_of
         self._containment = containment or Containment()
+        self.elsewhere: Elsewhere | None = codec.elsewhere if isinstance(codec, StandIn) else None
         try:
             with self._containment.inside():
                 no_exit(self._read, codec, what)

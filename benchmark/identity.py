@@ -320,11 +320,14 @@ def name_from(path: Path, folder: Path) -> str:
 # The environment
 
 
-def variables(names: Iterable[str]) -> dict[str, str]:
-    """Name -> value, of the environment variables among `names` that are set. Of a secret, the hash of its value."""
+def variables(names: Iterable[str], environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Name -> value, of the environment variables among `names` that are set. Of a secret, the hash of its value.
+
+    environment: this process's, or another's.
+    """
     found = {}
     for name in names:
-        value = os.environ.get(name)
+        value = environment.get(name)
         if value is not None:
             secret = SECRET.search(name) is not None or redacted(value) != value
             found[name] = f"sha256:{hashlib.sha256(os.fsencode(value)).hexdigest()[:16]}" if secret else value

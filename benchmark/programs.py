@@ -18,8 +18,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from PIL import Image as Pillow
-
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.identity import (
     anchored,
@@ -122,6 +120,8 @@ def _code_of_module(python: str, name: str) -> str:
 
 def image_file(image: Image, picture: str) -> bytes:
     """`image` as a file of one of `Pictures`."""
+    from PIL import Image as Pillow  # not for lists of codecs, which are quick
+
     stream = BytesIO()
     Pillow.fromarray(image).save(stream, {"png": "PNG", "ppm": "PPM", "bmp": "BMP"}[picture])
     return stream.getvalue()

@@ -29,18 +29,22 @@ from benchmark.identity import forget, hashes_of_modules, sha256_of
 from benchmark.redaction import redacted
 from benchmark.sources import modules_beside
 
-_FILE = re.compile(r"(?P<name>[^:]*\.py:[A-Za-z_]\w*)(?P<rest>:.*)?", re.DOTALL)
+_FILE = re.compile(r"""(?P<name>[^:]*\.py:[A-Za-z_]\w*)(?:@(?P<place>(?:"[^"]*"|[^":])*))?(?P<rest>:.*)?""", re.DOTALL)
 _SETTING = re.compile(r'(?P<key>[A-Za-z_][\w-]*)=(?:"(?P<quoted>[^"]*)"|(?P<plain>[^",]*))(?:,|$)')
 _LEADING = re.compile(r'(?:"(?P<quoted>[^"]*)"|(?P<plain>[^",]+))(?:,|$)')
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A parsed spec. text: what the user wrote. name: of a registry, or `path/to/file.py:Attribute`."""
+    """A parsed spec. text: what the user wrote. name: of a registry, or `path/to/file.py:Attribute`.
+
+    place: what stands behind the "@" of a file: in which interpreter it runs, and for how long.
+    """
 
     text: str
     name: str
     settings: Mapping[str, str] = field(default_factory=dict)
+    place: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -59,7 +63,9 @@ class Spec:
 def parse_spec(
     text: str, kind: str = "codec", around: Collection[str] = (), leading: Mapping[str, str] | None = None
 ) -> Spec:
-    """`name` or `name:key=value,key="value, with comma"`. Raises UsageError that quotes the part not understood.
+    """`name` or `name:key=value,key="value, with comma"`, behind a file's name `@python=COMMAND` in between.
+
+    Raises UsageError that quotes the part not understood.
 
     kind: what the spec names, for messages. around: names that another spec follows unchanged. leading: name -> the
     setting whose value may stand first without its key.
@@ -71,32 +77,57 @@ def parse_spec(
         )
     name, colon, rest = text.partition(":")
     in_file = _FILE.fullmatch(text)
+    place: dict[str, str] = {}
     if in_file is not None:
         name = in_file["name"]
         _, colon, rest = (in_file["rest"] or "").partition(":")
+        if in_file["place"] is not None:
+            place = _place(in_file["place"], kind, text)
     elif name in around:
         return Spec(text, name, {"spec": rest})
     elif text.endswith(".py"):
         raise UsageError(f"{kind} spec {text!r}: which class or function of the file? write {text}:NAME")
     elif not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
         raise UsageError(f"{kind} spec {text!r}: a spec is name or name:key=value,key=value")
-    settings: dict[str, str] = {}
-    position = 0
-    first = (leading or {}).get(name)
-    if first is not None and _SETTING.match(rest) is None and (found := _LEADING.match(rest)) is not None:
-        settings[first] = found["plain"] if found["quoted"] is None else found["quoted"]
-        position = found.end()
-    while position < len(rest):
-        match = _SETTING.match(rest, position)
-        if match is None:
-            raise UsageError(f"{kind} spec {text!r}: {rest[position:]!r} is not key=value (quote values with a comma)")
-        if match["key"] in settings:
-            raise UsageError(f"{kind} spec {text!r}: {match['key']!r} is set twice")
-        settings[match["key"]] = match["plain"] if match["quoted"] is None else match["quoted"]
-        position = match.end()
+    settings = _settings(rest, f"{kind} spec {text!r}", (leading or {}).get(name))
     if colon and not settings:
         raise UsageError(f"{kind} spec {text!r}: nothing follows the colon")
-    return Spec(text, name, settings)
+    return Spec(text, name, settings, place)
+
+
+def _settings(text: str, what: str, first: str | None = None) -> dict[str, str]:
+    """first: the setting whose value may stand first without its key."""
+    settings: dict[str, str] = {}
+    position = 0
+    if first is not None and _SETTING.match(text) is None and (found := _LEADING.match(text)) is not None:
+        settings[first] = found["plain"] if found["quoted"] is None else found["quoted"]
+        position = found.end()
+    while position < len(text):
+        match = _SETTING.match(text, position)
+        if match is None:
+            raise UsageError(f"{what}: {text[position:]!r} is not key=value (quote values with a comma)")
+        if match["key"] in settings:
+            raise UsageError(f"{what}: {match['key']!r} is set twice")
+        settings[match["key"]] = match["plain"] if match["quoted"] is None else match["quoted"]
+        position = match.end()
+    return settings
+
+
+PLACE = ("python", "timeout")
+"""What may stand behind the "@" of a codec's file: the command of an interpreter, and seconds that a call may take."""
+
+
+def _place(text: str, kind: str, spec: str) -> dict[str, str]:
+    """The settings behind "@". Raises UsageError."""
+    what = f"{kind} spec {spec!r}"
+    place = _settings(text, f"{what}: behind @")
+    if kind != "codec":
+        raise UsageError(f"{what}: @python is for codecs; a {kind} runs in this interpreter")
+    if unknown := [key for key in place if key not in PLACE]:
+        raise UsageError(f"{what}: behind @ there is no {unknown[0]!r}; there are {', '.join(PLACE)}")
+    if not place.get("python"):
+        raise UsageError(f"{what}: behind @ stands python=COMMAND, an interpreter's path or what starts it")
+    return place
 
 
 class Registry:

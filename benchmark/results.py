@@ -106,6 +106,12 @@ class Trial(Record):
     )
     encode_repeats: list[float] | None = Field(default=None, description="seconds of each repeat; null if not measured")
     decode_repeats: list[float] | None = Field(default=None, description="seconds of each repeat; null if not measured")
+    transfer_seconds: float | None = Field(
+        default=None,
+        ge=0,
+        description="of one encode and decode on the way to and from another interpreter, no part of their times; "
+        "null if not measured, or where the codec runs in the suite's own",
+    )
     error: str | None = Field(default=None, description="one line: why there are no values; null if there are")
 
     @property

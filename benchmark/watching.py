@@ -57,6 +57,21 @@ def watched() -> Iterator[Seen]:
         _watchers.remove(seen)
 
 
+def is_watching() -> bool:
+    """Whether somebody wants to know what is seen."""
+    return bool(_watchers)
+
+
+def tell(seen: Mapping[str, Any]) -> None:
+    """What was seen in another process, the fields of a `Seen`, as if it had happened here."""
+    for watcher in _watchers:
+        for name, changed in dict(seen.get("read", {})).items():
+            watcher.read.setdefault(str(name), None if changed is None else float(changed))
+        for kind in ("wrote", "created", "programs", "connections"):
+            for name in seen.get(kind, ()):
+                _note(getattr(watcher, kind), str(name))
+
+
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     for seen in _watchers:
         _note_event(seen, event, arguments)

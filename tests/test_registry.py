@@ -98,3 +98,53 @@ def test_a_lacking_setting_is_shown_as_it_is_written() -> None:
 
     with pytest.raises(UsageError, match=r"^data set \./my\.py:images needs the setting n: \./my\.py:images:n=…$"):
         typed_settings(images, {}, {}, "data set", "./my.py:images")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "place", "settings"),
+    [
+        ("./a.py:C@python=/x/bin/python", "./a.py:C", {"python": "/x/bin/python"}, {}),
+        ("./a.py:C@python=/x/python:n=3", "./a.py:C", {"python": "/x/python"}, {"n": "3"}),
+        ("./a.py:C@python=/my envs/python", "./a.py:C", {"python": "/my envs/python"}, {}),
+        ("./a.py:C@python=p,timeout=5:n=3,m=4:4", "./a.py:C", {"python": "p", "timeout": "5"}, {"n": "3", "m": "4:4"}),
+        (
+            '/a@b/c.py:C@python="docker run -i img:1,2 python":w="a,b"',
+            "/a@b/c.py:C",
+            {"python": "docker run -i img:1,2 python"},
+            {"w": "a,b"},
+        ),
+        (
+            "./a.py:C@python=\"'/a b/python' -X utf8\",timeout=5",
+            "./a.py:C",
+            {"python": "'/a b/python' -X utf8", "timeout": "5"},
+            {},
+        ),
+        ("./a.py:C:n=a@python", "./a.py:C", {}, {"n": "a@python"}),
+    ],
+)
+def test_a_codecs_file_may_name_its_interpreter(
+    text: str, name: str, place: dict[str, str], settings: dict[str, str]
+) -> None:
+    spec = parse_spec(text)
+    assert (spec.name, spec.place, spec.settings) == (name, place, settings)
+    assert spec.file is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "reason"),
+    [
+        ("./a.py:C@python=", "codec", "behind @ stands python=COMMAND"),
+        ("./a.py:C@", "codec", "behind @ stands python=COMMAND"),
+        ("./a.py:C@timeout=5", "codec", "behind @ stands python=COMMAND"),
+        ("./a.py:C@pyton=/x", "codec", "behind @ there is no 'pyton'; there are python, timeout"),
+        ("./a.py:C@/x/python", "codec", "behind @: '/x/python' is not key=value"),
+        ("./a.py:C@python=a,python=b", "codec", "'python' is set twice"),
+        ("./a.py:C@python=/x:", "codec", "nothing follows the colon"),
+        ('./a.py:C@python="a', "codec", "a spec is name"),
+        ("jpeg@python=/x", "codec", "a spec is name"),
+        ("./a.py:M@python=/x", "metric", "@python is for codecs; a metric runs in this interpreter"),
+    ],
+)
+def test_an_interpreter_that_cannot_be_meant_is_refused(text: str, kind: str, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        parse_spec(text, kind)

@@ -22,6 +22,7 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmark.codecs import Codec, anchored_spec, open_codec
+from benchmark.elsewhere import Gone, elsewhere_of
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.guards import told
 from benchmark.watching import watched
@@ -133,11 +134,16 @@ def main(arguments: Sequence[str]) -> None:
         os.environ["HOME"] = job.home
         os.chdir(job.work)
         tempfile.tempdir = None
+        there = elsewhere_of(codec)
+        if there is not None:
+            there.move(job.home, tempfile.gettempdir(), job.work)
         limited = False
         for operation in job.operations:
             if operation.limited and not limited and job.memory is not None:
                 limit = _data_size() + job.memory
                 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+                if there is not None:
+                    there.limit_memory(job.memory)
                 limited = True
             note(_perform(codec, operation))
 
@@ -153,6 +159,8 @@ def _opened(codec: Codec) -> Opened:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         devices += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if (there := elsewhere_of(codec)) is not None:
+        devices = list(there.opened["devices"])
     return Opened(
         qualities=[float(quality) for quality in codec.qualities],
         stochastic=bool(codec.stochastic),
@@ -221,6 +229,8 @@ def _perform(codec: Any, operation: Operation) -> Outcome:
 
 def _trouble(error: Exception) -> Trouble:
     message = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, Gone):
+        return Trouble(error.kind, message)
     if isinstance(error, UsageError):
         return Trouble("usage", message)
     if isinstance(error, BenchmarkError):

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from benchmark.addresses import Location
 from benchmark.codecs import Codec, Image, hold_codec, is_unproven, open_afresh, open_codec, parse_codec_spec
+from benchmark.elsewhere import Gone, Raised, elsewhere_of
 from benchmark.errors import BenchmarkError, Undefined, UsageError, one_line
 from benchmark.guards import no_exit, own_place, told
 from benchmark.images import load_image, png_bytes
@@ -148,13 +149,14 @@ class Prepared:
 class Encoded:
     """What `encode` gave for one codec, quality and picture: the bytes, or why there are none.
 
-    repeats: seconds of each call whose time was measured. estimate: the codec's own of its bits, None if it tells none,
-    and then perhaps why not.
+    repeats: seconds of each call whose time was measured. ways: as `_timed` returns them. estimate: the codec's own of
+    its bits, None if it tells none, and then perhaps why not.
     """
 
     encoding: tuple[str, float, str]
     data: bytes = b""
     repeats: list[float] = field(default_factory=list)
+    ways: list[float] = field(default_factory=list)
     estimate: float | None = None
     no_estimate: str = ""
     error: str | None = None
@@ -225,17 +227,21 @@ class Workbench:
     def _told_in_full(self, planned: PlannedTrial, failure: TrialError) -> str:
         """Where the traceback is, if an exception of foreign code is behind `failure`: one file for each place."""
         error = failure.__cause__
-        if error is None or isinstance(error, BenchmarkError):
+        details = getattr(error, "details", "") if isinstance(error, Raised | Gone) else ""
+        if error is None or (isinstance(error, BenchmarkError) and not details):
             return ""
-        frames = traceback.extract_tb(error.__traceback__)
-        key = [type(error).__qualname__, *(f"{frame.filename}:{frame.lineno}" for frame in frames)]
+        if isinstance(error, Raised | Gone):
+            key = [type(error).__qualname__, planned.codec, *error.where]
+        else:
+            frames = traceback.extract_tb(error.__traceback__)
+            key = [type(error).__qualname__, *(f"{frame.filename}:{frame.lineno}" for frame in frames)]
         name = f"{hashlib.sha256(' '.join(key).encode()).hexdigest()[:8]}.txt"
         path = self.folder.traceback_path(name)
         if name not in self._tracebacks:
             self._tracebacks.add(name)
             seed = "" if planned.decoder_seed is None else f", decoder seed {planned.decoder_seed}"
             head = f"{planned.codec}, quality {planned.quality:g}{seed}, image {planned.image}\n\n"
-            text = redacted(head + "".join(traceback.format_exception(error)))
+            text = redacted(head + (details or "".join(traceback.format_exception(error))))
             self.folder.write_bytes(path, text.encode(errors="backslashreplace"))
         return f"; {path.relative_to(self.folder.path).as_posix()}"
 
@@ -253,7 +259,7 @@ class Workbench:
         encoded = self._encode(planned, codec, original)
         if encoded.error is not None:
             raise TrialError(encoded.error)
-        reconstruction, repeats = self._timed(lambda: _decode(codec, encoded.data, planned.decoder_seed))
+        reconstruction, repeats, ways = self._timed(codec, lambda: _decode(codec, encoded.data, planned.decoder_seed))
         reconstruction = _checked(reconstruction, original.image, "decode returned")
         if planned.codec in self.fresh and planned.codec not in self._stateful:
             self._compare_with_fresh(trial, planned, encoded.data, reconstruction, original.image)
@@ -269,6 +275,8 @@ class Workbench:
         else:
             trial.encode_repeats, trial.decode_repeats = encoded.repeats, repeats
             trial.encode_seconds, trial.decode_seconds = median(encoded.repeats), median(repeats)
+            if ways:
+                trial.transfer_seconds = median(encoded.ways) + median(ways)
         measure_pair(self.folder, self.instruments, trial, original, reconstruction)
         measure_recoding(self.instruments, trial, codec, encoded.data, reconstruction)
         if self.keep_reconstructions:
@@ -357,27 +365,37 @@ class Workbench:
     def _encode(self, planned: PlannedTrial, codec: Codec, original: Prepared) -> Encoded:
         if self._encoded is None or self._encoded.encoding != planned.encoding:
             try:
-                (data, bits), repeats = self._timed(lambda: _encode(codec, original.image, planned.quality))
+                (data, bits), repeats, ways = self._timed(
+                    codec, lambda: _encode(codec, original.image, planned.quality)
+                )
                 estimate, why = _estimate(codec, original.image, planned.quality, bits)
-                self._encoded = Encoded(planned.encoding, data, repeats, estimate, why)
+                self._encoded = Encoded(planned.encoding, data, repeats, ways, estimate, why)
             except TrialError as failure:
                 if self.debug:
                     raise
                 self._encoded = Encoded(planned.encoding, error=str(failure) + self._told_in_full(planned, failure))
         return self._encoded
 
-    def _timed(self, call: Callable[[], Result]) -> tuple[Result, list[float]]:
-        """What the last of `repeats` calls returns, and the seconds of each; one call, and none, if untimed."""
+    def _timed(self, codec: Codec, call: Callable[[], Result]) -> tuple[Result, list[float], list[float]]:
+        """What the last of `repeats` calls returns, and the seconds of each; one call, and none, if untimed.
+
+        Of a codec in another interpreter, the way there and back is no part of them; those seconds come last.
+        """
         if self.untimed:
-            return call(), []
-        repeats = []
+            return call(), [], []
+        repeats, ways = [], []
         for _ in range(self.repeats):
             _synchronise()
+            before = _on_the_way(codec)
             start = time.perf_counter()
             result = call()
             _synchronise()
-            repeats.append(time.perf_counter() - start)
-        return result, repeats
+            seconds = time.perf_counter() - start
+            if before is not None and (after := _on_the_way(codec)) is not None:
+                ways.append(after - before)
+                seconds -= ways[-1]
+            repeats.append(seconds)
+        return result, repeats, ways
 
 
 def prepare(folder: RunFolder, instruments: Instruments, name: str, image: Image, kept: Kept | None = None) -> Prepared:
@@ -551,6 +569,15 @@ def _estimate(codec: Codec, image: Image, quality: float, given: Any) -> tuple[f
     if not math.isfinite(bits):
         return None, f"{name}: the value is {bits}"
     return bits + 8 * int(getattr(codec, "header_bytes", 0)), ""
+
+
+def _on_the_way(codec: Codec) -> float | None:
+    """Seconds that calls have spent so far between this process and the interpreter in which the codec runs.
+
+    None for a codec of this process.
+    """
+    there = elsewhere_of(codec)
+    return None if there is None else there.seconds_on_the_way
 
 
 def _synchronise() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from benchmark.analysis.set_values import check_unchanged
 from benchmark.codecs import Codec, is_foreign, parse_codec_spec
 from benchmark.datasets import Dataset, limit, open_dataset, parse_sample, sample
+from benchmark.elsewhere import Elsewhere, elsewhere_of
 from benchmark.errors import BenchmarkError, UsageError, one_line
 from benchmark.files import in_place_of_folder
 from benchmark.foreign import ForeignCodec
@@ -215,7 +216,11 @@ def open_run(request: Request) -> Iterator[Run]:
         trials = plan.remaining(planned, done)
         if trials and request.originals is None:  # in a training loop, nobody asks again and again
             notes.extend(metrics_without_value(instruments, dataset))
+        there = [found for codec in codecs.values() if (found := elsewhere_of(codec)) is not None]
+        held.callback(_close, there)
         backend.open(folder, codecs, instruments)
+        if not isinstance(backend, Here):
+            _close(there)
         del codecs, instruments  # worker processes open their own
         _free_memory()
         try:
@@ -341,6 +346,12 @@ def _unmatched(codecs: Mapping[str, Codec], dataset: Dataset) -> Iterator[str]:
         if lacking:
             more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
             yield f"{label}: {len(lacking)} of {len(wanted)} images are missing: {', '.join(lacking[:3])}{more}"
+
+
+def _close(there: Sequence[Elsewhere]) -> None:
+    """Ends the processes in other interpreters that this one has started; what they hold is free for the workers'."""
+    for one in there:
+        one.close()
 
 
 def _free_memory() -> None:

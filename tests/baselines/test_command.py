@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 
 from benchmark.codecs import Codec, Image, open_codec
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
+from benchmark.yuv import Format, Layout, from_yuv, to_yuv
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 ENCODER = """
@@ -157,7 +158,7 @@ def test_a_program_that_does_not_end_is_killed_with_its_children(programs: Path)
         ),
         (
             'command:enc="true {in} {out} {q}",dec="true {in} {out}",picture=gif',
-            "picture is png, ppm or bmp, not 'gif'",
+            "picture is png, ppm, bmp, yuv444p8, yuv444p10, yuv420p8 or yuv420p10, not 'gif'",
         ),
         ('command:enc="true {in} {out} {q}",dec="true {in} {out}",suffix=../x', "suffix=.*such as .jpg"),
     ],
@@ -203,3 +204,106 @@ def test_every_word_that_is_a_file_tells_one_version_from_another(programs: Path
 def test_words_that_are_no_files_leave_the_description_as_it_was() -> None:
     codec = open_codec('command:enc="true {in} {out} {q} -q=3",dec="true {in} {out}"')
     assert set(codec.describe()) == {"enc", "dec", "suffix", "picture", "programs"}
+
+
+# What a line may name besides
+
+TALKER = """
+import sys
+open(sys.argv[1], "w").write(" ".join(sys.argv[3:]))
+"""
+PAINTER = """
+import sys
+from PIL import Image
+source, output, width, height, seed, device = sys.argv[1:]
+assert open(source).read() == f"{width} {height} {device} 1"
+Image.new("RGB", (int(width), int(height)), (int(seed), len(device), 0)).save(output)
+"""
+
+
+def painter(folder: Path, enc: str = "{width} {height} {device} {q}", dec: str = "{seed} {device}") -> str:
+    (folder / "talk.py").write_text(TALKER)
+    (folder / "paint.py").write_text(PAINTER)
+    return (
+        f'command:enc="{sys.executable} {folder}/talk.py {{out}} {{in}} {enc}",'
+        f'dec="{sys.executable} {folder}/paint.py {{in}} {{out}} {{width}} {{height}} {dec}",qualities=1'
+    )
+
+
+def test_lines_are_given_the_size_the_device_and_a_seed(programs: Path) -> None:
+    """The decoder's size is in front of the stream, in four bytes that count."""
+    codec = open_codec(painter(programs), "cuda:1")
+    assert codec.stochastic
+    data = codec.encode(PICTURE, 1)
+    assert data == b"\x1e\0\x14\0" + b"30 20 cuda:1 1"
+    assert codec.decode(data, 7)[0, 0].tolist() == [7, 6, 0]
+    assert codec.decode(data)[0, 0].tolist() == [0, 6, 0]
+
+
+@pytest.mark.parametrize("data", [b"", b"\x1e\0", b"\x1e\0\x14\0", b"\0\0\x14\0stream"])
+def test_a_stream_without_its_size_is_damaged(programs: Path, data: bytes) -> None:
+    with pytest.raises(CorruptStream):
+        open_codec(painter(programs)).decode(data)
+
+
+def test_a_stream_does_not_depend_on_a_seed(programs: Path) -> None:
+    with pytest.raises(UsageError, match=r"enc has \{seed\}, which is the decoder's"):
+        open_codec(painter(programs, enc="{q} {seed}"))
+
+
+def test_without_a_size_to_tell_the_stream_is_the_file(programs: Path) -> None:
+    codec = open_codec(spec(programs))
+    assert codec.stochastic is False
+    assert codec.encode(PICTURE, 50).startswith(b"\xff\xd8\xff")
+
+
+COPY = "import shutil, sys\nshutil.copy(sys.argv[1], sys.argv[2])\n"
+
+
+@pytest.mark.parametrize("picture", ["yuv444p10", "yuv420p8"])
+def test_raw_samples_go_to_the_program_and_come_back(programs: Path, picture: Layout) -> None:
+    for name in ("enc.py", "dec.py"):
+        (programs / name).write_text(COPY)
+    codec = open_codec(spec(programs, more=f",picture={picture},matrix=bt601,range=limited"))
+    image = PICTURE[:19, :29]
+    data = codec.encode(image, 1)
+    format_ = Format(picture, "bt601", "limited")
+    assert data == b"\x1d\0\x13\0" + to_yuv(image, format_)
+    np.testing.assert_array_equal(codec.decode(data), from_yuv(to_yuv(image, format_), 29, 19, format_))
+    described = codec.describe()
+    assert {described[key] for key in ("picture", "matrix", "range")} == {picture, "bt601", "limited"}
+    with pytest.raises(CorruptStream, match="bytes where one image, "):
+        codec.decode(data[:-2])
+
+
+def test_colour_is_of_raw_samples_alone(programs: Path) -> None:
+    with pytest.raises(UsageError, match="matrix and range are of YUV files, and picture is png"):
+        open_codec(spec(programs, more=",range=limited"))
+
+
+AOMEDIA = (
+    'command:enc="aomenc --i444 -w {width} -h {height} --limit=1 --passes=1 --cpu-used=6 --end-usage=q --cq-level={q} '
+    '--obu -o {out} {in}",dec="aomdec --rawvideo -o {out} {in}",suffix=.obu,picture=yuv444p8,qualities="40 10"'
+)
+HEVC = (
+    'command:enc="x265 --input {in} --input-res {width}x{height} --fps 1 --frames 1 --input-depth 10 --output-depth 10 '
+    '--input-csp i444 --qp {q} --output {out}",dec="ffmpeg -v error -i {in} -pix_fmt yuv444p10le -f rawvideo {out}",'
+    'suffix=.hevc,picture=yuv444p10,qualities="40 10"'
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("text", "needed"), [(AOMEDIA, ("aomenc", "aomdec")), (HEVC, ("x265", "ffmpeg"))])
+def test_real_encoders_of_raw_samples(text: str, needed: tuple[str, ...]) -> None:
+    """Of Debian: `apt-get install aom-tools x265 ffmpeg`."""
+    if not all(map(shutil.which, needed)):
+        pytest.skip(f"needs {' and '.join(needed)}")
+    image = np.kron(PICTURE, np.ones((4, 4, 1), np.uint8))
+    codec = open_codec(text)
+    sizes, errors = [], []
+    for quality in codec.qualities:
+        data = codec.encode(image, quality)
+        sizes.append(len(data))
+        errors.append(np.abs(codec.decode(data).astype(int) - image).mean())
+    assert sizes[0] < sizes[1]
+    assert errors[0] > errors[1] < 3

@@ -31,5 +31,11 @@ def test_the_file_and_its_lines(tmp_path: Path) -> None:
     assert lines == ["t:x=1 at quality 1: encode 1.5 (0.625 to 2), decode 15 (10 to 20) megapixels a second"]
 
 
+def test_the_way_to_another_interpreter_is_told_and_not_counted(tmp_path: Path) -> None:
+    _, lines = write_speeds(folder(tmp_path, transfer_seconds=0.0025))
+    assert lines[0].endswith("megapixels a second; not counted: 2.5 ms on the way to its interpreter and back")
+    assert speeds(folder(tmp_path / "other")).equals(speeds(RunFolder.open(tmp_path)))
+
+
 def test_a_run_without_timing_has_no_speeds(tmp_path: Path) -> None:
     assert speeds(folder(tmp_path, encode_repeats=None, decode_repeats=None)).empty

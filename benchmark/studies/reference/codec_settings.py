@@ -1,11 +1,11 @@
 """Every codec with its qualities and settings, from the declarations that parsing obeys."""
 
-from benchmark.codecs import CODECS, Codec, open_codec, quality_grid
+from benchmark.codecs import CODECS, PROGRAMS, Codec, open_codec, quality_grid
 from benchmark.hfd.bases import CLASSICAL_QUALITIES
 from benchmark.registry import settings_of
 from benchmark.studies.reference.markdown import code, documentation, page, table, words
 
-UNOPENED = ("command", "images", "hific", "bpp", "match")
+UNOPENED = (*PROGRAMS, "images", "hific", "bpp", "match")
 """Without settings or files there is no such codec; what their qualities are, their own words say."""
 
 INTRODUCTION = """\
@@ -15,8 +15,9 @@ refused. `python -m benchmark list codecs --details` adds the sizes of the netwo
 
 OWN = """\
 `./file.py:NAME` is a class or function of yours, `./file.py:NAME:KEY=VALUE` with settings: the parameters of `__init__`
-or of the function, converted to their annotations. An installed package offers codecs by name in the entry-point group
-`hfd_benchmark.codecs`."""
+or of the function, converted to their annotations. `./file.py:NAME@python=COMMAND` runs
+[in another environment](../how-to/another-environment.md). An installed package offers codecs by name in the
+entry-point group `hfd_benchmark.codecs`."""
 
 
 def codecs_page() -> str:
