@@ -144,6 +144,11 @@ CODECS.add(
     needs="compressai",
 )
 CODECS.add(
+    "upscale",
+    "benchmark.baselines.upscale.codec:upscale",
+    "a small copy by AVIF or JPEG XL, enlarged; by=lanczos or by=realesrgan (extra upscale), factor=4",
+)
+CODECS.add(
     "bpp",
     "benchmark.baselines.target:at_bpp",
     "bpp:SPEC, another codec whose quality is the bits per pixel to come near",
