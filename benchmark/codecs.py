@@ -149,6 +149,12 @@ CODECS.add(
     "a small copy by AVIF or JPEG XL, enlarged; by=lanczos or by=realesrgan (extra upscale), factor=4",
 )
 CODECS.add(
+    "sd-upscale",
+    "benchmark.baselines.text_to_image.upscale:sd_upscale",
+    "a small copy, enlarged by Stable Diffusion's upscaler; needs its weights: weights=FOLDER",
+    needs="diffusers",
+)
+CODECS.add(
     "bpp",
     "benchmark.baselines.target:at_bpp",
     "bpp:SPEC, another codec whose quality is the bits per pixel to come near",

@@ -30,7 +30,8 @@ SPECS = ("upscale:by=lanczos", "upscale:by=realesrgan", "sd-upscale")
 FORMATS = ("avif", "jxl")
 FACTORS = (2, 8)
 """The smallest and the largest number of pixels of the image, in each direction, for one of the copy."""
-MAX_STEPS, MAX_NOISE_LEVEL = 1000, 999
+MAX_STEPS, MAX_NOISE_LEVEL = 1000, 350
+"""The noise level as the pipeline has it."""
 SHORTEST = 4 + 1 + 2 + 4
 
 

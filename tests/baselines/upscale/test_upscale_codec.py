@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image as Pillow
 from support.ncnn_files import write_esrgan
+from support.waves import waves
 
 from benchmark.baselines.upscale.codec import NETWORK_MEMORY, UpscaleCodec
 from benchmark.baselines.upscale.container import SHORTEST, Container, codec_of, pack, unpack
@@ -38,12 +39,6 @@ def lanczos() -> UpscaleCodec:
     codec = open_codec("upscale:by=lanczos")
     assert isinstance(codec, UpscaleCodec)
     return codec
-
-
-def waves(height: int, width: int) -> Image:
-    rows, columns = np.mgrid[0:height, 0:width]
-    planes = [np.sin(rows / 9), np.cos(columns / 7), np.sin((rows + columns) / 13)]
-    return np.clip(127 + 90 * np.stack(planes, -1), 0, 255).astype(np.uint8)
 
 
 def psnr(x: Image, y: Image) -> float:

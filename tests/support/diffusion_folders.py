@@ -1,0 +1,66 @@
+"""Latent diffusion models of a few thousand random weights, in folders as diffusers keeps them."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+TOKENS, WIDTH = 5, 8
+STAGES = {
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+}
+
+
+def autoencoder(stages: int, seed: int = 0, latents: int = 4, scaling: float = 0.08333) -> Any:
+    """An AutoencoderKL that shrinks 2^(stages − 1) times."""
+    from diffusers import AutoencoderKL
+
+    torch.manual_seed(seed)
+    return AutoencoderKL(
+        block_out_channels=(16,) * stages,
+        down_block_types=("DownEncoderBlock2D",) * stages,
+        up_block_types=("UpDecoderBlock2D",) * stages,
+        latent_channels=latents,
+        norm_num_groups=4,
+        layers_per_block=1,
+        scaling_factor=scaling,
+    ).eval()
+
+
+def unet(channels_in: int, seed: int = 0, **more: Any) -> Any:
+    """A UNet2DConditionModel with two resolutions."""
+    from diffusers import UNet2DConditionModel
+
+    torch.manual_seed(seed)
+    return UNet2DConditionModel(
+        in_channels=channels_in,
+        out_channels=4,
+        block_out_channels=(16, 16),
+        cross_attention_dim=WIDTH,
+        attention_head_dim=4,
+        norm_num_groups=4,
+        layers_per_block=1,
+        **STAGES,
+        **more,
+    ).eval()
+
+
+def write_upscaler(folder: Path, seed: int = 0) -> Path:
+    """As `stabilityai/stable-diffusion-x4-upscaler` lies there, with an empty prompt beside it."""
+    from diffusers import DDIMScheduler, DDPMScheduler
+
+    autoencoder(3, seed).save_pretrained(folder / "vae")
+    unet(7, seed, num_class_embeds=1000).save_pretrained(folder / "unet")
+    numbers = {"beta_schedule": "scaled_linear", "beta_start": 0.0001, "beta_end": 0.02}
+    DDIMScheduler(prediction_type="v_prediction", clip_sample=False, **numbers).save_pretrained(folder / "scheduler")
+    DDPMScheduler(**numbers).save_pretrained(folder / "low_res_scheduler")
+    write_prompt(folder)
+    return folder
+
+
+def write_prompt(folder: Path) -> None:
+    """An embedding of the empty prompt."""
+    prompt = torch.randn(1, TOKENS, WIDTH, generator=torch.Generator().manual_seed(0))
+    save_file({"prompt_embeds": prompt}, folder / "empty_prompt.safetensors")
