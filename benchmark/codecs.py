@@ -155,6 +155,12 @@ CODECS.add(
     needs="diffusers",
 )
 CODECS.add(
+    "sd-latent",
+    "benchmark.baselines.text_to_image.latent:sd_latent",
+    "quantised latents of Stable Diffusion's autoencoder; needs its weights: weights=FOLDER",
+    needs="diffusers",
+)
+CODECS.add(
     "bpp",
     "benchmark.baselines.target:at_bpp",
     "bpp:SPEC, another codec whose quality is the bits per pixel to come near",

@@ -36,7 +36,7 @@ def diffusers_class(name: str, codec: str) -> Any:
 
 
 def of_hub(repository: str, parts: Sequence[str], codec: str) -> Path:
-    """The folder in which the hub's own download keeps `repository`.
+    """The folder in which the hub's own download keeps `repository`. parts: folders in it that matter; none for all.
 
     Nothing is downloaded. Raises UsageError, with the command that does it, if it is not there.
     """

@@ -19,6 +19,7 @@ SIGNATURES = (
     (0, b"\xff\x0a", "jxl"),
     (0, b"\xff\x4f\xff\x51", "jpeg2000"),
     (0, b"HIC", "hific"),
+    (0, b"SDL", "sd-latent"),
 )
 """(offset, bytes, codec) of the formats that are not our own container."""
 

@@ -42,6 +42,7 @@ def unet(channels_in: int, seed: int = 0, **more: Any) -> Any:
         attention_head_dim=4,
         norm_num_groups=4,
         layers_per_block=1,
+        sample_size=64,
         **STAGES,
         **more,
     ).eval()
@@ -57,6 +58,33 @@ def write_upscaler(folder: Path, seed: int = 0) -> Path:
     DDIMScheduler(prediction_type="v_prediction", clip_sample=False, **numbers).save_pretrained(folder / "scheduler")
     DDPMScheduler(**numbers).save_pretrained(folder / "low_res_scheduler")
     write_prompt(folder)
+    return folder
+
+
+def write_model(folder: Path, seed: int = 0) -> Path:
+    """As Stable Diffusion 1 lies there, with an autoencoder that shrinks 4 times and an empty prompt beside it."""
+    from diffusers import DDIMScheduler
+
+    autoencoder(3, seed, scaling=0.18215).save_pretrained(folder / "vae")
+    unet(4, seed).save_pretrained(folder / "unet")
+    numbers = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+    DDIMScheduler(clip_sample=False, steps_offset=1, **numbers).save_pretrained(folder / "scheduler")
+    write_prompt(folder)
+    return folder
+
+
+def write_taesd(folder: Path) -> Path:
+    """As TAESD lies there: an AutoencoderTiny alone, which shrinks 4 times."""
+    from diffusers import AutoencoderTiny
+
+    torch.manual_seed(0)
+    AutoencoderTiny(
+        encoder_block_out_channels=(8, 8, 8),
+        decoder_block_out_channels=(8, 8, 8),
+        num_encoder_blocks=(1, 1, 1),
+        num_decoder_blocks=(1, 1, 1),
+        upsampling_scaling_factor=2,
+    ).save_pretrained(folder)
     return folder
 
 
