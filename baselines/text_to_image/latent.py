@@ -31,9 +31,9 @@ from benchmark.baselines.text_to_image.upscale import empty_prompt
 from benchmark.baselines.upscale.container import MAX_STEPS, check_size
 from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
-from benchmark.hfd.codec import open_device
 from benchmark.hfd.container import MAX_SEED, QUALITY_STEPS, quality_of, steps_of
 from benchmark.hfd.deterministic import repeatable
+from benchmark.hfd.device import open_device
 from benchmark.hfd.memory import Memory, require_memory
 from benchmark.reading import parse_json, read_text, shown
 

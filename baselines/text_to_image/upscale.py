@@ -43,9 +43,9 @@ from benchmark.baselines.upscale.small_copy import (
 )
 from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
-from benchmark.hfd.codec import open_device
 from benchmark.hfd.container import MAX_SEED
 from benchmark.hfd.deterministic import repeatable
+from benchmark.hfd.device import open_device
 from benchmark.hfd.memory import Memory, require_memory
 
 REPOSITORY = "stabilityai/stable-diffusion-x4-upscaler"

