@@ -144,6 +144,12 @@ CODECS.add(
     needs="compressai",
 )
 CODECS.add(
+    "msillm",
+    "benchmark.baselines.msillm.codec:msillm",
+    "MS-ILLM and No-GAN, the papers' own models; needs their weights: weights=FILE|FOLDER",
+    needs="compressai",
+)
+CODECS.add(
     "upscale",
     "benchmark.baselines.upscale.codec:upscale",
     "a small copy by AVIF or JPEG XL, enlarged; by=lanczos or by=realesrgan (extra upscale), factor=4",

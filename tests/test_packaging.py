@@ -164,7 +164,7 @@ def test_companions_that_are_not_installed_are_left_out_and_named(monkeypatch: p
     assert left_out(["webp"], False) == []
 
 
-CODECS_OF_IT = ("compressai", "hfd", "hific", "hific-small", "mse")
+CODECS_OF_IT = ("compressai", "hfd", "hific", "hific-small", "mse", "msillm")
 PROGRAM = """
 import shlex, sys
 sys.modules["compressai"] = sys.modules["torch_geometric"] = None  # as if they were not installed

@@ -20,6 +20,7 @@ SIGNATURES = (
     (0, b"\xff\x4f\xff\x51", "jpeg2000"),
     (0, b"HIC", "hific"),
     (0, b"SDL", "sd-latent"),
+    (0, b"MSI", "msillm"),
 )
 """(offset, bytes, codec) of the formats that are not our own container."""
 

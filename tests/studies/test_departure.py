@@ -78,7 +78,7 @@ def test_detail_is_no_departure() -> None:
 
 
 def test_bytes_are_those_of_the_reference(tmp_path: Path) -> None:
-    for name, size in (("a", (192, 200)), ("b", (200, 192))):
+    for name, size in (("a", (256, 264)), ("b", (264, 256))):
         (tmp_path / f"{name}.png").write_bytes(png_bytes(waves(*size)))
     assert code(open_codec("upscale:by=lanczos"), waves(96, 128), 500, 0).length == pytest.approx(500, rel=0.1)
     output, sheet = tmp_path / "out" / "table.csv", tmp_path / "out" / "sheet.png"
