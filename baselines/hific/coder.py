@@ -93,18 +93,36 @@ def _double(density: FactorisedDensity) -> FactorisedDensity:
 
 
 class Prior(Protocol):
-    """Of the latents: the density of ẑ, and the networks from ẑ to mean and scale of each latent."""
+    """What is known of latents beforehand."""
 
-    hyperlatent_likelihood: FactorisedDensity
-    synthesis_mu: nn.Module
-    synthesis_std: nn.Module
+    @property
+    def hyperlatent_likelihood(self) -> FactorisedDensity:
+        """Of ẑ."""
+        ...
+
+    @property
+    def synthesis_mu(self) -> nn.Module:
+        """From ẑ to the mean of each latent."""
+        ...
+
+    @property
+    def synthesis_std(self) -> nn.Module:
+        """From ẑ to its scale, before the lower bound."""
+        ...
 
 
 class Model(Protocol):
     """What has latents to code. Of config the sizes count, and what distribution the latents have."""
 
-    config: HificConfig
-    Hyperprior: Prior
+    @property
+    def config(self) -> HificConfig:
+        """Of the networks."""
+        ...
+
+    @property
+    def Hyperprior(self) -> Prior:  # noqa: N802
+        """By the name of HiFiC's checkpoints."""
+        ...
 
 
 class LatentCoder:

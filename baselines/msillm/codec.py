@@ -15,8 +15,9 @@ from torch import Tensor
 from benchmark.baselines.hific.codec import MEMORY, picture_to_tensor, tensor_to_picture
 from benchmark.baselines.hific.coder import LatentCoder
 from benchmark.baselines.hific.container import check_size
+from benchmark.baselines.hific.network import STRIDE
 from benchmark.baselines.msillm.container import OVERHEAD, Container, pack, unpack
-from benchmark.baselines.msillm.network import STRIDE, latent_size
+from benchmark.baselines.msillm.network import latent_size
 from benchmark.baselines.msillm.weights import ADVICE, TARGETS, file_name, kept_folder, load, named
 from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError

@@ -46,6 +46,9 @@ _TABLES = ("_offset", "_quantized_cdf", "_cdf_length", "target", "scale_table", 
 _SHORT = {"_matrix": "H_", "_bias": "b_", "_factor": "a_", "matrices.": "H_", "biases.": "b_", "factors.": "a_"}
 """Names of the density's parameters in older and newer versions of CompressAI -> ours."""
 
+_UNSOUND: tuple[type[Exception], ...] = (OSError, *STUMBLES)
+"""What opening a file of weights raises that is not as it should be."""
+
 
 def file_name(model: str, quality: float) -> str:
     """What the file of a model is called where it is published."""
@@ -87,7 +90,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"{shown(path)} is no torch checkpoint, or holds more than tensors and plain values: it is not opened, "
             "since that could run code"
         ) from error
-    except (OSError, *STUMBLES) as error:
+    except _UNSOUND as error:
         raise BenchmarkError(f"{shown(path)} is not a sound torch checkpoint: {brief(error)}") from error
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise BenchmarkError(f"{shown(path)} is no checkpoint of MS-ILLM, which is a dictionary of tensors")

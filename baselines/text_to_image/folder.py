@@ -19,6 +19,9 @@ from benchmark.reading import STUMBLES, brief, parse_json, read_text, shown
 
 M = TypeVar("M", bound=nn.Module)
 
+_UNSOUND: tuple[type[Exception], ...] = (SafetensorError, OSError, *STUMBLES)
+"""What reading weights raises that are not as they should be."""
+
 
 def diffusers_class(name: str, codec: str) -> Any:
     """A class of diffusers. Raises BenchmarkError, with what to install, where it or what it needs is not there."""
@@ -78,7 +81,7 @@ def network(kind: type[M], folder: Path, part: str) -> M:
         found: M = kind.from_pretrained(  # type: ignore[attr-defined]
             str(folder / part), use_safetensors=True, local_files_only=True, torch_dtype=torch.float32
         )
-    except (SafetensorError, OSError, *STUMBLES) as error:
+    except _UNSOUND as error:
         raise BenchmarkError(f"{place}: no sound weights of {kind.__name__}: {brief(error)}") from error
     for name, tensor in found.state_dict().items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):

@@ -171,7 +171,7 @@ def _encoded(folder: Path) -> Tensor:
         from transformers import CLIPTextModel, CLIPTokenizer
 
         tokenizer = CLIPTokenizer.from_pretrained(str(folder / "tokenizer"), local_files_only=True)
-        encoder = CLIPTextModel.from_pretrained(
+        encoder: Any = CLIPTextModel.from_pretrained(
             str(folder / "text_encoder"), local_files_only=True, use_safetensors=True
         )
         tokens = tokenizer("", padding="max_length", max_length=tokenizer.model_max_length, return_tensors="pt")

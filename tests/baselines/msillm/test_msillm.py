@@ -205,7 +205,7 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
         def __reduce__(self) -> tuple[Any, ...]:
             return Path.touch, (tmp_path / "executed",)
 
-    (tmp_path / NAME).write_bytes(pickle.dumps(Evil()))
+    (tmp_path / NAME).write_bytes(pickle.dumps(Evil(), protocol=2))
     with pytest.raises(BenchmarkError):
         read_checkpoint(tmp_path / NAME)
     torch.save(Evil(), tmp_path / NAME)
