@@ -124,9 +124,8 @@ class MsillmCodec:
         """
         container = unpack(data)
         if container.model != self.model or container.quality not in self.files:
-            raise BenchmarkError(
-                f"the stream is for {file_name(container.model, container.quality)}, which is not here; {ADVICE}"
-            )
+            name = file_name(container.model, container.quality)
+            raise BenchmarkError(f"the stream is for {name}, whose weights are not here; {ADVICE}")
         model = self.files[container.quality].opened
         if container.weights != model.weights:
             raise CorruptStream(
