@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import png_bytes
 from benchmark.pixels import Image
 from benchmark.studies.departure import SENT, SMALL, Coded, code, lines, measure, rows, sent_of, small_psnr
+
+ROOT = Path(__file__).parents[2]
 
 
 class Sends:
@@ -114,3 +117,20 @@ def test_lines() -> None:
     found = list(lines(rows("here", "c", 1.0, [waves(64, 64)] * 2, coded, {})))
     assert found[0] == "c, bytes of quality 1: 0.0156 bpp, 2 images"
     assert found[1].split()[:4] == ["small", "image", "(dB)", "inf"]
+
+
+@pytest.mark.checkout
+def test_the_pages_numbers_are_those_of_the_tables() -> None:
+    page = (ROOT / "docs" / "how-to" / "text-to-image.md").read_text(encoding="utf-8")
+    tables = re.findall(r"\[table\]\(\.\./\.\./(reports/figures/departure-[a-z]+\.csv)\)\):\n\n((?:\|.*\n)+)", page)
+    assert tables
+    for path, text in tables:
+        with (ROOT / path).open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        lines_of_page = text.splitlines()[2:]
+        codecs = list(dict.fromkeys(row["codec"] for row in rows))
+        assert [line.split("`")[1] for line in lines_of_page] == codecs
+        for line in lines_of_page:
+            own = [row for row in rows if row["codec"] == line.split("`")[1]]
+            cells = [cell.strip() for cell in line.strip("|").split("|")][1:]
+            assert cells == [own[0]["bpp"], *(f"{row['value']} ({row['low']} to {row['high']})" for row in own)]
