@@ -42,7 +42,7 @@ MODEL = "models/REALESRGAN_X4PLUS_UP4X.bin"
 LANCZOS_MEMORY = Memory(60, 0)
 NETWORK_MEMORY = Memory(90, 900, 2**18)
 """Of decoding by Real-ESRGAN: the blocks see the whole copy, the rest works in tiles of 2^18 pixels of the image.
-`pytest -m slow -k memory_of_the_upscaler` measures both."""
+`pytest -m slow -k memory_of_the_upscaler` measures it."""
 
 
 class Enlarger:

@@ -1,5 +1,6 @@
 """Latent diffusion models of a few thousand random weights, in folders as diffusers keeps them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +93,30 @@ def write_prompt(folder: Path) -> None:
     """An embedding of the empty prompt."""
     prompt = torch.randn(1, TOKENS, WIDTH, generator=torch.Generator().manual_seed(0))
     save_file({"prompt_embeds": prompt}, folder / "empty_prompt.safetensors")
+
+
+def write_text_encoder(folder: Path) -> None:
+    """A CLIP of random weights, and a tokenizer that knows two words."""
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    torch.manual_seed(0)
+    config = CLIPTextConfig(
+        vocab_size=4,
+        hidden_size=WIDTH,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=TOKENS,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=1,
+    )
+    CLIPTextModel(config).save_pretrained(folder / "text_encoder")
+    tokenizer = folder / "tokenizer"
+    tokenizer.mkdir()
+    vocabulary = {"<|startoftext|>": 0, "<|endoftext|>": 1, "a": 2, "a</w>": 3}
+    (tokenizer / "vocab.json").write_text(json.dumps(vocabulary))
+    (tokenizer / "merges.txt").write_text("#version: 0.2\n")
+    names = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
+    settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": TOKENS, "pad_token": "<|endoftext|>", **names}
+    (tokenizer / "tokenizer_config.json").write_text(json.dumps(settings))

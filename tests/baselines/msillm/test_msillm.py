@@ -141,7 +141,9 @@ def test_qualities_are_those_of_the_files(tmp_path: Path) -> None:
     image = example_picture(20, 20)
     data = with_gan.encode(image, 0.1)
     assert (unpack(data).model, unpack(data).quality) == ("msillm", 0.1)
-    with pytest.raises(BenchmarkError, match=r"the stream is for msillm_target_0.00218bpp.ckpt, whose weights are not here"):
+    with pytest.raises(
+        BenchmarkError, match=r"the stream is for msillm_target_0.00218bpp.ckpt, whose weights are not here"
+    ):
         without.decode(data)
     with pytest.raises(UsageError, match=r"weights of quality 3 are not here, only those of 0.1, 6; download"):
         with_gan.encode(image, 3)

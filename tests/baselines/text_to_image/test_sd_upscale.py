@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image as Pillow
 from safetensors.torch import save_file
-from support.diffusion_folders import WIDTH, write_upscaler
+from support.diffusion_folders import TOKENS, WIDTH, write_text_encoder, write_upscaler
 from support.waves import waves
 
 from benchmark.baselines.text_to_image import upscale as module
@@ -208,6 +208,31 @@ def test_folders_that_are_not_as_they_should_be(folder: Path, tmp_path: Path, ch
     with pytest.raises(BenchmarkError, match=reason) as caught:
         open_codec(f"sd-upscale:weights={copy}")
     assert "\n" not in str(caught.value)
+
+
+def test_the_empty_prompt_by_the_folders_own_text_encoder(folder: Path, tmp_path: Path) -> None:
+    import transformers
+
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "empty_prompt.safetensors").unlink()
+    write_text_encoder(copy)
+    pipeline = diffusers.StableDiffusionUpscalePipeline(
+        vae=diffusers.AutoencoderKL.from_pretrained(copy / "vae"),
+        text_encoder=transformers.CLIPTextModel.from_pretrained(copy / "text_encoder"),
+        tokenizer=transformers.CLIPTokenizer.from_pretrained(copy / "tokenizer"),
+        unet=diffusers.UNet2DConditionModel.from_pretrained(copy / "unet"),
+        low_res_scheduler=diffusers.DDPMScheduler.from_pretrained(copy / "low_res_scheduler"),
+        scheduler=diffusers.DDIMScheduler.from_pretrained(copy / "scheduler"),
+    )
+    with torch.no_grad():
+        wanted, _ = pipeline.encode_prompt("", "cpu", 1, False)
+    found = module.empty_prompt(copy)
+    assert found.shape == (1, TOKENS, WIDTH)
+    torch.testing.assert_close(found, wanted)
+    (copy / "text_encoder" / "config.json").write_text("{")
+    with pytest.raises(BenchmarkError, match="its text encoder cannot be read"):
+        module.empty_prompt(copy)
 
 
 def test_a_newer_diffusers_does_not_change_the_identity(folder: Path, tmp_path: Path, codec: SdUpscaleCodec) -> None:
