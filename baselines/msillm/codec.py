@@ -165,7 +165,10 @@ def msillm(
         float | None, Field(description="of the file, if its name does not say it: 0.1 (vlo1), 0.2 (vlo2), 1 to 6")
     ] = None,
 ) -> MsillmCodec:
-    """The models that are there: qualities 0.1 (vlo1), 0.2 (vlo2) and 1 to 6."""
+    """MS-ILLM, or No-GAN, by the models that are there.
+
+    Qualities 0.1 (vlo1), 0.2 (vlo2) and 1 to 6, each a model of its own for a target of bits per pixel.
+    """
     where = open_device(device)
     if weights is not None and weights.is_file():
         found = named(weights)

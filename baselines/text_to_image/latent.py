@@ -306,7 +306,11 @@ def sd_latent(
         ),
     ] = None,
 ) -> SdLatentCodec:
-    """Quantised latents of a text-to-image model's autoencoder."""
+    """Quantised latents of a text-to-image model's autoencoder.
+
+    Qualities 1 to 7, in steps of 1/32: each halves the quantiser's step. With `steps` the image depends on a decoder
+    seed.
+    """
     where = open_device(device)
     percent = round(100 * strength)
     if steps and int(steps * (percent / 100)) < 1:

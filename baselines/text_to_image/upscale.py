@@ -279,7 +279,10 @@ def sd_upscale(
         Path | None, Field(description=f"a folder as diffusers keeps it; default: the hub's copy of {REPOSITORY}")
     ] = None,
 ) -> SdUpscaleCodec:
-    """A small copy of the image, enlarged by Stable Diffusion's upscaler."""
+    """A small copy of the image at a quarter of each side, enlarged by Stable Diffusion's upscaler, without words.
+
+    Qualities are those of `upscale`. The image depends on a decoder seed.
+    """
     where = open_device(device)
     codec_of_copy(copy)
     if weights is not None and not weights.is_dir():

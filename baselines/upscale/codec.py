@@ -198,7 +198,11 @@ def upscale(
         Field(description="an ESRGAN for ncnn: a .bin with its .param beside it; default: Real-ESRGAN of the package"),
     ] = None,
 ) -> UpscaleCodec:
-    """A small copy of the image, enlarged."""
+    """A small copy of the image, enlarged by a Lanczos filter or by Real-ESRGAN.
+
+    Qualities are those of the copy's format: of AVIF 0 to 100, by default 5, 20, 35, 50, 65 and 80; of JPEG XL 0 to 99,
+    by default 0, 20, 40, 60, 75 and 85.
+    """
     where = open_device(device)
     codec_of_copy(copy)
     if by == "lanczos":

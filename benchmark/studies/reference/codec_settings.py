@@ -6,6 +6,7 @@ from benchmark.registry import settings_of
 from benchmark.studies.reference.markdown import code, documentation, page, table, words
 
 UNOPENED = ("command", "images", "hific", "bpp", "match")
+UNOPENED = ("command", "hific", "msillm", "upscale", "sd-upscale", "sd-latent", "bpp", "match")
 """Without settings or files there is no such codec; what their qualities are, their own words say."""
 
 INTRODUCTION = """\
