@@ -76,7 +76,7 @@ def departure(
         Path | None, typer.Option("--output", "-o", help="The table as CSV. Default: none.", metavar="FILE.csv")
     ] = None,
     sheet: Annotated[
-        Path | None, typer.Option(help="Crops of four images at the first quality.", metavar="FILE.png")
+        Path | None, typer.Option(help="Crops of four images at the first quality.", metavar="FILE.png|webp")
     ] = None,
 ) -> None:
     """Measure by how much decoders depart from their input: the decoded image, shrunken, against what was sent."""

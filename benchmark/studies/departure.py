@@ -7,19 +7,23 @@ stream of `upscale` and `sd-upscale`, and the small image of x̂ for other codec
 compression may make images that look real and say something else; a decoder that keeps to its bits does not.
 """
 
+import io
 import math
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image as Pillow
 
 from benchmark.baselines.target import candidates, closest
 from benchmark.baselines.upscale.small_copy import shrink
 from benchmark.codecs import Codec, open_codec
 from benchmark.datasets import limit, open_dataset
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.files import write_file
 from benchmark.images import load_image
 from benchmark.metrics import STUDY_METRICS, ImageMetric, SetMetric, open_metric
 from benchmark.metrics.fidelity import mean_squared_error, psnr_from_mse
@@ -33,6 +37,7 @@ REFERENCE = "hfd"
 CODECS = ("upscale:by=realesrgan", "upscale:by=lanczos")
 FACTOR = 4
 """Of the small images."""
+WEBP_QUALITY = 90
 SMALL, SENT = "small image (dB)", "small image that was sent (dB)"
 
 
@@ -139,10 +144,13 @@ def measure(
     """Each codec's values at the bytes of each quality of the reference, which comes first.
 
     most: so many images, spread over the data set; 0 takes all. sheet: crops of four images at the first quality are
-    drawn there, a PNG. Raises UsageError and BenchmarkError, before the first is coded, on what is not there.
+    drawn there, a PNG or WebP. Raises UsageError and BenchmarkError, before the first is coded, on what is not there,
+    and on another suffix.
     """
     if len(set(codecs)) < len(codecs) or reference in codecs:
         raise UsageError("each codec once, and the reference is one of them by itself")
+    if sheet is not None and sheet.suffix.lower() not in (".png", ".webp"):
+        raise UsageError(f"--sheet {sheet}: a file that ends in .png or .webp")
     metrics = {name: open_metric(name) for name in STUDY_METRICS}
     opened = {spec: open_codec(spec) for spec in (reference, *codecs)}
     for metric in metrics.values():
@@ -164,9 +172,22 @@ def measure(
                 yield from rows(chosen.name, spec, quality, originals, of_all[spec], metrics)
             if sheet is not None and quality == qualities[0]:
                 title = f"{chosen.name}, crops at the bytes of {reference}, quality {quality_name(quality)}"
-                draw_sheet(crops(names, originals, of_all), title, sheet)
+                draw(crops(names, originals, of_all), title, sheet)
 
     return found()
+
+
+def draw(rows_of_cells: Sequence[tuple[str, Sequence[Cell]]], title: str, path: Path) -> None:
+    """Writes the sheet of crops, a PNG, or a WebP, which is smaller. Raises BenchmarkError if it cannot."""
+    with tempfile.TemporaryDirectory() as folder:
+        (drawn,) = draw_sheet(rows_of_cells, title, Path(folder) / "sheet")
+        content = drawn.read_bytes()
+    if path.suffix.lower() == ".webp":
+        stream = io.BytesIO()
+        with Pillow.open(io.BytesIO(content)) as image:
+            image.convert("RGB").save(stream, "WEBP", quality=WEBP_QUALITY, method=6)
+        content = stream.getvalue()
+    write_file(path, content, parents=True)
 
 
 def crops(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 from support.waves import waves
 
 from benchmark.baselines.upscale.small_copy import shrink
@@ -84,14 +85,16 @@ def test_bytes_are_those_of_the_reference(tmp_path: Path) -> None:
     for name, size in (("a", (256, 264)), ("b", (264, 256))):
         (tmp_path / f"{name}.png").write_bytes(png_bytes(waves(*size)))
     assert code(open_codec("upscale:by=lanczos"), waves(96, 128), 500, 0).length == pytest.approx(500, rel=0.1)
-    output, sheet = tmp_path / "out" / "table.csv", tmp_path / "out" / "sheet.png"
+    output, sheet = tmp_path / "out" / "table.csv", tmp_path / "out" / "sheet.webp"
     with pytest.raises(SystemExit) as ended:
         main(
             ["studies", "departure", "upscale:by=lanczos", "--reference", "jpeg", "--quality", "5",
              "--dataset", str(tmp_path), "--output", str(output), "--sheet", str(sheet)]
         )  # fmt: skip
     assert ended.value.code == 0
-    assert sheet.read_bytes().startswith(b"\x89PNG")
+    assert sheet.read_bytes()[8:12] == b"WEBP"
+    with Pillow.open(sheet) as drawn:
+        assert drawn.format == "WEBP"
     with output.open() as file:
         table = list(csv.DictReader(file))
     assert [row["codec"] for row in table] == ["jpeg"] * 6 + ["upscale:by=lanczos"] * 6
@@ -107,6 +110,8 @@ def test_refusals(tmp_path: Path) -> None:
         measure(["jpeg", "jpeg"], reference="webp")
     with pytest.raises(UsageError, match="the reference is one of them"):
         measure(["jpeg"], reference="jpeg")
+    with pytest.raises(UsageError, match=r"--sheet a.jpg: a file that ends in .png or .webp"):
+        measure(["jpeg"], reference="webp", sheet=Path("a.jpg"))
     (tmp_path / "a.png").write_bytes(png_bytes(waves(64, 64)))
     with pytest.raises(BenchmarkError, match="wants two or more"):
         measure(["jpeg"], reference="webp", dataset=str(tmp_path))
