@@ -16,6 +16,7 @@ from benchmark.codecs import open_codec
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.images import png_bytes
 from benchmark.pixels import Image
+from benchmark.studies import departure
 from benchmark.studies.departure import SENT, SMALL, Coded, code, lines, measure, rows, sent_of, small_psnr
 
 ROOT = Path(__file__).parents[2]
@@ -81,8 +82,10 @@ def test_detail_is_no_departure() -> None:
     assert small_psnr(sent, sent) == math.inf
 
 
-def test_bytes_are_those_of_the_reference(tmp_path: Path) -> None:
-    for name, size in (("a", (256, 264)), ("b", (264, 256))):
+def test_bytes_are_those_of_the_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By PSNR alone: the other metrics have networks."""
+    monkeypatch.setattr(departure, "STUDY_METRICS", ("psnr",))
+    for name, size in (("a", (96, 128)), ("b", (128, 96))):
         (tmp_path / f"{name}.png").write_bytes(png_bytes(waves(*size)))
     assert code(open_codec("upscale:by=lanczos"), waves(96, 128), 500, 0).length == pytest.approx(500, rel=0.1)
     output, sheet = tmp_path / "out" / "table.csv", tmp_path / "out" / "sheet.webp"
@@ -97,7 +100,7 @@ def test_bytes_are_those_of_the_reference(tmp_path: Path) -> None:
         assert drawn.format == "WEBP"
     with output.open() as file:
         table = list(csv.DictReader(file))
-    assert [row["codec"] for row in table] == ["jpeg"] * 6 + ["upscale:by=lanczos"] * 6
+    assert [row["codec"] for row in table] == ["jpeg"] * 3 + ["upscale:by=lanczos"] * 3
     bits = {row["codec"]: float(row["bpp"]) for row in table}
     assert bits["upscale:by=lanczos"] == pytest.approx(bits["jpeg"], rel=0.25)
     values = {(row["codec"], row["metric"]): float(row["value"]) for row in table}
@@ -105,7 +108,8 @@ def test_bytes_are_those_of_the_reference(tmp_path: Path) -> None:
     assert 25 < values["upscale:by=lanczos", SENT] < 60
 
 
-def test_refusals(tmp_path: Path) -> None:
+def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(departure, "STUDY_METRICS", ("psnr",))
     with pytest.raises(UsageError, match="each codec once"):
         measure(["jpeg", "jpeg"], reference="webp")
     with pytest.raises(UsageError, match="the reference is one of them"):
@@ -139,3 +143,10 @@ def test_the_pages_numbers_are_those_of_the_tables() -> None:
             own = [row for row in rows if row["codec"] == line.split("`")[1]]
             cells = [cell.strip() for cell in line.strip("|").split("|")][1:]
             assert cells == [own[0]["bpp"], *(f"{row['value']} ({row['low']} to {row['high']})" for row in own)]
+
+
+@pytest.mark.slow
+def test_metrics_of_sets_stand_beside() -> None:
+    found = list(measure(["upscale:by=lanczos"], [5.0], "jpeg", most=3))
+    assert {row.metric for row in found} == {*departure.STUDY_METRICS, SMALL, SENT}
+    assert all(row.low < row.value < row.high for row in found if row.codec != "jpeg")
