@@ -154,6 +154,29 @@ CODECS.add(
     needs="compressai",
 )
 CODECS.add(
+    "msillm",
+    "benchmark.baselines.msillm.codec:msillm",
+    "MS-ILLM and No-GAN, the papers' own models; needs their weights: weights=FILE|FOLDER",
+    needs="compressai",
+)
+CODECS.add(
+    "upscale",
+    "benchmark.baselines.upscale.codec:upscale",
+    "a small copy by AVIF or JPEG XL, enlarged; by=lanczos or by=realesrgan (extra upscale), factor=4",
+)
+CODECS.add(
+    "sd-upscale",
+    "benchmark.baselines.text_to_image.upscale:sd_upscale",
+    "a small copy, enlarged by Stable Diffusion's upscaler; needs its weights: weights=FOLDER",
+    needs="diffusers",
+)
+CODECS.add(
+    "sd-latent",
+    "benchmark.baselines.text_to_image.latent:sd_latent",
+    "quantised latents of Stable Diffusion's autoencoder; needs its weights: weights=FOLDER",
+    needs="diffusers",
+)
+CODECS.add(
     "bpp",
     "benchmark.baselines.target:at_bpp",
     "bpp:SPEC, another codec whose quality is the bits per pixel to come near",

@@ -34,9 +34,10 @@ VOTES = Format("votes of a study", 1, (1,))
 AUDIT = Format("audit.json of an audit", 1, (1,))
 FILES = (RUN, SUMMARY, LEAVE_ONE_OUT, BASELINE, HISTORY, VOTES, AUDIT)
 
-STREAMS = {b"HFD": (1,), b"HIC": (1,), b"CAI": (1,)}
-"""First bytes of a container -> versions that are decoded: `hfd`, `mse` and `hific-small`; `hific`; `compressai`.
-HFD's bytes inside a JPEG or AVIF file begin so too. The others are files of their formats."""
+STREAMS = {b"HFD": (1,), b"HIC": (1,), b"CAI": (1,), b"SMC": (1,), b"SDL": (1,), b"MSI": (1,)}
+"""First bytes of a container -> versions that are decoded: `hfd`, `mse` and `hific-small`; `hific`; `compressai`;
+`upscale` and `sd-upscale`; `sd-latent`; `msillm`. HFD's bytes inside a JPEG or AVIF file begin as its own streams.
+The others are files of their formats."""
 
 
 def check_version(place: str, form: Format, content: Any) -> None:

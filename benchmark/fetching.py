@@ -63,6 +63,11 @@ FETCHABLE.add(
     "benchmark.baselines.hific.weights:fetch",
     "weights of HiFiC: a public checkpoint that you have, --from FILE",
 )
+FETCHABLE.add(
+    "msillm",
+    "benchmark.baselines.msillm.weights:fetch",
+    "weights of MS-ILLM: public checkpoints that you have, --from FILE|FOLDER",
+)
 
 ATTEMPTS = 4
 """So often in a row a download may fail without getting PROGRESS bytes further."""

@@ -231,9 +231,12 @@ def test_numbers_that_are_none_are_left_to_the_fields() -> None:
 def test_the_containers_write_a_version_that_is_read() -> None:
     from benchmark.baselines import zoo
     from benchmark.baselines.hific import container as hific
+    from benchmark.baselines.msillm import container as msillm
+    from benchmark.baselines.text_to_image import latent_container
+    from benchmark.baselines.upscale import container as small_copies
     from benchmark.hfd import container, embedding
 
-    for module in (container, embedding, hific, zoo):
+    for module in (container, embedding, hific, zoo, small_copies, latent_container, msillm):
         assert max(compatibility.STREAMS[module.MAGIC]) == module.VERSION
     with pytest.raises(CorruptStream, match="version 3"):
         container.unpack(b"HFD" + bytes([3 << 4]) + bytes(20))
@@ -266,6 +269,7 @@ def test_the_page_says_what_the_code_reads() -> None:
     for name, form in zip(files, compatibility.FILES, strict=True):
         assert said.pop(name) == (", ".join(map(str, form.reads)), str(form.writes))
     streams = ["stream of `hfd`, `mse`, `hific-small`", "stream of `hific`", "stream of `compressai`"]
+    streams += ["stream of `upscale`, `sd-upscale`", "stream of `sd-latent`", "stream of `msillm`"]
     for name, versions in zip(streams, compatibility.STREAMS.values(), strict=True):
         assert said.pop(name) == (", ".join(map(str, versions)), str(max(versions)))
     assert said == {}

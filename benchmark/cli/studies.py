@@ -41,10 +41,7 @@ def posterior(
     """Check whether decoders draw from the posterior: errors of x̂, of samples, of their mean, and their spread."""
     from benchmark.studies.posterior import CODECS, lines, measure
 
-    try:
-        qualities = [float(part) for part in quality.split(",")]
-    except ValueError:
-        raise UsageError(f"--quality {quality!r}: numbers with commas between") from None
+    qualities = _numbers("--quality", quality)
     specs = codecs or CODECS
     _print(lines(measure(specs, qualities, image or (), samples, device), specs, samples))
 
@@ -63,6 +60,33 @@ def detail(
     from benchmark.studies.detail import DEFAULT_METRIC, lines, measure
 
     _print(lines(measure(codecs or ("mse", "hfd"), quality, metric or DEFAULT_METRIC, dataset, limit)))
+
+
+@studies.command()
+def departure(
+    codecs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Default: upscale:by=realesrgan upscale:by=lanczos.", metavar="[CODEC...]"),
+    ] = None,
+    reference: Annotated[str, typer.Option(help="Whose bytes the others spend.", metavar="SPEC")] = "hfd",
+    quality: Annotated[str, typer.Option(help="Of the reference.", metavar="Q,…")] = "1,2",
+    dataset: Annotated[str, typer.Option(help="Data set or folder of images.", metavar="NAME|FOLDER")] = "photos",
+    limit: Annotated[int, typer.Option(min=0, help="That many images, spread over the set; 0 takes all.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The table as CSV. Default: none.", metavar="FILE.csv")
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Crops of four images at the first quality.", metavar="FILE.png|webp")
+    ] = None,
+) -> None:
+    """Measure by how much decoders depart from their input: the decoded image, shrunken, against what was sent."""
+    from benchmark.studies.departure import CODECS, lines, measure
+
+    qualities = _numbers("--quality", quality)
+    _print(lines(_kept(measure(codecs or CODECS, qualities, reference, dataset, limit, sheet), output)))
+    for path in (output, sheet):
+        if path is not None:
+            typer.echo(path)
 
 
 @studies.command()
@@ -250,6 +274,13 @@ def intervals(
 
     write_page(output)
     typer.echo(output)
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{option} {text!r}: numbers with commas between") from None
 
 
 def _whole_numbers(text: str) -> list[int]:

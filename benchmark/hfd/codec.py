@@ -18,22 +18,13 @@ from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.hfd.bases import AutoencoderBase, Base, check_trained_on, open_classical
 from benchmark.hfd.container import MAX_SEED, QUALITY_STEPS, TYPICAL_BYTES, spec_of, steps_of
 from benchmark.hfd.decoders import KINDS
+from benchmark.hfd.device import open_device as open_device
 from benchmark.hfd.embedding import Header
 from benchmark.hfd.first_stage import AnyFirstStage, load_first_stage
 from benchmark.hfd.sampling import ScoreDecoder
 from benchmark.hfd.score import load_score_network, tensor_to_picture
 from benchmark.hfd.weights import FIRST_STAGE_FILE, SHIPPED, kind_of
 from benchmark.registry import typed_settings
-
-
-def open_device(name: str) -> torch.device:
-    """The torch device `name`. Raises UsageError if this machine does not have it."""
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from error
-    return device
 
 
 class MseCodec:

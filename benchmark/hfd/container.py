@@ -78,12 +78,12 @@ def pack(container: Container) -> bytes:
         [
             MAGIC,
             bytes([VERSION << 4 | CODES[container.decoder]]),
-            _varint(container.height),
-            _varint(container.width),
+            varint(container.height),
+            varint(container.width),
             bytes([container.quality_steps]),
-            _varint(container.seed),
+            varint(container.seed),
             container.weights,
-            _varint(len(container.payload)),
+            varint(len(container.payload)),
             container.payload,
         ]
     )
@@ -103,18 +103,18 @@ def unpack(data: bytes) -> Container:
         raise CorruptStream("the stream is damaged or truncated: its CRC-32 does not fit")
     if data[3] & 15 not in DECODERS:
         raise CorruptStream(f"the stream asks for decoder {data[3] & 15}, which this program does not know")
-    height, at = _read_varint(body, 4)
-    width, at = _read_varint(body, at)
+    height, at = read_varint(body, 4)
+    width, at = read_varint(body, at)
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE) or height * width > MAX_PIXELS:
         raise CorruptStream(f"the stream claims a picture of {width}x{height}, beyond what any encoder writes")
     if at >= len(body):
         raise CorruptStream("the stream's header is truncated")
     quality_steps = body[at]
-    seed, at = _read_varint(body, at + 1)
+    seed, at = read_varint(body, at + 1)
     if seed > MAX_SEED:
         raise CorruptStream(f"the stream claims decoder seed {seed}, beyond what any encoder writes")
     weights = body[at : at + 4]
-    length, at = _read_varint(body, at + 4)
+    length, at = read_varint(body, at + 4)
     payload = body[at:]
     if len(payload) != length:
         raise CorruptStream(f"the stream's payload has {len(payload)} bytes, its header says {length}")
@@ -131,7 +131,8 @@ def spec_of(decoder: str) -> str:
     return f"hfd:decoder={decoder}" if decoder in KINDS else decoder
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """LEB128: seven bits a byte, the lowest first."""
     out = bytearray()
     while value >= 128:
         out.append(value & 127 | 128)
@@ -140,7 +141,8 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+def read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """The number that begins at `at`, below 2^35, and where it ends. Raises CorruptStream."""
     value, shift = 0, 0
     while True:
         if at >= len(data) or shift > 28:

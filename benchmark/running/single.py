@@ -19,6 +19,8 @@ SIGNATURES = (
     (0, b"\xff\x0a", "jxl"),
     (0, b"\xff\x4f\xff\x51", "jpeg2000"),
     (0, b"HIC", "hific"),
+    (0, b"SDL", "sd-latent"),
+    (0, b"MSI", "msillm"),
 )
 """(offset, bytes, codec) of the formats that are not our own container."""
 
@@ -84,9 +86,15 @@ def _of_foreign(codec: str, function: Callable[..., Any], *arguments: Any) -> An
 
 
 def weights_of(data: bytes) -> str | None:
-    """The eight hex digits that name the weights of an HFD stream, None for any other. Raises CorruptStream."""
+    """The eight hex digits that name the weights of a stream of HFD or of a small copy, None for any other.
+
+    Raises CorruptStream.
+    """
+    from benchmark.baselines.upscale import container as small_copies
     from benchmark.hfd import container, embedding
 
+    if data[:3] == small_copies.MAGIC:
+        return small_copies.unpack(data).weights.hex() or None
     base = embedding.base_of(data)
     if base is None:
         return container.unpack(data).weights.hex() if data[:3] == container.MAGIC else None
@@ -98,9 +106,10 @@ def codec_of(data: bytes) -> str | None:
 
     A JPEG or AVIF file that carries HFD's bytes is `hfd`'s. Raises CorruptStream on a damaged container or such file.
     """
+    from benchmark.baselines.upscale.container import codec_of as codec_of_small_copy
     from benchmark.hfd.embedding import codec_of as codec_of_hfd
 
-    if (name := codec_of_hfd(data)) is not None:
+    if (name := codec_of_hfd(data) or codec_of_small_copy(data)) is not None:
         return name
     for offset, signature, codec in SIGNATURES:
         if data[offset : offset + len(signature)] == signature:

@@ -89,6 +89,64 @@ def split_hific(data: bytes) -> Fields:
 
 
 HIFIC = Format(split_hific, checksum=crc_over_others, resealed=crc_at_end)
+MSILLM = HIFIC
+"""The container of MS-ILLM has the fields of HiFiC's."""
+
+
+def _with_varints(data: bytes, at: int, *names: str) -> tuple[Fields, int]:
+    fields = []
+    for name in names:
+        end = _varint_end(data, at)
+        fields.append(Field(name, "varint", data[at:end]))
+        at = end
+    return fields, at
+
+
+def split_small_copy(data: bytes) -> Fields:
+    """The container of a small copy: what follows the size depends on the upscaler."""
+    head = cut(data, ("magic", "bytes", 3), ("kind", "big", 1), ("format", "big", 1))
+    sizes, at = _with_varints(data, 5, "height", "width")
+    if data[3] & 15:
+        sizes.append(Field("weights", "bytes", data[at : at + 4]))
+        at += 4
+    if data[3] & 15 == 2:
+        numbers, at = _with_varints(data, at, "steps", "noise level", "seed")
+        sizes += numbers
+    return [*head, *sizes, Field("payload", "payload", data[at:-4]), Field("crc", "checksum", data[-4:])]
+
+
+SMALL_COPY = Format(split_small_copy, checksum=crc_over_others, resealed=crc_at_end)
+
+
+def split_sd_latent(data: bytes) -> Fields:
+    """The container of `sd-latent`: numbers of the cleaning where its kind says so."""
+    head = cut(data, ("magic", "bytes", 3), ("kind", "big", 1))
+    sizes, at = _with_varints(data, 4, "height", "width")
+    sizes += [Field("quality", "big", data[at : at + 1]), Field("weights", "bytes", data[at + 1 : at + 5])]
+    at += 5
+    if data[3] & 15:
+        steps, at = _with_varints(data, at, "steps")
+        seed, end = _with_varints(data, at + 1, "seed")
+        sizes += [*steps, Field("strength", "big", data[at : at + 1]), *seed]
+        at = end
+    return [*head, *sizes, Field("payload", "payload", data[at:-4]), Field("crc", "checksum", data[-4:])]
+
+
+SD_LATENT = Format(split_sd_latent, checksum=crc_over_others, resealed=crc_at_end)
+
+
+def split_latents(data: bytes) -> Fields:
+    """Four channels of `sd-latent`'s payload: a centre and four bytes each, and what rANS wrote."""
+    fields: Fields = []
+    at = 0
+    for channel in range(4):
+        centre, at = _with_varints(data, at, f"centre {channel}")
+        fields += [*centre, Field(f"rows {channel}", "bytes", data[at : at + 4])]
+        at += 4
+    return [*fields, Field("payload", "payload", data[at:])]
+
+
+LATENTS = Format(split_latents)
 
 
 def split_zoo(data: bytes) -> Fields:
@@ -334,6 +392,10 @@ HFD_AVIF = embedded("avif", AVIF, _in_avif)
 FORMATS = {
     "hfd": HFD,
     "hific": HIFIC,
+    "msillm": MSILLM,
+    "small-copy": SMALL_COPY,
+    "sd-latent": SD_LATENT,
+    "latents": LATENTS,
     "zoo": ZOO,
     "zoo-one-string": ZOO_ONE_STRING,
     "jpeg": JPEG,

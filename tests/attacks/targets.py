@@ -15,11 +15,16 @@ from attacks.formats import FORMATS
 from attacks.mutation import Format
 from attacks.target import NAMES, Target, open_target, target
 from support.hific_checkpoints import checkpoint
+from support.msillm_checkpoints import checkpoint as msillm_checkpoint
+from support.ncnn_files import write_esrgan
 from support.tiny_networks import TINY, TINY_UNET
 
 from benchmark.baselines import zoo
 from benchmark.baselines.hific import container as hific_container
 from benchmark.baselines.hific_small.network import KIND, Generator, GeneratorConfig
+from benchmark.baselines.msillm import container as msillm_container
+from benchmark.baselines.text_to_image import latent_coder, latent_container
+from benchmark.baselines.upscale import container as small_copies
 from benchmark.codecs import Image, open_codec
 from benchmark.hfd import container, embedding
 from benchmark.hfd.autoencoder import Autoencoder
@@ -83,6 +88,58 @@ def _reader_hific(name: str, folder: Path) -> Target:
     ]
     seeds = tuple(map(hific_container.pack, made))
     return Target(name, seeds, FORMATS["hific"], hific_container.unpack, None, _written_again(hific_container.pack))
+
+
+@target("reader-msillm")
+def _reader_msillm(name: str, folder: Path) -> Target:
+    made = [
+        msillm_container.Container(model, quality, height, width, b"abcd", b"\0\1\2\3", payload)
+        for model, quality, height, width, payload in (
+            ("msillm", 0.1, 1, 1, PAYLOADS[0]),
+            ("noganms", 6.0, 512, 768, PAYLOADS[2]),
+            ("msillm", 3.0, 255, 256, PAYLOADS[3]),
+        )
+    ]
+    seeds = tuple(map(msillm_container.pack, made))
+    return Target(name, seeds, FORMATS["msillm"], msillm_container.unpack, None, _written_again(msillm_container.pack))
+
+
+@target("reader-small-copy")
+def _reader_small_copy(name: str, folder: Path) -> Target:
+    made = [
+        small_copies.Container("lanczos", "avif", 4, 1, 1, PAYLOADS[1]),
+        small_copies.Container("lanczos", "jxl", 8, 512, 768, PAYLOADS[2]),
+        small_copies.Container("realesrgan", "avif", 2, 127, 128, PAYLOADS[3], b"abcd"),
+        small_copies.Container("stable-diffusion", "avif", 4, 16384, 16383, PAYLOADS[2], b"abcd", 1000, 350, 16383),
+        small_copies.Container("stable-diffusion", "jxl", 4, 33, 200, PAYLOADS[2], b"abcd", 1, 0, 0),
+    ]
+    seeds = tuple(map(small_copies.pack, made))
+    return Target(name, seeds, FORMATS["small-copy"], small_copies.unpack, None, _written_again(small_copies.pack))
+
+
+@target("reader-sd-latent")
+def _reader_sd_latent(name: str, folder: Path) -> Target:
+    made = [
+        latent_container.Container(1, 1, 0, b"abcd", PAYLOADS[1]),
+        latent_container.Container(512, 768, 192, b"abcd", PAYLOADS[2]),
+        latent_container.Container(127, 128, 33, b"abcd", PAYLOADS[3], 50, 20, 300),
+    ]
+    seeds = tuple(map(latent_container.pack, made))
+    pack = latent_container.pack
+    return Target(name, seeds, FORMATS["sd-latent"], latent_container.unpack, None, _written_again(pack))
+
+
+@target("reader-latents")
+def _reader_latents(name: str, folder: Path) -> Target:
+    """The entropy coder of `sd-latent`, of 4 channels of 6 by 10."""
+    random = np.random.default_rng(0)
+    symbols = [np.rint(random.normal(3, scale, (4, 6, 10))).astype(np.int64) for scale in (0.1, 1, 20, 2000)]
+
+    def check(data: bytes, read: Any) -> str | None:
+        return None if read.shape == (4, 6, 10) else f"latents of shape {read.shape}"
+
+    seeds = tuple(map(latent_coder.encode, symbols))
+    return Target(name, seeds, FORMATS["latents"], lambda data: latent_coder.decode(data, 4, 6, 10), None, check)
 
 
 @target("reader-compressai")
@@ -286,6 +343,29 @@ def _hific(name: str, folder: Path) -> Target:
     return Target(name, streams_of(codec), FORMATS["hific"], codec.decode, lambda data: struct.unpack(">HH", data[4:8]))  # type: ignore[arg-type]
 
 
+@target("msillm")
+def _msillm(name: str, folder: Path) -> Target:
+    path = _kept(folder / "msillm_target_0.14bpp.ckpt", lambda path: torch.save(msillm_checkpoint(), path))
+    codec = open_codec(f"msillm:weights={path}")
+    return Target(
+        name, streams_of(codec), FORMATS["msillm"], codec.decode, lambda data: struct.unpack(">HH", data[4:8])
+    )  # type: ignore[arg-type]
+
+
+@target("upscale-lanczos", "upscale-realesrgan")
+def _upscale(name: str, folder: Path) -> Target:
+    spec = f"upscale:by={name.partition('-')[2]}"
+    if spec.endswith("realesrgan"):
+        spec += f",weights={_kept(folder / 'esrgan.bin', write_esrgan)}"
+    codec = open_codec(spec)
+
+    def size(data: bytes) -> tuple[int, int]:
+        container = small_copies.unpack(data)
+        return container.height, container.width
+
+    return Target(name, streams_of(codec, codec.qualities[1:4]), FORMATS["small-copy"], codec.decode, size)
+
+
 def _compressai(name: str, folder: Path) -> Target:
     model = name.partition("-")[2]
 
@@ -321,4 +401,5 @@ target(*COMPRESSAI)(_compressai)
 
 
 READERS = tuple(name for name in NAMES if name.startswith(("reader-", "header-")))
-LEARNED = ("mse", "mse-paper", *HFD, *HFD_ON_BASES, "hific-small", "hific", *COMPRESSAI)
+UPSCALERS = ("upscale-lanczos", "upscale-realesrgan")
+LEARNED = ("mse", "mse-paper", *HFD, *HFD_ON_BASES, "hific-small", "hific", "msillm", *UPSCALERS, *COMPRESSAI)

@@ -8,6 +8,7 @@ import pytest
 
 from benchmark.baselines import zoo
 from benchmark.baselines.hific import codec as hific_codec
+from benchmark.baselines.upscale import codec as upscale_codec
 
 PEAK = """
 import re, sys, torch
@@ -34,6 +35,14 @@ model = Hific(HificConfig()).eval()
 y = torch.zeros(1, 220, 32, 48)
 peak_of(lambda: model.synthesise(y, 512, 768))
 """
+UPSCALER = """
+import numpy as np
+from benchmark.baselines.upscale.codec import Enlarger
+from benchmark.baselines.upscale.rrdbnet import RRDBNet
+enlarger = Enlarger(RRDBNet(blocks=2).eval(), "", {}, torch.device("cpu"))
+copy = np.zeros((128, 192, 3), np.uint8)
+peak_of(lambda: enlarger.enlarge(copy))
+"""
 
 
 def measured(program: str) -> float:
@@ -57,3 +66,11 @@ def test_memory_of_the_zoo(model: str, widths: str) -> None:
 def test_memory_of_the_generator() -> None:
     allowed = hific_codec.MEMORY.of(512, 768) / (512 * 768)
     assert 0.5 * allowed < measured(HIFIC) <= allowed
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+def test_memory_of_the_upscaler() -> None:
+    """More blocks take no more: each leaves its memory to the next."""
+    allowed = upscale_codec.NETWORK_MEMORY.of(512, 768) / (512 * 768)
+    assert 0.5 * allowed < measured(UPSCALER) <= allowed

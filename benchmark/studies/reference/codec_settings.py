@@ -5,7 +5,7 @@ from benchmark.hfd.bases import CLASSICAL_QUALITIES
 from benchmark.registry import settings_of
 from benchmark.studies.reference.markdown import code, documentation, page, table, words
 
-UNOPENED = (*PROGRAMS, "images", "hific", "bpp", "match")
+UNOPENED = (*PROGRAMS, "images", "hific", "msillm", "upscale", "sd-upscale", "sd-latent", "bpp", "match")
 """Without settings or files there is no such codec; what their qualities are, their own words say."""
 
 INTRODUCTION = """\
