@@ -16,8 +16,8 @@ from benchmark.images import write_png
 from benchmark.studies.detail import VARIANTS
 
 NAMES = [
-    *("ablation", "decoders", "posterior", "detail", "seams", "metrics", "reference", "exact-cost", "network-speed"),
-    *("profile", "coverage", "gate-errors", "intervals", "documents"),
+    *("ablation", "decoders", "posterior", "detail", "departure", "seams", "metrics", "reference", "exact-cost"),
+    *("network-speed", "profile", "coverage", "gate-errors", "intervals", "documents"),
 ]
 
 
