@@ -216,7 +216,7 @@ def open_run(request: Request) -> Iterator[Run]:
         trials = plan.remaining(planned, done)
         if trials and request.originals is None:  # in a training loop, nobody asks again and again
             notes.extend(metrics_without_value(instruments, dataset))
-        there = [found for codec in codecs.values() if (found := elsewhere_of(codec)) is not None]
+        there = [other for codec in codecs.values() if (other := elsewhere_of(codec)) is not None]
         held.callback(_close, there)
         backend.open(folder, codecs, instruments)
         if not isinstance(backend, Here):
