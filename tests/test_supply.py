@@ -26,7 +26,10 @@ VENDOR = Path(files.__file__).parent / "vendor"
 
 # Downloads
 
-ONLY_FROM_A_FILE = {"hific": "the checkpoint has no address that lasts; what a file holds is recorded with its hash"}
+ONLY_FROM_A_FILE = {
+    "hific": "the checkpoint has no address that lasts; what a file holds is recorded with its hash",
+    "msillm": "nobody has published hashes of the checkpoints; what a file holds is recorded with its hash",
+}
 NO_SIZE = {"ViT-L-14-336px.pt": "nobody has written it down; at most fetching.LARGEST bytes are taken"}
 PLAIN_HTTP = {"images.cocodataset.org": "its certificate is of another name; the hash says what the files are"}
 
