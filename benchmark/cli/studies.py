@@ -80,10 +80,10 @@ def departure(
     ] = None,
 ) -> None:
     """Measure by how much decoders depart from their input: the decoded image, shrunken, against what was sent."""
-    from benchmark.studies.departure import CODECS, lines, measure
+    from benchmark.studies.departure import CODECS, Departure, lines, measure
 
     qualities = _numbers("--quality", quality)
-    _print(lines(_kept(measure(codecs or CODECS, qualities, reference, dataset, limit, sheet), output)))
+    _print(lines(_kept(measure(codecs or CODECS, qualities, reference, dataset, limit, sheet), output, Departure)))
     for path in (output, sheet):
         if path is not None:
             typer.echo(path)

@@ -49,6 +49,8 @@ class Departure:
     what was sent. low, high: 95 % interval over images. n_images: with a value.
     """
 
+    NAMES = ("dataset", "codec", "quality", "metric")
+
     dataset: str
     codec: str
     quality: float

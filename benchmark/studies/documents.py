@@ -81,14 +81,18 @@ def _gains(words: Sequence[str], folder: Path) -> str:
     base = words[0]
     frame = pd.concat(read_inputs([folder / path for path in asked.summaries]).summaries)
     frame = frame[frame["aggregation"].isin(("mean over images", "set"))]
-    frame = frame.drop_duplicates(["codec", "metric", "quality"]).set_index(["codec", "metric", "quality"])
-    known = list(dict.fromkeys(frame.index.get_level_values("codec")))
+    values: dict[tuple[str, str, float], tuple[float, str]] = {}
+    for codec, metric, quality, value, unit in zip(
+        *(frame[column] for column in ("codec", "metric", "quality", "value", "unit")), strict=True
+    ):
+        values.setdefault((codec, metric, quality), (value, unit))
+    known = list(dict.fromkeys(codec for codec, _, _ in values))
     codecs = asked.codec or [codec for codec in known if codec != base]
     unknown = [codec for codec in (base, *codecs) if codec not in known]
     if unknown:
         raise BenchmarkError(f"{', '.join(map(str, asked.summaries))}: no codec {', '.join(unknown)}")
     labels = parse_labels(asked.label, known)
-    qualities = sorted({quality for codec, _, quality in frame.index if codec == base})
+    qualities = sorted({quality for codec, _, quality in values if codec == base})
     lines = [
         ["codec", "metric", *(f"{quality:g}" for quality in qualities)],
         ["---", "---", *["---:"] * len(qualities)],
@@ -98,16 +102,12 @@ def _gains(words: Sequence[str], folder: Path) -> str:
             info = shipped_info(metric)
             row = [labels.get(codec, codec), metric if info is None else info.title]
             for quality in qualities:
-                places = [(codec, metric, quality), (base, metric, quality)]
-                known_both = all(place in frame.index for place in places)
-                row.append(_difference(*(frame.loc[place] for place in places)) if known_both else "–")
+                ours, theirs = values.get((codec, metric, quality)), values.get((base, metric, quality))
+                row.append("–" if ours is None or theirs is None else _difference(*ours, theirs[0]))
             lines.append(row)
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def _difference(ours: "pd.Series[float]", theirs: "pd.Series[float]") -> str:
-    if ours["unit"] == "dB":
-        text = f"{ours['value'] - theirs['value']:+.2f} dB"
-    else:
-        text = f"{100 * (ours['value'] / theirs['value'] - 1):+.0f} %"
+def _difference(ours: float, unit: str, theirs: float) -> str:
+    text = f"{ours - theirs:+.2f} dB" if unit == "dB" else f"{100 * (ours / theirs - 1):+.0f} %"
     return text.replace("-", "−")
