@@ -44,5 +44,5 @@ class Crdr:
     def decode(self, data: bytes) -> np.ndarray:
         header, rest = data[:HEADER_BYTES], data[HEADER_BYTES + LENGTH.size :]
         (length,) = LENGTH.unpack_from(data, HEADER_BYTES)
-        image = self.network.decompress([header, rest[:length], rest[length:]], beta=self.beta)[0]
-        return image[0].clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+        x = self.network.decompress([header, rest[:length], rest[length:]], beta=self.beta)[0][0]
+        return ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()

@@ -8,7 +8,11 @@ import numpy as np
 import torch
 
 HEADER = struct.Struct(">HHI")  # height, width, length of the latents' string
-STEP = 128
+STEP, LEAST = 128, 256  # of the padded sides: its windows fail on less
+
+
+def beyond(side: int) -> int:
+    return max(LEAST - side, -side % STEP)
 
 
 class Tcm:
@@ -32,7 +36,7 @@ class Tcm:
     @torch.no_grad()
     def encode(self, image: np.ndarray, quality: float) -> bytes:
         height, width = image.shape[:2]
-        padded = np.pad(image, ((0, -height % STEP), (0, -width % STEP), (0, 0)), mode="edge")
+        padded = np.pad(image, ((0, beyond(height)), (0, beyond(width)), (0, 0)), mode="edge")
         x = torch.from_numpy(padded).permute(2, 0, 1)[None].float().to(self.device) / 255
         (latent,), (hyper,) = self.network.compress(x)["strings"]
         return HEADER.pack(height, width, len(latent)) + latent + hyper
@@ -41,6 +45,6 @@ class Tcm:
     def decode(self, data: bytes) -> np.ndarray:
         height, width, length = HEADER.unpack_from(data)
         body = data[HEADER.size :]
-        shape = torch.Size([(height + -height % STEP) // 64, (width + -width % STEP) // 64])
+        shape = torch.Size([(height + beyond(height)) // 64, (width + beyond(width)) // 64])
         x = self.network.decompress([[body[:length]], [body[length:]]], shape)["x_hat"]
         return (x[0, :, :height, :width].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
