@@ -53,7 +53,7 @@ class Recipe(Part):
 
     name: of its folder. commit: of the repository that the class was written for, and run with where `run` says so.
     bits: real, if they are those of a stream that is decoded alone; estimated, if an entropy model states them; nominal,
-    if they are the same for each image. program: the class in codec.py, or a spec of `command` with {python} and
+    if they follow from the size of the latents and no stream is written. program: the class in codec.py, or a spec of `command` with {python} and
     {repository}. packages: name of import -> what pip installs. stochastic: the decoder draws random numbers.
     """
 

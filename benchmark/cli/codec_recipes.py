@@ -1,6 +1,5 @@
 """python -m benchmark recipes: other people's codecs in environments of their own."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,9 +16,11 @@ recipes = typer.Typer(
 @recipes.command("list")
 def list_recipes() -> None:
     """List the recipes: name, codec, what its bits are, environment, and whether it was run here."""
-    from benchmark.baselines.recipes.page import rows
+    from benchmark.baselines.recipes import names, recipe
 
-    found = rows()
+    found = [
+        (one.name, one.title, one.bits, f"Python {one.python}", one.status) for one in map(recipe, names())
+    ]
     widths = [max(len(row[i]) for row in found) for i in range(len(found[0]))]
     for row in found:
         typer.echo("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -49,17 +50,3 @@ def check(
     image = load_image(FOLDER / PHOTO, f"square{size}")
     for line in checked(found, python, settings_of(setting or [], found), image, quality, device):
         typer.echo(line)
-
-
-@recipes.command()
-def page(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The page.", metavar="FILE.md")] = Path(
-        "docs/reference/recipes.md"
-    ),
-) -> None:
-    """Write the page of all recipes."""
-    from benchmark.baselines.recipes.page import page as made
-    from benchmark.files import write_file
-
-    write_file(output, made())
-    typer.echo(output)
