@@ -75,7 +75,7 @@ NEWER: tuple[str, ...] = tuple(name for name in image_models if name not in ARCH
 ANOTHER = 15
 """In streams, instead of a place."""
 NEWER_FACTOR = 128
-"""Sides are padded to multiples of it: windows of 4 latents at 32 pixels each are the largest step of TCM and its kind."""
+"""Sides are padded to multiples of it: the largest step of TCM and its kind are windows of 4 latents of 32 pixels."""
 NEWER_CHANNELS = 512
 """More than any of them has for its latents, to bound how far a forged string is read."""
 
@@ -244,7 +244,10 @@ class ZooCodec:
             network.update(force=True)
             self._networks[place] = network, identity
         network, identity = self._networks[place]
-        if isinstance(getattr(network, "entropy_bottleneck", None), EntropyBottleneckVbr) and self._ready_for.get(place) != level:
+        if (
+            isinstance(getattr(network, "entropy_bottleneck", None), EntropyBottleneckVbr)
+            and self._ready_for.get(place) != level
+        ):
             network.update(force=True, scale=network.Gain[level - 1].detach().abs())  # tables of one gain at a time
             self._ready_for[place] = level
         return network, identity

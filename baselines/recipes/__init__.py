@@ -52,9 +52,10 @@ class Recipe(Part):
     """A codec of somebody else's.
 
     name: of its folder. commit: of the repository that the class was written for, and run with where `run` says so.
-    bits: real, if they are those of a stream that is decoded alone; estimated, if an entropy model states them; nominal,
-    if they follow from the size of the latents and no stream is written. program: the class in codec.py, or a spec of `command` with {python} and
-    {repository}. packages: name of import -> what pip installs. stochastic: the decoder draws random numbers.
+    bits: real, if they are those of a stream that is decoded alone; estimated, if an entropy model states them;
+    nominal, if they follow from the size of the latents and no stream is written. program: the class in codec.py, or a
+    spec of `command` with {python} and {repository}. packages: name of import -> what pip installs. stochastic: the
+    decoder draws random numbers.
     """
 
     name: Text
@@ -79,7 +80,7 @@ class Recipe(Part):
     @model_validator(mode="after")
     def _says_whether_it_was_run(self) -> "Recipe":
         if (self.run is None) == (not self.not_run):
-            raise ValueError("a recipe has either [run] or not_run = \"why\"")
+            raise ValueError('a recipe has either [run] or not_run = "why"')
         return self
 
     @property

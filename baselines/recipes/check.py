@@ -47,7 +47,8 @@ def check(
         raise BenchmarkError(f"{recipe.name}: encode returns {type(data).__name__}, not bytes")
     height, width = image.shape[:2]
     bpp = 8 * len(data) / (height * width)
-    yield f"encoded {width}x{height} at quality {chosen:g}: {len(data):,} bytes, {bpp:.4f} bits per pixel, {recipe.bits}"
+    what = f"{len(data):,} bytes, {bpp:.4f} bits per pixel, {recipe.bits}"
+    yield f"encoded {width}x{height} at quality {chosen:g}: {what}"
     own = _tried(recipe, python, "decode: ", encoder.decode, data, SEED if encoder.stochastic else None)
     _close(encoder)
     decoder = open_codec(spec, device)

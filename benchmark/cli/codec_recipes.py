@@ -18,9 +18,7 @@ def list_recipes() -> None:
     """List the recipes: name, codec, what its bits are, environment, and whether it was run here."""
     from benchmark.baselines.recipes import names, recipe
 
-    found = [
-        (one.name, one.title, one.bits, f"Python {one.python}", one.status) for one in map(recipe, names())
-    ]
+    found = [(one.name, one.title, one.bits, f"Python {one.python}", one.status) for one in map(recipe, names())]
     widths = [max(len(row[i]) for row in found) for i in range(len(found[0]))]
     for row in found:
         typer.echo("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())

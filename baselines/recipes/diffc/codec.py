@@ -1,4 +1,4 @@
-"""DiffC by its authors' code, on a GPU: noise that a diffusion model takes for its own. Of the suite it needs nothing."""
+"""DiffC by its authors' code, on a GPU: seeds of noise, and a diffusion model. Of the suite it needs nothing."""
 
 import os
 import struct
@@ -12,7 +12,7 @@ STEP = 64
 
 
 class DiffC:
-    """quality: minus the time step up to which is coded, -1000 for none. config: a YAML file with manual_dkl_per_step."""
+    """quality: minus the time step up to which is coded. config: a YAML file with manual_dkl_per_step."""
 
     stochastic = False
     qualities = (-600.0, -400.0, -300.0, -200.0, -100.0, -50.0, -20.0)
@@ -27,7 +27,9 @@ class DiffC:
         with open(os.path.expanduser(config)) as stream:
             self.config = EasyDict(yaml.safe_load(stream))
         if self.config.manual_dkl_per_step is None:
-            raise ValueError(f"{config}: manual_dkl_per_step is null; the decoder needs it, take the line that is there")
+            raise ValueError(
+                f"{config}: manual_dkl_per_step is null; the decoder needs it, take the line that is there"
+            )
         self.model = get_noise_prediction_model(self.config.model, self.config)
         self.channel = GaussianChannelSimulator(self.config.max_chunk_size, self.config.chunk_padding)
 

@@ -13,7 +13,7 @@ STEP = 64
 
 
 class DiffEic:
-    """sd: Stable Diffusion 2.1's checkpoint. weights: the authors' file for one rate. Each seed decodes another image."""
+    """sd: Stable Diffusion 2.1's checkpoint. weights: the authors', for one rate. Each seed decodes another image."""
 
     stochastic, qualities = True, (1.0,)
 

@@ -9,9 +9,9 @@ from benchmark.studies.reference.markdown import block, code, page, table, words
 
 INTRODUCTION = """\
 [How to use one](../how-to/recipes.md). **Bits**: *real* are those of a stream that is decoded by itself, *estimated*
-are what an entropy model states, *nominal* follow from the size of the latents, without a stream. **Run here** says what was done with the peer's
-own code. Random weights show that the way works, from an image to bytes and back in another process; the numbers mean
-nothing else."""
+are what an entropy model states, *nominal* follow from the size of the latents, without a stream. **Run here** says
+what was done with the peer's own code. Random weights show that the way works, from an image to bytes and back in
+another process; the numbers mean nothing else."""
 
 
 def recipes_page() -> str:

@@ -261,10 +261,14 @@ def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """The modules of a peer are forgotten, and where they were looked for."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield
+    gone = []
     for name, module in list(sys.modules.items()):
-        places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+        spec = module.__dict__.get("__spec__")
+        places = [] if spec is None else [spec.origin, *(spec.submodule_search_locations or ())]
         if any(place and Path(place).is_relative_to(tmp_path) for place in places):
-            del sys.modules[name]
+            gone.append(name)
+    for name in gone:
+        del sys.modules[name]
 
 
 def class_of(name: str) -> Any:
