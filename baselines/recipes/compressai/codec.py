@@ -1,5 +1,6 @@
 """Any network of CompressAI's zoo, of the version that is installed there, with nothing of the suite."""
 
+import os
 import struct
 
 import numpy as np
@@ -38,7 +39,7 @@ class Zoo:
         make = image_models[model]
         network = make(**({"quality": 1} if "quality" in inspect.signature(make).parameters else {}), pretrained=False)
         if weights != "random":
-            state = torch.load(weights, map_location="cpu", weights_only=True)
+            state = torch.load(os.path.expanduser(weights), map_location="cpu", weights_only=True)
             network = type(network).from_state_dict(load_state_dict(state.get("state_dict", state)))
         network.to(device).eval().update(force=True)
         self.network, self.device = network, device

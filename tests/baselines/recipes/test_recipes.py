@@ -305,17 +305,23 @@ def test_a_network_that_keeps_the_image_gives_it_back(
     assert decoded.dtype == np.uint8
 
 
-def test_the_class_for_compressais_zoo_codes_networks_of_latent_codecs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_class_for_compressais_zoo_codes_networks_of_latent_codecs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from compressai.models import Cheng2020AnchorCheckerboard, MeanScaleHyperprior
     from compressai.zoo import image_models
 
     monkeypatch.setitem(image_models, "newest", lambda pretrained: Cheng2020AnchorCheckerboard(12))
-    monkeypatch.setitem(image_models, "older", lambda quality, pretrained: MeanScaleHyperprior(12, 12))
+    monkeypatch.setitem(image_models, "older", lambda quality, pretrained: MeanScaleHyperprior(24, 24))
+    weights = str(tmp_path / "older.pth")
+    torch.save({"state_dict": MeanScaleHyperprior(12, 16).state_dict()}, weights)
     make = class_of("compressai")
-    for model in ("newest", "older"):
-        codec = make(model, "random")
+    for model, source in (("newest", "random"), ("older", "random"), ("older", weights)):
+        codec = make(model, source)
+        if model == "older":
+            assert (12 if source == weights else 24) == codec.network.N
         data = codec.encode(IMAGE, 1.0)
-        decoded = make(model, "random").decode(data)
+        decoded = make(model, source).decode(data)
         assert decoded.shape == IMAGE.shape
         padded = np.pad(IMAGE, ((0, 88), (0, 56), (0, 0)), mode="edge")
         with torch.no_grad():
