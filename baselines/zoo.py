@@ -3,21 +3,25 @@
 | bytes | field |
 | --- | --- |
 | 3 | magic `CAI` |
-| 1 | version (high four bits) and architecture (low four, its place in ARCHITECTURES) |
+| 1 | version (high four bits) and architecture (low four, its place in ARCHITECTURES; 15: another one) |
 | 1 | quality |
 | 2 + 2 | height and width, big-endian |
 | 4 | identity of the weights |
 | 4 | kind of machine that encoded |
-| 4 | length of the first string; absent where the architecture has one string only |
+| 4 | length of the first string; of each but the last where there are more; absent where there is one only |
 | n | CompressAI's strings: ŷ, then ẑ |
 | 4 | CRC-32 of everything before |
 
 CompressAI computes the entropy parameters in floats. A device, CPU or version of torch that rounds otherwise than the
 encoder's decodes garbage without notice (CompressAI, issues 279 and 309), so another kind of machine is refused. Each
 picture is coded on one thread, so that the number of threads is no such difference.
+
+A version of CompressAI that has more architectures than ARCHITECTURES brings them by itself, with weights of a file:
+their classes read the widths from the weights. The identity of the weights tells them apart in streams.
 """
 
 import hashlib
+import inspect
 import re
 import struct
 import urllib.error
@@ -25,7 +29,7 @@ import warnings
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
 import numpy as np
 import torch
@@ -33,6 +37,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmark.baselines.layout import Layout, layout_of
 from benchmark.codecs import Image
 from benchmark.compatibility import STREAMS, newer_stream
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError, one_line
@@ -65,16 +70,31 @@ Architecture = Literal[
 ]
 ARCHITECTURES: tuple[str, ...] = get_args(Architecture)
 """Their places are written into streams: new ones go to the end."""
+NEWER: tuple[str, ...] = tuple(name for name in image_models if name not in ARCHITECTURES)
+"""What the installed version of CompressAI has besides."""
+ANOTHER = 15
+"""In streams, instead of a place."""
+NEWER_FACTOR = 128
+"""Sides are padded to multiples of it: the largest step of TCM and its kind are windows of 4 latents of 32 pixels."""
+NEWER_CHANNELS = 512
+"""More than any of them has for its latents, to bound how far a forged string is read."""
+
+if TYPE_CHECKING:
+    Model = str
+else:
+    Model = Literal[(*ARCHITECTURES, *NEWER)]
 
 Metric = Literal["mse", "ms-ssim"]
 VBR_LEVELS = 8
+MOST_QUALITIES = 99
+"""Files of a newer model with {q} in their name that are looked for; the zoo has no table of its qualities."""
 MAGIC, VERSION = b"CAI", 1
 HEADER = struct.Struct(">3sBBHH4s4s")
 MAX_SIDE, MAX_PIXELS = 65_535, 2**27
 LATENT_STRIDE = 16
 """Pixels per latent of all of them, in each direction."""
 MEMORY = Memory(900, 0)
-"""Of any of them. `pytest -m slow -k memory_of_the_zoo` measures the widest."""
+"""Of any of ARCHITECTURES. `pytest -m slow -k memory_of_the_zoo` measures the widest. Newer ones take no less."""
 
 
 class ZooCodec:
@@ -87,6 +107,7 @@ class ZooCodec:
         self.qualities: tuple[float, ...] = tuple(map(float, qualities))
         self.device = torch.device(device)
         self._networks: dict[int, tuple[Any, str]] = {}
+        self._layouts: dict[int, Layout] = {}
         self._ready_for: dict[int, int] = {}
 
     @property
@@ -98,6 +119,11 @@ class ZooCodec:
     def varies(self) -> bool:
         """Whether one network has all qualities."""
         return self.model.endswith("-vbr")
+
+    @property
+    def place(self) -> int:
+        """The architecture's number in streams."""
+        return ARCHITECTURES.index(self.model) if self.model in ARCHITECTURES else ANOTHER
 
     def encode(self, image: Image, quality: float) -> bytes:
         """Container and strings. Raises UsageError on a quality that the model does not have."""
@@ -112,13 +138,16 @@ class ZooCodec:
         level = int(quality)
         network, identity = self._network(level)
         with torch.no_grad(), repeatable():
-            coded = network.compress(_padded(image, network.downsampling_factor, self.device), **self._arguments(level))
-        strings = [bytes(string) for (string,) in coded["strings"]]
-        architecture = VERSION << 4 | ARCHITECTURES.index(self.model)
+            coded = network.compress(_padded(image, self._factor(network), self.device), **self._arguments(level))
+        if self.place == ANOTHER:
+            strings = self._layout(level).packed(coded["strings"])
+        else:
+            *first, last = [bytes(string) for (string,) in coded["strings"]]
+            strings = b"".join(struct.pack(">I", len(string)) for string in first) + b"".join([*first, last])
         kind = machine_kind(self.device)
+        architecture = VERSION << 4 | self.place
         head = HEADER.pack(MAGIC, architecture, level, height, width, bytes.fromhex(identity)[:4], kind)
-        lengths = b"".join(struct.pack(">I", len(string)) for string in strings[:-1])
-        body = head + lengths + b"".join(strings)
+        body = head + strings
         return body + struct.pack(">I", zlib.crc32(body))
 
     def decode(self, data: bytes, seed: int | None = None) -> Image:
@@ -130,6 +159,27 @@ class ZooCodec:
         network, own = self._network(level)
         if bytes.fromhex(own)[:4] != identity:
             raise CorruptStream("compressai: the stream was written with other weights than the decoder has")
+        factor = self._factor(network)
+        padded = factor * -(-height // factor), factor * -(-width // factor)
+        require_memory(*padded, MEMORY)
+        try:
+            with torch.no_grad(), repeatable():
+                decoded = network.decompress(*self._coded(network, body, padded, level), **self._arguments(level))
+        except (RuntimeError, ValueError, IndexError, AssertionError) as error:
+            raise CorruptStream(f"compressai: the stream cannot be decoded: {one_line(error)}") from error
+        x_hat = decoded["x_hat"][0, :, :height, :width]
+        if not bool(torch.isfinite(x_hat).all()):
+            raise CorruptStream("compressai: the stream decodes to an image that is not finite")
+        picture = x_hat.clamp(0, 1).mul(255).round().to(torch.uint8)
+        return cast(Image, np.ascontiguousarray(picture.permute(1, 2, 0).cpu().numpy()))
+
+    def _coded(self, network: Any, body: bytes, padded: tuple[int, int], level: int) -> tuple[Any, Any]:
+        """What the network decompresses: its strings, made safe to read, and shape. Raises CorruptStream."""
+        latents = padded[0] * padded[1] // LATENT_STRIDE**2  # of the finest; hyper-latents are fewer
+        if self.place == ANOTHER:
+            layout = self._layout(level)
+            parts = [guarded(string, NEWER_CHANNELS * latents) for string in layout.unpacked(body)]
+            return layout.nested(parts), layout.shape_of(*padded)
         strings = [body]
         if self.model not in ARCHITECTURES[:2]:
             if len(body) < 4:
@@ -138,24 +188,11 @@ class ZooCodec:
             if length > len(body) - 4:
                 raise CorruptStream(f"compressai: a string of {length} bytes in {len(body) - 4}")
             strings = [body[4 : 4 + length], body[4 + length :]]
-        factor = network.downsampling_factor
-        shape = torch.Size([-(-height // factor), -(-width // factor)])
-        require_memory(factor * shape[0], factor * shape[1], MEMORY)
+        shape = torch.Size([side // network.downsampling_factor for side in padded])
         table = network.entropy_bottleneck._quantized_cdf  # of the last string, or of the only one
         require_bits(strings[-1], least_bits(table.diff(dim=1).amax(1).tolist()) * shape.numel())
-        symbols = max(network.N, network.M) * shape.numel() * (factor // LATENT_STRIDE) ** 2  # hyper-latents are fewer
-        try:
-            with torch.no_grad(), repeatable():
-                decoded = network.decompress(
-                    [[guarded(string, symbols)] for string in strings], shape, **self._arguments(level)
-                )
-        except (RuntimeError, ValueError, IndexError) as error:
-            raise CorruptStream(f"compressai: the stream cannot be decoded: {one_line(error)}") from error
-        x_hat = decoded["x_hat"][0, :, :height, :width]
-        if not bool(torch.isfinite(x_hat).all()):
-            raise CorruptStream("compressai: the stream decodes to an image that is not finite")
-        picture = x_hat.clamp(0, 1).mul(255).round().to(torch.uint8)
-        return cast(Image, np.ascontiguousarray(picture.permute(1, 2, 0).cpu().numpy()))
+        symbols = max(network.N, network.M) * latents
+        return [[guarded(string, symbols)] for string in strings], shape
 
     def describe(self) -> dict[str, Any]:
         """Architecture, metric, CompressAI's version, and the hash of the weights of each quality.
@@ -179,9 +216,10 @@ class ZooCodec:
         _, architecture, level, height, width, identity, kind = HEADER.unpack(data[: HEADER.size])
         if architecture >> 4 not in STREAMS[MAGIC]:
             raise CorruptStream(f"compressai: {newer_stream(MAGIC, architecture >> 4)}")
-        if architecture & 15 != ARCHITECTURES.index(self.model):
-            place = architecture & 15
-            name = ARCHITECTURES[place] if place < len(ARCHITECTURES) else "an unknown model"
+        if (place := architecture & 15) != self.place:
+            if place >= len(ARCHITECTURES):
+                raise CorruptStream(f"compressai: the stream is of a model that is none of {', '.join(ARCHITECTURES)}")
+            name = ARCHITECTURES[place]
             raise CorruptStream(f"compressai: the stream is one of {name}; compressai:model={name} decodes it")
         if not height or not width or height * width > MAX_PIXELS:
             raise CorruptStream(f"compressai: a picture of {width}x{height}, which no encoder writes")
@@ -202,14 +240,27 @@ class ZooCodec:
         if place not in self._networks:
             network = self._downloaded(level) if self.weights is None else self._of_file(level)
             network = network.to(self.device).eval()
-            identity = _identity(network)
+            identity = _identity(network, "" if self.place != ANOTHER else self.model)
             network.update(force=True)
             self._networks[place] = network, identity
         network, identity = self._networks[place]
-        if isinstance(network.entropy_bottleneck, EntropyBottleneckVbr) and self._ready_for.get(place) != level:
+        if (
+            isinstance(getattr(network, "entropy_bottleneck", None), EntropyBottleneckVbr)
+            and self._ready_for.get(place) != level
+        ):
             network.update(force=True, scale=network.Gain[level - 1].detach().abs())  # tables of one gain at a time
             self._ready_for[place] = level
         return network, identity
+
+    def _factor(self, network: Any) -> int:
+        """Sides of images are padded to multiples of it."""
+        return NEWER_FACTOR if self.place == ANOTHER else network.downsampling_factor
+
+    def _layout(self, level: int) -> Layout:
+        if level not in self._layouts:
+            with repeatable():
+                self._layouts[level] = layout_of(self._network(level)[0], self.device)
+        return self._layouts[level]
 
     def _arguments(self, level: int) -> dict[str, Any]:
         return {"stage": 2, "s": level - 1} if self.varies else {}
@@ -241,9 +292,7 @@ class ZooCodec:
         if not path.is_file():
             raise UsageError(f"compressai: weights={self.weights}: there is no file {path}")
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            state = state.get("state_dict", state)
-            return _from_state(self.model, load_pretrained(dict(state)))
+            return _from_state(self.model, load_pretrained(state_of(path)))
         except (
             Exception
         ) as error:  # torch.load and load_state_dict raise whatever a foreign file makes them stumble over
@@ -269,7 +318,7 @@ def hash_in_name(name: str) -> str:
 def published(model: str, metric: str) -> Mapping[int, str]:
     """Quality -> address of the published weights; {0: address} for a model that has all qualities in one network."""
     if model.endswith("-vbr"):
-        url = variable_rate.model_urls[model].get(metric)
+        url = variable_rate.model_urls.get(model, {}).get(metric)
         return {} if url is None else {0: url}
     urls: Mapping[int, str] = fixed_rate.model_urls.get(model, {}).get(metric, {})
     return urls
@@ -277,7 +326,7 @@ def published(model: str, metric: str) -> Mapping[int, str]:
 
 def compressai_zoo(
     device: str = "cpu",
-    model: Annotated[Architecture, Field(description="network of the zoo")] = "mbt2018-mean",
+    model: Annotated[Model, Field(description="network of the installed version's zoo")] = "mbt2018-mean",
     metric: Annotated[Metric, Field(description="what the published weights were trained for")] = "mse",
     weights: Annotated[str | None, Field(description="a file; {q} stands for the quality")] = None,
     quality: Annotated[int | None, Field(ge=0, le=99, description="the one of a file without {q}; 1 if unsaid")] = None,
@@ -294,6 +343,8 @@ def compressai_zoo(
     else:
         of_the_zoo = fixed_rate.cfgs.get(model, fixed_rate.cfgs["bmshj2018-factorized"])
         qualities = tuple(sorted(of_the_zoo))
+        if model in NEWER:
+            qualities = tuple(sorted(published(model, metric))) if weights is None else tuple(range(MOST_QUALITIES + 1))
     if weights is not None and "{q}" in weights:
         qualities = tuple(q for q in qualities if Path(weights.replace("{q}", str(q))).expanduser().is_file())
         if not qualities:
@@ -307,6 +358,26 @@ def compressai_zoo(
     return ZooCodec(model, metric, weights, qualities, device)
 
 
+def state_of(path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint of a training or of a bare state dict, by name.
+
+    They stand at the top, or below "state_dict", "model_state_dict" or "model". Names begin with "module." if the
+    training was in parallel, and with "_orig_mod." if the network was compiled: both are removed. Raises whatever torch
+    does on a file that is none.
+    """
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(found.get(key), Mapping):
+            found = found[key]
+            break
+    state = {}
+    for name, tensor in found.items():
+        while name.startswith(("module.", "_orig_mod.")):
+            name = name.removeprefix("module.").removeprefix("_orig_mod.")
+        state[name] = tensor
+    return state
+
+
 def _from_state(model: str, state: dict[str, Tensor]) -> Any:
     """The network that has the weights `state`; its widths follow from them."""
     if model in variable_rate.model_architectures:
@@ -314,14 +385,28 @@ def _from_state(model: str, state: dict[str, Tensor]) -> Any:
         if model == "mbt2018-vbr":
             return kind.from_state_dict(state)
         return kind.from_state_dict(state, vr_entbttlnck=any(key.startswith("gayn2zqstep") for key in state))
+    if model in NEWER:
+        return _class_of(model).from_state_dict(state)
     # The zoo's own table spells the name of this one with underscores.
     names = {"bmshj2018-factorized-relu": "bmshj2018_factorized_relu"}
     return fixed_rate.model_architectures[names.get(model, model)].from_state_dict(state)
 
 
-def _identity(network: torch.nn.Module) -> str:
-    """SHA-256 over the trained numbers: the tables for the entropy coder follow from them."""
-    digest = hashlib.sha256()
+def _class_of(model: str) -> Any:
+    """The class of a newer model: of the zoo's table, or that of the network which its function makes."""
+    if model in fixed_rate.model_architectures:
+        return fixed_rate.model_architectures[model]
+    make = image_models[model]
+    takes = inspect.signature(make).parameters
+    return type(make(**({"quality": 1} if "quality" in takes else {}), pretrained=False))
+
+
+def _identity(network: torch.nn.Module, model: str) -> str:
+    """SHA-256 over the model's name, if it is not in the header, and the trained numbers.
+
+    The tables for the entropy coder follow from them.
+    """
+    digest = hashlib.sha256(model.encode())
     for name, parameter in sorted(network.named_parameters()):
         digest.update(f"{name} {tuple(parameter.shape)}".encode())
         digest.update(parameter.detach().cpu().contiguous().numpy().tobytes())

@@ -12,6 +12,7 @@ from benchmark.cli.ablate import ablate
 from benchmark.cli.audit import audit
 from benchmark.cli.baseline import baseline
 from benchmark.cli.bd import bd
+from benchmark.cli.codec_recipes import recipes
 from benchmark.cli.compare import compare
 from benchmark.cli.decode import decode
 from benchmark.cli.decoders import decoders
@@ -67,6 +68,7 @@ app.command(epilog=fetch_names())(fetch)
 app.command()(audit)
 app.add_typer(leaderboard, name="leaderboard")
 app.add_typer(history, name="history")
+app.add_typer(recipes, name="recipes")
 app.add_typer(study, name="study")
 app.add_typer(studies, name="studies")
 app.add_typer(train, name="train")

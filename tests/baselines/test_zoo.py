@@ -1,6 +1,7 @@
 """CompressAI's architectures with narrow random networks: streams, their length, and what is refused."""
 
 import pickle
+import re
 import subprocess
 import sys
 import zlib
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from compressai.models import Cheng2020AnchorCheckerboard
 from compressai.zoo import image_models
 from support.web_server import served
 
@@ -56,8 +58,8 @@ def opened(model: str, folder: Path) -> ZooCodec:
 
 
 def test_the_table_is_the_zoo() -> None:
-    assert set(ARCHITECTURES) == set(image_models)
-    assert len(set(ARCHITECTURES)) <= 16
+    assert set(ARCHITECTURES) | set(zoo.NEWER) == set(image_models)
+    assert len(set(ARCHITECTURES)) <= zoo.ANOTHER
 
 
 @pytest.mark.parametrize("model", ARCHITECTURES)
@@ -297,3 +299,90 @@ def test_an_image_that_is_not_finite_is_refused(folder: Path, monkeypatch: pytes
     monkeypatch.setattr(network, "decompress", lambda *_: {"x_hat": torch.full((1, 3, 64, 64), float("nan"))})
     with pytest.raises(CorruptStream, match="not finite"):
         codec.decode(data)
+
+
+# Models that a newer CompressAI has besides: made of latent codecs, whose strings and shapes nest
+
+
+@pytest.fixture
+def newer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Weights of a network of latent codecs, by a name that the zoo of the installed version does not have."""
+    monkeypatch.setitem(image_models, "checkerboard", checkerboard)
+    monkeypatch.setattr(zoo, "NEWER", ("checkerboard",))
+    torch.manual_seed(0)
+    path = folder / "checkerboard.pth"
+    torch.save({"epoch": 3, "state_dict": Cheng2020AnchorCheckerboard(12).state_dict()}, path)
+    return path
+
+
+def checkerboard(pretrained: bool = False) -> Cheng2020AnchorCheckerboard:
+    return Cheng2020AnchorCheckerboard(192)
+
+
+def test_a_newer_model_is_coded_with_nothing_but_its_bytes(newer: Path) -> None:
+    codec = zoo.compressai_zoo(model="checkerboard", weights=str(newer))
+    data = codec.encode(PICTURE, 1)
+    decoded = zoo.compressai_zoo(model="checkerboard", weights=str(newer)).decode(data)
+    plain = Cheng2020AnchorCheckerboard(12)
+    plain.load_state_dict(torch.load(newer, weights_only=True)["state_dict"])
+    plain.eval().update(force=True)
+    padded = np.pad(PICTURE, ((0, 78), (0, 83), (0, 0)), mode="edge")
+    with torch.no_grad():
+        coded = plain.compress(torch.from_numpy(padded).permute(2, 0, 1)[None].float() / 255)
+        own = plain.decompress(coded["strings"], coded["shape"])["x_hat"]
+    expected = own[0, :, :50, :45].mul(255).round().permute(1, 2, 0).numpy().astype(np.uint8)
+    np.testing.assert_array_equal(decoded, expected)
+    (first, second, hyper) = (len(string) for (string,) in coded["strings"])
+    assert len(data) == zoo.HEADER.size + 4 + 2 * 4 + first + second + hyper
+
+
+def test_damaged_streams_of_a_newer_model_are_refused(newer: Path, folder: Path) -> None:
+    codec = zoo.compressai_zoo(model="checkerboard", weights=str(newer))
+    data = codec.encode(PICTURE, 1)
+    for strings in (b"", data[17:22], (2**31).to_bytes(4, "big") + data[21:-4]):
+        with pytest.raises(CorruptStream):
+            codec.decode(forged(data, strings=strings))
+    with pytest.raises(CorruptStream, match="of a model that is none of bmshj2018-factorized,"):
+        opened("mbt2018-mean", folder).decode(data)
+    with pytest.raises(CorruptStream, match="the stream is one of mbt2018-mean; compressai:model=mbt2018-mean decodes"):
+        codec.decode(opened("mbt2018-mean", folder).encode(PICTURE, 1))
+    with pytest.raises(UsageError, match="checkerboard has no published weights for mse; name yours: weights=FILE"):
+        zoo.compressai_zoo(model="checkerboard")
+
+
+def test_the_identity_of_a_newer_model_has_its_name() -> None:
+    network = Cheng2020AnchorCheckerboard(12)
+    assert len({zoo._identity(network, name) for name in ("", "stf", "tcm")}) == 3
+
+
+def test_names_are_those_of_the_installed_version(folder: Path) -> None:
+    program = (
+        "import sys, torch, compressai.zoo as z; from compressai.models import Cheng2020AnchorCheckerboard as C\n"
+        "z.image_models['newest'] = lambda quality, pretrained: C(24)\n"
+        "torch.save(C(12).state_dict(), sys.argv[1])\n"
+        "from benchmark.codecs import open_codec; import numpy\n"
+        "codec = open_codec(f'compressai:model=newest,weights={sys.argv[1]},quality=3')\n"
+        "image = numpy.zeros((9, 7, 3), numpy.uint8)\n"
+        "print(codec.qualities, codec.decode(codec.encode(image, 3)).shape)"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", program, str(folder / "newest.pth")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout == "(3.0,) (9, 7, 3)\n", done.stderr
+
+
+@pytest.mark.parametrize("wrap", ["bare", "state_dict", "model", "model_state_dict"])
+def test_checkpoints_of_trainings_and_older_versions_are_read(wrap: str, tmp_path: Path) -> None:
+    """Of DataParallel, of torch.compile, and of CompressAI before 1.2, which kept the bottleneck's numbers in lists."""
+    state = network("bmshj2018-hyperprior").state_dict()
+    older = {
+        "module._orig_mod." + re.sub(r"(?<=entropy_bottleneck\.)(biases|matrices|factors)\.", r"_\1.", name): tensor
+        for name, tensor in state.items()
+    }
+    assert "module._orig_mod.entropy_bottleneck._biases.0" in older
+    torch.save(older if wrap == "bare" else {wrap: older, "epoch": 7}, tmp_path / "older.pth")
+    torch.save(state, tmp_path / "plain.pth")
+    streams = []
+    for file in ("older", "plain"):
+        codec = open_codec(f"compressai:model=bmshj2018-hyperprior,weights={tmp_path / file}.pth")
+        streams.append(codec.encode(PICTURE, 1))
+    assert streams[0] == streams[1]

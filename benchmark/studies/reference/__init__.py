@@ -11,6 +11,7 @@ from typing import Any
 from benchmark.files import write_file
 from benchmark.studies import calibration
 from benchmark.studies.reference.audit_checks import audit_page
+from benchmark.studies.reference.codec_recipes import recipes_page
 from benchmark.studies.reference.codec_settings import codecs_page
 from benchmark.studies.reference.command_line import commands_page
 from benchmark.studies.reference.data_sets import data_sets_page
@@ -26,6 +27,7 @@ def pages(program: Any) -> Mapping[str, Callable[[], str]]:
     return {
         "commands.md": partial(commands_page, program),
         "codecs.md": codecs_page,
+        "recipes.md": recipes_page,
         "data-sets.md": data_sets_page,
         "protocols.md": protocols_page,
         "image-files.md": image_files_page,
