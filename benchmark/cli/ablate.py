@@ -28,7 +28,10 @@ def ablate(
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
     workers: Annotated[int | None, typer.Option(help="Processes that share the cores.")] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Run folder; an ablation in it goes on.", metavar="FOLDER")
+        Path,
+        typer.Option(
+            "--output", "-o", "--output", "-o", help="Run folder; an ablation in it goes on.", metavar="FOLDER"
+        ),
     ] = Path("results/ablation"),
 ) -> None:
     """Vary one setting of the decoders at a time, on the same bytes; a table and a plot per study.

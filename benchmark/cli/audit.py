@@ -24,7 +24,9 @@ def audit(
     seconds: Annotated[float, typer.Option(help="That one encode or decode may take.")] = 300.0,
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder for report and JSON. Default: results/audit-CODEC.", metavar="FOLDER"),
+        typer.Option(
+            "--output", "-o", help="Folder for report and JSON. Default: results/audit-CODEC.", metavar="FOLDER"
+        ),
     ] = None,
 ) -> None:
     """Find what makes a codec's numbers wrong: side files, ignored qualities, bits that are not there, and more.

@@ -42,7 +42,10 @@ def decoders(
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
     workers: Annotated[int | None, typer.Option(help="Processes that share the cores.")] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Run folder; a comparison in it goes on.", metavar="FOLDER")
+        Path,
+        typer.Option(
+            "--output", "-o", "--output", "-o", help="Run folder; a comparison in it goes on.", metavar="FOLDER"
+        ),
     ] = Path("results/decoders"),
 ) -> None:
     """Compare decoders on the same bytes: table, curves, quality over cost, crops.

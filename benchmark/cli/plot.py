@@ -49,7 +49,8 @@ def plot(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for the plots. Default: plots in the first run.", metavar="FOLDER")
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for the plots. Default: plots in the first run.", metavar="FOLDER"),
     ] = None,
     formats: Annotated[
         list[str] | None,
