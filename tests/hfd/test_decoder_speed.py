@@ -87,7 +87,10 @@ def test_faster_than_as_it_is_trained(benchmark: BenchmarkFixture, codec: HfdCod
 def test_a_decode_takes_little_longer_than_its_parts(
     benchmark: BenchmarkFixture, decoder: str, evaluations: int
 ) -> None:
-    """t ≤ 1.1·(t_first_stage + K·t_network): nothing hidden around the network."""
+    """t ≤ 1.2·(t_first_stage + K·t_network): no further evaluation of the network is hidden, nor much around it.
+
+    Alone on a machine it takes 1.02 to 1.07 times as long; what runs beside it counts in both, but not alike.
+    """
     codec = hfd("cpu", decoder=decoder)
     stream = codec.encode(load_image(PHOTO)[:256, :384], 3)
     x_hat = codec.base.decode(stream)
@@ -101,11 +104,11 @@ def test_a_decode_takes_little_longer_than_its_parts(
     for _ in range(4):  # the least of few rounds may still hold what another process took
         least = {name: min(least[name], found) for name, found in least_seconds(ways, rounds=5).items()}
         ratio = least["decode"] / (least["first stage"] + evaluations * least["network"])
-        if ratio < 1.1:
+        if ratio < 1.2:
             break
     benchmark.extra_info.update(decode_over_parts=ratio)
     benchmark.pedantic(codec.decode, (stream,), rounds=1)
-    assert ratio < 1.1
+    assert ratio < 1.2
 
 
 @pytest.mark.parametrize(
