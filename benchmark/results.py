@@ -23,7 +23,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from benchmark.compatibility import RUN
-from benchmark.errors import BenchmarkError
+from benchmark.errors import BenchmarkError, one_line
 from benchmark.files import append_whole, cannot_write, put_whole, sync_folder
 from benchmark.locks import LOCK, WRITER, held
 from benchmark.reading import brief, parse_line, parse_record, problem, read_text, shown
@@ -594,7 +594,12 @@ def _features_of(data: bytes, seal: Callable[[bytes], bytes]) -> npt.NDArray[np.
         version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
         if version != (1, 0):
             raise ValueError(f"an array of NumPy's format {version[0]}.{version[1]}, not 1.0")
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)  # type: ignore[no-untyped-call]
+        try:
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)  # type: ignore[no-untyped-call]
+        except ValueError:
+            raise
+        except Exception as error:  # NumPy reads it as Python, whose tokenizer and parser raise errors of their own
+            raise ValueError(f"its header is damaged: {one_line(error)}") from error
     if dtype != np.dtype("<f4") or len(shape) != 2 or fortran:
         raise ValueError(f"{dtype} numbers of shape {shape}, not float32 (patches, dimension)")
     start, size = file.tell(), 4 * math.prod(shape)

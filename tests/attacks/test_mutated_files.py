@@ -41,7 +41,9 @@ def test_attacks_go_on_where_they_stopped(tmp_path: Path) -> None:
 def test_what_once_went_wrong(name: str, tmp_path: Path) -> None:
     attacker = Attacker(name.partition("--")[0], tmp_path)
     data = (REGRESSIONS / name).read_bytes()
-    faults = {str(command): attacker.fault(data, command) for command in attacker.kind.commands}
+    reader = attacker.kind.reader
+    commands = attacker.kind.commands if reader is None else (*attacker.kind.commands, reader)
+    faults = {str(command): attacker.fault(data, command) for command in commands}
     assert {command: fault for command, fault in faults.items() if fault} == {}
 
 
