@@ -59,7 +59,7 @@ class HificSmallRecipe:
     )
     batch: Annotated[int, Field(ge=1, description="crops per batch, of each process")] = 8
     crop: Annotated[int, Field(ge=64, le=128, description="side of a crop, a multiple of 16")] = 96
-    precision: Annotated[Literal["bf16", "float32"], Field(description="of the networks but LPIPS")] = "bf16"
+    precision: Annotated[Literal["float32", "bf16"], Field(description="of the networks but LPIPS")] = "bf16"
     optimiser: Annotated[
         Literal["muon", "adam"], Field(description="of the generator; Adam moves the discriminator")
     ] = "muon"

@@ -237,3 +237,14 @@ def test_a_data_set_of_another_package_has_no_facts(monkeypatch: pytest.MonkeyPa
     assert "theirs" not in DATASETS.shipped()
     with pytest.raises(KeyError):
         facts_of("theirs")
+
+
+@pytest.mark.checkout
+def test_words_of_a_choice_stand_in_one_order_everywhere() -> None:
+    """`typing` takes two Literals of the same words for one, in the order of whichever was made first."""
+    orders: dict[frozenset[str], set[str]] = {}
+    for room in ("benchmark", "datasets", "baselines", "reports"):
+        for path in (Path(__file__).parents[2] / room).rglob("*.py"):
+            for words in re.findall(r'Literal\[("[^\]]*")\]', path.read_text(encoding="utf-8")):
+                orders.setdefault(frozenset(words.split(", ")), set()).add(words)
+    assert not [found for found in orders.values() if len(found) > 1]

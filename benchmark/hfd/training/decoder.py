@@ -66,7 +66,7 @@ class DecoderRecipe:
     passes: Annotated[int, Field(ge=1, description="of the images, each coded at another quality")] = 2
     low: Annotated[float, Field(ge=0.1, description="above 1 more of these are of low rates")] = 1.0
     varied: Annotated[bool, Field(description="from the second pass on images are turned, stretched and toned")] = False
-    precision: Annotated[Literal["bf16", "float32"], Field(description="of the U-Net while it is trained")] = "bf16"
+    precision: Annotated[Literal["float32", "bf16"], Field(description="of the U-Net while it is trained")] = "bf16"
     accumulate: Annotated[int, Field(ge=1, description="batches of each process for one step")] = 1
     check_every: Annotated[int, Field(ge=1, description="steps between checks on held-out images")] = 1000
     workers: Annotated[int, Field(ge=1, description="processes that code the images before the training")] = 1
