@@ -245,6 +245,6 @@ def test_words_of_a_choice_stand_in_one_order_everywhere() -> None:
     orders: dict[frozenset[str], set[str]] = {}
     for room in ("benchmark", "datasets", "baselines", "reports"):
         for path in (Path(__file__).parents[2] / room).rglob("*.py"):
-            for words in re.findall(r'Literal\[("[^\]]*")\]', path.read_text(encoding="utf-8")):
-                orders.setdefault(frozenset(words.split(", ")), set()).add(words)
+            for choice in re.findall(r'Literal\[("[^\]]*")\]', path.read_text(encoding="utf-8")):
+                orders.setdefault(frozenset(choice.split(", ")), set()).add(choice)
     assert not [found for found in orders.values() if len(found) > 1]
