@@ -13,11 +13,10 @@
 """
 
 import struct
-import zlib
 from dataclasses import dataclass
 
-from benchmark.compatibility import STREAMS, newer_stream
 from benchmark.errors import BenchmarkError, CorruptStream
+from benchmark.sealed import body_of, sealed
 
 MAGIC, VERSION = b"HIC", 1
 VARIANTS = ("low", "med", "high")
@@ -39,11 +38,11 @@ class Container:
     payload: bytes
 
 
-def check_size(height: int, width: int) -> None:
-    """Raises BenchmarkError on a picture too large."""
+def check_size(height: int, width: int, codec: str = "hific") -> None:
+    """Raises BenchmarkError, which names `codec`, on an image too large."""
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE) or height * width > MAX_PIXELS:
         raise BenchmarkError(
-            f"hific: a picture of {width}x{height} is too large: sides up to {MAX_SIDE}, "
+            f"{codec}: a picture of {width}x{height} is too large: sides up to {MAX_SIDE}, "
             f"{MAX_PIXELS // 10**6} megapixels in all"
         )
 
@@ -54,20 +53,12 @@ def pack(container: Container) -> bytes:
     kind = VERSION << 4 | VARIANTS.index(container.variant) + 1
     header = HEADER.pack(MAGIC, kind, container.height, container.width, container.weights, container.machine)
     body = header + container.payload
-    return body + struct.pack(">I", zlib.crc32(body))
+    return sealed(body)
 
 
 def unpack(data: bytes) -> Container:
     """The fields of `data`. Raises CorruptStream with the reason if it is not a whole and sound container."""
-    if data[: len(MAGIC)] != MAGIC:
-        raise CorruptStream("this is no HiFiC stream: it does not begin with 'HIC'")
-    if len(data) < OVERHEAD:
-        raise CorruptStream(f"the stream is truncated: {len(data)} bytes are fewer than any header")
-    if data[3] >> 4 not in STREAMS[MAGIC]:
-        raise CorruptStream(newer_stream(MAGIC, data[3] >> 4))
-    body, checksum = data[:-4], data[-4:]
-    if struct.pack(">I", zlib.crc32(body)) != checksum:
-        raise CorruptStream("the stream is damaged or truncated: its CRC-32 does not fit")
+    body = body_of(data, MAGIC, "HiFiC stream", OVERHEAD)
     _, kind, height, width, weights, machine = HEADER.unpack_from(body)
     if not 1 <= kind & 15 <= len(VARIANTS):
         raise CorruptStream(f"the stream asks for variant {kind & 15}, which this program does not know")

@@ -103,7 +103,7 @@ class MsillmCodec:
                 f"msillm: the weights of quality {quality:g} are not here, only those of {there}; {ADVICE}"
             )
         height, width = image.shape[:2]
-        check_size(height, width)
+        check_size(height, width, "msillm")
         rows, columns = latent_size(height, width)
         require_memory(STRIDE * rows, STRIDE * columns, MEMORY)
         model = self.files[quality].opened

@@ -15,14 +15,12 @@
 | 4 | CRC-32 of everything before |
 """
 
-import struct
-import zlib
 from dataclasses import dataclass
 
 from benchmark.baselines.upscale.container import MAX_STEPS, check_size
-from benchmark.compatibility import STREAMS, newer_stream
 from benchmark.errors import CorruptStream
 from benchmark.hfd.container import MAX_PIXELS, MAX_SEED, MAX_SIDE, read_varint, varint
+from benchmark.sealed import body_of, sealed
 
 MAGIC, VERSION = b"SDL", 1
 SHORTEST = 4 + 2 + 1 + 4 + 4
@@ -56,20 +54,12 @@ def pack(container: Container) -> bytes:
     if container.steps:
         parts += [varint(container.steps), bytes([container.strength]), varint(container.seed)]
     body = b"".join([*parts, container.payload])
-    return body + struct.pack(">I", zlib.crc32(body))
+    return sealed(body)
 
 
 def unpack(data: bytes) -> Container:
     """The fields of `data`. Raises CorruptStream with the reason if it is not a whole and sound container."""
-    if data[: len(MAGIC)] != MAGIC:
-        raise CorruptStream("this is no stream of sd-latent: it does not begin with 'SDL'")
-    if len(data) < SHORTEST:
-        raise CorruptStream(f"the stream is truncated: {len(data)} bytes are fewer than any header")
-    if data[3] >> 4 not in STREAMS[MAGIC]:
-        raise CorruptStream(newer_stream(MAGIC, data[3] >> 4))
-    body, checksum = data[:-4], data[-4:]
-    if struct.pack(">I", zlib.crc32(body)) != checksum:
-        raise CorruptStream("the stream is damaged or truncated: its CRC-32 does not fit")
+    body = body_of(data, MAGIC, "stream of sd-latent", SHORTEST)
     cleaned = data[3] & 15
     if cleaned > 1:
         raise CorruptStream(f"the stream is of kind {cleaned}, which this program does not know")

@@ -15,13 +15,11 @@
 | 4 | CRC-32 of everything before |
 """
 
-import struct
-import zlib
 from dataclasses import dataclass
 
-from benchmark.compatibility import STREAMS, newer_stream
 from benchmark.errors import BenchmarkError, CorruptStream
 from benchmark.hfd.container import MAX_PIXELS, MAX_SEED, MAX_SIDE, read_varint, varint
+from benchmark.sealed import body_of, sealed
 
 MAGIC, VERSION = b"SMC", 1
 UPSCALERS = ("lanczos", "realesrgan", "stable-diffusion")
@@ -74,20 +72,12 @@ def pack(container: Container) -> bytes:
     if container.upscaler == "stable-diffusion":
         parts += [varint(container.steps), varint(container.noise_level), varint(container.seed)]
     body = b"".join([*parts, container.copy])
-    return body + struct.pack(">I", zlib.crc32(body))
+    return sealed(body)
 
 
 def unpack(data: bytes) -> Container:
     """The fields of `data`. Raises CorruptStream with the reason if it is not a whole and sound container."""
-    if data[: len(MAGIC)] != MAGIC:
-        raise CorruptStream("this is no stream of a small copy: it does not begin with 'SMC'")
-    if len(data) < SHORTEST:
-        raise CorruptStream(f"the stream is truncated: {len(data)} bytes are fewer than any header")
-    if data[3] >> 4 not in STREAMS[MAGIC]:
-        raise CorruptStream(newer_stream(MAGIC, data[3] >> 4))
-    body, checksum = data[:-4], data[-4:]
-    if struct.pack(">I", zlib.crc32(body)) != checksum:
-        raise CorruptStream("the stream is damaged or truncated: its CRC-32 does not fit")
+    body = body_of(data, MAGIC, "stream of a small copy", SHORTEST)
     kind, form, factor = data[3] & 15, data[4] >> 4, data[4] & 15
     if kind >= len(UPSCALERS):
         raise CorruptStream(f"the stream asks for upscaler {kind}, which this program does not know")
