@@ -174,7 +174,7 @@ class CodecRecord(Record):
 
 
 class MetricRecord(Record):
-    """A metric of a run: all that a report must know of it. Runs of before have the first five fields alone."""
+    """A metric of a run: all that a report must know of it. Older runs have the first five fields alone."""
 
     protocol: str = Field(description="everything that moves the number; other protocols are not comparable")
     unit: str = Field(description="of the value, empty for a pure number")

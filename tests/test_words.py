@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 WRITTEN = [path for path in sorted((ROOT / "docs").rglob("*.md")) if path.parent.name != "reference"]
 """By hand: the reference is written from code, whose words are its own."""
 FILES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *WRITTEN]
+CARDS = [*sorted((ROOT / "benchmark" / "hfd" / "weights").glob("*.md")), *(ROOT / "baselines").rglob("weights/*.md")]
 CODE = re.compile(r"```.*?```|`[^`\n]*`|\]\([^)]*\)|<!--.*?-->", re.DOTALL)
 
 BANNED = {
@@ -32,6 +33,12 @@ def test_no_private_words(file: Path) -> None:
     text = CODE.sub(" ", file.read_text(encoding="utf-8"))
     found = [(match[0], better) for pattern, better in BANNED.items() for match in re.finditer(pattern, text, re.I)]
     assert not found
+
+
+@pytest.mark.parametrize("file", CARDS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_card_has_no_figures_from_elsewhere(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert not re.findall(r"not in the project|\bby (?:a )?scripts?\b|\bx̂ of before\b", text)
 
 
 def test_a_word_is_found_in_prose_and_not_in_code() -> None:

@@ -9,7 +9,8 @@ from benchmark.errors import BenchmarkError, UsageError
 from benchmark.studies.documents import BLOCK, fill, made_by, write
 
 ROOT = Path(__file__).parents[2]
-FILES = [path for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")) if path.is_file()]
+PLACES = (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmark" / "hfd" / "weights").glob("*.md"))
+FILES = [path for path in PLACES if path.is_file()]
 
 HEAD = (
     "dataset,codec,quality,metric,protocol,value,stderr,ci_low,ci_high,stderr_seed,n_images,n_patches,aggregation,unit,"
