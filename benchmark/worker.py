@@ -275,7 +275,7 @@ def hints_of(make: Any) -> dict[str, Any]:
             for text in hint.split("|") if "[" not in hint else [hint]:
                 try:
                     parts.append(eval(text.strip(), names))  # as typing.get_type_hints does
-                except Exception:
+                except Exception:  # an annotation names what is not there; its setting stays text, as for the suite
                     parts = []
                     break
             if not parts:
