@@ -40,6 +40,9 @@ FACTOR = 4
 WEBP_QUALITY = 90
 SMALL, SENT = "small image (dB)", "small image that was sent (dB)"
 
+LONGEST_NAME = 22
+"""Letters of an image's name above its crop: more would run into the next one."""
+
 
 @dataclass(frozen=True)
 class Departure:
@@ -208,7 +211,8 @@ def crops(
             bpp = 8 * one.length / (original.shape[0] * original.shape[1])
             sent = small_psnr(shrink(one.decoded, FACTOR), one.sent)
             cells.append(Cell(spec, f"{bpp:.3f} bpp, to what was sent {sent:.1f} dB", one.decoded[cut]))
-        sheet.append((f"{names[place]}, {size}×{size} at ({left}, {top})", cells))
+        name = names[place] if len(names[place]) <= LONGEST_NAME else f"{names[place][: LONGEST_NAME - 1]}…"
+        sheet.append((f"{name}, at ({left}, {top})", cells))
     return sheet
 
 

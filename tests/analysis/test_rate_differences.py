@@ -46,9 +46,10 @@ def test_a_codec_against_itself_at_other_qualities_differs_by_nothing(codec: str
         "halves": (every[: half + 2], every[half - 1 :]),
         "a gap": ([every[0], *every[-2:]], every[1:-2]),
     }[way]
-    if min(len(one), len(other)) < 3:
-        pytest.skip("a curve of two points is drawn as a straight line: a note says so")
     for row in differences(parted(codec, one, other)):
+        if min(len(one), len(other)) < 3:
+            assert any("a curve of two points is drawn as a straight line" in note for note in row.notes), row
+            continue
         assert row.difference.estimate.ci_low <= 0 <= row.difference.estimate.ci_high, row
 
 
