@@ -50,7 +50,11 @@ def is_matrix(parameter: nn.Parameter) -> bool:
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for kernels, Adam for the rest. State: `step`, `exp_avg` and, for Adam's part, `exp_avg_sq`."""
+    """Muon for kernels, Adam for the rest. State: `step`, `exp_avg` and, for Adam's part, `exp_avg_sq`.
+
+    weight_decay: each step shrinks the kernels by this times the learning rate, apart from the gradient. Every step of
+    Muon moves all directions of a kernel alike, also those that no image of the batch uses: without a decay they grow.
+    """
 
     def __init__(
         self,
@@ -59,8 +63,10 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.99),
         eps: float = 1e-8,
+        weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum, "betas": betas, "eps": eps})
+        defaults = {"lr": lr, "momentum": momentum, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -103,6 +109,8 @@ def _muon(parameters: list[Tensor], states: list[dict[str, Tensor]], group: dict
     ahead = torch._foreach_lerp(gradients, averages, group["momentum"])  # Nesterov's
     updates = orthogonalise(torch.stack([one.flatten(1).float() for one in ahead]))
     scale = 0.2 * max(updates[0].shape) ** 0.5  # the root mean square of Adam's updates
+    if group["weight_decay"]:
+        torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
     moves = [update.view_as(parameter) for parameter, update in zip(parameters, updates, strict=True)]
     torch._foreach_add_(parameters, moves, alpha=-group["lr"] * scale)
 

@@ -37,14 +37,15 @@ def steps_of(optimiser: torch.optim.Optimizer, parameter: nn.Parameter, count: i
 
 
 @pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon to compare with")
-def test_equals_torchs_muon() -> None:
+@pytest.mark.parametrize("weight_decay", [0.0, 0.5])
+def test_equals_torchs_muon(weight_decay: float) -> None:
     start = torch.randn(32, 80, generator=torch.Generator().manual_seed(2))
     theirs = nn.Parameter(start.clone())
     ours = nn.Parameter(start.reshape(32, 20, 2, 2).clone())
-    oracle = torch.optim.Muon([theirs], lr=0.01, momentum=0.95, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+    oracle = torch.optim.Muon([theirs], lr=0.01, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
     expected = steps_of(oracle, theirs, 4) - start
     generator = torch.Generator().manual_seed(1)
-    optimiser = Muon([{"params": [ours]}], lr=0.01)
+    optimiser = Muon([{"params": [ours], "weight_decay": weight_decay}], lr=0.01)
     for _ in range(4):
         ours.grad = torch.randn(32, 80, generator=generator).reshape(ours.shape)
         optimiser.step()

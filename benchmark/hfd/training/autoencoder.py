@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -46,6 +47,7 @@ class AutoencoderRecipe:
     precision: Annotated[Literal["float32", "bf16"], Field(description="of the networks")] = "float32"
     accumulate: Annotated[int, Field(ge=1, description="batches of each process for one step")] = 1
     optimiser: Annotated[Literal["muon", "adam"], Field(description="what moves the weights")] = "muon"
+    weight_decay: Annotated[float, Field(ge=0, description="of kernels other than the DCT's, with muon alone")] = 0.0
 
 
 FULL_SIZE: dict[str, Any] = {
@@ -155,6 +157,8 @@ class AutoencoderTask:
         """Network and data."""
         model = self.network
         recipe = {"batch": self.recipe.batch, "crop": self.recipe.crop, "entropy_steps": self.recipe.entropy_steps}
+        if self.recipe.weight_decay:  # a training without one does not say so: the description before there was one
+            recipe["weight_decay"] = self.recipe.weight_decay
         return {"autoencoder": model.config.as_json(), "pictures": len(self.training), **recipe}
 
 
@@ -168,15 +172,18 @@ def _check_recipe(config: AutoencoderConfig | ElicConfig, recipe: AutoencoderRec
         raise UsageError("the paper model has no fixed transform to begin with: leave out --entropy-steps")
     if not paper and recipe.precision != "float32":
         raise UsageError("the small model trains in float32: its integer-like entropy model needs it, and it is thin")
+    if recipe.weight_decay and recipe.optimiser != "muon":
+        raise UsageError("--weight-decay is Muon's: leave it out with --optimiser adam")
 
 
-def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
-    """Gains and scales move four times as fast as weights: they are logarithms."""
-    tables: list[nn.Parameter] = []
-    rest: list[nn.Parameter] = []
+def parameter_groups(network: nn.Module, weight_decay: float = 0.0) -> list[dict[str, Any]]:
+    """Gains and scales move four times as fast as weights: they are logarithms. The DCT's kernels do not decay."""
+    groups: dict[str, list[nn.Parameter]] = {"weights": [], "dct": [], "tables": []}
     for name, parameter in network.named_parameters():
-        (tables if name in ("log_gain", "entropy.log2_scale") else rest).append(parameter)
-    return [{"params": rest, "scale": 1.0}, {"params": tables, "scale": 4.0}]
+        tables = name in ("log_gain", "entropy.log2_scale")
+        groups["tables" if tables else "dct" if "dct." in name else "weights"].append(parameter)
+    weights = {"params": groups["weights"], "scale": 1.0, **({"weight_decay": weight_decay} if weight_decay else {})}
+    return [weights, {"params": groups["dct"], "scale": 1.0}, {"params": groups["tables"], "scale": 4.0}]
 
 
 def train_autoencoder(
@@ -210,7 +217,8 @@ def train_autoencoder(
     )
     if isinstance(config, ElicConfig):
         options.largest_norm, options.check_every = PAPER_LARGEST_NORM, PAPER_CHECK_EVERY
-    return train(task, schedule, options, console, start, processes, groups=parameter_groups)
+    groups = partial(parameter_groups, weight_decay=recipe.weight_decay)
+    return train(task, schedule, options, console, start, processes, groups=groups)
 
 
 def make_first_stage(
