@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmark.errors import BenchmarkError
-from benchmark.reading import column_of, parse_json, parse_table, read_text, real_of, shown
+from benchmark.reading import column_of, parse_json, parse_table, read_text, real_of, shown, whole_of
 from benchmark.reports.plots.files import save_figure
 
 SHOWN_CHECKS = 8
@@ -87,7 +87,8 @@ def _table(file: Path, needed: Sequence[str]) -> pd.DataFrame:
         raise BenchmarkError(f"{shown(file)}: not {_WHAT}: it has no column {lacking[0]}")
     if not rows:
         raise BenchmarkError(f"{shown(file)}: not {_WHAT}: it has no row")
-    return pd.DataFrame({name: column_of(columns, rows, name, _figure, shown(file), _WHAT) for name in columns})
+    readers = {name: whole_of if name == "step" else _figure for name in columns}
+    return pd.DataFrame({name: column_of(columns, rows, name, readers[name], shown(file), _WHAT) for name in columns})
 
 
 _WHAT = "a table of a training"

@@ -7,6 +7,7 @@ Compression with Continuous Rate Adaptation", 2021).
 
 import math
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -68,6 +69,8 @@ class Autoencoder(nn.Module):
         self.config = config
         analysis, synthesis, frequency = dct_kernels(config.luma, config.chroma)
         ends = [int((frequency < end).sum()) for end in config.slice_ends]
+        if any(end <= first for first, end in pairwise([0, *ends])):
+            raise ValueError(f"slice_ends: with {config.slice_ends} a slice of {len(frequency)} channels is empty")
         self.analysis = AnalysisTransform(analysis, config.widths, config.levels)
         self.synthesis = SynthesisTransform(synthesis, config.widths, config.levels)
         self.entropy = EntropyModel(

@@ -38,3 +38,10 @@ def test_several_trainings_side_by_side(tmp_path: Path) -> None:
     (folders[1] / "checks.csv").unlink()
     with pytest.raises(BenchmarkError, match=r"muon has no checks\.csv"):
         draw_trainings(folders, tmp_path / "both.svg")
+
+
+@pytest.mark.parametrize("step", ["1e308", "-5", "2.5", ""])
+def test_a_step_that_is_no_count_is_refused_with_its_line(tmp_path: Path, step: str) -> None:
+    (tmp_path / "log.csv").write_text(f"step,loss\n5,1.5\n{step},1.2\n")
+    with pytest.raises(BenchmarkError, match=r"log\.csv.*line 3.*step.*whole number"):
+        draw_training(tmp_path, tmp_path / "curves.svg")
