@@ -1,7 +1,7 @@
 """JPEG, WebP, AVIF, JPEG XL and JPEG 2000 as Pillow codes them: plain files of these formats, which any viewer opens.
 
 None of the formats carries a checksum. A stream that is cut short, has bytes behind its end or is of another format is
-refused; a changed byte among the coded coefficients can decode to another picture without notice. One exception: a bare
+refused; a changed byte among the coded coefficients can decode to another image without notice. One exception: a bare
 JPEG XL codestream does not say how long it is, and its decoder passes over bytes behind the end.
 """
 
@@ -25,7 +25,7 @@ Subsampled = Annotated[Subsampling, Field(description="resolution of the colours
 def jpeg(subsampling: Subsampled = "4:2:0") -> PillowCodec:
     """Baseline JPEG with the standard Huffman tables. Quality 1 to 100.
 
-    Two bits at least for each block: a flat picture still takes 0.14 bpp in 4:2:0.
+    Two bits at least for each block: a flat image still takes 0.14 bpp in 4:2:0.
     """
     return PillowCodec(
         format="JPEG",
@@ -59,7 +59,7 @@ def avif(
 ) -> PillowCodec:
     """AVIF, written by libaom. Quality 0 to 100.
 
-    libavif cuts large pictures into more tiles the more threads it may use, and that changes the bytes: one thread and
+    libavif cuts large images into more tiles the more threads it may use, and that changes the bytes: one thread and
     one tile make them the same on every machine.
     """
     libraries = _libraries("avif")
@@ -232,7 +232,7 @@ def _whole_jpeg2000(data: bytes) -> bool:
 
 
 def _whole_jxl(data: bytes) -> bool:
-    """The signature of a bare codestream and a picture no larger than Pillow opens, which libjxl does not ask.
+    """The signature of a bare codestream and an image no larger than Pillow opens, which libjxl does not ask.
 
     ISO/IEC 18181-1, annex D: bits from the least significant one; the height, a ratio, and the width if that is 0.
     """

@@ -1,7 +1,7 @@
-"""Another codec at the bits that are wanted: for each picture the quality that comes closest to them.
+"""Another codec at the bits that are wanted: for each image the quality that comes closest to them.
 
 `bpp:SPEC` has bits per pixel for its quality. `match:SPEC~REFERENCE` has REFERENCE's qualities, and spends as many bits
-on each picture as REFERENCE does at that quality. Both write the streams of SPEC, unchanged.
+on each image as REFERENCE does at that quality. Both write the streams of SPEC, unchanged.
 """
 
 import hashlib
@@ -61,9 +61,9 @@ def closest(candidates: list[float], rate: Callable[[float], float], wanted: flo
 
 @dataclass
 class TargetCodec:
-    """A codec of `benchmark.codecs.Codec`'s shape that searches `codec`'s quality for each picture.
+    """A codec of `benchmark.codecs.Codec`'s shape that searches `codec`'s quality for each image.
 
-    wanted: (picture, quality of this codec) -> bits per pixel to come near.
+    wanted: (image, quality of this codec) -> bits per pixel to come near.
     """
 
     codec: Codec
@@ -105,7 +105,7 @@ class TargetCodec:
 
 
 def at_bpp(device: str, spec: str) -> TargetCodec:
-    """`bpp:SPEC`: the quality is the bits per pixel to come near, for each picture."""
+    """`bpp:SPEC`: the quality is the bits per pixel to come near, for each image."""
 
     def wanted(image: Image, quality: float) -> float:
         if not 0 < quality <= 24:
@@ -122,7 +122,7 @@ def at_bpp(device: str, spec: str) -> TargetCodec:
 
 
 def matching(device: str, spec: str) -> TargetCodec:
-    """`match:SPEC~REFERENCE`: REFERENCE's quality, whose bits are met, for each picture."""
+    """`match:SPEC~REFERENCE`: REFERENCE's quality, whose bits are met, for each image."""
     inner, tilde, reference_spec = spec.rpartition("~")
     if not tilde:
         raise UsageError(f"match:{spec}: it is match:SPEC~REFERENCE")

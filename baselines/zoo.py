@@ -14,7 +14,7 @@
 
 CompressAI computes the entropy parameters in floats. A device, CPU or version of torch that rounds otherwise than the
 encoder's decodes garbage without notice (CompressAI, issues 279 and 309), so another kind of machine is refused. Each
-picture is coded on one thread, so that the number of threads is no such difference.
+image is coded on one thread, so that the number of threads is no such difference.
 
 A version of CompressAI that has more architectures than ARCHITECTURES brings them by itself, with weights of a file:
 their classes read the widths from the weights. The identity of the weights tells them apart in streams.
@@ -151,7 +151,7 @@ class ZooCodec:
         return body + struct.pack(">I", zlib.crc32(body))
 
     def decode(self, data: bytes, seed: int | None = None) -> Image:
-        """The picture.
+        """The image.
 
         Raises CorruptStream on a damaged stream, and on one of another architecture, other weights or another machine.
         """
@@ -222,7 +222,7 @@ class ZooCodec:
             name = ARCHITECTURES[place]
             raise CorruptStream(f"compressai: the stream is one of {name}; compressai:model={name} decodes it")
         if not height or not width or height * width > MAX_PIXELS:
-            raise CorruptStream(f"compressai: a picture of {width}x{height}, which no encoder writes")
+            raise CorruptStream(f"compressai: an image of {width}x{height}, which no encoder writes")
         if level not in self.qualities:
             raise CorruptStream(f"compressai: a stream of quality {level}, which {self.model} does not have")
         own = machine_kind(self.device)

@@ -69,7 +69,7 @@ class Codec(Protocol):
         ...
 
     def decode(self, data: bytes, seed: int | None = None) -> Image:
-        """The picture in `data`. seed: of a stochastic decoder; None takes the one in the stream.
+        """The image in `data`. seed: of a stochastic decoder; None takes the one in the stream.
 
         Raises CorruptStream on bytes that `encode` cannot have written.
         """
@@ -184,7 +184,7 @@ CODECS.add(
 CODECS.add(
     "match",
     "benchmark.baselines.target:matching",
-    "match:SPEC~REFERENCE, as many bits as REFERENCE spends on each picture",
+    "match:SPEC~REFERENCE, as many bits as REFERENCE spends on each image",
 )
 CODECS.with_installed()
 

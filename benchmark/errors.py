@@ -59,7 +59,7 @@ class CorruptStream(BenchmarkError):
 
 
 class Undefined(BenchmarkError):
-    """A metric that has no value for this pair of pictures; the message is the reason that is recorded."""
+    """A metric that has no value for this pair of images; the message is the reason that is recorded."""
 
 
 class NotComparable(BenchmarkError):

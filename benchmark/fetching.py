@@ -25,22 +25,22 @@ FETCHABLE = Registry("download")
 from `source` (a file, or a folder of files), and return where the files now lie."""
 FETCHABLE.add("kodak", "benchmark.datasets.kodak:fetch", "the 24 Kodak images, 15 MB, from r0k.us")
 FETCHABLE.add(
-    "clic2020-test", "benchmark.datasets.clic2020:fetch_test", "428 pictures, 1.6 GB, from data.vision.ee.ethz.ch"
+    "clic2020-test", "benchmark.datasets.clic2020:fetch_test", "428 images, 1.6 GB, from data.vision.ee.ethz.ch"
 )
 FETCHABLE.add(
     "clic2020-professional-valid",
     "benchmark.datasets.clic2020:fetch_professional_valid",
-    "41 pictures, 135 MB, from data.vision.ee.ethz.ch",
+    "41 images, 135 MB, from data.vision.ee.ethz.ch",
 )
 FETCHABLE.add(
     "clic2020-mobile-valid",
     "benchmark.datasets.clic2020:fetch_mobile_valid",
-    "61 pictures, 237 MB, from data.vision.ee.ethz.ch",
+    "61 images, 237 MB, from data.vision.ee.ethz.ch",
 )
 FETCHABLE.add(
     "coco30k-val2014",
     "benchmark.datasets.coco:fetch_coco30k_val2014",
-    "30,000 pictures, 6.6 GB, from images.cocodataset.org",
+    "30,000 images, 6.6 GB, from images.cocodataset.org",
 )
 FETCHABLE.add(
     "coco30k-perco",
@@ -52,7 +52,7 @@ FETCHABLE.add(
 )
 FETCHABLE.add("div2k-valid", "benchmark.datasets.div2k:fetch_valid", "100 images, 449 MB, from data.vision.ee.ethz.ch")
 FETCHABLE.add(
-    "coco-val2017", "benchmark.datasets.coco:fetch_coco_val2017", "5,000 pictures, 816 MB, from images.cocodataset.org"
+    "coco-val2017", "benchmark.datasets.coco:fetch_coco_val2017", "5,000 images, 816 MB, from images.cocodataset.org"
 )
 FETCHABLE.add("inception", "benchmark.fetching:fetch_inception", "Inception weights of fid and kid, 96 MB, from GitHub")
 FETCHABLE.add("dinov2", "benchmark.fetching:fetch_dinov2", "DINOv2 of fd-dinov2 and its like, 1.2 GB, from Meta")

@@ -63,13 +63,13 @@ def load_image(path: Location, preparation: str = "none") -> Image:
         raise BenchmarkError(f"{place}: more than {MAX_PIXELS} pixels, refused as a decompression bomb") from None
     except OSError as error:
         reason = error.strerror or re.sub(r"decoder error -\d+", _UNDECODABLE, one_line(error))
-        raise BenchmarkError(f"{place}: cannot be read as a picture: {reason}") from None
+        raise BenchmarkError(f"{place}: cannot be read as an image: {reason}") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them stumble over
-        raise BenchmarkError(f"{place}: cannot be read as a picture: {one_line(error)}") from None
+        raise BenchmarkError(f"{place}: cannot be read as an image: {one_line(error)}") from None
 
 
 def image_of(picture: Pillow.Image) -> Image:
-    """A picture that Pillow holds, as `load_image` reads its file: uint8 (height, width, 3), RGB.
+    """An image that Pillow holds, as `load_image` reads its file: uint8 (height, width, 3), RGB.
 
     One that was loaded before does not tell any more whether its file had 16 bits a channel. Raises BenchmarkError.
     """
@@ -80,7 +80,7 @@ def image_of(picture: Pillow.Image) -> Image:
     except BenchmarkError:
         raise
     except Exception as error:
-        raise BenchmarkError(f"cannot be read as a picture: {one_line(error)}") from None
+        raise BenchmarkError(f"cannot be read as an image: {one_line(error)}") from None
 
 
 def png_bytes(image: Image) -> bytes:
@@ -104,12 +104,12 @@ def _content(path: Location) -> bytes:
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
-            raise BenchmarkError("not a picture: it is no file")
+            raise BenchmarkError("not an image: it is no file")
         head = file.read(image_files.HEAD)
         _format(head)
         rest = file.read(MAX_BYTES)
         if len(rest) == MAX_BYTES:
-            raise BenchmarkError(f"more than {MAX_BYTES} bytes; no picture of up to {MAX_PIXELS} pixels has as many")
+            raise BenchmarkError(f"more than {MAX_BYTES} bytes; no image of up to {MAX_PIXELS} pixels has as many")
         return head + rest
 
 
@@ -117,7 +117,7 @@ def _format(head: bytes) -> str:
     name = image_files.format_of(head)
     if name is None:
         reason = image_files.pointer(head) or (f"{', '.join(FORMATS)} are read" if head else "the file is empty")
-        raise BenchmarkError(f"not a picture: {reason}")
+        raise BenchmarkError(f"not an image: {reason}")
     return name
 
 
@@ -128,7 +128,7 @@ def _decoded(data: bytes) -> Pillow.Image:
         picture = opened(name, data)
     except (SyntaxError, IndexError, TypeError, struct.error) as error:  # Pillow's words for "not of this format"
         image_files.check(name, data)
-        raise BenchmarkError(f"cannot be read as a picture: {name}, {one_line(error)}") from None
+        raise BenchmarkError(f"cannot be read as an image: {name}, {one_line(error)}") from None
     with picture:
         _refuse(picture)
         image_files.check(name, data)
@@ -178,13 +178,13 @@ def _check_indices(picture: Pillow.Image) -> None:
 
 
 def _refuse(picture: Pillow.Image) -> None:
-    """Raises BenchmarkError for what Pillow itself tells of a picture, decoded or not."""
+    """Raises BenchmarkError for what Pillow itself tells of an image, decoded or not."""
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise BenchmarkError(f"{width}x{height} is more than {MAX_PIXELS} pixels")
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format != "MPO":
-        raise BenchmarkError(f"{frames} frames or pages; a picture has one")
+        raise BenchmarkError(f"{frames} frames or pages; an image has one")
     if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
         raise too_deep()
     if picture.mode not in _PLAIN_MODES | _ALPHA_MODES:
@@ -192,7 +192,7 @@ def _refuse(picture: Pillow.Image) -> None:
 
 
 def _refuse_held(picture: Pillow.Image) -> None:
-    """As `_refuse`, of a picture whose file is not at hand: what Pillow still tells of the samples."""
+    """As `_refuse`, of an image whose file is not at hand: what Pillow still tells of the samples."""
     _refuse(picture)
     tags = getattr(picture, "tag_v2", {})
     if any(bits > 8 for bits in tags.get(tiff.BITS, ())):

@@ -2,7 +2,7 @@
 
 `FILES` names what is in it.
 
-The features and the picture of a trial are written before its line, so a line implies them.
+The features and the image of a trial are written before its line, so a line implies them.
 """
 
 import contextlib
@@ -77,7 +77,7 @@ class Trial(Record):
     codec: str = Field(description="label: the codec spec as the user wrote it, or another name that the user gave it")
     quality: float = Field(description="on the codec's own scale")
     decoder_seed: int | None = Field(default=None, ge=0, le=MOST, description="null for a deterministic codec")
-    image: str = Field(description="the picture's name in the data set")
+    image: str = Field(description="the image's name in the data set")
     height: int | None = Field(
         default=None, ge=1, le=MOST, description="of the original, in pixels; null if it could not be read"
     )
@@ -135,7 +135,7 @@ def _inside(path: str) -> str:
 
 
 class PictureRecord(Record):
-    """A picture of the data set."""
+    """An image of the data set."""
 
     name: str = Field(description="unique within the data set")
     sha256: str = Field(description="of the file's bytes")
@@ -146,8 +146,8 @@ class DatasetRecord(Record):
     """The data set of a run."""
 
     name: str = Field(description="as it is labelled in every table")
-    fingerprint: str = Field(description="hash of the preparation and of the pictures' names and hashes, in order")
-    preparation: str = Field(description='what was done to each picture before coding, "none" if nothing')
+    fingerprint: str = Field(description="hash of the preparation and of the images' names and hashes, in order")
+    preparation: str = Field(description='what was done to each image before coding, "none" if nothing')
     pictures: list[PictureRecord] = Field(description="in order")
 
 
@@ -180,7 +180,7 @@ class MetricRecord(Record):
     unit: str = Field(description="of the value, empty for a pure number")
     higher_is_better: bool = Field(description="direction")
     kind: Literal["image", "set", "no-reference"] = Field(
-        description="one value a picture, one value for the set, or one value a picture that needs no original"
+        description="one value an image, one value for the set, or one value an image that needs no original"
     )
     feature_key: str | None = Field(
         default=None,
@@ -201,7 +201,7 @@ class MetricRecord(Record):
     aspect: Literal["fidelity", "perception", "realism"] = Field(default="realism", description="what it tells")
     infinite: str = Field(default="", description="reason recorded in place of an infinitely good value")
     pooled: Literal["", "mse"] = Field(default="", description='"mse": the value of the mean error is given besides')
-    smallest_side: int = Field(default=1, description="in pixels; a picture with a shorter side has no value")
+    smallest_side: int = Field(default=1, description="in pixels; an image with a shorter side has no value")
     elsewhere: dict[str, str] = Field(default_factory=dict, description="tool: what its files call the metric")
     spec: str | None = Field(default=None, description="what opens it again; null for an object of a Python program")
     distance: str | None = Field(default=None, description="distance of a metric of sets of the user's own, by name")
@@ -248,14 +248,14 @@ class Manifest(Record):
     workers: int = Field(description="processes; times are measured with 1 only")
     timing: int = Field(default=0, description="repeats of each encode and decode whose time is measured; 0 for none")
     device: str = Field(description="of codecs and metrics")
-    dataset: DatasetRecord = Field(description="the pictures")
+    dataset: DatasetRecord = Field(description="the images")
     codecs: dict[str, CodecRecord] = Field(description="by label, in the order of the tables")
     metrics: dict[str, MetricRecord] = Field(
         description="by name as the user asked; bpp is always there and not listed"
     )
     decoder_seeds: list[int] = Field(description="of stochastic codecs")
     protocol: str | None = Field(default=None, description="the paper's set-up that was asked for; null for none")
-    keep_reconstructions: bool = Field(default=False, description="whether pictures and bitstreams are kept")
+    keep_reconstructions: bool = Field(default=False, description="whether images and bitstreams are kept")
     status: Literal["running", "complete", "interrupted"] = Field(default="running", description="of the last start")
     started: str = Field(description="ISO 8601, UTC")
     finished: str | None = Field(default=None, description="ISO 8601, UTC; null until complete")
@@ -452,7 +452,7 @@ class RunFolder:
         self._write(self.path / "trials.jsonl", (trial.model_dump_json().encode() + b"\n" for trial in trials))
 
     def frame(self) -> "pandas.DataFrame":
-        """The trials, one row each, sorted as the manifest orders codecs, qualities, seeds and pictures.
+        """The trials, one row each, sorted as the manifest orders codecs, qualities, seeds and images.
 
         Columns: codec, quality, decoder_seed (nullable Int64), image, height, width, bytes (nullable Int64; Float64
         where stated bits are no whole bytes), bpp,
@@ -615,7 +615,7 @@ def _features_of(data: bytes, seal: Callable[[bytes], bytes]) -> npt.NDArray[np.
 
 
 def path_name(name: str) -> str:
-    """A picture's name made safe for a path; a hash keeps names apart that would become one."""
+    """An image's name made safe for a path; a hash keeps names apart that would become one."""
     safe = re.sub(r"[^A-Za-z0-9._=-]+", "-", name).strip("-.")
     if safe == name and len(safe) <= 100:
         return safe

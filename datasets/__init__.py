@@ -1,4 +1,4 @@
-"""The pictures that codecs are measured on: data sets by name, of your own Python file, or any folder."""
+"""The images that codecs are measured on: data sets by name, of your own Python file, or any folder."""
 
 import contextlib
 import re
@@ -37,11 +37,9 @@ DATASETS.add(
 DATASETS.add(
     "clic2020-professional-valid",
     "benchmark.datasets.clic2020:open_professional_valid",
-    "41 pictures of CLIC2020; 135 MB",
+    "41 images of CLIC2020; 135 MB",
 )
-DATASETS.add(
-    "clic2020-mobile-valid", "benchmark.datasets.clic2020:open_mobile_valid", "61 pictures of CLIC2020; 237 MB"
-)
+DATASETS.add("clic2020-mobile-valid", "benchmark.datasets.clic2020:open_mobile_valid", "61 images of CLIC2020; 237 MB")
 DATASETS.add(
     "coco30k-val2014", "benchmark.datasets.coco:open_coco30k_val2014", "30,000 of MS-COCO val2014 at 256x256; 6.6 GB"
 )
@@ -71,14 +69,14 @@ def open_dataset(spec: str) -> Dataset:
     """The data set that `spec` names.
 
     A registered name; `./file.py:function`, which returns or yields images as `dataset_of` takes them; a folder, for
-    the pictures in it; a pattern such as "photos/**/*.png"; a text file that lists pictures; or the address of such a
+    the images in it; a pattern such as "photos/**/*.png"; a text file that lists images; or the address of such a
     folder or list, "s3://bucket/folder". Settings follow a function's name as a codec's, `./file.py:function:n=8`.
-    "@crop256" behind it prepares the pictures in that way (`benchmark.preparations`). A registered name wins over a
-    folder of that name ("./kodak" takes the folder). Pictures of well-known data sets are recognised by their hashes:
+    "@crop256" behind it prepares the images in that way (`benchmark.preparations`). A registered name wins over a
+    folder of that name ("./kodak" takes the folder). Images of well-known data sets are recognised by their hashes:
     see `benchmark.datasets.recognition`. Another data set with a registered name has its fingerprint behind it, so that
     tables keep the two apart.
 
-    Raises UsageError if there is no such thing, or no picture in it; BenchmarkError, which says how to fetch them, if
+    Raises UsageError if there is no such thing, or no image in it; BenchmarkError, which says how to fetch them, if
     the files of a registered data set are not there or are not the well-known ones.
     """
     place, preparation = _split(spec)
@@ -98,7 +96,7 @@ def dataset_of(
 
     things: a `Dataset`, or an iterable (a generator too) of images or of pairs (name, image), a mapping of names to
     images, a uint8 array (N, height, width, 3), a uint8 tensor (N, 3, height, width), or a data set of Hugging Face's.
-    An image is a uint8 array (height, width, 3), RGB, a uint8 tensor (3, height, width), a Pillow picture, the bytes of
+    An image is a uint8 array (height, width, 3), RGB, a uint8 tensor (3, height, width), a Pillow image, the bytes of
     an image file, or the path or address of one. The same images under the same names have the same fingerprint
     whichever way they come.
 
@@ -147,12 +145,12 @@ def _prepared(dataset: Dataset, spec: str, preparation: str) -> Dataset:
     if preparation in ("none", dataset.preparation):
         return dataset
     if dataset.preparation != "none":
-        raise UsageError(f"{spec}: these pictures are prepared already, as {dataset.preparation}")
+        raise UsageError(f"{spec}: these images are prepared already, as {dataset.preparation}")
     return replace(dataset, name=f"{dataset.name}@{preparation}", preparation=preparation)
 
 
 def _own(place: str) -> Dataset:
-    """The user's own pictures: a folder, a list or a pattern."""
+    """The user's own images: a folder, a list or a pattern."""
     found = location(place)
     if isinstance(found, str):
         return address_dataset(found)
@@ -166,9 +164,9 @@ def _own(place: str) -> Dataset:
     if not path.exists() and any(mark in place for mark in "*?["):
         return glob_dataset(place)
     if place and (path.exists() or "/" in place):
-        what = "a picture" if path.exists() else "no such folder or list"
+        what = "an image" if path.exists() else "no such folder or list"
         kinds = (
-            "a folder, a pattern or a list of pictures, here or at an address, ./file.py:function, "
+            "a folder, a pattern or a list of images, here or at an address, ./file.py:function, "
             f"or one of {', '.join(DATASETS)}"
         )
         raise UsageError(f"{place}: {what}; a data set is {kinds}")

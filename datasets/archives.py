@@ -19,7 +19,7 @@ from benchmark.fetching import Remote, cache_folder, fetch_files, file_is
 from benchmark.formats import SUFFIXES
 
 SUMS = "SHA256SUMS"
-"""In the folder of an unpacked data set: the hash that each picture had when it came out of the archive."""
+"""In the folder of an unpacked data set: the hash that each image had when it came out of the archive."""
 
 PIECE = 1 << 20
 _ENCRYPTED = 1  # the bit of a member's flags
@@ -29,12 +29,12 @@ _DAMAGED = (
 )  # fmt: skip
 """What zipfile raises on bytes that are no archive; names that are not in the encoding they claim are a ValueError."""
 MOST_EXPANSION = 3
-"""Pictures are compressed already: an archive that claims to hold more than this many times its size is a bomb."""
+"""Images are compressed already: an archive that claims to hold more than this many times its size is a bomb."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A ZIP archive. size in bytes, sha256 of the file; folder: of its pictures in the data set, "" for none."""
+    """A ZIP archive. size in bytes, sha256 of the file; folder: of its images in the data set, "" for none."""
 
     url: str
     size: int
@@ -50,7 +50,7 @@ class Archive:
 class Archived:
     """A data set out of archives.
 
-    count: of its pictures. choose: the file names that belong to it, out of those in the archives; None for all.
+    count: of its images. choose: the file names that belong to it, out of those in the archives; None for all.
     preparation: as `Dataset` has it. licence: of the images, in words.
     """
 
@@ -63,11 +63,11 @@ class Archived:
 
     @property
     def place(self) -> Path:
-        """Where the pictures lie once they are fetched."""
+        """Where the images lie once they are fetched."""
         return cache_folder() / self.name
 
     def open(self) -> Dataset:
-        """The pictures, sorted by name. Raises BenchmarkError, which says how to get them, if any lacks or differs."""
+        """The images, sorted by name. Raises BenchmarkError, which says how to get them, if any lacks or differs."""
         remedy = f"run `python -m benchmark fetch {self.name}`, with `--from FOLDER` if you have {self._files()}"
         if not (self.place / SUMS).is_file():
             raise BenchmarkError(f"data set {self.name}: not in {self.place}; {remedy}")
@@ -78,15 +78,15 @@ class Archived:
         return known_dataset(self.place, self.name, sums, remedy, self.preparation)
 
     def sums(self) -> dict[str, str]:
-        """File name -> SHA-256 of the pictures that were unpacked here; empty if they are not here."""
+        """File name -> SHA-256 of the images that were unpacked here; empty if they are not here."""
         path = self.place / SUMS
         return read_sha256sums(path) if path.is_file() else {}
 
     def fetch(self, source: Path | None = None) -> Path:
-        """Downloads the archives, or takes them from `source`, and unpacks them; returns the folder of the pictures.
+        """Downloads the archives, or takes them from `source`, and unpacks them; returns the folder of the images.
 
         source: a folder with the archives, or the archive itself (others beside it). A downloaded archive is removed
-        once its pictures are in place; one of yours stays. Nothing is done if the pictures are there and right.
+        once its images are in place; one of yours stays. Nothing is done if the images are there and right.
         Raises UsageError if `source` is not there, BenchmarkError if an archive is missing, another one, cannot be
         downloaded or has other contents than it should.
         """
@@ -144,7 +144,7 @@ class Archived:
                     for file, digest in unpack_pictures(folder / archive.file, target, self.choose).items():
                         sums[prefix + file] = digest
                 if len(sums) != self.count:
-                    raise BenchmarkError(f"{self._files()}: {len(sums)} pictures, where {self.count} were expected")
+                    raise BenchmarkError(f"{self._files()}: {len(sums)} images, where {self.count} were expected")
                 lines = [f"{digest}  {file}\n" for file, digest in sorted(sums.items())]
                 (unpacked / SUMS).write_text("".join(lines), encoding="utf-8")
                 if self.place.exists():
@@ -157,11 +157,11 @@ class Archived:
 def unpack_pictures(
     path: Path, target: Path, choose: Callable[[Iterable[str]], Iterable[str]] | None = None
 ) -> dict[str, str]:
-    """Writes the pictures in the ZIP archive `path` into the folder `target`; file name -> SHA-256.
+    """Writes the images in the ZIP archive `path` into the folder `target`; file name -> SHA-256.
 
     Only the last part of a member's name is used, so that nothing is written elsewhere. Hidden files, macOS's resource
     forks, links, devices and other suffixes are passed over. Raises BenchmarkError on an archive that is damaged,
-    encrypted or packed in an unknown way, on two pictures of one name, on names that act unseen, and on one that would
+    encrypted or packed in an unknown way, on two images of one name, on names that act unseen, and on one that would
     grow out of proportion.
     """
     digests: dict[str, str] = {}
@@ -172,7 +172,7 @@ def unpack_pictures(
             if any(members[file].flag_bits & _ENCRYPTED for file in chosen):
                 raise BenchmarkError(f"{path}: encrypted: it cannot be unpacked without its password")
             if sum(members[file].file_size for file in chosen) > MOST_EXPANSION * path.stat().st_size:
-                raise BenchmarkError(f"{path}: its pictures are far larger than the archive; not unpacked")
+                raise BenchmarkError(f"{path}: its images are far larger than the archive; not unpacked")
             with _shown(path.name, len(chosen)) as advance:
                 for file in chosen:
                     digest = hashlib.sha256()
@@ -194,7 +194,7 @@ def unpack_pictures(
 
 
 def _pictures(path: Path, members: Sequence[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
-    """File name -> member, of the pictures."""
+    """File name -> member, of the images."""
     found: dict[str, zipfile.ZipInfo] = {}
     for member in members:
         parts = PurePosixPath(member.filename.replace("\\", "/")).parts
@@ -205,9 +205,9 @@ def _pictures(path: Path, members: Sequence[zipfile.ZipInfo]) -> dict[str, zipfi
         if file.startswith(".") or "__MACOSX" in parts or PurePosixPath(file).suffix.lower() not in SUFFIXES:
             continue
         if not file.isprintable():
-            raise BenchmarkError(f"{path}: a picture's name has characters that act unseen: {visible(file)}")
+            raise BenchmarkError(f"{path}: an image's name has characters that act unseen: {visible(file)}")
         if file in found:
-            raise BenchmarkError(f"{path}: two pictures are called {file}")
+            raise BenchmarkError(f"{path}: two images are called {file}")
         found[file] = member
     return found
 
@@ -223,7 +223,7 @@ class _Shown:
         self._bar = Progress(console=console, disable=not console.is_terminal)
         self._task = self._bar.add_task(f"unpacking {name}", total=count)
         if not console.is_terminal:
-            console.print(f"unpacking {name}: {count} pictures", highlight=False, markup=False, soft_wrap=True)
+            console.print(f"unpacking {name}: {count} images", highlight=False, markup=False, soft_wrap=True)
 
     def __enter__(self) -> Callable[[], None]:
         self._bar.start()

@@ -1,4 +1,4 @@
-"""Data sets made of what a program holds: arrays, tensors, Pillow's pictures, paths, a data set of Hugging Face's.
+"""Data sets made of what a program holds: arrays, tensors, Pillow's images, paths, a data set of Hugging Face's.
 
 What is not a file becomes one, once, named by the SHA-256 of its content, so that worker processes, a resumed run and
 every later command find it as they find any image. An array is written as a binary PPM: its shape, then its bytes. So
@@ -73,7 +73,7 @@ def collected(
 
     things: an iterable of images or of (name, image), a mapping of names to images, uint8 arrays (N, height, width, 3),
     a uint8 tensor (N, 3, height, width), or a data set of Hugging Face's. An image is a uint8 array (height, width, 3),
-    a uint8 tensor (3, height, width), a Pillow picture, the bytes of an image file, or the path or address of one.
+    a uint8 tensor (3, height, width), a Pillow image, the bytes of an image file, or the path or address of one.
     Without names, files are called as in a list of files, and other images by their numbers, "00000" first.
 
     folder: where files are written; None for `stored_folder`. column: of a Hugging Face data set; None for "image", or

@@ -1,4 +1,4 @@
-"""CLIC2020: pictures of the Challenge on Learned Image Compression, 2020. Three different sets circulate as "CLIC"."""
+"""CLIC2020: images of the Challenge on Learned Image Compression, 2020. Three different sets circulate as "CLIC"."""
 
 from benchmark.datasets.archives import Archive, Archived
 
@@ -22,7 +22,7 @@ TEST = Archived(
     ),
     428,
 )
-"""178 mobile and 250 professional pictures: the set of HiFiC, MS-ILLM and HFD."""
+"""178 mobile and 250 professional images: the set of HiFiC, MS-ILLM and HFD."""
 
 PROFESSIONAL_VALID = Archived(
     "clic2020-professional-valid",

@@ -1,4 +1,4 @@
-"""What a data set is: pictures in a fixed order, each known by the hash of its file."""
+"""What a data set is: images in a fixed order, each known by the hash of its file."""
 
 import codecs
 import errno
@@ -28,7 +28,7 @@ _LOOKED_AT = 10_000
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture file.
+    """An image file.
 
     name: unique within the data set; the file's stem, or its whole name where stems collide.
     path: of the file here, or its address. sha256: of the file's bytes, 64 hexadecimal digits.
@@ -41,9 +41,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Pictures in a fixed order.
+    """Images in a fixed order.
 
-    preparation: what `benchmark.preparations` does to each picture before it is coded; "none" leaves it as the file
+    preparation: what `benchmark.preparations` does to each image before it is coded; "none" leaves it as the file
     holds it. notes: what the user should know about it, a line each.
     """
 
@@ -54,9 +54,9 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits over the preparation and, in order, the pictures' names and hashes.
+        """16 hexadecimal digits over the preparation and, in order, the images' names and hashes.
 
-        Results of different fingerprints come from different pictures. Where the files lie does not matter.
+        Results of different fingerprints come from different images. Where the files lie does not matter.
         """
         digest = hashlib.sha256(self.preparation.encode())
         for picture in self.pictures:
@@ -65,7 +65,7 @@ class Dataset:
 
 
 def unique_names(files: Iterable[str]) -> dict[str, str]:
-    """File name -> picture name: the stem where no other picture has it, else the whole file name, folders included.
+    """File name -> image name: the stem where no other image has it, else the whole file name, folders included.
 
     Bytes of a file name that are no UTF-8 are written out, as in caf\\xe9. Raises UsageError if two are the same then.
     """
@@ -79,14 +79,14 @@ def unique_names(files: Iterable[str]) -> dict[str, str]:
             break
         names.update((file, whole[file]) for file in clashing)
     if twice := next((name for name, count in counts.items() if count > 1), None):
-        raise UsageError(f"two pictures would be called {twice}; rename one of the files")
+        raise UsageError(f"two images would be called {twice}; rename one of the files")
     return names
 
 
 def folder_dataset(folder: Path, name: str) -> Dataset:
-    """The pictures that lie in `folder` itself, sorted by name. Hidden files and other suffixes are passed over.
+    """The images that lie in `folder` itself, sorted by name. Hidden files and other suffixes are passed over.
 
-    Raises UsageError if there is no picture, BenchmarkError if the folder or a file cannot be read, as where a link
+    Raises UsageError if there is no image, BenchmarkError if the folder or a file cannot be read, as where a link
     leads nowhere.
     """
     try:
@@ -97,7 +97,7 @@ def folder_dataset(folder: Path, name: str) -> Dataset:
     files = _existing(path for path in lying if is_named_as_image(path.name))
     if not files:
         hint = f"; did you mean {_below(folder)}?" if _below(folder) else ""
-        raise UsageError(f"{folder}: no picture lies in this folder ({_wanted(path.name for path in lying)}){hint}")
+        raise UsageError(f"{folder}: no image lies in this folder ({_wanted(path.name for path in lying)}){hint}")
     own, notes = _once(files)
     names = unique_names(path.name for path in own)
     pictures = (Picture(names[path.name], path, file_sha256(path)) for path in own)
@@ -181,7 +181,7 @@ def _wanted(names: Iterable[str]) -> str:
 
 
 def _below(folder: Path) -> str:
-    """A pattern, in quotes, for the pictures that lie in sub-folders of `folder`; "" if there are none."""
+    """A pattern, in quotes, for the images that lie in sub-folders of `folder`; "" if there are none."""
     suffixes: set[str] = set()
     count = 0
     for _, _, files in os.walk(folder):
@@ -195,25 +195,25 @@ def _below(folder: Path) -> str:
 
 
 def address_dataset(address: str) -> Dataset:
-    """The pictures at an address that fsspec reads: those in a folder, sorted by name, or those that a list names.
+    """The images at an address that fsspec reads: those in a folder, sorted by name, or those that a list names.
 
-    As `folder_dataset` and `list_dataset` have them, so the same pictures have the same fingerprint wherever they lie.
+    As `folder_dataset` and `list_dataset` have them, so the same images have the same fingerprint wherever they lie.
     Each is read once, for its hash. A web server tells nothing of folders: there "/" at the end makes one. Raises
-    UsageError if neither is there or no picture is in it, BenchmarkError if something cannot be read.
+    UsageError if neither is there or no image is in it, BenchmarkError if something cannot be read.
     """
     addresses.check_address(address)
     name = addresses.name_in(address.rstrip("/")).rpartition("/")[2]
     kind = addresses.kind_at(address)
     if not kind or (kind == "file" and posixpath.splitext(name)[1].lower() in SUFFIXES):
-        what = "a picture" if kind else "no such folder or list"
-        raise UsageError(f"{address}: {what}; a data set at an address is a folder or a list of pictures")
+        what = "an image" if kind else "no such folder or list"
+        raise UsageError(f"{address}: {what}; a data set at an address is a folder or a list of images")
     if kind == "file":
         return list_dataset(address)
     lying = addresses.list_folder(address)
     _check_content(Path(file) for file in lying if file.removesuffix(".dvc") not in lying)
     files = {file: found for file, found in lying.items() if is_named_as_image(file)}
     if not files:
-        raise UsageError(f"{address}: no picture lies in this folder ({_wanted(lying)})")
+        raise UsageError(f"{address}: no image lies in this folder ({_wanted(lying)})")
     names = unique_names(files)
     pictures = _hashed([names[file] for file in files], list(files.values()))
     notes = _passed_over(lying)
@@ -221,9 +221,9 @@ def address_dataset(address: str) -> Dataset:
 
 
 def glob_dataset(pattern: str) -> Dataset:
-    """The pictures whose path fits `pattern` (`**` crosses folders), sorted by path; the pattern is the name.
+    """The images whose path fits `pattern` (`**` crosses folders), sorted by path; the pattern is the name.
 
-    A file that several paths lead to, by links, is one picture, under the file's own path or else the shortest. Raises
+    A file that several paths lead to, by links, is one image, under the file's own path or else the shortest. Raises
     UsageError if there is none, BenchmarkError if a file or a folder on the way cannot be read, as where a link leads
     nowhere.
     """
@@ -232,7 +232,7 @@ def glob_dataset(pattern: str) -> Dataset:
     _check_content({*found, *_fitting(wanted.with_name(f"{wanted.name}.dvc"))} if wanted.name != "**" else found)
     files = _existing(path for path in found if path.suffix.lower() in SUFFIXES)
     if not files:
-        raise UsageError(f"{pattern}: no picture has such a path ({_wanted(path.name for path in found)})")
+        raise UsageError(f"{pattern}: no image has such a path ({_wanted(path.name for path in found)})")
     own, notes = _once(files)
     dataset = _of_files(printable(pattern), own)
     return replace(dataset, notes=notes + _passed_over(path.name for path in found))
@@ -302,7 +302,7 @@ def _folders(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
 
 
 def list_dataset(path: Location) -> Dataset:
-    """The pictures that the text file `path` lists, in its order; the file's stem is the name.
+    """The images that the text file `path` lists, in its order; the file's stem is the name.
 
     A line is a path, relative to the list's folder, or an address; or a SHA-256 and a path, as `sha256sum` writes them
     with and without `--tag`, and then the file is held against it. Empty lines and lines that begin with "#" are passed
@@ -327,7 +327,7 @@ def list_dataset(path: Location) -> Dataset:
         known.add(real)
         files[file] = sha256
     if not files:
-        raise UsageError(f"{path}: lists no picture")
+        raise UsageError(f"{path}: lists no image")
     name = printable(Path(path if isinstance(path, Path) else addresses.name_in(path)).stem)
     try:
         dataset = _of_files(name, list(files))
@@ -346,7 +346,7 @@ def _entries(path: Location) -> Iterator[tuple[int, str, str | None]]:
     try:
         text = _text(path.read_bytes() if isinstance(path, Path) else addresses.read_bytes(path))
     except (OSError, ValueError) as error:
-        raise BenchmarkError(f"{path}: cannot be read as a list of pictures: {error}") from error
+        raise BenchmarkError(f"{path}: cannot be read as a list of images: {error}") from error
     for number, line in enumerate(re.split("\r\n|\n|\r", text), start=1):
         if line.strip() and not line.startswith("#"):
             yield number, *_entry(line)
@@ -409,7 +409,7 @@ def names_of_files(files: Sequence[Location]) -> list[str]:
     relative = ["/".join(own[common:]) for own in parts]
     if twice := next((text for text, count in Counter(relative).items() if count > 1), None):
         raise UsageError(
-            f"two pictures would be called {printable(twice)}; one file twice, or places that differ in what is no path"
+            f"two images would be called {printable(twice)}; one file twice, or places that differ in what is no path"
         )
     names = unique_names(relative)
     return [names[key] for key in relative]
@@ -446,14 +446,14 @@ def read_sha256sums(path: Path) -> dict[str, str]:
 
 
 def limit(dataset: Dataset, n: int) -> Dataset:
-    """`n` pictures, evenly spread over the order (not the first ones), always the same; the name says that it is a
+    """`n` images, evenly spread over the order (not the first ones), always the same; the name says that it is a
     quick look.
 
     0, or at least as many as there are, gives the data set itself. Raises UsageError if n is negative.
     """
     total = len(dataset.pictures)
     if n < 0:
-        raise UsageError(f"a data set cannot be limited to {n} pictures; 0 takes all")
+        raise UsageError(f"a data set cannot be limited to {n} images; 0 takes all")
     if n == 0 or n >= total:
         return dataset
     pictures = tuple(dataset.pictures[index * total // n] for index in range(n))
@@ -461,14 +461,14 @@ def limit(dataset: Dataset, n: int) -> Dataset:
 
 
 def sample(dataset: Dataset, n: int, seed: int) -> Dataset:
-    """`n` pictures drawn at random without replacement, in the set's order; the name says how many and the seed.
+    """`n` images drawn at random without replacement, in the set's order; the name says how many and the seed.
 
     Those whose name has the smallest SHA-256 together with the seed: the same ones with any version of any library. At
     least as many as there are gives the data set itself. Raises UsageError if n is below 1.
     """
     total = len(dataset.pictures)
     if n < 1:
-        raise UsageError(f"a sample of {n} pictures; at least 1")
+        raise UsageError(f"a sample of {n} images; at least 1")
     if n >= total:
         return dataset
     drawn = set(sorted(dataset.pictures, key=lambda p: hashlib.sha256(f"{seed} {p.name}".encode()).digest())[:n])
@@ -480,7 +480,7 @@ def parse_sample(text: str) -> tuple[int, int]:
     """What --sample says, "N" or "N:SEED": (number, seed), the seed 0 if none is given. Raises UsageError."""
     found = re.fullmatch(r"([1-9][0-9]*)(?::([0-9]+))?", text)
     if found is None:
-        raise UsageError(f"--sample {text}: N or N:SEED, a number of pictures and a seed, such as 100:1")
+        raise UsageError(f"--sample {text}: N or N:SEED, a number of images and a seed, such as 100:1")
     return int(found[1]), int(found[2] or 0)
 
 

@@ -1,4 +1,4 @@
-"""Published figures, and which of them may stand beside measured ones: same data set, metric, pictures and protocol.
+"""Published figures, and which of them may stand beside measured ones: same data set, metric, images and protocol.
 
 reports/anchors/ holds one CSV a data set, a line a published value, with its reference. Protocols are written as the
 metrics of this suite write theirs, with "?" for a part that the source does not state. Such a part is let pass if it
@@ -136,10 +136,10 @@ def fitting_curves(
     """The curves of `codecs` that may stand in a panel of measured ones, and why others of its metric may not.
 
     codecs: none for those that are usual for the metric. dataset: the measured label, name and fingerprint. images: the
-    smallest and largest number of pictures behind a measured point. references: how those of the curves begin, for a
+    smallest and largest number of images behind a measured point. references: how those of the curves begin, for a
     run under a paper's protocol; None for any. Returns the curves in the order of the files, and
     codec -> reason for the codecs that have figures of this metric on this data set, but of another protocol or over
-    other pictures. Codecs without such figures are in neither.
+    other images. Codecs without such figures are in neither.
     """
     published = read_published()
     wanted = published["codec"].isin(codecs)

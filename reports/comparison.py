@@ -118,7 +118,7 @@ def lines_of(comparison: Comparison) -> list[str]:
         )
     lines += [f"failed: {failure}" for failure in comparison.failures]
     if comparison.moved:
-        lines.append("pictures that moved most: " + "; ".join(map(_move, comparison.moved)))
+        lines.append("images that moved most: " + "; ".join(map(_move, comparison.moved)))
     return [*lines, *comparison.notes]
 
 

@@ -12,9 +12,9 @@ from benchmark.results import CodecRecord, Manifest, MetricRecord, quality_name
 
 
 def explain(manifest: Manifest) -> list[tuple[str, list[str]]]:
-    """(heading, sentences) on the pictures, each codec, each metric, intervals, seconds and the state of the code."""
+    """(heading, sentences) on the images, each codec, each metric, intervals, seconds and the state of the code."""
     return [
-        ("Pictures", list(_pictures(manifest))),
+        ("Images", list(_pictures(manifest))),
         *([("Protocol", list(_protocol(manifest.protocol)))] if manifest.protocol else []),
         *((f"Codec {codec}", list(_codec(codec, record, manifest))) for codec, record in manifest.codecs.items()),
         *(
@@ -30,13 +30,13 @@ def explain(manifest: Manifest) -> list[tuple[str, list[str]]]:
 def _pictures(manifest: Manifest) -> Iterator[str]:
     dataset = manifest.dataset
     count = len(dataset.pictures)
-    yield f"{dataset_label(manifest)}: {count} picture{'' if count == 1 else 's'}, known by the hashes of their files."
+    yield f"{dataset_label(manifest)}: {count} image{'' if count == 1 else 's'}, known by the hashes of their files."
     if dataset.preparation == "none":
         yield "They are coded as the files hold them."
     else:
         yield f"Prepared before coding: {dataset.preparation}."
     if "quick look" in dataset.name:
-        yield "A quick look: not all pictures of the set, so its numbers are not those of the whole set."
+        yield "A quick look: not all images of the set, so its numbers are not those of the whole set."
 
 
 def _protocol(name: str) -> Iterator[str]:
@@ -52,7 +52,7 @@ def _protocol(name: str) -> Iterator[str]:
 def _codec(name: str, record: CodecRecord, manifest: Manifest) -> Iterator[str]:
     qualities = ", ".join(map(quality_name, record.qualities))
     if record.bits == "real":
-        yield f"Qualities {qualities}. Each picture is encoded to bytes, and decoded from these bytes alone."
+        yield f"Qualities {qualities}. Each image is encoded to bytes, and decoded from these bytes alone."
     else:
         yield f"Qualities {qualities}. Its images were {ELSEWHERE}. Its bits are {WORDS[record.bits]}."
     if record.stochastic:

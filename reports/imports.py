@@ -29,7 +29,7 @@ def import_summary(
 ) -> pd.DataFrame:
     """The results in `file`, CompressAI's JSON or a CSV of published points, as a summary.
 
-    like: the summary of a run whose pictures and, for CompressAI's JSON, protocols these are: the user says so.
+    like: the summary of a run whose images and, for CompressAI's JSON, protocols these are: the user says so.
     protocols: metric -> protocol, which the user states. Raises BenchmarkError if `file` cannot be read, UsageError on
     a protocol for a metric that it has not, and NotComparable if `like` is of another data set than the CSV states.
     """

@@ -1,4 +1,4 @@
-"""Which pictures a number, or a difference between two points, comes from."""
+"""Which images a number, or a difference between two points, comes from."""
 
 import math
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Vector = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PictureView:
-    """shares (n,): what each picture of `images` gives; they sum to n times the whole's value or difference.
+    """shares (n,): what each image of `images` gives; they sum to n times the whole's value or difference.
 
     of: what a share is. summary: lines on the whole, and on images without a share, which `lacking` names.
     """
@@ -36,12 +36,12 @@ class PictureView:
 
     @property
     def order(self) -> npt.NDArray[np.intp]:
-        """(n,): indices of the pictures, the largest share first; by size alone, unless a share is a value."""
+        """(n,): indices of the images, the largest share first; by size alone, unless a share is a value."""
         return np.argsort(-self.shares if self.of == "value" else -np.abs(self.shares), kind="stable")
 
 
 def view_of(numbers: Baseline, metric: str, point: Point, against: Point | None) -> PictureView:
-    """Of a per-image metric each picture's value; of a metric of sets each picture's influence on it, which is 0 on
+    """Of a per-image metric each image's value; of a metric of sets each image's influence on it, which is 0 on
     average; of two points the same of their difference, `point` − `against`.
 
     Raises UsageError on an unknown metric, NotComparable if the two points share no images.
@@ -82,7 +82,7 @@ def view_of(numbers: Baseline, metric: str, point: Point, against: Point | None)
         return PictureView(metric, names, shares, "influence", tuple(lines), lacking)
     shares = numbers.image_values(point, metric, images) - numbers.image_values(against, metric, images)
     lines.append(
-        f"{int((shares > 0).sum())} pictures rise, {int((shares < 0).sum())} fall; "
+        f"{int((shares > 0).sum())} images rise, {int((shares < 0).sum())} fall; "
         f"sign-flip test p = {sign_flip_p_value(shares):.2g}"
     )
     return PictureView(metric, names, shares, "difference", tuple(lines), lacking)
@@ -103,9 +103,9 @@ def find_point(numbers: Baseline, text: str) -> Point:
 
 
 def print_view(view: PictureView, console: Console) -> None:
-    """The pictures, the largest share first, then the summary."""
+    """The images, the largest share first, then the summary."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("picture", overflow="fold")
+    table.add_column("image", overflow="fold")
     table.add_column(f"{view.metric} {view.of}", justify="right")
     for index in view.order:
         share = view.shares[index]

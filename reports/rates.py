@@ -1,4 +1,4 @@
-"""Bjontegaard rate differences as a table, and the pictures that each comes from."""
+"""Bjontegaard rate differences as a table, and the images that each comes from."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ SHOWN_IMAGES = 5
 def print_rates(rows: Sequence[RateRow], label: str, console: Console, *, pictures: bool = False) -> None:
     """One line a codec and metric: the rate difference in per cent, its 95 % interval, the overlap used.
 
-    label: the data set. pictures: also the SHOWN_IMAGES pictures that move each difference most.
+    label: the data set. pictures: also the SHOWN_IMAGES images that move each difference most.
     """
     anchor = rows[0].anchor
     table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
@@ -86,9 +86,9 @@ def _left_out(rows: Sequence[RateRow]) -> dict[str, list[str]]:
 
 
 def pictures_line(row: RateRow) -> str:
-    """The pictures that move the difference most, each with the per cent by which it does."""
+    """The images that move the difference most, each with the per cent by which it does."""
     if row.influence is None or not np.isfinite(row.influence).any():
-        return "what each picture contributes is not defined"
+        return "what each image contributes is not defined"
     order = np.argsort(-np.abs(np.nan_to_num(row.influence)))[:SHOWN_IMAGES]
     share = [f"{row.images[index]} {row.influence[index] / row.n:+.2f}" for index in order]
     return f"{', '.join(share)} percentage points of the whole"

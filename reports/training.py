@@ -1,4 +1,4 @@
-"""The curves of trainings: loss over steps, what was checked on held-out pictures, and one training beside others."""
+"""The curves of trainings: loss over steps, what was checked on held-out images, and one training beside others."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,7 +51,7 @@ def draw_training(folder: Path, output: Path) -> Path:
         psnr = [row[f"psnr_{level}"] for level in range(1, levels + 1)]
         right.plot(bpp, psnr, color=shade, marker=".", label=f"step {row['step']:.0f}")
     if levels:
-        right.set(xlabel="bits per pixel (estimated)", ylabel="PSNR (dB), held-out pictures")
+        right.set(xlabel="bits per pixel (estimated)", ylabel="PSNR (dB), held-out images")
     else:
         for column in checks.columns:
             if column.startswith("lpips_"):
@@ -62,7 +62,7 @@ def draw_training(folder: Path, output: Path) -> Path:
                 if steps and _decoder(folder) == "hific-small":
                     label = "the generator, in one pass"
                 right.plot(checks["step"], checks[column], marker=".", label=label)
-        right.set(xlabel="step", ylabel="LPIPS ↓, held-out pictures")
+        right.set(xlabel="step", ylabel="LPIPS ↓, held-out images")
     if not checks.empty:
         right.legend(frameon=False, fontsize=6)
     save_figure(figure, output, dpi=200)
@@ -101,7 +101,7 @@ def _figure(text: str) -> float:
 def draw_trainings(folders: list[Path], output: Path) -> Path:
     """Draws the checks' score of several trainings over steps and over seconds into `output` and returns it.
 
-    The score is the one to be low on held-out pictures, each training's label its folder's name. Raises BenchmarkError
+    The score is the one to be low on held-out images, each training's label its folder's name. Raises BenchmarkError
     if a folder has no checks.
     """
     figure = Figure(figsize=(8, 3.4), layout="constrained")
@@ -112,7 +112,7 @@ def draw_trainings(folders: list[Path], output: Path) -> Path:
         checks = _table(folder / "checks.csv", ("step", "seconds", "score"))
         left.plot(checks["step"], checks["score"], marker=".", label=folder.name)
         right.plot(checks["seconds"] / 60, checks["score"], marker=".")
-    left.set(xlabel="step", ylabel="score ↓, held-out pictures")
+    left.set(xlabel="step", ylabel="score ↓, held-out images")
     right.set(xlabel="minutes on its machine")
     for panel in (left, right):
         panel.grid(color="0.9", linewidth=0.6)

@@ -120,7 +120,7 @@ def test_metrics_of_sets_come_from_the_features(version: str, tmp_path: Path) ->
 @version
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_stream_is_decoded_to_what_it_was(version: str, name: str, tmp_path: Path) -> None:
-    """The bits are decoded exactly on any machine; the picture is the same within float rounding."""
+    """The bits are decoded exactly on any machine; the image is the same within float rounding."""
     stream = FOLDER / version / f"{name}.bin"
     codec = ("--codec", "hfd:base=jpeg") if name == "hfd-base-jpeg" else ()
     assert command("decode", stream, tmp_path / "out.png", *codec) == 0

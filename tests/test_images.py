@@ -1,4 +1,4 @@
-"""What is read as a picture, with which samples, and what is refused."""
+"""What is read as an image, with which samples, and what is refused."""
 
 import struct
 import zlib
@@ -191,7 +191,7 @@ def test_truncated_files_are_refused(tmp_path: Path, suffix: str, part: float) -
     path = saved(tmp_path / f"a.{suffix}", Image.fromarray(np.resize(RGB, (64, 64, 3))))
     data = path.read_bytes()
     path.write_bytes(data[: int(part * len(data))])
-    with pytest.raises(BenchmarkError, match=r"cannot be read|not a picture"):
+    with pytest.raises(BenchmarkError, match=r"cannot be read|not an image"):
         load_image(path)
 
 
@@ -351,7 +351,7 @@ def test_square256_turns_the_picture_first_and_makes_grey_rgb(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"", "not a picture"), (b"hello", "not a picture"), (png_bytes(RGB)[:-30], "cannot be read"), (None, "no such")],
+    [(b"", "not an image"), (b"hello", "not an image"), (png_bytes(RGB)[:-30], "cannot be read"), (None, "no such")],
 )
 def test_broken_files_are_one_line(tmp_path: Path, data: bytes | None, reason: str) -> None:
     path = tmp_path / "a.png"

@@ -145,6 +145,6 @@ def test_a_run_whose_codec_sets_them_refuses_the_cut_image_and_names_it(tmp_path
                "psnr", "--workers", "1", "--dataset", str(folder), "--output", str(tmp_path / "run")]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 3, done.stderr
-    assert "cut.jpg: cannot be read as a picture: damaged" in done.stderr + done.stdout
+    assert "cut.jpg: cannot be read as an image: damaged" in done.stderr + done.stdout
     trials = [json.loads(line) for line in (tmp_path / "run" / "trials.jsonl").read_text().splitlines()]
     assert {trial["image"]: trial["error"] is None for trial in trials} == {"good": True, "cut": False}

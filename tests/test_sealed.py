@@ -34,5 +34,5 @@ def test_other_bytes_are_refused(data: bytes, reason: str) -> None:
 
 
 def test_an_image_too_large_is_refused_by_the_codec_s_own_name() -> None:
-    with pytest.raises(BenchmarkError, match=r"^msillm: a picture of 70000x1 is too large"):
+    with pytest.raises(BenchmarkError, match=r"^msillm: an image of 70000x1 is too large"):
         pack(Container("msillm", 1, 1, 70000, bytes(4), bytes(4), b""))

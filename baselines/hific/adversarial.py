@@ -21,7 +21,7 @@ class AdversarialLoss:
     def against_generator(self, original: Tensor, generated: Tensor, condition: Tensor) -> Tensor:
         """The generator's loss, a scalar. Leaves no gradient in the discriminator, and keeps the batch for `loss`.
 
-        Pictures (N, 3, H, W) about [−1, 1], condition (N, latents, H/16, W/16).
+        Images (N, 3, H, W) about [−1, 1], condition (N, latents, H/16, W/16).
         """
         self._last = (original, generated.detach(), condition.detach())
         with _frozen(self.discriminator):

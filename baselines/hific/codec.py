@@ -48,14 +48,14 @@ class Variant:
     @torch.inference_mode()
     @repeatable()
     def encode(self, picture: Tensor) -> bytes:
-        """The payload of a picture (1, 3, H, W) in [0, 1]."""
+        """The payload of an image (1, 3, H, W) in [0, 1]."""
         y = self.model.analyse(picture.to(self.device))
         return self.coder.encode(y, self.model.hyper_analyse(y))[0]
 
     @torch.inference_mode()
     @repeatable()
     def decode(self, payload: bytes, height: int, width: int) -> Tensor:
-        """The picture (1, 3, H, W) in [0, 1]. Raises CorruptStream on a payload that no encoder wrote.
+        """The image (1, 3, H, W) in [0, 1]. Raises CorruptStream on a payload that no encoder wrote.
 
         Raises BenchmarkError, before anything is allocated, if the image takes more memory than there is.
         """
@@ -64,13 +64,13 @@ class Variant:
         y_hat = self.coder.decode(payload, rows, columns)
         picture = self.model.synthesise(y_hat.to(self.device), height, width).cpu()
         if not bool(torch.isfinite(picture).all()):
-            raise CorruptStream("the stream decodes to a picture that is not finite")
+            raise CorruptStream("the stream decodes to an image that is not finite")
         return picture
 
     @torch.inference_mode()
     @repeatable()
     def estimate_bits(self, picture: Tensor) -> float:
-        """Bits of a picture (1, 3, H, W) in [0, 1] by the model's likelihoods, as the public code reports them."""
+        """Bits of an image (1, 3, H, W) in [0, 1] by the model's likelihoods, as the public code reports them."""
         y = self.model.analyse(picture.to(self.device))
         z_hat = self.model.hyper_analyse(y)
         mean, scale = self.model.mean_and_scale(z_hat)
@@ -102,7 +102,7 @@ class HificCodec:
         self.qualities = tuple(float(VARIANTS.index(variant) + 1) for variant in VARIANTS if variant in files)
 
     def encode(self, image: Image, quality: float) -> bytes:
-        """Container and payload. Raises UsageError on another quality than those, BenchmarkError on a large picture."""
+        """Container and payload. Raises UsageError on another quality than those, BenchmarkError on a large image."""
         if quality not in self.qualities:
             raise UsageError(self._missing(quality))
         height, width = image.shape[:2]
@@ -113,7 +113,7 @@ class HificCodec:
         return pack(Container(name, height, width, variant.weights, machine_fingerprint(), payload))
 
     def decode(self, data: bytes, seed: int | None = None) -> Image:
-        """The picture, uint8.
+        """The image, uint8.
 
         Raises CorruptStream on a damaged or foreign stream, and BenchmarkError on one that was made with other weights
         or on another kind of machine: its entropy parameters are floats, which may differ here by a rounding, and then

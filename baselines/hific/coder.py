@@ -32,7 +32,7 @@ which costs less than 0.001 bits a latent."""
 REACH = 1024
 """Hyper-latents beyond ±REACH are always escapes."""
 LARGEST_SYMBOL = 2**20
-"""Beyond what any picture's latents are; bounds what a forged stream can do."""
+"""Beyond what any image's latents are; bounds what a forged stream can do."""
 
 
 def _table(pmfs: list[npt.NDArray[np.float64]], offsets: list[int]) -> CdfTables:
@@ -126,7 +126,7 @@ class Model(Protocol):
 
 
 class LatentCoder:
-    """Writes and reads ẑ and ŷ of one picture. Runs on the CPU, whatever the device of the other networks."""
+    """Writes and reads ẑ and ŷ of one image. Runs on the CPU, whatever the device of the other networks."""
 
     def __init__(self, model: Model) -> None:
         prior = model.Hyperprior
@@ -176,7 +176,7 @@ def _channels(z_hat: Tensor) -> Tensor:
 
 def _check_symbols(symbols: Tensor) -> None:
     if not bool((symbols.abs() <= LARGEST_SYMBOL).all()):  # also false where one is not a number
-        raise BenchmarkError("the picture has latents that are not finite or far too large: these weights are damaged")
+        raise BenchmarkError("the image has latents that are not finite or far too large: these weights are damaged")
 
 
 def _put(coder: BufferedRansEncoder, symbols: Tensor, rows: Tensor, tables: CdfTables) -> None:
@@ -194,5 +194,5 @@ def _get(coder: RansDecoder, rows: Tensor, tables: CdfTables) -> Tensor:
     values = coder.decode_stream(rows.to(torch.int32).flatten().tolist(), tables.cdfs, tables.lengths, tables.offsets)
     symbols = torch.tensor(values, dtype=torch.float64).reshape(rows.shape)
     if bool((symbols.abs() > LARGEST_SYMBOL).any()):
-        raise CorruptStream("the stream holds latents that no picture has")
+        raise CorruptStream("the stream holds latents that no image has")
     return symbols

@@ -23,7 +23,7 @@ VARIANTS = ("low", "med", "high")
 HEADER = struct.Struct(">3sBHH4s4s")
 OVERHEAD = HEADER.size + 4
 MAX_SIDE, MAX_PIXELS = 65535, 2**25
-"""Larger pictures are refused before anything is allocated: the generator needs about a kilobyte a pixel."""
+"""Larger images are refused before anything is allocated: the generator needs about a kilobyte a pixel."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ def check_size(height: int, width: int, codec: str = "hific") -> None:
     """Raises BenchmarkError, which names `codec`, on an image too large."""
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE) or height * width > MAX_PIXELS:
         raise BenchmarkError(
-            f"{codec}: a picture of {width}x{height} is too large: sides up to {MAX_SIDE}, "
+            f"{codec}: an image of {width}x{height} is too large: sides up to {MAX_SIDE}, "
             f"{MAX_PIXELS // 10**6} megapixels in all"
         )
 
 
 def pack(container: Container) -> bytes:
-    """The byte string. Raises BenchmarkError on a picture too large."""
+    """The byte string. Raises BenchmarkError on an image too large."""
     check_size(container.height, container.width)
     kind = VERSION << 4 | VARIANTS.index(container.variant) + 1
     header = HEADER.pack(MAGIC, kind, container.height, container.width, container.weights, container.machine)
@@ -63,5 +63,5 @@ def unpack(data: bytes) -> Container:
     if not 1 <= kind & 15 <= len(VARIANTS):
         raise CorruptStream(f"the stream asks for variant {kind & 15}, which this program does not know")
     if height == 0 or width == 0 or height * width > MAX_PIXELS:
-        raise CorruptStream(f"the stream claims a picture of {width}x{height}, beyond what any encoder writes")
+        raise CorruptStream(f"the stream claims an image of {width}x{height}, beyond what any encoder writes")
     return Container(VARIANTS[(kind & 15) - 1], height, width, weights, machine, body[HEADER.size :])

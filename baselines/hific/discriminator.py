@@ -1,6 +1,6 @@
-"""HiFiC's discriminator: does this picture look real, given what the decoder was told about it?
+"""HiFiC's discriminator: does this image look real, given what the decoder was told about it?
 
-Patches are scored, not the picture as a whole. Names of the parameters as in the public PyTorch checkpoints.
+Patches are scored, not the image as a whole. Names of the parameters as in the public PyTorch checkpoints.
 """
 
 import torch
@@ -33,7 +33,7 @@ class Discriminator(nn.Module):
         self.upsample = nn.Upsample(scale_factor=STRIDE, mode="nearest")
 
     def forward(self, picture: Tensor, y_hat: Tensor) -> Tensor:
-        """Logits (N, 1, h, w), large for real, of pictures (N, 3, H, W) in the model's range and their own ŷ.
+        """Logits (N, 1, h, w), large for real, of images (N, 3, H, W) in the model's range and their own ŷ.
 
         y_hat (N, latents, H/16, W/16): without a gradient, or the encoder would learn to deceive.
         """

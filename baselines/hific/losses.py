@@ -1,7 +1,7 @@
 """What HiFiC's encoder, generator and discriminator minimise, and the controller that holds the rate at its target.
 
 Mentzer et al. 2020, equations 7 and 8 and appendix; constants as in the authors' TensorFlow code: the loss is
-C·(λ⁻¹·R + 0.75·MSE) + LPIPS + 0.15·G with C = 0.1·2⁻⁵ and MSE on pictures of 0..255. The weight of the rate, C·λ⁻¹, is
+C·(λ⁻¹·R + 0.75·MSE) + LPIPS + 0.15·G with C = 0.1·2⁻⁵ and MSE on images of 0..255. The weight of the rate, C·λ⁻¹, is
 2 while a batch needs more bits than the target and 2⁻⁶ while it needs fewer.
 """
 
@@ -72,7 +72,7 @@ def compression_loss(
     """Rate, squared error and LPIPS; without the adversarial part.
 
     original, reconstruction: (N, 3, H, W) in [0, 1]. noisy_bits, rounded_bits: (N,). perceptual: a distance of two
-    batches in [−1, 1], one value a picture, such as `benchmark.metrics.perceptual.load_network()`.
+    batches in [−1, 1], one value an image, such as `benchmark.metrics.perceptual.load_network()`.
     """
     pixels = original.shape[-2] * original.shape[-1]
     bpp = noisy_bits.mean() / pixels

@@ -1,4 +1,4 @@
-"""HiFiC as a whole: picture to latents, their estimated bits, and back to a picture."""
+"""HiFiC as a whole: image to latents, their estimated bits, and back to an image."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from benchmark.baselines.hific.network import (
 from benchmark.reading import check_sizes
 
 SMALLEST_SIDE = 5 * STRIDE
-"""Smaller pictures are continued to this by reflection: the hyper-analysis reflects two of its inputs, which needs
+"""Smaller images are continued to this by reflection: the hyper-analysis reflects two of its inputs, which needs
 eight latents, and five are continued to eight."""
 
 
@@ -35,8 +35,8 @@ class HificConfig:
 
     widths: channels from the full resolution down to 1/16. latents: channels of y. hyper: channels of z. blocks:
     residual blocks of the generator. density: hidden widths of the factorised density. likelihood: "gaussian" or
-    "logistic", the distribution of the latents. signed_range: pictures in [−1, 1] and a generator that ends in tanh;
-    otherwise pictures in [0, 1] and no tanh.
+    "logistic", the distribution of the latents. signed_range: images in [−1, 1] and a generator that ends in tanh;
+    otherwise images in [0, 1] and no tanh.
     """
 
     widths: tuple[int, ...] = (60, 120, 240, 480, 960)
@@ -99,7 +99,7 @@ class Hific(nn.Module):
         return (x + 1) / 2 if self.config.signed_range else x
 
     def analyse(self, picture: Tensor) -> Tensor:
-        """y of a picture (N, 3, H, W) in [0, 1] of any size, continued by reflection: (N, latents, h, w).
+        """y of an image (N, 3, H, W) in [0, 1] of any size, continued by reflection: (N, latents, h, w).
 
         h and w are `latent_size`.
         """
@@ -122,7 +122,7 @@ class Hific(nn.Module):
         return bits(self.Hyperprior.hyperlatent_likelihood(z_hat)) + bits(likelihood)
 
     def synthesise(self, y_hat: Tensor, height: int, width: int) -> Tensor:
-        """The picture of ŷ (N, latents, h, w), cropped to (N, 3, height, width), in [0, 1], clamped."""
+        """The image of ŷ (N, latents, h, w), cropped to (N, 3, height, width), in [0, 1], clamped."""
         return self.from_range(self._generate(y_hat))[..., :height, :width].clamp(0, 1)
 
     def _generate(self, y_hat: Tensor) -> Tensor:
@@ -155,7 +155,7 @@ def quantise(y: Tensor, mean: Tensor) -> Tensor:
 
 
 def latent_size(height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of latents of a picture, multiples of 4 and at least 8."""
+    """Rows and columns of latents of an image, multiples of 4 and at least 8."""
     rows, columns = (_up(max(-(-side // STRIDE), SMALLEST_SIDE // STRIDE), HYPER_STRIDE) for side in (height, width))
     return rows, columns
 

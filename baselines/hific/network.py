@@ -3,7 +3,7 @@
 Mentzer et al. 2020, arXiv 2006.09965, appendix. The names of the parameters are those of the public PyTorch checkpoints
 (github.com/Justin-Tan/high-fidelity-generative-compression), so that these load without renaming; layers without
 parameters stand where they stand there, because they count in the names. So do the paddings: another border would
-decode another picture.
+decode another image.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ HYPER_STRIDE = 4
 class ChannelNorm(nn.Module):
     """Normalises each position over its channels, then scales and shifts each channel.
 
-    Unlike instance normalisation it does not depend on the size of the picture. The variance is the unbiased one.
+    Unlike instance normalisation it does not depend on the size of the image. The variance is the unbiased one.
     """
 
     def __init__(self, channels: int, epsilon: float = 1e-3) -> None:
@@ -38,7 +38,7 @@ class ChannelNorm(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Picture to latents: (N, 3, H, W) -> (N, latents, H/16, W/16); H and W multiples of 16.
+    """Image to latents: (N, 3, H, W) -> (N, latents, H/16, W/16); H and W multiples of 16.
 
     widths: channels at the full resolution and after each of the four strided convolutions.
     """
@@ -85,7 +85,7 @@ class ResidualBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """Quantised latents to a picture: (N, latents, h, w) -> (N, 3, 16·h, 16·w), before tanh or clamping.
+    """Quantised latents to an image: (N, latents, h, w) -> (N, 3, 16·h, 16·w), before tanh or clamping.
 
     widths: as the encoder's, from the full resolution down. blocks: residual blocks at 1/16 resolution.
     """
@@ -109,7 +109,7 @@ class Generator(nn.Module):
         self.blocks = blocks
 
     def forward(self, y_hat: Tensor) -> Tensor:
-        """The picture in the range that the model was trained on, not clamped."""
+        """The image in the range that the model was trained on, not clamped."""
         head = self.conv_block_init(y_hat)
         x = head
         for block in range(self.blocks):

@@ -131,7 +131,7 @@ class HificTask:
         return loss, figures
 
     def check(self) -> dict[str, float]:
-        """Estimated bpp, PSNR, LPIPS on held-out pictures; score: squared error and LPIPS, weighted as in the loss."""
+        """Estimated bpp, PSNR, LPIPS on held-out images; score: squared error and LPIPS, weighted as in the loss."""
         model, device = self.network, next(self.network.parameters()).device
         bpp, error, distance = [], [], []
         for picture in self.held_out.to(device).split(1):

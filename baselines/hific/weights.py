@@ -201,7 +201,7 @@ def _config_of(path: Path, arguments: Mapping[str, Any], tensors: Mapping[str, T
     if likelihood not in LIKELIHOODS:
         raise BenchmarkError(f"{path}: its args give likelihood_type {likelihood!r}, not {' or '.join(LIKELIHOODS)}")
     if not isinstance(arguments.get("normalize_input_image"), bool):
-        raise BenchmarkError(f"{path}: its args do not say whether pictures are normalised (normalize_input_image)")
+        raise BenchmarkError(f"{path}: its args do not say whether images are normalised (normalize_input_image)")
     try:
         density = "Hyperprior.hyperlatent_likelihood.b_"
         layers = sum(name.startswith(density) for name in tensors)

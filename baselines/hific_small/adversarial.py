@@ -7,7 +7,7 @@ from benchmark.baselines.hific.adversarial import AdversarialLoss
 
 
 class LatentAdversarialLoss(AdversarialLoss):
-    """Its condition is ŷ, each channel in units of its own deviation over training pictures, and the quality besides.
+    """Its condition is ŷ, each channel in units of its own deviation over training images, and the quality besides.
 
     The quality is one channel more, since one discriminator serves all of them.
     """

@@ -27,9 +27,9 @@ SHIPPED = Path(__file__).parent / "weights"
 
 
 class GeneratorDecoder:
-    """The generator at work: ŷ and x̂ to a picture, large ones in tiles.
+    """The generator at work: ŷ and x̂ to an image, large ones in tiles.
 
-    A tile sees as far beyond its border as the network looks, so each value is that of the whole picture up to float
+    A tile sees as far beyond its border as the network looks, so each value is that of the whole image up to float
     rounding.
     """
 
@@ -42,7 +42,7 @@ class GeneratorDecoder:
     @torch.inference_mode()
     @repeatable()
     def decode(self, y_hat: Tensor, x_hat: Tensor, steps: int) -> Tensor:
-        """ŷ (1, M, h, w), x̂ (1, 3, 16·h, 16·w) and the quality in steps: the picture, as x̂, in [-0.5, 0.5]."""
+        """ŷ (1, M, h, w), x̂ (1, 3, 16·h, 16·w) and the quality in steps: the image, as x̂, in [-0.5, 0.5]."""
         quality = torch.tensor([quality_of(steps)], device=self.device)
         latents = y_hat.shape[1]
 
@@ -73,7 +73,7 @@ class HificSmallCodec:
     def encode(self, image: Image, quality: float) -> bytes:
         """Container and payload, which is that of `mse` at the same quality.
 
-        Raises UsageError on a quality out of range, BenchmarkError on too large a picture.
+        Raises UsageError on a quality out of range, BenchmarkError on too large an image.
         """
         return self.encode_with_estimate(image, quality)[0]
 
@@ -87,7 +87,7 @@ class HificSmallCodec:
         return self.encode_with_estimate(image, quality)[1]
 
     def decode(self, data: bytes, seed: int | None = None) -> Image:
-        """The picture, uint8. Raises CorruptStream on a damaged or foreign stream, or one made with other weights."""
+        """The image, uint8. Raises CorruptStream on a damaged or foreign stream, or one made with other weights."""
         container = self.base.container(data)
         height, width, steps = container.height, container.width, container.quality_steps
         check_header(Header(container.decoder, steps, container.seed, container.weights), KIND, self.weights, self.base)

@@ -1,7 +1,7 @@
-"""The generator of `hific-small`: ŷ of the frozen first stage to a picture, in one pass.
+"""The generator of `hific-small`: ŷ of the frozen first stage to an image, in one pass.
 
 As in HiFiC (Mentzer et al. 2020) residual blocks at 1/16 of the resolution, then upwards, every normalisation over the
-channels of a position by itself, so that any size of picture or tile gives the same values. Two things are otherwise.
+channels of a position by itself, so that any size of image or tile gives the same values. Two things are otherwise.
 The first stage's synthesis is known and good in the mean, so the generator is given its x̂, which is a function of ŷ,
 folded to each resolution, and says what is to be added. And one network serves all qualities, which FiLM tells it.
 The blocks are those of the score-based decoders' U-Net: what differs between the decoders is what they were taught.
@@ -27,7 +27,7 @@ KIND = "hific-small"
 """Of the weights file."""
 
 OUTPUT_SCALE = 0.1
-"""Of the residual: what the first stage lost has a deviation of 0.01 to 0.05 on pictures in [-0.5, 0.5]."""
+"""Of the residual: what the first stage lost has a deviation of 0.01 to 0.05 on images in [-0.5, 0.5]."""
 
 FREQUENCIES = 8
 
@@ -37,7 +37,7 @@ class GeneratorConfig:
     """Size of a generator.
 
     latents: channels of ŷ. levels: qualities of the first stage. channels, blocks: at 1/16, 1/8, 1/4 and 1/2 of the
-    picture's resolution. embedding: of the quality.
+    image's resolution. embedding: of the quality.
     """
 
     latents: int = 384
@@ -60,9 +60,9 @@ SMALL = GeneratorConfig()
 
 
 class Generator(nn.Module):
-    """ŷ, x̂ and the quality to a picture.
+    """ŷ, x̂ and the quality to an image.
 
-    Each channel of ŷ is multiplied by a learned gain, which starts at one over its deviation in training pictures: the
+    Each channel of ŷ is multiplied by a learned gain, which starts at one over its deviation in training images: the
     lowest coefficients are a hundred times as large as the highest.
     """
 
@@ -93,7 +93,7 @@ class Generator(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """How far the picture depends on ŷ and x̂, in latents, beyond the latent in which a pixel lies."""
+        """How far the image depends on ŷ and x̂, in latents, beyond the latent in which a pixel lies."""
         pixels = self.cells[-1]  # from the output inwards: the exit
         for cell, blocks in zip(self.cells[::-1], self.config.blocks[::-1], strict=True):
             pixels = -(-pixels // cell) * cell  # a position is seen as a whole
@@ -108,9 +108,9 @@ class Generator(nn.Module):
         self.latent_gain.copy_(gain[None, :, None, None])
 
     def forward(self, y_hat: Tensor, x_hat: Tensor, quality: Tensor) -> Tensor:
-        """ŷ (N, M, h, w) in units of the picture, x̂ (N, 3, 16·h, 16·w) in [-0.5, 0.5], quality (N,) in [1, levels].
+        """ŷ (N, M, h, w) in units of the image, x̂ (N, 3, 16·h, 16·w) in [-0.5, 0.5], quality (N,) in [1, levels].
 
-        Returns the picture (N, 3, 16·h, 16·w), about [-0.5, 0.5], float32, not clamped.
+        Returns the image (N, 3, 16·h, 16·w), about [-0.5, 0.5], float32, not clamped.
         """
         embedding = self.embed(fourier_features((quality - 1) / (self.config.levels - 1), FREQUENCIES))
         h = self.enter(y_hat * self.latent_gain)

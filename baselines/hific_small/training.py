@@ -143,7 +143,7 @@ class HificSmallTask:
         return loss, figures
 
     def check(self) -> dict[str, float]:
-        """LPIPS and PSNR of x̂ and of the generator's pictures; score: LPIPS, which is also a part of the loss."""
+        """LPIPS and PSNR of x̂ and of the generator's images; score: LPIPS, which is also a part of the loss."""
         figures: dict[str, list[float]] = {key: [] for key in ("lpips_0", "psnr_0", "lpips_1", "psnr_1")}
         for x, y_hat, x_hat, quality in self.check_set:
             made = self.network(*(t.to(self.device) for t in (y_hat, x_hat, quality))).clamp(-0.5, 0.5).cpu()

@@ -92,7 +92,7 @@ class MsillmCodec:
         self.qualities = tuple(sorted(files))
 
     def encode(self, image: Image, quality: float) -> bytes:
-        """Container and payload. Raises UsageError on another quality, BenchmarkError on too large a picture."""
+        """Container and payload. Raises UsageError on another quality, BenchmarkError on too large an image."""
         return self.encode_with_estimate(image, quality)[0]
 
     def encode_with_estimate(self, image: Image, quality: float) -> tuple[bytes, float]:

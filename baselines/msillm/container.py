@@ -39,7 +39,7 @@ class Container:
 
 
 def pack(container: Container) -> bytes:
-    """The byte string. Raises BenchmarkError on a picture too large."""
+    """The byte string. Raises BenchmarkError on an image too large."""
     check_size(container.height, container.width, "msillm")
     kind = VERSION << 4 | MODELS.index(container.model) << 3 | list(TARGETS).index(container.quality)
     head = HEADER.pack(MAGIC, kind, container.height, container.width, container.weights, container.machine)
@@ -52,6 +52,6 @@ def unpack(data: bytes) -> Container:
     body = body_of(data, MAGIC, "MS-ILLM stream", OVERHEAD)
     _, kind, height, width, weights, machine = HEADER.unpack_from(body)
     if height == 0 or width == 0 or height * width > MAX_PIXELS:
-        raise CorruptStream(f"the stream claims a picture of {width}x{height}, beyond what any encoder writes")
+        raise CorruptStream(f"the stream claims an image of {width}x{height}, beyond what any encoder writes")
     model, quality = MODELS[kind >> 3 & 1], list(TARGETS)[kind & 7]
     return Container(model, quality, height, width, weights, machine, body[HEADER.size :])

@@ -220,7 +220,7 @@ class SdLatentCodec:
     def encode(self, image: Image, quality: float) -> bytes:
         """Container and payload.
 
-        Raises UsageError on a quality out of range, BenchmarkError on too large a picture.
+        Raises UsageError on a quality out of range, BenchmarkError on too large an image.
         """
         height, width = image.shape[:2]
         check_size(height, width)
@@ -228,7 +228,7 @@ class SdLatentCodec:
         require_memory(height, width, MEMORY)
         latents = self.autoencoder.encode(image)[0].double().numpy()
         if not np.isfinite(latents).all():
-            raise BenchmarkError("the picture has latents that are not finite: these weights are damaged")
+            raise BenchmarkError("the image has latents that are not finite: these weights are damaged")
         symbols = np.floor(np.clip(latents / step_of(steps), -(2.0**40), 2.0**40) + 0.5).astype(np.int64)
         payload = latent_coder.encode(symbols)
         return pack(Container(height, width, steps, self.weights, payload, self.steps, self.strength, self.seed))

@@ -136,7 +136,7 @@ def choose(residuals: npt.NDArray[np.int64], bins: npt.NDArray[np.int64]) -> tup
 def encode(symbols: Symbols) -> bytes:
     """The latents' bytes. Raises BenchmarkError where one is far too large, which damaged weights do."""
     if int(np.abs(symbols).max(initial=0)) > LARGEST_SYMBOL:
-        raise BenchmarkError("the picture has latents that are far too large: these weights are damaged")
+        raise BenchmarkError("the image has latents that are far too large: these weights are damaged")
     channels, height, width = symbols.shape
     first = checkerboard(height, width)
     made, head, coder = tables(), b"", BufferedRansEncoder()
@@ -188,7 +188,7 @@ def decode(data: bytes, channels: int, height: int, width: int) -> Symbols:
             values = coder.decode_stream(rows.tolist(), made.cdfs, made.lengths, made.offsets)
             residuals = np.asarray(values, np.int64)
             if int(np.abs(residuals).max(initial=0)) > 2 * LARGEST_SYMBOL:
-                raise CorruptStream("the stream holds latents that no picture has")
+                raise CorruptStream("the stream holds latents that no image has")
             known[half] = residuals
         symbols[channel] = known + centre
         before = known

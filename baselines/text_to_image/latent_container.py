@@ -41,7 +41,7 @@ class Container:
 
 
 def pack(container: Container) -> bytes:
-    """The byte string. Raises BenchmarkError on a picture too large."""
+    """The byte string. Raises BenchmarkError on an image too large."""
     check_size(container.height, container.width)
     parts = [
         MAGIC,
@@ -66,7 +66,7 @@ def unpack(data: bytes) -> Container:
     height, at = read_varint(body, 4)
     width, at = read_varint(body, at)
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE) or height * width > MAX_PIXELS:
-        raise CorruptStream(f"the stream claims a picture of {width}x{height}, beyond what any encoder writes")
+        raise CorruptStream(f"the stream claims an image of {width}x{height}, beyond what any encoder writes")
     if len(body) < at + 5:
         raise CorruptStream("the stream's header is truncated")
     quality_steps, weights, at = body[at], body[at + 1 : at + 5], at + 5

@@ -209,7 +209,7 @@ class SdUpscaleCodec:
         return codec_of_copy(self.form).scale
 
     def encode(self, image: Image, quality: float) -> bytes:
-        """Container and copy. Raises UsageError on another quality, BenchmarkError on too large a picture."""
+        """Container and copy. Raises UsageError on another quality, BenchmarkError on too large an image."""
         height, width = image.shape[:2]
         check_size(height, width)
         file = codec_of_copy(self.form).encode(shrink(image, FACTOR), quality)

@@ -102,7 +102,7 @@ class UpscaleCodec:
     def encode(self, image: Image, quality: float) -> bytes:
         """Container and copy. quality: of the copy's format.
 
-        Raises UsageError on another quality, BenchmarkError on too large a picture.
+        Raises UsageError on another quality, BenchmarkError on too large an image.
         """
         height, width = image.shape[:2]
         check_size(height, width)

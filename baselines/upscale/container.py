@@ -50,16 +50,16 @@ class Container:
 
 
 def check_size(height: int, width: int) -> None:
-    """Raises BenchmarkError on a picture too large."""
+    """Raises BenchmarkError on an image too large."""
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE) or height * width > MAX_PIXELS:
         raise BenchmarkError(
-            f"a picture of {width}x{height} is too large: sides up to {MAX_SIDE}, {MAX_PIXELS // 10**6} megapixels "
+            f"an image of {width}x{height} is too large: sides up to {MAX_SIDE}, {MAX_PIXELS // 10**6} megapixels "
             "in all"
         )
 
 
 def pack(container: Container) -> bytes:
-    """The byte string. Raises BenchmarkError on a picture too large."""
+    """The byte string. Raises BenchmarkError on an image too large."""
     check_size(container.height, container.width)
     kind = UPSCALERS.index(container.upscaler)
     parts = [
@@ -86,7 +86,7 @@ def unpack(data: bytes) -> Container:
     height, at = read_varint(body, 5)
     width, at = read_varint(body, at)
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE) or height * width > MAX_PIXELS:
-        raise CorruptStream(f"the stream claims a picture of {width}x{height}, beyond what any encoder writes")
+        raise CorruptStream(f"the stream claims an image of {width}x{height}, beyond what any encoder writes")
     weights = b""
     if UPSCALERS[kind] != "lanczos":
         weights, at = body[at : at + 4], at + 4

@@ -1,6 +1,6 @@
 """The small committed form of a run: per-image values, and for metrics of sets the values without each image.
 
-From it follow every interval, paired difference, rate difference and gate, with no picture and no features. One JSON
+From it follow every interval, paired difference, rate difference and gate, with no image and no features. One JSON
 file, a line a point, so that a version control system shows which point moved. Real numbers have seven digits.
 """
 
@@ -78,11 +78,11 @@ class Verification(Record):
 
 
 class DatasetIdentity(Record):
-    """The data set, without its pictures."""
+    """The data set, without its images."""
 
     name: str = Field(description="as it is labelled in every table")
-    fingerprint: str = Field(description="hash of the preparation and of the pictures")
-    preparation: str = Field(description='what was done to each picture, "none" if nothing')
+    fingerprint: str = Field(description="hash of the preparation and of the images")
+    preparation: str = Field(description='what was done to each image, "none" if nothing')
 
 
 class SetPoint(Record):

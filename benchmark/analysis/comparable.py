@@ -39,9 +39,9 @@ def dataset_difference(one: str, other: str) -> str:
     """A line on how two data sets differ; each is a name and 8 digits of its fingerprint, as summaries label them."""
     (one_name, _, one_print), (other_name, _, other_print) = one.rpartition(" "), other.rpartition(" ")
     if one_name == other_name:
-        why = f"the name is one, but not the pictures or their preparation (fingerprints {one_print}, {other_print})"
+        why = f"the name is one, but not the images or their preparation (fingerprints {one_print}, {other_print})"
     else:
-        why = "curves need the same pictures on both sides"
+        why = "curves need the same images on both sides"
     return f"the data sets differ: {one} against {other}; {why}"
 
 

@@ -77,7 +77,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Move:
-    """A picture that moved. change: of its value, or of a set's value through it; margins: the loss over the margin."""
+    """An image that moved. change: of its value, or of a set's value through it; margins: the loss over the margin."""
 
     image: str
     codec: str
@@ -91,7 +91,7 @@ class Move:
 class Comparison:
     """All that `compare` knows. notes: lines for the user. failures: what the base has and the new run failed to give.
 
-    tests: number of statistical tests that share alpha. moved: the pictures that moved most, the largest first.
+    tests: number of statistical tests that share alpha. moved: the images that moved most, the largest first.
     """
 
     base: Baseline
@@ -173,7 +173,7 @@ def compare(base: Baseline, new: Baseline, gate: Gate) -> Comparison:
 def _check_comparable(base: Baseline, new: Baseline) -> None:
     if base.dataset != new.dataset:
         if base.dataset.fingerprint == new.dataset.fingerprint and base.dataset.preparation == new.dataset.preparation:
-            pass  # the same pictures under another name
+            pass  # the same images under another name
         elif base.dataset.preparation != new.dataset.preparation:
             raise NotComparable(
                 f"the data sets differ in their preparation: {base.dataset.preparation} "
@@ -385,7 +385,7 @@ def _of_curve(base: Baseline, new: Baseline, codec: str, gate: Gate) -> Iterator
         pairs = [(point, new.point(*point.key)) for point in base.of(codec)]
         shared = [_shared(base, new, one, other, metric) for one, other in pairs if other is not None]
         images = sorted(set.intersection(*map(set, shared)))
-        # The points of both, over the same images; others would compare sets of different pictures.
+        # The points of both, over the same images; others would compare sets of different images.
         one = jackknife_curve(base, base.of(codec), metric, images)
         other = jackknife_curve(new, [found for _, found in pairs if found is not None], metric, images)
         higher, scale = record.higher_is_better, scale_of(facts)
@@ -439,7 +439,7 @@ def _time_obstacle(base: Baseline, new: Baseline) -> str:
 
 
 def _of_time(base: Baseline, new: Baseline, codec: str, gate: Gate) -> Iterator[_Pending]:
-    """Seconds a picture, over all qualities, of encode and of decode."""
+    """Seconds an image, over all qualities, of encode and of decode."""
     margin = gate.margin_of(SECONDS)
     if margin is None:
         return
@@ -495,11 +495,11 @@ def _judged_infinite(outcome: Outcome) -> Judgement:
     return Judgement(outcome, loss, math.nan, math.nan, math.nan)
 
 
-# Pictures
+# Images
 
 
 def _moved(base: Baseline, new: Baseline, gate: Gate) -> Sequence[Move]:
-    """The largest moves of single pictures, in margins, losses positive; a picture once, at its largest."""
+    """The largest moves of single images, in margins, losses positive; an image once, at its largest."""
     moves: dict[str, Move] = {}
     for point in base.points:
         other = new.point(*point.key)
@@ -526,7 +526,7 @@ def _moved(base: Baseline, new: Baseline, gate: Gate) -> Sequence[Move]:
 def _picture_changes(
     base: Baseline, new: Baseline, one: Point, other: Point, metric: str, images: Sequence[int]
 ) -> Vector | None:
-    """(n,): the change of each picture's value; for a metric of sets, of its influence on the set's value."""
+    """(n,): the change of each image's value; for a metric of sets, of its influence on the set's value."""
     if not images:
         return None
     if base.metrics[metric].kind != "set":

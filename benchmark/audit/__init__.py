@@ -1,6 +1,6 @@
 """An audit of a codec: does it do what its numbers claim?
 
-    pictures.py     what is coded: some pictures of a data set, and made ones of odd sizes and contents
+    pictures.py     what is coded: some images of a data set, and made ones of odd sizes and contents
     watching.py     which files, programs and connections Python sees while a codec is at work
     child.py        the process in which a codec works, apart from this one
     processes.py    starting such processes: their folders, limits, and what became of each operation

@@ -56,7 +56,7 @@ class Request:
 def audit(request: Request, tell: Callable[[str], None]) -> tuple[Report, Path]:
     """The report and the folder in which it lies; `tell` gets a line on each thing that begins.
 
-    Raises UsageError on what cannot be meant, BenchmarkError if the codec cannot be opened or a picture cannot be read.
+    Raises UsageError on what cannot be meant, BenchmarkError if the codec cannot be opened or an image cannot be read.
     """
     if request.limit < 0 or request.damages < 0 or request.seconds <= 0:
         raise UsageError("--limit and --damages are 0 or more, --seconds is more than 0")
@@ -173,7 +173,7 @@ def _of_images(request: Request, asked: Sequence[float], dataset: Dataset) -> Re
 def _tried(
     where: Surroundings, ordinary: Sequence[AuditPicture], asked: Sequence[float], root: Path
 ) -> tuple[Session, float]:
-    """What a process makes of the first picture at the middle quality, and its seconds: how long all will take."""
+    """What a process makes of the first image at the middle quality, and its seconds: how long all will take."""
     picture, data, again = (root / name for name in ("first.npy", "first.bin", "first-decoded.npy"))
     np.save(picture, ordinary[0].image, allow_pickle=False)
     quality = sorted(asked)[(len(asked) - 1) // 2] if asked else None

@@ -96,11 +96,11 @@ def likely(step: Step) -> str:
 
 
 def bytes_and_pictures(evidence: Evidence) -> Check:
-    """encode returns bytes, as many as it says; decode a picture of the original's size, right in the process itself.
+    """encode returns bytes, as many as it says; decode an image of the original's size, right in the process itself.
 
-    Odd pictures have a check of their own.
+    Odd images have a check of their own.
     """
-    name = "bytes and pictures"
+    name = "bytes and images"
     failures = []
     for case in [*evidence.cases, *evidence.rated]:
         step = evidence.steps[at.ENCODE, case]
@@ -115,12 +115,12 @@ def bytes_and_pictures(evidence: Evidence) -> Check:
         return Check(name, "FAILED", f"{len(failures)} of {_count(evidence)} streams", failures)
     changed = [_case(case) for case in evidence.cases if evidence.steps[at.ENCODE, case].outcome.changed]
     if changed:
-        return Check(name, "warning", "encode writes into the picture that it is given", changed)
+        return Check(name, "warning", "encode writes into the image that it is given", changed)
     return Check(name, "ok", f"{_count(evidence)} streams")
 
 
 def fresh_process(evidence: Evidence) -> Check:
-    """A decoder that has only the bytes finds the picture that the encoder's process found."""
+    """A decoder that has only the bytes finds the image that the encoder's process found."""
     return _same_pictures(evidence, "fresh process", at.OWN, at.FRESH, "decoded from the bytes alone")
 
 
@@ -152,7 +152,7 @@ def side_files(evidence: Evidence) -> Check:
 
 
 def encode_twice(evidence: Evidence) -> Check:
-    """The same picture and quality give the same bytes."""
+    """The same image and quality give the same bytes."""
     name = "encode twice"
     failures = _other_bytes(evidence, at.ENCODE_AGAIN, "again in the same process")
     failures += _other_bytes(evidence, at.ENCODE_REPEATED, "in another process")
@@ -160,15 +160,15 @@ def encode_twice(evidence: Evidence) -> Check:
         return Check(name, "FAILED", f"encode is not deterministic: {len(failures)} streams differ", failures)
     threads = evidence.threads["threads"]
     if moved := _other_bytes(evidence, at.ENCODE_ELSEWHERE, f"with {_threads(threads)}, in another order"):
-        return Check(name, "warning", f"{len(moved)} streams depend on the threads or the order of the pictures", moved)
+        return Check(name, "warning", f"{len(moved)} streams depend on the threads or the order of the images", moved)
     count = sum(1 for _ in evidence.both(at.ENCODE, at.ENCODE_AGAIN))
     if not count:
-        return Check(name, "not done", "no picture could be coded")
+        return Check(name, "not done", "no image could be coded")
     return Check(name, "ok", f"{count} streams, the same bytes in two processes")
 
 
 def decode_twice(evidence: Evidence) -> Check:
-    """The same bytes give the same picture, whatever was decoded before."""
+    """The same bytes give the same image, whatever was decoded before."""
     return _same_pictures(evidence, "decode twice", at.FRESH, at.FRESH_AGAIN, "decoded again, in another order")
 
 
@@ -183,25 +183,25 @@ def seeds(evidence: Evidence) -> Check:
         return Check(name, "FAILED", "decode fails with a seed", failed)
     first, again, other = (step.image() for step in steps)
     if not np.array_equal(first, again):
-        return Check(name, "FAILED", "seed 0 gives two pictures", [_difference(first, again)])
+        return Check(name, "FAILED", "seed 0 gives two images", [_difference(first, again)])
     same = np.array_equal(first, other)
     if not evidence.opened.stochastic:
         if same:
             return Check(name, "ok", "deterministic, seeds make no difference")
-        return Check(name, "FAILED", "the codec says that it is deterministic, but its picture depends on the seed")
+        return Check(name, "FAILED", "the codec says that it is deterministic, but its image depends on the seed")
     if same:
-        return Check(name, "warning", "the codec says that it is stochastic, but seeds 0 and 1 give the same picture")
-    return Check(name, "ok", f"seed 0 gives one picture, seed 1 another ({_difference(first, other)})")
+        return Check(name, "warning", "the codec says that it is stochastic, but seeds 0 and 1 give the same image")
+    return Check(name, "ok", f"seed 0 gives one image, seed 1 another ({_difference(first, other)})")
 
 
 def thread_counts(evidence: Evidence) -> Check:
-    """The number of threads does not change the picture beyond rounding."""
+    """The number of threads does not change the image beyond rounding."""
     counts = f"{evidence.threads['decoder']} and {_threads(evidence.threads['threads'])}"
     return _same_pictures(evidence, "threads", at.FRESH, at.THREADS, f"decoded with {counts}")
 
 
 def quality_scale(evidence: Evidence) -> Check:
-    """A higher quality takes more bits, and changes the picture."""
+    """A higher quality takes more bits, and changes the image."""
     name = "quality"
     lengths: dict[float, dict[str, int]] = {}
     for case in [*evidence.cases, *evidence.rated]:
@@ -226,16 +226,16 @@ def quality_scale(evidence: Evidence) -> Check:
     for (name_low, low), (name_high, high) in itertools.pairwise(evidence.cases):
         one, other = (evidence.steps[at.OWN, case] for case in ((name_low, low), (name_high, high)))
         if name_low == name_high and not one.failed and not other.failed and np.array_equal(one.image(), other.image()):
-            failures.append(f"{_case((name_low, low))}: the same picture as at quality {quality_name(high)}")
+            failures.append(f"{_case((name_low, low))}: the same image as at quality {quality_name(high)}")
     if failures:
         return Check(name, "FAILED", "the quality does not order the rate, or is ignored", failures)
     if warnings:
-        return Check(name, "warning", "in sum the rate follows the quality, not for each picture", warnings)
+        return Check(name, "warning", "in sum the rate follows the quality, not for each image", warnings)
     return Check(name, "ok", f"{len(qualities)} qualities, each takes more bits than the one before")
 
 
 def estimated_rate(evidence: Evidence) -> Check:
-    """The codec's own estimate of its bits agrees with the bytes on disk, picture by picture."""
+    """The codec's own estimate of its bits agrees with the bytes on disk, image by image."""
     name = "estimated rate"
     if not evidence.opened.estimates:
         return Check(name, "not done", "the codec has no estimate_bits; the rate is that of the bytes on disk")
@@ -256,8 +256,8 @@ def estimated_rate(evidence: Evidence) -> Check:
 
 
 def odd_pictures(evidence: Evidence) -> Check:
-    """Odd sizes, grey, flat and tiny pictures are coded, or refused with a reason."""
-    name = "odd pictures"
+    """Odd sizes, grey, flat and tiny images are coded, or refused with a reason."""
+    name = "odd images"
     failures, refusals, fine = [], [], 0
     for case in evidence.cases:
         if not evidence.pictures[case[0]].odd:
@@ -275,14 +275,14 @@ def odd_pictures(evidence: Evidence) -> Check:
         return Check(name, "FAILED", f"{len(failures)} of {fine + len(failures) + len(refusals)}", failures + refusals)
     if refusals:
         return Check(name, "warning", f"{len(refusals)} refused, {fine} fine", refusals)
-    return Check(name, "ok", f"{fine} pictures") if fine else Check(name, "not done", "no odd pictures")
+    return Check(name, "ok", f"{fine} images") if fine else Check(name, "not done", "no odd images")
 
 
 def damaged_streams(evidence: Evidence) -> Check:
-    """A damaged stream ends in an error or in a picture of the right size: no crash, no hang, no flood of memory.
+    """A damaged stream ends in an error or in an image of the right size: no crash, no hang, no flood of memory.
 
     Another size is a warning where bytes were changed: a format without a checksum cannot know, and a run refuses such
-    a picture. It is a failure where the stream was only cut or lengthened.
+    an image. It is a failure where the stream was only cut or lengthened.
     """
     name = "damaged streams"
     if not evidence.damaged or evidence.damage_source is None:
@@ -295,10 +295,10 @@ def damaged_streams(evidence: Evidence) -> Check:
         trouble = one.step.outcome.trouble
         what = f"{_case(evidence.damage_source)}, {one.damage.what}"
         if trouble is None and tuple(one.step.outcome.shape or ()) == right:
-            counts["decoded to a picture of the right size"] += 1
+            counts["decoded to an image of the right size"] += 1
         elif trouble is None:
-            counts["decoded to a picture of another size"] += 1
-            wrong_size = f"{what}: a picture of {_size(one.step.outcome.shape)}"
+            counts["decoded to an image of another size"] += 1
+            wrong_size = f"{what}: an image of {_size(one.step.outcome.shape)}"
             (warnings if one.damage.changed else failures).append(wrong_size)
         elif trouble.kind in ("refused", "usage"):
             counts["refused"] += 1
@@ -354,7 +354,7 @@ def devices(evidence: Evidence) -> Check:
 
 CHECKS: Sequence[Question] = (
     Question(
-        "bytes and pictures",
+        "bytes and images",
         "`encode` returns no bytes or fewer than it says, or `decode` no image of the original's size",
         bytes_and_pictures,
     ),
@@ -416,7 +416,7 @@ CHECKS: Sequence[Question] = (
         "size", "images of two sizes have the same bytes, or a fresh process decodes to another size", size_in_stream
     ),
     Question(
-        "odd pictures",
+        "odd images",
         "a tiny, thin, odd-sized, grey or flat image ends in an error that is no refusal, in a crash, or in another "
         "size",
         odd_pictures,
@@ -452,12 +452,12 @@ def _same_pictures(evidence: Evidence, name: str, one: str, other: str, how: str
         line = f"{_case(case)}, {how}: {_difference(before, after)}"
         (rounded if distance >= ROUNDING_DB else failures).append(line)
     if failures:
-        return Check(name, "FAILED", f"{len(failures)} of {count} pictures are not the same", failures + rounded)
+        return Check(name, "FAILED", f"{len(failures)} of {count} images are not the same", failures + rounded)
     if rounded:
-        return Check(name, "warning", f"{len(rounded)} of {count} pictures differ by rounding", rounded)
+        return Check(name, "warning", f"{len(rounded)} of {count} images differ by rounding", rounded)
     if not count:
         return Check(name, "not done", "no stream to decode")
-    return Check(name, "ok", f"{count} pictures, {how}: identical")
+    return Check(name, "ok", f"{count} images, {how}: identical")
 
 
 def _reached(evidence: Evidence, step: Step) -> list[str]:
@@ -530,7 +530,7 @@ def _case(case: Case) -> str:
 
 
 def _size(shape: Sequence[int] | None) -> str:
-    return "no picture" if shape is None else f"{shape[1]}x{shape[0]}"
+    return "no image" if shape is None else f"{shape[1]}x{shape[0]}"
 
 
 def _threads(count: int) -> str:
@@ -538,7 +538,7 @@ def _threads(count: int) -> str:
 
 
 def _psnr(one: Image, other: Image) -> float | None:
-    """dB between two pictures, None if they are identical, minus infinity if their sizes differ."""
+    """dB between two images, None if they are identical, minus infinity if their sizes differ."""
     if one.shape != other.shape:
         return -math.inf
     error = mean_squared_error(one, other)

@@ -29,15 +29,15 @@ from benchmark.watching import watched
 
 Kind = Literal["usage", "refused", "raised", "memory", "wrong", "opening", "died", "hung"]
 """How an operation failed: the codec's UsageError; another error of the suite's; any other exception; out of memory;
-a result that is no picture or no bytes; the codec could not be opened; the process died; no answer in time."""
+a result that is no image or no bytes; the codec could not be opened; the process died; no answer in time."""
 
 
 @dataclass(frozen=True)
 class Operation:
     """Something for a codec to do.
 
-    encode: the picture in `picture` at `quality`, bytes into `data`. decode: the bytes in `data` with `seed`, picture
-    into `picture`. estimate: the codec's own estimate of the bits of `picture` at `quality`. Pictures are .npy files.
+    encode: the image in `picture` at `quality`, bytes into `data`. decode: the bytes in `data` with `seed`, image
+    into `picture`. estimate: the codec's own estimate of the bits of `picture` at `quality`. Images are .npy files.
     limited: with the job's memory limit on. A quality of None is the codec's own middle one.
     """
 
@@ -92,8 +92,8 @@ class Opened:
 class Outcome:
     """What became of an operation.
 
-    length: what `len` says of the bytes. estimate: bits. shape: of the picture. changed: whether `encode` wrote into
-    its picture. The rest as in `watching.Seen`.
+    length: what `len` says of the bytes. estimate: bits. shape: of the image. changed: whether `encode` wrote into
+    its image. The rest as in `watching.Seen`.
     """
 
     trouble: Trouble | None = None

@@ -32,7 +32,7 @@ UNKNOWN: Mapping[str, str] = {
     "enough bits": "whether so few bits can hold an image of random samples: it was not coded",
     "estimated rate": "whether the bits are an entropy model's estimate",
     "size": "whether the bytes hold the size of the image",
-    "odd pictures": "what becomes of other sizes and contents than those that are here",
+    "odd images": "what becomes of other sizes and contents than those that are here",
     "damaged streams": "what becomes of damaged streams",
     "devices": "whether another device decodes the same images",
 }
@@ -105,7 +105,7 @@ def rates_of(found: Found) -> list[dict[str, Any]]:
 
 
 def _files(found: Found) -> Check:
-    name = "bytes and pictures"
+    name = "bytes and images"
     count = len(found.images) + len(found.failures)
     if found.failures:
         return Check(

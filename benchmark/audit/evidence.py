@@ -30,7 +30,7 @@ from benchmark.audit.processes import Session, Surroundings, perform
 from benchmark.codecs import Image
 
 Case = tuple[str, float]
-"""(name of a picture, quality)"""
+"""(name of an image, quality)"""
 
 ENCODE, ENCODE_AGAIN, ENCODE_ELSEWHERE, ENCODE_REPEATED = (
     "encode",
@@ -42,7 +42,7 @@ OWN, FRESH, FRESH_AGAIN, THREADS, ESTIMATE = "own", "fresh", "fresh again", "thr
 SEED_0, SEED_0_AGAIN, SEED_1 = "seed 0", "seed 0 again", "seed 1"
 
 DAMAGE_SOURCES = ("129x127", "65x63")
-"""Pictures whose stream is damaged, the first that could be coded: small, so that many damages take little time."""
+"""Images whose stream is damaged, the first that could be coded: small, so that many damages take little time."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def begin(plan: Plan, opened: Opened, root: Path) -> Evidence:
     """What is to be found out of the codec that presents itself as `opened`, with nothing found yet.
 
     At the lowest, the middle and the highest quality streams are decoded; at the others they are only coded, for their
-    rate. Odd pictures are coded at the middle quality.
+    rate. Odd images are coded at the middle quality.
     """
     qualities = in_order(plan.qualities, opened.qualities)
     middle = qualities[(len(qualities) - 1) // 2]
@@ -180,7 +180,7 @@ def gather(evidence: Evidence, tell: Callable[[str], None]) -> None:
 
 
 def expected_seconds(evidence: Evidence, opening: float, encode: float, decode: float, pixels: int) -> float:
-    """About how long `gather` takes. opening: seconds of a process that opens the codec. encode, decode: of a picture
+    """About how long `gather` takes. opening: seconds of a process that opens the codec. encode, decode: of an image
     of `pixels`; time is taken to grow with them."""
     sizes = {picture.name: picture.image.size / 3 / pixels for picture in evidence.plan.pictures}
     cases = sum(sizes[name] for name, _ in evidence.cases)

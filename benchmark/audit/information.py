@@ -96,7 +96,7 @@ def bits_and_content(evidence: Evidence) -> Check:
         summary = "the same number of bytes whatever the content: of a fixed rate, or nominal"
         return Check(name, "warning", summary, constant)
     count = len(evidence.coded())
-    return Check(name, "ok", f"{count} streams") if count else Check(name, "not done", "no picture could be coded")
+    return Check(name, "ok", f"{count} streams") if count else Check(name, "not done", "no image could be coded")
 
 
 def size_in_stream(evidence: Evidence) -> Check:
@@ -114,7 +114,7 @@ def size_in_stream(evidence: Evidence) -> Check:
     if failures:
         return Check(name, "FAILED", "the decoder has the size of the image from elsewhere", failures)
     count = len(evidence.coded())
-    return Check(name, "ok", f"{count} streams") if count else Check(name, "not done", "no picture could be coded")
+    return Check(name, "ok", f"{count} streams") if count else Check(name, "not done", "no image could be coded")
 
 
 def one_process(evidence: Evidence) -> Check:

@@ -1,4 +1,4 @@
-"""What an audited codec is given: some pictures of a data set, and made ones of odd sizes and contents."""
+"""What an audited codec is given: some images of a data set, and made ones of odd sizes and contents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from benchmark.datasets import Dataset
 from benchmark.images import load_image
 
 MAX_SIDE = 768
-"""Of a data set's picture as it is audited; of larger ones the middle is taken."""
+"""Of a data set's image as it is audited; of larger ones the middle is taken."""
 
 
 @dataclass(frozen=True)
 class AuditPicture:
-    """A named picture, uint8 (height, width, 3). odd: of a size or content that codecs stumble over."""
+    """A named image, uint8 (height, width, 3). odd: of a size or content that codecs stumble over."""
 
     name: str
     image: Image
@@ -23,7 +23,7 @@ class AuditPicture:
 
 
 def ordinary_pictures(dataset: Dataset) -> list[AuditPicture]:
-    """The pictures of `dataset`, prepared as it says, at most `MAX_SIDE` in each direction. Raises BenchmarkError."""
+    """The images of `dataset`, prepared as it says, at most `MAX_SIDE` in each direction. Raises BenchmarkError."""
     images = (load_image(picture.path, dataset.preparation) for picture in dataset.pictures)
     return [
         AuditPicture(picture.name, middle(image, MAX_SIDE))
@@ -59,7 +59,7 @@ RANDOM = "random"
 
 
 def odd_pictures(source: Image, seed: int) -> list[AuditPicture]:
-    """Cuts of `source` in all `SIZES`, repeated where it is smaller; grey, flat, and extreme pictures of 64x64; black
+    """Cuts of `source` in all `SIZES`, repeated where it is smaller; grey, flat, and extreme images of 64x64; black
     in another shape of as many samples; and an image of random samples. seed: of these."""
     cuts = [AuditPicture(f"{width}x{height}", _cut(source, height, width), True) for height, width in SIZES]
     piece = _cut(source, 64, 64)

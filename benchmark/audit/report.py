@@ -14,13 +14,13 @@ from benchmark.results import quality_name
 
 SCHEMA_VERSION = AUDIT.writes
 FEW = 3
-"""Of one wrong, so many pictures are named one by one in the text."""
+"""Of one wrong, so many images are named one by one in the text."""
 SHOWN = 5
 """Lines of evidence in the text, a check; the JSON has all."""
 
 LIMITS = (
     "What this cannot see: files that a library in C or another program opens outside the fresh folders, and what a "
-    "codec learned of these pictures before the audit."
+    "codec learned of these images before the audit."
 )
 
 UNSEEN = (
@@ -31,8 +31,8 @@ UNSEEN = (
 
 @dataclass(frozen=True)
 class Report:
-    """An audit's result. about: where the codec, the pictures and the numbers come from, JSON values. complete: whether
-    it came to its end. common: what fails for every picture alike, None if nothing does. elsewhere: it is of images
+    """An audit's result. about: where the codec, the images and the numbers come from, JSON values. complete: whether
+    it came to its end. common: what fails for every image alike, None if nothing does. elsewhere: it is of images
     that nothing here has coded."""
 
     codec: str
@@ -50,7 +50,7 @@ class Report:
 
 
 def rates(evidence: Evidence) -> list[dict[str, Any]]:
-    """What was coded: picture, quality, bytes on disk, bpp, the estimate in bits if the codec has one."""
+    """What was coded: image, quality, bytes on disk, bpp, the estimate in bits if the codec has one."""
     rows = []
     for case in [*evidence.cases, *evidence.rated]:
         step = evidence.steps.get((at.ENCODE, case))
@@ -78,12 +78,12 @@ def as_text(report: Report) -> str:
     about = report.about
     qualities = ", ".join(quality_name(quality) for quality in about["qualities"])
     if report.elsewhere:
-        lines = [f"Audit of {report.codec}, {ELSEWHERE}", f"{about['pictures']} pictures of {about['dataset']}; "]
+        lines = [f"Audit of {report.codec}, {ELSEWHERE}", f"{about['pictures']} images of {about['dataset']}; "]
         lines[-1] += f"qualities {qualities}"
     else:
         lines = [
             f"Audit of {report.codec} on {about['device']}",
-            f"{about['pictures']} pictures of {about['dataset']}, {about['odd_pictures']} made ones; "
+            f"{about['pictures']} images of {about['dataset']}, {about['odd_pictures']} made ones; "
             f"qualities {qualities}",
         ]
     lines.append("")
@@ -115,7 +115,7 @@ def as_text(report: Report) -> str:
 
 
 def _said_once(lines: Sequence[str]) -> Sequence[str]:
-    """Lines "picture at quality 3: what is wrong": one line for each wrong that several pictures have."""
+    """Lines "image at quality 3: what is wrong": one line for each wrong that several images have."""
     groups: dict[str, list[str]] = {}
     for line in lines:
         case, _, problem = line.partition(": ")

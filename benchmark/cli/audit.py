@@ -10,9 +10,9 @@ import typer
 def audit(
     codec: Annotated[str, typer.Argument(help="Codec spec.", metavar="CODEC")],
     dataset: Annotated[
-        str, typer.Option(help="Name of a data set, or a folder of pictures.", metavar="NAME|FOLDER")
+        str, typer.Option(help="Name of a data set, or a folder of images.", metavar="NAME|FOLDER")
     ] = "photos",
-    limit: Annotated[int, typer.Option(help="That many pictures of it; 0 takes all.")] = 2,
+    limit: Annotated[int, typer.Option(help="That many images of it; 0 takes all.")] = 2,
     quality: Annotated[
         list[str] | None, typer.Option(help="1,2; may be repeated. Default: the codec's own.", metavar="Q,…")
     ] = None,

@@ -18,7 +18,7 @@ def baseline(
         list[str] | None, typer.Option(help="Keep this metric; may be repeated. Default: all.", metavar="NAME")
     ] = None,
 ) -> None:
-    """Write what `compare` needs of a run: values of each picture, and of metrics of sets those without each."""
+    """Write what `compare` needs of a run: values of each image, and of metrics of sets those without each."""
     from benchmark.analysis.baseline import chosen, read_numbers, write_baseline
     from benchmark.files import is_standard_output
 

@@ -14,7 +14,7 @@ def bd(
         typer.Option(help="Equal values of this metric; may be repeated. Default: all.", metavar="NAME"),
     ] = None,
     pictures: Annotated[
-        bool, typer.Option("--pictures", help="Name the pictures that each difference comes from.")
+        bool, typer.Option("--pictures", help="Name the images that each difference comes from.")
     ] = False,
     resamples: Annotated[int, typer.Option(min=100, help="Of the bootstrap over images.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,

@@ -8,7 +8,7 @@ import typer
 
 def decode(
     data: Annotated[Path, typer.Argument(help="File that encode wrote.", metavar="IN")],
-    output: Annotated[Path, typer.Argument(help="PNG file for the picture.", metavar="OUT")],
+    output: Annotated[Path, typer.Argument(help="PNG file for the image.", metavar="OUT")],
     codec: Annotated[
         str | None,
         typer.Option(help="Codec spec, for other decoder settings. Default: what the file says.", metavar="SPEC"),

@@ -1,4 +1,4 @@
-"""python -m benchmark encode: a picture file to a codec's bytes."""
+"""python -m benchmark encode: an image file to a codec's bytes."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,13 +7,13 @@ import typer
 
 
 def encode(
-    picture: Annotated[Path, typer.Argument(help="Picture file.", metavar="IN")],
+    picture: Annotated[Path, typer.Argument(help="Image file.", metavar="IN")],
     output: Annotated[Path, typer.Argument(help="File for the bytes.", metavar="OUT")],
     quality: Annotated[float, typer.Option(help="On the codec's own scale.")],
     codec: Annotated[str, typer.Option(help="Codec spec.", metavar="SPEC")] = "hfd",
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
 ) -> None:
-    """Code a picture; the bytes alone suffice to decode it."""
+    """Code an image; the bytes alone suffice to decode it."""
     from benchmark.files import write_file
     from benchmark.running.single import encode_picture
 

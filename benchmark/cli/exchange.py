@@ -40,7 +40,7 @@ def import_results(
     ],
     like: Annotated[
         Path | None,
-        typer.Option(help="You state that it was measured on this run's pictures, as this run was.", metavar="RUN"),
+        typer.Option(help="You state that it was measured on this run's images, as this run was.", metavar="RUN"),
     ] = None,
     protocol: Annotated[
         list[str] | None,

@@ -1,4 +1,4 @@
-"""python -m benchmark images: which pictures a number comes from."""
+"""python -m benchmark images: which images a number comes from."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +14,9 @@ def images(
     ] = None,
     metric: Annotated[list[str] | None, typer.Option(help="May be repeated. Default: all.", metavar="NAME")] = None,
 ) -> None:
-    """Show each picture's value, its influence on a distance between sets, or its part of a difference.
+    """Show each image's value, its influence on a distance between sets, or its part of a difference.
 
-    The difference of two points on the same pictures has a paired 95 % interval.
+    The difference of two points on the same images has a paired 95 % interval.
     """
     from benchmark.analysis.baseline import read_numbers
     from benchmark.cli.terminal import terminal

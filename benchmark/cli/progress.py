@@ -55,7 +55,7 @@ def _lines(trials: Iterable[Trial], total: int, console: Console) -> None:
 
 
 def _timed(trials: Iterable[Trial], total: int) -> Iterator[tuple[int, str, Trial]]:
-    """(number, time left, trial), by the mean since the first: start-up is no measure, and within one picture the
+    """(number, time left, trial), by the mean since the first: start-up is no measure, and within one image the
     codecs' times differ too much for a shorter memory."""
     first = 0.0
     for done, trial in enumerate(trials, start=1):

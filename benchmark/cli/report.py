@@ -1,4 +1,4 @@
-"""python -m benchmark report: a page of runs, with the pictures behind the numbers."""
+"""python -m benchmark report: a page of runs, with the images behind the numbers."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,9 +35,9 @@ def report(
         typer.Option(help="File with [tool.benchmark.gate]. Default: ./pyproject.toml.", metavar="FILE"),
     ] = None,
 ) -> None:
-    """Write a static page: curves, the pictures behind each point, tables, a verdict of two runs, how all was made.
+    """Write a static page: curves, the images behind each point, tables, a verdict of two runs, how all was made.
 
-    Open FOLDER/index.html in a browser, or put the folder on a web server. The pictures need runs that were made with
+    Open FOLDER/index.html in a browser, or put the folder on a web server. The images need runs that were made with
     --keep-reconstructions.
     """
     from benchmark.analysis.margins import read_gate

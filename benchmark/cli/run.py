@@ -29,8 +29,8 @@ def run(
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="Name of a data set; a folder or list of pictures, here or at an address; ./file.py:function. Behind "
-            "it, @crop256 and the like prepare the pictures: see `list datasets`. Default: photos.",
+            help="Name of a data set; a folder or list of images, here or at an address; ./file.py:function. Behind "
+            "it, @crop256 and the like prepare the images: see `list datasets`. Default: photos.",
             metavar="NAME|FOLDER|ADDRESS|FILE:FUNCTION",
         ),
     ] = None,
@@ -67,13 +67,13 @@ def run(
     limit: Annotated[
         int | None,
         typer.Option(
-            help="That many pictures, spread evenly over the set's order, not the first ones; 0 takes all. Default: 8 "
+            help="That many images, spread evenly over the set's order, not the first ones; 0 takes all. Default: 8 "
             "of photos, all of others."
         ),
     ] = None,
     sample: Annotated[
         str | None,
-        typer.Option(help="That many pictures drawn at random, the same for the same seed.", metavar="N[:SEED]"),
+        typer.Option(help="That many images drawn at random, the same for the same seed.", metavar="N[:SEED]"),
     ] = None,
     decoder_seeds: Annotated[str, typer.Option(help="Seeds of stochastic decoders.", metavar="N,…")] = "0",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, …")] = "cpu",
@@ -84,7 +84,7 @@ def run(
         ),
     ] = None,
     keep_reconstructions: Annotated[
-        bool, typer.Option("--keep-reconstructions", help="Keep decoded pictures and bitstreams.")
+        bool, typer.Option("--keep-reconstructions", help="Keep decoded images and bitstreams.")
     ] = False,
     workers: Annotated[
         int | None,
@@ -126,7 +126,7 @@ def run(
         bool, typer.Option("--debug", help="Raise what a codec or metric raises, with its traceback, in this process.")
     ] = False,
 ) -> None:
-    """Code pictures to bytes, decode these, measure, and draw rate-distortion and rate-perception curves.
+    """Code images to bytes, decode these, measure, and draw rate-distortion and rate-perception curves.
 
     Started again with the same arguments and --output, a run goes on where it was. Codecs and decoder seeds may be
     added then, beside those that it has.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 study = typer.Typer(
     cls=MakeGroup,
-    help="Let people say which of two pictures looks more like the original: `study RUN` makes a page for that.",
+    help="Let people say which of two images looks more like the original: `study RUN` makes a page for that.",
     no_args_is_help=True,
 )
 

@@ -99,7 +99,7 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def initialise_scales(self, x: Tensor) -> None:
-        """Before the first step: scales from the deviation of each DCT coefficient of the pictures `x`.
+        """Before the first step: scales from the deviation of each DCT coefficient of the images `x`.
 
         x (N, 3, H, W) in [-0.5, 0.5]. A learned scale moves by one learning rate a step: from 1 to 0.1 takes
         thousands of steps.
@@ -129,7 +129,7 @@ class Autoencoder(nn.Module):
 
 
 class FirstStage:
-    """A trained autoencoder, ready to code: picture to payload, payload to latents, latents to x̂."""
+    """A trained autoencoder, ready to code: image to payload, payload to latents, latents to x̂."""
 
     def __init__(self, model: Autoencoder, device: str | torch.device = "cpu") -> None:
         self.device = torch.device(device)
@@ -147,7 +147,7 @@ class FirstStage:
     @torch.inference_mode()
     @repeatable()
     def encode(self, x: Tensor, steps: int) -> bytes:
-        """The payload of picture x (1, 3, H, W) in [-0.5, 0.5] at a quality in steps of 1/32 level.
+        """The payload of image x (1, 3, H, W) in [-0.5, 0.5] at a quality in steps of 1/32 level.
 
         Raises BenchmarkError if x takes more memory than there is.
         """
@@ -176,7 +176,7 @@ class FirstStage:
     def error_weight(self, steps: int) -> Tensor:
         """What a squared error of one quantisation step costs in the loss, in bits: (1, M, 1, 1), float64.
 
-        The loss is bits + λ·255²·sum of squares / 3 channels; a unit of y is a unit of the picture (`dct_kernels`).
+        The loss is bits + λ·255²·sum of squares / 3 channels; a unit of y is a unit of the image (`dct_kernels`).
         """
         return self.model.lam(quality_of(steps)) * 255**2 / 3 / self._gain(steps).double().cpu() ** 2
 
@@ -190,7 +190,7 @@ class FirstStage:
         return y.cpu(), torch.round(model.entropy.hyper_latents(y)).cpu()
 
     def _gain(self, steps: int) -> Tensor:
-        """Quantisation steps per unit of the picture, (1, M, 1, 1)."""
+        """Quantisation steps per unit of the image, (1, M, 1, 1)."""
         return self.model.interpolate(self.model.log_gain, self._quality(steps)).exp()
 
     def _to_picture_units(self, y_hat: Tensor, steps: int) -> Tensor:
@@ -203,10 +203,10 @@ class FirstStage:
     @torch.inference_mode()
     @repeatable()
     def decode_latents(self, payload: bytes, height: int, width: int, steps: int) -> Tensor:
-        """ŷ in units of the picture, (1, M, ⌈H/16⌉, ⌈W/16⌉), of a payload that `encode` wrote.
+        """ŷ in units of the image, (1, M, ⌈H/16⌉, ⌈W/16⌉), of a payload that `encode` wrote.
 
-        Raises BenchmarkError if the picture takes more memory than there is, CorruptStream on a payload that no encoder
-        wrote; both before anything of the picture's size is allocated.
+        Raises BenchmarkError if the image takes more memory than there is, CorruptStream on a payload that no encoder
+        wrote; both before anything of the image's size is allocated.
         """
         require_memory(height, width)
         rows, columns = -(-height // STRIDE), -(-width // STRIDE)

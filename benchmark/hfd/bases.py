@@ -1,4 +1,4 @@
-"""What a score-based decoder builds on: a base codes the picture, the decoder adds to its x̂ the detail that was lost.
+"""What a score-based decoder builds on: a base codes the image, the decoder adds to its x̂ the detail that was lost.
 
 `autoencoder` is the first stage that the suite trains. `jpeg` and `avif` are the classical codecs of the same names:
 their files stay ordinary files, which any viewer opens, and carry HFD's few bytes where viewers do not look.
@@ -63,7 +63,7 @@ class Base(Protocol):
         ...
 
     def coded_steps(self, steps: int) -> int:
-        """The steps at which a picture is coded when `steps` are asked for."""
+        """The steps at which an image is coded when `steps` are asked for."""
         ...
 
     def reconstruct(self, x: Tensor, steps: int) -> Tensor:
@@ -116,7 +116,7 @@ class AutoencoderBase:
         return self.first_stage.reconstruct(x, steps)
 
     def encode(self, image: Image, header: Header) -> bytes:
-        """Container and payload. Raises BenchmarkError on too large a picture."""
+        """Container and payload. Raises BenchmarkError on too large an image."""
         return self.encode_with_estimate(image, header)[0]
 
     def encode_with_estimate(self, image: Image, header: Header) -> tuple[bytes, float]:
@@ -187,21 +187,21 @@ class ClassicalBase:
         return round((level - 1) * QUALITY_STEPS)
 
     def reconstruct(self, x: Tensor, steps: int) -> Tensor:
-        """x̂ of the file that `encode` writes; x is rounded to the 256 levels of a picture first."""
+        """x̂ of the file that `encode` writes; x is rounded to the 256 levels of an image first."""
         file = self.codec.encode(tensor_to_picture(x), self.codec_quality(steps))
         return picture_to_tensor(self.codec.decode(file))
 
     def encode(self, image: Image, header: Header) -> bytes:
-        """The file, with HFD's bytes. Raises BenchmarkError on a picture too large for the format."""
+        """The file, with HFD's bytes. Raises BenchmarkError on an image too large for the format."""
         return embedding.embed(self.codec.encode(image, self.codec_quality(header.quality_steps)), header)
 
     def unpack(self, data: bytes) -> tuple[Header, Callable[[], Tensor]]:
-        """The header in the file, and the picture that any viewer shows. Raises CorruptStream on a file without one."""
+        """The header in the file, and the image that any viewer shows. Raises CorruptStream on a file without one."""
         header, file = embedding.extract(data, self.name)
         return header, partial(self._x_hat, file)
 
     def decode(self, data: bytes) -> Tensor:
-        """The picture that any viewer shows. Raises BenchmarkError on one too large for this machine's memory."""
+        """The image that any viewer shows. Raises BenchmarkError on one too large for this machine's memory."""
         return self.unpack(data)[1]()
 
     def _x_hat(self, file: bytes) -> Tensor:

@@ -93,7 +93,7 @@ class HfdCodec:
         """The base's stream, with what the decoder must know in it.
 
         With the autoencoder the payload is that of `mse` at the same quality; with JPEG or AVIF all but a few bytes are
-        the file of that codec. Raises UsageError on a quality out of range, BenchmarkError on too large a picture.
+        the file of that codec. Raises UsageError on a quality out of range, BenchmarkError on too large an image.
         """
         return self.base.encode(image, self._header(quality))
 

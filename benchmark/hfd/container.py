@@ -13,7 +13,7 @@
 | n | payload |
 | 4 | CRC-32 of everything before |
 
-Between 17 and 24 bytes: 20 or 21 for a picture of 768×512. Varints are LEB128. With sides up to 65535 and a payload
+Between 17 and 24 bytes: 20 or 21 for an image of 768×512. Varints are LEB128. With sides up to 65535 and a payload
 of up to 2^21 − 1 bytes it stays within 24; a larger payload takes one byte more.
 """
 
@@ -33,9 +33,9 @@ QUALITY_STEPS = 32
 """A stream keeps a quality in units of 1/32 level: "steps", (quality − 1)·32."""
 MAX_SIDE, MAX_SEED = 65535, 2**14 - 1
 TYPICAL_BYTES = 20
-"""Of a container around its payload, for a picture of 768×512; other sizes take 17 to 24."""
+"""Of a container around its payload, for an image of 768×512; other sizes take 17 to 24."""
 MAX_PIXELS = 2**28
-"""Larger pictures are refused before anything is allocated."""
+"""Larger images are refused before anything is allocated."""
 
 
 def steps_of(quality: float, levels: int) -> int:
@@ -64,12 +64,12 @@ class Container:
 
 
 def pack(container: Container) -> bytes:
-    """The byte string. Raises BenchmarkError on a picture too large or a seed out of range."""
+    """The byte string. Raises BenchmarkError on an image too large or a seed out of range."""
     if not (1 <= container.height <= MAX_SIDE and 1 <= container.width <= MAX_SIDE) or (
         container.height * container.width > MAX_PIXELS
     ):
         raise BenchmarkError(
-            f"a picture of {container.width}x{container.height} is too large: sides up to {MAX_SIDE}, "
+            f"an image of {container.width}x{container.height} is too large: sides up to {MAX_SIDE}, "
             f"{MAX_PIXELS // 10**6} megapixels in all"
         )
     if not 0 <= container.seed <= MAX_SEED:
@@ -106,7 +106,7 @@ def unpack(data: bytes) -> Container:
     height, at = read_varint(body, 4)
     width, at = read_varint(body, at)
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE) or height * width > MAX_PIXELS:
-        raise CorruptStream(f"the stream claims a picture of {width}x{height}, beyond what any encoder writes")
+        raise CorruptStream(f"the stream claims an image of {width}x{height}, beyond what any encoder writes")
     if at >= len(body):
         raise CorruptStream("the stream's header is truncated")
     quality_steps = body[at]

@@ -1,8 +1,8 @@
 """The same floats for any number of threads.
 
 On the CPU, oneDNN splits the sums of a convolution differently when the number of threads changes, which moves results
-by 1e-6 and so flips a pixel here and there. So each picture is coded on one thread, and a run uses the cores by coding
-several pictures at once (`--workers`), which is faster besides: no thread waits for another.
+by 1e-6 and so flips a pixel here and there. So each image is coded on one thread, and a run uses the cores by coding
+several images at once (`--workers`), which is faster besides: no thread waits for another.
 
 On a GPU, cuDNN by default keeps ten bits of a convolution's factors (TF32) and may choose other kernels each time.
 """

@@ -1,4 +1,4 @@
-"""Coding with the full-size first stage: picture to payload and back, on the kind of machine that wrote it.
+"""Coding with the full-size first stage: image to payload and back, on the kind of machine that wrote it.
 
 Scale and mean of a latent are floats computed from latents decoded before. Another CPU or GPU, or another version of
 torch, may round them differently; one rounded otherwise and everything after it is garbage. So a payload begins with
@@ -30,7 +30,7 @@ TILE, OVERLAP = 64, 9
 """Side of a tile of the transforms, and how far they look beyond what they say, in latents."""
 
 LARGEST_SYMBOL = 2**20
-"""No picture has such a latent."""
+"""No image has such a latent."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def refuse_foreign(payload: bytes, device: torch.device) -> None:
         other, this = f"{other}, of another make or model", f"{this}, {own.name}"
     raise CorruptStream(
         f"the stream was written on {other}; this is {this}: the floats of the entropy model of `paper` differ between "
-        "them. Decode it on the kind of machine that wrote it, or encode the picture again here"
+        "them. Decode it on the kind of machine that wrote it, or encode the image again here"
     )
 
 
@@ -117,7 +117,7 @@ class _Tables:
         values = coder.decode_stream(places, self.tables.cdfs, self.tables.lengths, self.tables.offsets)
         symbols = torch.tensor(values, dtype=torch.float32).reshape(rows.shape)
         if not float(symbols.abs().max()) < LARGEST_SYMBOL:
-            raise CorruptStream("the stream holds latents that no picture has")
+            raise CorruptStream("the stream holds latents that no image has")
         return symbols
 
 
@@ -148,7 +148,7 @@ class PaperFirstStage:
     @torch.no_grad()
     @repeatable()
     def encode(self, x: Tensor, steps: int) -> bytes:
-        """The payload of picture x (1, 3, H, W) in [-0.5, 0.5] at a quality in steps of 1/32 level."""
+        """The payload of image x (1, 3, H, W) in [-0.5, 0.5] at a quality in steps of 1/32 level."""
         return self.encode_with_bits(x, steps)[0]
 
     @torch.no_grad()
@@ -190,7 +190,7 @@ class PaperFirstStage:
         """ŷ in the units of y, (1, M, 4·⌈H/64⌉, 4·⌈W/64⌉), of a payload that `encode` wrote on this kind of machine.
 
         Raises CorruptStream on a payload from another kind of machine, or a damaged one, and BenchmarkError, before
-        anything is allocated, if the picture takes more memory than there is.
+        anything is allocated, if the image takes more memory than there is.
         """
         refuse_foreign(payload, self.device)
         require_memory(height, width, PAPER_FIRST_STAGE)
@@ -208,7 +208,7 @@ class PaperFirstStage:
 
         y_hat = self._walk(z, code) / self._gain(steps)
         if not bool(torch.isfinite(y_hat).all()):
-            raise CorruptStream("the stream holds latents that no picture has")
+            raise CorruptStream("the stream holds latents that no image has")
         return y_hat
 
     def _walk(self, z: Tensor, code: CodePart) -> Tensor:

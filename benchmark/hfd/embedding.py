@@ -7,11 +7,11 @@
 | 1 | quality: (quality − 1)·32 |
 | 4 | identity of the weights |
 | 0-2 | decoder seed, big-endian, without leading zeros: seed 0 takes no byte |
-| 4 | CRC-32 of everything before and of the picture file without these bytes |
+| 4 | CRC-32 of everything before and of the image file without these bytes |
 
 Between 13 and 15 bytes, in an APP9 segment of JPEG behind the JFIF header (4 bytes more; ITU-T T.81, B.2.4.6), or in a
 `free` box at the end of an AVIF file (8 bytes more; ISO/IEC 14496-12, 8.1.2), where it moves no offset of the others.
-Neither format has a checksum of its own: this one covers the picture as well, so that a changed file is noticed.
+Neither format has a checksum of its own: this one covers the image as well, so that a changed file is noticed.
 """
 
 import struct
@@ -37,7 +37,7 @@ FORMATS = {"jpeg": "JPEG", "avif": "AVIF"}
 
 @dataclass(frozen=True)
 class Header:
-    """What a stream says beside its picture, in a container or embedded.
+    """What a stream says beside its image, in a container or embedded.
 
     quality_steps: (quality − 1)·32. weights: four bytes that name the decoder's weights.
     """
@@ -74,9 +74,9 @@ def embed(picture: bytes, header: Header) -> bytes:
 
 
 def extract(data: bytes, base: str) -> tuple[Header, bytes]:
-    """The header in `data`, a file of the format `base` ("jpeg", "avif"), and the picture file without it.
+    """The header in `data`, a file of the format `base` ("jpeg", "avif"), and the image file without it.
 
-    Raises CorruptStream with the reason if there is none, more than one, or one that does not fit the picture.
+    Raises CorruptStream with the reason if there is none, more than one, or one that does not fit the image.
     """
     there = base_of(data)
     if there is None and data[: len(MAGIC)] == MAGIC:
@@ -113,7 +113,7 @@ def extract(data: bytes, base: str) -> tuple[Header, bytes]:
 
 
 def codec_of(data: bytes) -> str | None:
-    """The codec spec that decodes `data`, a container or a picture file with HFD's bytes; None for anything else.
+    """The codec spec that decodes `data`, a container or an image file with HFD's bytes; None for anything else.
 
     Such as `mse`, `hfd:decoder=flow`, `hfd:base=jpeg,decoder=flow`. Raises CorruptStream on a damaged one.
     """

@@ -47,7 +47,7 @@ LOG2_SCALE_MIN, LOG2_SCALE_MAX, STEPS_PER_OCTAVE = -3.25, 7.0, 8
 GRIDS = ((0, 0), (1, 1), (0, 1), (1, 0))
 """Row and column of each interleaved grid within a cell of 2×2 latents, in the order of coding."""
 
-_SYMBOL_LIMIT = 2**14  # no picture has latents of so many steps; 2**14·LATENT_ONE and the mean stay within int32
+_SYMBOL_LIMIT = 2**14  # no image has latents of so many steps; 2**14·LATENT_ONE and the mean stay within int32
 _LOG2_LOW, _LOG2_HIGH = round(LOG2_SCALE_MIN * ONE), round(LOG2_SCALE_MAX * ONE)
 
 
@@ -74,7 +74,7 @@ class CdfTables:
 
 @dataclass(frozen=True)
 class Coded:
-    """A picture's latents as bytes.
+    """An image's latents as bytes.
 
     y_hat: as the decoder will have them, (1, M, h, w), int32 in units of 1/LATENT_ONE step. bits: what the symbols cost
     by the entropy model, without a look at the stream; see `code_length`.
@@ -275,7 +275,7 @@ def _straight_through_round(x: Tensor) -> Tensor:
 
 
 class ExactEntropyModel:
-    """Writes and reads the symbols of one picture; the same on every machine."""
+    """Writes and reads the symbols of one image; the same on every machine."""
 
     def __init__(self, model: EntropyModel) -> None:
         self.slices = model.slices
@@ -364,9 +364,9 @@ class ExactEntropyModel:
         return Coded(coder.flush(), y_hat, bits)
 
     def decode(self, stream: bytes, height: int, width: int, log2_scale: Tensor) -> Tensor:
-        """ŷ of a picture with height×width latents, (1, M, h, w): int32 in units of 1/LATENT_ONE step.
+        """ŷ of an image with height×width latents, (1, M, h, w): int32 in units of 1/LATENT_ONE step.
 
-        Raises CorruptStream if the stream is shorter than any encoder's, or holds a symbol that no picture has.
+        Raises CorruptStream if the stream is shorter than any encoder's, or holds a symbol that no image has.
         """
         latents = self.slices[-1][1] * height * width
         z_shape = (1, self.hyper_channels, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
@@ -453,5 +453,5 @@ def _get(coder: RansDecoder, rows: Tensor, tables: CdfTables) -> Tensor:
     )
     symbols = torch.from_numpy(np.fromiter(values, np.int32, len(values))).reshape(rows.shape)
     if int(symbols.max()) > _SYMBOL_LIMIT or int(symbols.min()) < -_SYMBOL_LIMIT:
-        raise CorruptStream("the stream holds latents that no picture has")
+        raise CorruptStream("the stream holds latents that no image has")
     return symbols

@@ -23,7 +23,7 @@ class AnyFirstStage(Protocol):
         ...
 
     def encode(self, x: Tensor, steps: int) -> bytes:
-        """The payload of picture x (1, 3, H, W) in [-0.5, 0.5] at a quality in steps of 1/32 level."""
+        """The payload of image x (1, 3, H, W) in [-0.5, 0.5] at a quality in steps of 1/32 level."""
         ...
 
     def encode_with_bits(self, x: Tensor, steps: int) -> tuple[bytes, float]:
@@ -35,7 +35,7 @@ class AnyFirstStage(Protocol):
         ...
 
     def decode_latents(self, payload: bytes, height: int, width: int, steps: int) -> Tensor:
-        """ŷ of a payload that `encode` wrote for a picture of that size."""
+        """ŷ of a payload that `encode` wrote for an image of that size."""
         ...
 
     def synthesise(self, y_hat: Tensor, height: int, width: int, steps: int) -> Tensor:

@@ -1,9 +1,9 @@
 """The U-Net as a decoder runs it on the CPU: the same function of the same weights up to float rounding, in less time.
 
-- Time and quality are the same for the whole picture, so the embedding is computed once a step, and FiLM is folded into
+- Time and quality are the same for the whole image, so the embedding is computed once a step, and FiLM is folded into
   the convolution before it: scale·conv(x; W, b) + shift = conv(x; scale·W, scale·b + shift).
 - Channels lie last in memory, as oneDNN's convolutions want them where channels are few.
-- A block goes through the picture in strips of rows and writes where it reads. So it takes little memory beside its
+- A block goes through the image in strips of rows and writes where it reads. So it takes little memory beside its
   input, and nothing is computed twice: a strip begins with the last two rows of the one above. Activations are written
   to where the next convolution reads them.
 - In bfloat16, all that is handed on is bfloat16 too, from the first layer to the last: half of the memory to go
@@ -26,7 +26,7 @@ from benchmark.hfd.unet import RMS_FLOOR, Block, UNet
 
 STRIP_BYTES = 2**22
 """Of one strip of a block's input. Shorter strips cost calls, longer ones memory that is mapped anew each time.
-Strips depend on the picture's size alone, never on the machine, so that the floats are those of every other run."""
+Strips depend on the image's size alone, never on the machine, so that the floats are those of every other run."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class _StepBlock:
 
 
 class _Rows:
-    """The input of a block's convolution in one strip, kept for the next one: above and below the picture are zeros."""
+    """The input of a block's convolution in one strip, kept for the next one: above and below the image are zeros."""
 
     def __init__(self, x: Tensor, rows: int) -> None:
         """For strips of x (1, C, H, W), channels last; rows: the most that a strip needs."""
@@ -112,7 +112,7 @@ def _activate(x: Tensor, gain: Tensor, out: Tensor) -> Tensor:
 
 
 class StepNetwork:
-    """A U-Net at one time and one quality, for pictures one at a time; on the CPU."""
+    """A U-Net at one time and one quality, for images one at a time; on the CPU."""
 
     def __init__(self, unet: UNet, t: Tensor, quality: Tensor, precision: str = "float32") -> None:
         """t and quality (1,) in [0, 1], as `UNet.forward` has them.

@@ -1,4 +1,4 @@
-"""How much memory a picture takes, and a refusal before it is taken."""
+"""How much memory an image takes, and a refusal before it is taken."""
 
 import math
 import os
@@ -10,7 +10,7 @@ from benchmark.errors import BenchmarkError
 
 @dataclass(frozen=True)
 class Memory:
-    """Resident memory that work on a picture takes beside the program itself, on the CPU.
+    """Resident memory that work on an image takes beside the program itself, on the CPU.
 
     So many bytes for each pixel, and so many more for those of the tile that its networks work on.
     """
@@ -20,7 +20,7 @@ class Memory:
     tile_pixels: int = 2**22
 
     def of(self, height: int, width: int) -> int:
-        """Bytes for a picture of that size, about."""
+        """Bytes for an image of that size, about."""
         pixels = height * width
         return self.bytes_per_pixel * pixels + self.tile_bytes_per_pixel * min(pixels, self.tile_pixels)
 
@@ -32,12 +32,12 @@ and 107 at 6, 85 and 62 at 24; the estimate is never below."""
 PAPER_FIRST_STAGE = Memory(160, 1200, 2**20)
 """Of the first stage `paper`. Measured with random weights, encode and decode, bytes per pixel: 606 and 844 at 0.4
 megapixels, 598 and 715 at 1.0, 249 and 306 at 2.9, in tiles that see 1.0 megapixels; the latents alone take 119. Tiles
-of a larger picture see up to 1.7 megapixels."""
+of a larger image see up to 1.7 megapixels."""
 
 SAMPLING = Memory(90, 90)
 """Of a score decoder beyond x̂, U-Net `small`. Measured with small tiles, bytes per pixel: 65 (flow, Euler), 76
 (diffusion, ancestral), 88 (Heun, DDIM, or a `realism` between 0 and 1); of the network in a tile of 4 megapixels about
-65, and tiles of a larger picture see up to 1.3 times as many pixels."""
+65, and tiles of a larger image see up to 1.3 times as many pixels."""
 
 SMALL_CHANNELS = 32
 """Of the U-Net `small` at half the resolution, where most of the memory is."""
@@ -52,7 +52,7 @@ def sampling_memory(channels: int, overlap: int) -> Memory:
     beyond their own: `SAMPLING`, and more in a tile in proportion to channels and to the pixels that it sees.
 
     With the U-Net `paper` (128, 304) 423 bytes per pixel were measured at one megapixel; this says 556, since a tile of
-    a larger picture sees more.
+    a larger image sees more.
     """
     side = math.isqrt(SAMPLING.tile_pixels)
     wider = max(channels, SMALL_CHANNELS) / SMALL_CHANNELS
@@ -106,10 +106,10 @@ def _number(path: Path) -> int | None:
 
 
 def require_memory(height: int, width: int, memory: Memory = FIRST_STAGE) -> None:
-    """Raises BenchmarkError, one line, if a picture of this size does not fit into the memory that is there."""
+    """Raises BenchmarkError, one line, if an image of this size does not fit into the memory that is there."""
     needed, available = memory.of(height, width), available_bytes()
     if needed > available:
         raise BenchmarkError(
-            f"a picture of {width}x{height} would take about {needed / 1e9:.1f} GB of memory; "
+            f"an image of {width}x{height} would take about {needed / 1e9:.1f} GB of memory; "
             f"{available / 1e9:.1f} GB are free"
         )

@@ -35,7 +35,7 @@ def require_bits(stream: bytes, least: float) -> None:
     """Raises CorruptStream if `stream` has fewer bits than `least`: a large image that so few bytes cannot hold."""
     if 8 * len(stream) < int(least):
         raise CorruptStream(
-            f"the stream's payload has {len(stream)} bytes; a picture of this size has at least {int(least) // 8 + 1}"
+            f"the stream's payload has {len(stream)} bytes; an image of this size has at least {int(least) // 8 + 1}"
         )
 
 

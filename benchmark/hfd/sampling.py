@@ -1,4 +1,4 @@
-"""A score-based decoder at work: x̂ and a seed to a picture."""
+"""A score-based decoder at work: x̂ and a seed to an image."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Protocol
@@ -66,10 +66,10 @@ Steps = Annotated[int, Field(ge=1, le=1000, description="evaluations of the netw
 
 
 class ScoreDecoder:
-    """Samples a picture from x̂. Same x̂, quality, seed and sampler: the same picture, on any number of threads.
+    """Samples an image from x̂. Same x̂, quality, seed and sampler: the same image, on any number of threads.
 
-    Large pictures go through the network in tiles, in each step all of them. A tile sees as far beyond its border as
-    the network looks, so each value is that of the whole picture up to float rounding, and there can be no seam. The
+    Large images go through the network in tiles, in each step all of them. A tile sees as far beyond its border as
+    the network looks, so each value is that of the whole image up to float rounding, and there can be no seam. The
     price are the operations in the overlap: 144 pixels on either side with `small`, 17 % more at 6000×4000, in six
     tiles; with the one-step decoder's U-Net 352 pixels, 45 %. (The paper samples each patch to its end,
     group by group, and lets later patches continue the finished overlaps: an overlap of an eighth of its 256 pixels
@@ -100,7 +100,7 @@ class ScoreDecoder:
     @torch.inference_mode()
     @repeatable()
     def sample(self, x_hat: Tensor, quality_steps: int, seed: int) -> Tensor:
-        """x̂ (1, 3, H, W) in [-0.5, 0.5] -> a picture of the same shape, clamped to that range.
+        """x̂ (1, 3, H, W) in [-0.5, 0.5] -> an image of the same shape, clamped to that range.
 
         Raises BenchmarkError if that takes more memory than there is.
         """
@@ -140,9 +140,9 @@ class ScoreDecoder:
     def _in_tiles(
         self, function: Callable[[Tensor, Tensor], Tensor], out: Tensor, both: tuple[Tensor, Tensor], overlap: int
     ) -> Tensor:
-        """`function` of both pictures (1, 3, H, W), written into `out`, which may be the first of them; returns it.
+        """`function` of both images (1, 3, H, W), written into `out`, which may be the first of them; returns it.
 
-        overlap: how far beyond its own pixels a tile sees in the second picture, and in the first where that is not
+        overlap: how far beyond its own pixels a tile sees in the second image, and in the first where that is not
         `out`, in units.
         """
         rows, columns = (side // self.unit for side in out.shape[-2:])

@@ -84,7 +84,7 @@ class ScoreNetwork(nn.Module):
         return self.mean_deviation(quality) * log_ratio.exp()
 
     def mean_deviation(self, quality: Tensor) -> Tensor:
-        """The deviation over whole pictures at `quality` (N,), interpolated in the log: (N, 3, 1, 1)."""
+        """The deviation over whole images at `quality` (N,), interpolated in the log: (N, 3, 1, 1)."""
         position = quality - 1
         low = position.floor().long().clamp(0, self.levels - 2)
         fraction = (position - low)[:, None]

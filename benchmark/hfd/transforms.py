@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 STRIDE = 16
-"""Pixels of a picture per latent, in each direction."""
+"""Pixels of an image per latent, in each direction."""
 
 TILE = 128
-"""Latents in each direction that a transform takes in one go; a picture of up to TILE² latents (4 megapixels) is one
+"""Latents in each direction that a transform takes in one go; an image of up to TILE² latents (4 megapixels) is one
 tile whatever its shape."""
 
 OVERLAP = 8
@@ -79,7 +79,7 @@ class ResidualBlock(nn.Module):
 class NormalisedBlock(ResidualBlock):
     """x + conv3(GELU(conv3(x / RMS(x)))), the root mean square over channels, at each pixel by itself.
 
-    Without the division the branches that use it ran away in training: at every pixel of every picture all channels
+    Without the division the branches that use it ran away in training: at every pixel of every image all channels
     ended far below zero before the next activation, which passed on nothing, and the branch was dead.
     """
 
@@ -99,9 +99,9 @@ def zero_initialised(layer: nn.Conv2d) -> nn.Conv2d:
 
 
 class AnalysisTransform(nn.Module):
-    """Picture to latents: y = DCT(x) + (1 + gate)·f((1 + scale)·features + shift).
+    """Image to latents: y = DCT(x) + (1 + gate)·f((1 + scale)·features + shift).
 
-    widths: channels at 1/4, 1/8 and 1/16 of the picture's resolution. Shift, scale and gate are those of the quality
+    widths: channels at 1/4, 1/8 and 1/16 of the image's resolution. Shift, scale and gate are those of the quality
     level: many bits want a transform that can be inverted well, few bits one that compacts well.
     """
 
@@ -122,7 +122,7 @@ class AnalysisTransform(nn.Module):
     def forward(self, x: Tensor, level: Tensor) -> Tensor:
         """x (N, 3, H, W) in [-0.5, 0.5], sides multiples of 16; level: row of `level_table` (N, 2·c16 + M, 1, 1).
 
-        Returns latents before quantisation, (N, M, H/16, W/16), in units of the picture.
+        Returns latents before quantisation, (N, M, H/16, W/16), in units of the image.
         """
         features = self.to_sixteenth(self.to_eighth(self.to_quarter(x)))
         shift, scale, gate = level.split([features.shape[1], features.shape[1], self.dct.out_channels], 1)
@@ -131,7 +131,7 @@ class AnalysisTransform(nn.Module):
 
 
 class SynthesisTransform(nn.Module):
-    """Latents to picture: x̂ = IDCT(ŷ) + (1 + gate)·g((1 + scale)·features(IDCT(ŷ), ŷ) + shift)."""
+    """Latents to image: x̂ = IDCT(ŷ) + (1 + gate)·g((1 + scale)·features(IDCT(ŷ), ŷ) + shift)."""
 
     def __init__(self, kernels: Tensor, widths: tuple[int, int, int], levels: int) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ class SynthesisTransform(nn.Module):
         )
 
     def forward(self, y_hat: Tensor, level: Tensor) -> Tensor:
-        """y_hat (N, M, H/16, W/16) in units of the picture; level: row of `level_table` (N, 2·c4 + 3, 1, 1).
+        """y_hat (N, M, H/16, W/16) in units of the image; level: row of `level_table` (N, 2·c4 + 3, 1, 1).
 
         Returns x̂, (N, 3, H, W), about [-0.5, 0.5], not clamped.
         """
@@ -176,7 +176,7 @@ def tiles(
 ) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
     """The tiles of rows×columns latents: of each its own part, and that part with `overlap` around it.
 
-    Equal parts of at most `tile` latents in each direction. They depend on the size of the picture alone, never on the
+    Equal parts of at most `tile` latents in each direction. They depend on the size of the image alone, never on the
     machine or its memory, so that the floats are those of every other run.
     """
     for own_rows, seen_rows in _parts(rows, rows if rows * columns <= tile**2 else tile, overlap):

@@ -1,6 +1,6 @@
 """The network of the score-based decoders: a convolutional U-Net in pixel space, conditioned on x̂, time and quality.
 
-No attention and no statistics over the picture (normalisation is per pixel, over channels), so any size of picture or
+No attention and no statistics over the image (normalisation is per pixel, over channels), so any size of image or
 tile goes through and gives the same values.
 """
 
@@ -17,7 +17,7 @@ from benchmark.reading import check_sizes
 
 @dataclass(frozen=True)
 class UNetConfig:
-    """channels: at 1/2, 1/4, 1/8, … of the picture's resolution; blocks: residual blocks at each, down and up."""
+    """channels: at 1/2, 1/4, 1/8, … of the image's resolution; blocks: residual blocks at each, down and up."""
 
     channels: tuple[int, ...] = (32, 64, 128)
     blocks_down: tuple[int, ...] = (2, 3, 4)

@@ -21,7 +21,7 @@ def part(data: bytes, at: int, size: int) -> bytes:
 
 def damaged(what: str) -> BenchmarkError:
     """The refusal of a damaged file."""
-    return BenchmarkError(f"cannot be read as a picture: damaged, {what}")
+    return BenchmarkError(f"cannot be read as an image: damaged, {what}")
 
 
 def too_deep() -> BenchmarkError:

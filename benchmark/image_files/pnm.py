@@ -35,4 +35,4 @@ def check(data: bytes) -> None:
     if kind not in _BITS and samples and max(samples) > highest:
         raise damaged(f"a sample of {max(samples)}, above the maximum of {highest}")
     if _ANOTHER.match(data, at + size):
-        raise BenchmarkError("2 frames or pages, or more; a picture has one")
+        raise BenchmarkError("2 frames or pages, or more; an image has one")

@@ -136,7 +136,7 @@ def parse_metric(name: str) -> tuple[Spec, str | None]:
     parsed spec, and the patches or None.
 
     Raises UsageError on an unknown metric or rule, on a file without such a class, and on patches of a metric that is
-    known to look at whole pictures; BenchmarkError if a file cannot be run.
+    known to look at whole images; BenchmarkError if a file cannot be run.
     """
     text, at, patches = name.rpartition("@")
     if not at or any(mark in patches for mark in '/":='):  # of a path, or of a quoted setting
@@ -153,7 +153,7 @@ def parse_metric(name: str) -> tuple[Spec, str | None]:
     if not at:
         return spec, None
     if spec.name in _SHIPPED and _SHIPPED[spec.name].kind != "set":
-        raise UsageError(f"{name!r}: {spec.name} compares whole pictures; only metrics of sets have patches")
+        raise UsageError(f"{name!r}: {spec.name} compares whole images; only metrics of sets have patches")
     if patches not in PATCH_RULES:
         raise UsageError(f"{name!r}: no patch rule is named {patches!r}; there are {', '.join(PATCH_RULES)}")
     return spec, patches

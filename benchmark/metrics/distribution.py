@@ -208,7 +208,7 @@ def _compute_spread(features: Set) -> _Spread:
         n += len(rows)
         total = rows.sum(0) if total is None else total + rows.sum(0)
     if total is None:
-        raise Undefined("a set without pictures has no distance to another")
+        raise Undefined("a set without images has no distance to another")
     if n < 2:
         return _Spread(n, total, 0.0, total[None])
     mean = total / n
@@ -473,7 +473,7 @@ class _Unit(Sequence[Features]):
 
 def _compute_kernel_sums(originals: Set, reconstructions: Set, kernel: Kernel, name: str = "") -> _KernelSums:
     if not len(originals):
-        raise Undefined("a set without pictures has no distance to another")
+        raise Undefined("a set without images has no distance to another")
     x = _remembered(originals, name, lambda: _one_side(originals, kernel)) if name else _one_side(originals, kernel)
     y = _one_side(reconstructions, kernel)
     between = _sums(originals, reconstructions, x.n, y.n, kernel)

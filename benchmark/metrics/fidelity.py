@@ -12,7 +12,7 @@ from benchmark.pixels import Image
 
 PEAK = 255.0
 
-IDENTICAL = "the pictures are identical: PSNR is infinite"
+IDENTICAL = "the images are identical: PSNR is infinite"
 
 PSNR = MetricInfo(
     "psnr",
@@ -27,7 +27,7 @@ PSNR = MetricInfo(
     words="peak signal-to-noise ratio, peak 255",
     parts={
         "rgb": "over red, green and blue together",
-        "uint8": "of pictures rounded to whole numbers from 0 to 255",
+        "uint8": "of images rounded to whole numbers from 0 to 255",
         "mean-of-db": "in dB for each image, then the mean; that of the mean squared error beside it",
     },
     aspect="fidelity",
@@ -67,7 +67,7 @@ class Psnr:
         return original
 
     def compare(self, prepared: Image, reconstruction: Image) -> float:
-        """In dB. Raises Undefined if the pictures are identical: JSON has no infinity."""
+        """In dB. Raises Undefined if the images are identical: JSON has no infinity."""
         check_pair((prepared.shape[0], prepared.shape[1]), reconstruction)
         mse = mean_squared_error(prepared, reconstruction)
         if mse == 0:

@@ -126,7 +126,7 @@ def parse_margin(value: object) -> Margin:
 
 @runtime_checkable
 class ImageMetric(Protocol):
-    """A number for one pair of pictures. protocol: fixes everything that moves the number."""
+    """A number for one pair of images. protocol: fixes everything that moves the number."""
 
     info: MetricInfo
     protocol: str
@@ -177,7 +177,7 @@ class RecodingMetric(Protocol):
 
 @runtime_checkable
 class NoReferenceMetric(Protocol):
-    """A number for one picture alone. protocol: fixes everything that moves the number.
+    """A number for one image alone. protocol: fixes everything that moves the number.
 
     feature_key: safe for a path, of this protocol alone: where a run keeps the values of the originals.
     """
@@ -196,14 +196,14 @@ class Loads(Protocol):
     """A metric with a network. Every `SetMetric` is one, others may be."""
 
     def load(self) -> None:
-        """Loads the network, before any picture is at hand. Raises BenchmarkError, with the command that fetches its
+        """Loads the network, before any image is at hand. Raises BenchmarkError, with the command that fetches its
         weights, if they are not there."""
         ...
 
 
 @runtime_checkable
 class SetMetric(Protocol):
-    """A number for two sets of pictures, computed from features of their patches.
+    """A number for two sets of images, computed from features of their patches.
 
     feature_key: safe for a path; metrics with one key have the same features.
     """
@@ -213,7 +213,7 @@ class SetMetric(Protocol):
     feature_key: str
 
     def load(self) -> None:
-        """Loads the network that `features` needs, before any picture is at hand.
+        """Loads the network that `features` needs, before any image is at hand.
 
         Raises BenchmarkError, with the command that fetches them, if its weights are not there. The other functions
         work on stored features and need no network.
@@ -221,7 +221,7 @@ class SetMetric(Protocol):
         ...
 
     def features(self, image: Image) -> npt.NDArray[np.float32]:
-        """(n_patches, dimension); (0, dimension) if the picture is too small for a patch. Calls `load`."""
+        """(n_patches, dimension); (0, dimension) if the image is too small for a patch. Calls `load`."""
         ...
 
     def distance(self, originals: Sequence[Features], reconstructions: Sequence[Features]) -> float:

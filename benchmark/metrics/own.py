@@ -34,7 +34,7 @@ Attributes are its facts:
     words             what `explain` says of it
     protocol          what moves its numbers, such as "v2/luma"; the file's hash and the settings are added
     aspect            "fidelity" (near the original), "perception" (looks near), "realism" (looks real); by kind
-    smallest_side     in pixels; a picture with a shorter side has no value
+    smallest_side     in pixels; an image with a shorter side has no value
     patches           the rule of a metric of sets where no @ follows; "whole"
 
 or they stand in `info`, a `benchmark.metrics.MetricInfo`. The hash is of that file, the modules that it imports from
@@ -337,7 +337,7 @@ def _adopted(
         info = replace(info, name=spec.name)
     check_name(info.name, what, shipped)
     if kind != "set" and patches is not None:
-        raise UsageError(f"{what}: it compares whole pictures; only metrics of sets have patches")
+        raise UsageError(f"{what}: it compares whole images; only metrics of sets have patches")
     declared = [str(theirs.protocol)] if getattr(theirs, "protocol", "") else []
     own = _identity(theirs, spec, bool(declared), registry, names_of_variables(theirs, what))
     settings = [f"{key}={value}" for key, value in sorted(spec.settings.items())] if spec is not None else []

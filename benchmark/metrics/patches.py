@@ -1,4 +1,4 @@
-"""Where the patches of a picture lie that metrics of sets look at. A picture too small for a patch has none.
+"""Where the patches of an image lie that metrics of sets look at. An image too small for a patch has none.
 
 `patch256-hific`: non-overlapping crops of 256x256 from the top left corner, then those of a grid shifted by 128 in both
 directions, one row and one column fewer (HiFiC, https://arxiv.org/abs/2006.09965, appendix). `patch128-hific` and
@@ -34,11 +34,11 @@ SMALLEST_SIDES = {
     "patch256-nc": 256,
     "whole": 1,
 }
-"""In pixels, by rule: a picture with a shorter side has no patch."""
+"""In pixels, by rule: an image with a shorter side has no patch."""
 
 
 def boxes(rule: str, height: int, width: int) -> list[Box]:
-    """The patches of a picture, in order, all inside it. Raises UsageError on an unknown rule."""
+    """The patches of an image, in order, all inside it. Raises UsageError on an unknown rule."""
     if rule not in PATCH_RULES:
         raise UsageError(f"no patch rule is named {rule!r}")
     if rule == "whole":

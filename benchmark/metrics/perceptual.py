@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and these facts are read wit
     from torch import Tensor
 
 MINIMUM_SIDES = {"alex": 31, "vgg": 16}
-"""By trunk. Smaller pictures leave nothing after AlexNet's second pooling, or after VGG16's fourth."""
+"""By trunk. Smaller images leave nothing after AlexNet's second pooling, or after VGG16's fourth."""
 TRUNK = Path(__file__).parent / "weights" / "alexnet-features.safetensors"
 
 _PARTS = {
@@ -93,7 +93,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Lpips:
-    """Learned perceptual distance over the trunk "alex" or "vgg"; 0 for identical pictures."""
+    """Learned perceptual distance over the trunk "alex" or "vgg"; 0 for identical images."""
 
     info: MetricInfo
     device: str
@@ -105,7 +105,7 @@ class Lpips:
         return load_network(self.device, self.trunk)
 
     def load(self) -> None:
-        """Loads the network, before any picture is at hand. Raises BenchmarkError if its weights are not here."""
+        """Loads the network, before any image is at hand. Raises BenchmarkError if its weights are not here."""
         _ = self.network
 
     @property

@@ -188,7 +188,7 @@ class FeatureDistance:
         load_extractor(self.extraction.network, self.device, self.extraction.resizing)
 
     def features(self, image: Image) -> npt.NDArray[np.float32]:
-        """(n_patches, dimension); (0, dimension) if the picture is too small for a patch."""
+        """(n_patches, dimension); (0, dimension) if the image is too small for a patch."""
         from benchmark.metrics.extractors import extract, load_extractor
 
         check_picture(image)

@@ -1,6 +1,6 @@
 """MS-SSIM (Wang, Simoncelli and Bovik 2003), equal to pytorch-msssim's, several times as fast.
 
-What depends on the original alone is computed once. Pictures stay (height, 3·width), as a decoder delivers them: one
+What depends on the original alone is computed once. Images stay (height, 3·width), as a decoder delivers them: one
 row of interleaved samples is contiguous, so a Gaussian along either axis is eleven shifted multiply-adds over long
 rows, done strip by strip inside the cache.
 """
@@ -25,7 +25,7 @@ WINDOW, SIGMA = 11, 1.5
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 MINIMUM_SIDE = (WINDOW - 1) * 2 ** (len(WEIGHTS) - 1) + 1
-"""161: the window must fit into the picture that was halved four times."""
+"""161: the window must fit into the image that was halved four times."""
 STRIP = 1 << 16
 """Samples of a strip, about: what is at work on it then fits into a second-level cache of 2 MB."""
 
@@ -42,7 +42,7 @@ MS_SSIM = MetricInfo(
     words="multi-scale structural similarity, for each image, then the mean; no value if a side is 160 or less",
     parts={
         "rgb": "over red, green and blue together",
-        "uint8": "of pictures rounded to whole numbers from 0 to 255",
+        "uint8": "of images rounded to whole numbers from 0 to 255",
         "pytorch-msssim": "as the package pytorch-msssim computes it",
         "range255": "with a data range of 255",
     },
@@ -98,7 +98,7 @@ class MsSsim:
         return once(f"scales on {self.device}", self._prepare, original)
 
     def compare(self, prepared: tuple[Level, ...], reconstruction: Image) -> float:
-        """Between 0 and 1; 1 for identical pictures."""
+        """Between 0 and 1; 1 for identical images."""
         return once(f"MS-SSIM on {self.device}", self._compare, prepared, reconstruction)
 
     def _prepare(self, original: Image) -> tuple[Level, ...]:
@@ -178,7 +178,7 @@ def smooth(x: Tensor) -> Tensor:
 
 
 def mean_similarity(level: Level, y: Tensor, with_luminance: bool) -> Tensor:
-    """Mean over the picture of contrast·structure, times luminance if asked, for each channel: (3,), float64, CPU."""
+    """Mean over the image of contrast·structure, times luminance if asked, for each channel: (3,), float64, CPU."""
     import torch
 
     height, width = level.mean.shape

@@ -137,7 +137,7 @@ def load_networks(instruments: Instruments) -> None:
 
 @dataclass
 class Prepared:
-    """An original that was read: the picture, and what each metric needs of it or the reason why it has none."""
+    """An original that was read: the image, and what each metric needs of it or the reason why it has none."""
 
     name: str
     image: Image
@@ -147,7 +147,7 @@ class Prepared:
 
 @dataclass
 class Encoded:
-    """What `encode` gave for one codec, quality and picture: the bytes, or why there are none.
+    """What `encode` gave for one codec, quality and image: the bytes, or why there are none.
 
     repeats: seconds of each call whose time was measured. ways: as `_timed` returns them. estimate: the codec's own of
     its bits, None if it tells none, and then perhaps why not.
@@ -190,9 +190,9 @@ class Workbench:
     _warm: frozenset[str] = frozenset()
 
     def measure(self, planned: PlannedTrial) -> Trial:
-        """The record of a trial; its features, and its picture if it is to be kept, are in the folder by then.
+        """The record of a trial; its features, and its image if it is to be kept, are in the folder by then.
 
-        Raises UsageError, which concerns every picture: a quality out of range, say.
+        Raises UsageError, which concerns every image: a quality out of range, say.
         """
         trial = Trial(
             codec=planned.codec, quality=planned.quality, decoder_seed=planned.decoder_seed, image=planned.image

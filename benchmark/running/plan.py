@@ -1,4 +1,4 @@
-"""What a run is to do: which codecs at which qualities, with which seeds, on which pictures, in which order."""
+"""What a run is to do: which codecs at which qualities, with which seeds, on which images, in which order."""
 
 import difflib
 import math
@@ -20,7 +20,7 @@ COMPANIONS = ("mse", "hific-small", "jpeg")
 
 @dataclass(frozen=True, slots=True)
 class PlannedTrial:
-    """One trial to do: the codec's label, quality, decoder seed, and the picture with its file and its preparation."""
+    """One trial to do: the codec's label, quality, decoder seed, and the image with its file and its preparation."""
 
     codec: str
     quality: float
@@ -107,7 +107,7 @@ def plan_trials(
     seeds: Mapping[str, Sequence[int | None]],
     preparation: str = "none",
 ) -> list[PlannedTrial]:
-    """All trials, picture by picture, so that an original is read and prepared once for all codecs.
+    """All trials, image by image, so that an original is read and prepared once for all codecs.
 
     pictures: (name, file). qualities, seeds: by label; the seeds of a deterministic codec are [None].
     """

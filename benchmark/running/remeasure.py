@@ -32,8 +32,8 @@ Result = TypeVar("Result")
 class Measuring:
     """A run and the metrics that it is to have besides.
 
-    trials: all that succeeded, picture by picture. instruments: what needs pictures. featured: metrics whose features
-    are all there. originals: picture name -> file.
+    trials: all that succeeded, image by image. instruments: what needs images. featured: metrics whose features
+    are all there. originals: image name -> file.
     """
 
     folder: RunFolder
@@ -47,7 +47,7 @@ class Measuring:
     def execute(self) -> Generator[Trial, None, None]:
         """Measures, yields each trial with its new values, and at the end writes all of them at once.
 
-        Until then trials.jsonl is what it was, whatever happens. Raises BenchmarkError if a picture cannot be read or
+        Until then trials.jsonl is what it was, whatever happens. Raises BenchmarkError if an image cannot be read or
         measured.
         """
         original: Prepared | None = None
@@ -79,7 +79,7 @@ def open_measuring(path: Path, names: Sequence[str], dataset: str | None, device
     """Makes ready to add the metrics `names` to the run at `path`, which nobody else may write to inside the `with`.
 
     dataset: where the originals are if not where the run found them. Raises UsageError on an unknown metric or a run
-    that is not complete, BenchmarkError if pictures are needed that are not there, and NotComparable if the run has a
+    that is not complete, BenchmarkError if images are needed that are not there, and NotComparable if the run has a
     metric already that this version defines otherwise.
     """
     for name in names:
@@ -116,7 +116,7 @@ def open_measuring(path: Path, names: Sequence[str], dataset: str | None, device
         if needing.all:
             if not folder.manifest.keep_reconstructions:
                 wanted = ", ".join(needing.all)
-                raise UsageError(f"{path}: {wanted} needs pictures, but the run was without --keep-reconstructions")
+                raise UsageError(f"{path}: {wanted} needs images, but the run was without --keep-reconstructions")
             load_networks(needing)
             originals = _originals(folder.manifest, dataset, [trial.image for trial in trials])
         anything = len(there) < len(records)
@@ -146,7 +146,7 @@ def _has_features(folder: RunFolder, feature_key: str, trials: Sequence[Trial]) 
 
 
 def _originals(manifest: Manifest, dataset: str | None, images: Sequence[str]) -> dict[str, Location]:
-    """Picture name -> a file with the hash that the run recorded."""
+    """Image name -> a file with the hash that the run recorded."""
     hashes = {picture.name: picture.sha256 for picture in manifest.dataset.pictures if picture.name in set(images)}
     if dataset is not None:
         found = {picture.sha256: picture.path for picture in open_dataset(dataset).pictures}

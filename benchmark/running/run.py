@@ -43,7 +43,7 @@ from benchmark.running.target import Target, choose_qualities, parse_target
 
 DEFAULT_DATASET = "photos"
 QUICK_LOOK = 8
-"""Pictures of the default data set that a run takes if neither --dataset nor --limit is given."""
+"""Images of the default data set that a run takes if neither --dataset nor --limit is given."""
 
 
 @dataclass(frozen=True)
@@ -389,10 +389,10 @@ def _choose_metrics(asked: Sequence[Any]) -> tuple[list[Any], list[str]]:
 
 def _open_limited(request: Request, notes: list[str]) -> Dataset:
     if request.limit is not None and request.limit < 0:
-        raise UsageError(f"--limit {request.limit}: a number of pictures, 0 for all")
+        raise UsageError(f"--limit {request.limit}: a number of images, 0 for all")
     if request.sample is not None:
         if request.limit is not None:
-            raise UsageError("--sample and --limit both choose pictures; give one of them")
+            raise UsageError("--sample and --limit both choose images; give one of them")
         number, seed = parse_sample(request.sample)
         asked = _opened(request.dataset or DEFAULT_DATASET, notes)
         return sample(asked, number, seed)
@@ -401,7 +401,7 @@ def _open_limited(request: Request, notes: list[str]) -> Dataset:
     dataset = open_dataset(DEFAULT_DATASET)
     limited = limit(dataset, QUICK_LOOK if request.limit is None else request.limit)
     if request.limit is None:
-        counts = f"{len(limited.pictures)} of the {len(dataset.pictures)} pictures of {dataset.name}"
+        counts = f"{len(limited.pictures)} of the {len(dataset.pictures)} images of {dataset.name}"
         notes.append(f"a quick look at {counts}; --limit 0 takes all")
     return limited
 

@@ -7,14 +7,14 @@ from itertools import groupby
 from benchmark.running.plan import PlannedTrial
 
 Encoding = deque[PlannedTrial]
-"""The trials that share one byte string: one codec, one quality, one picture, and each decoder seed."""
+"""The trials that share one byte string: one codec, one quality, one image, and each decoder seed."""
 
 
 class Schedule:
-    """Hands out trials so that a picture is read by one worker and a byte string is written by one worker.
+    """Hands out trials so that an image is read by one worker and a byte string is written by one worker.
 
-    A worker goes on with its byte string, then with its picture, then with a picture that no one has. At the end, when
-    no such picture is left, it takes a byte string from the picture that has the most left.
+    A worker goes on with its byte string, then with its image, then with an image that no one has. At the end, when
+    no such image is left, it takes a byte string from the image that has the most left.
     """
 
     def __init__(self, trials: Iterable[PlannedTrial]) -> None:

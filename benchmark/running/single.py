@@ -1,4 +1,4 @@
-"""One picture, coded or decoded for its own sake."""
+"""One image, coded or decoded for its own sake."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ SIGNATURES = (
 
 
 def encode_picture(path: Path, codec: str, quality: float, device: str) -> tuple[bytes, float]:
-    """(bytes, bits per pixel) of the picture in `path`. Raises BenchmarkError."""
+    """(bytes, bits per pixel) of the image in `path`. Raises BenchmarkError."""
     check_device(device)
     opened = open_codec(codec, device)
     image = load_image(path)
@@ -37,7 +37,7 @@ def encode_picture(path: Path, codec: str, quality: float, device: str) -> tuple
 
 
 def decode_file(path: Path, codec: str | None, seed: int | None, device: str) -> Image:
-    """The picture that the bytes in `path` hold, uint8 (height, width, 3).
+    """The image that the bytes in `path` hold, uint8 (height, width, 3).
 
     codec: None for the one that the bytes name. Raises CorruptStream, which names the file, on damaged bytes and
     BenchmarkError on bytes that no codec of the suite has written.

@@ -1,6 +1,6 @@
 """Equal bits: the qualities at which codecs come closest to given bits per pixel, or to another codec's bits.
 
-Per set, each codec has one quality for all pictures, whose mean bpp comes closest. Per image, each picture has a
+Per set, each codec has one quality for all images, whose mean bpp comes closest. Per image, each image has a
 quality of its own: that is what the codecs `bpp:SPEC` and `match:SPEC~REFERENCE` of `benchmark.baselines.target` do.
 """
 
@@ -67,7 +67,7 @@ def choose_qualities(
 
     codecs: by the specs that `around` gave. asked: what --quality says, which only the reference of --match may have.
     Raises UsageError if another codec has qualities asked for, or names none that can be searched; BenchmarkError if no
-    picture can be coded.
+    image can be coded.
     """
     for spec in asked:
         if spec != target.match:
@@ -101,7 +101,7 @@ def choose_qualities(
 
 
 def mean_rate(spec: str, codec: Codec, dataset: Dataset) -> Callable[[float], float]:
-    """quality -> mean over images of the bpp, each quality coded once; pictures that cannot be coded are left out.
+    """quality -> mean over images of the bpp, each quality coded once; images that cannot be coded are left out.
 
     It raises BenchmarkError, with the reason, if none can.
     """
@@ -111,7 +111,7 @@ def mean_rate(spec: str, codec: Codec, dataset: Dataset) -> Callable[[float], fl
         if quality not in known:
             rates, reason = _rates(codec, quality, dataset)
             if not rates:
-                raise BenchmarkError(f"{spec} at quality {quality_name(quality)} codes no picture: {reason}")
+                raise BenchmarkError(f"{spec} at quality {quality_name(quality)} codes no image: {reason}")
             known[quality] = sum(rates) / len(rates)
         return known[quality]
 
@@ -119,7 +119,7 @@ def mean_rate(spec: str, codec: Codec, dataset: Dataset) -> Callable[[float], fl
 
 
 def _rates(codec: Codec, quality: float, dataset: Dataset) -> tuple[list[float], str]:
-    """bpp of each picture that can be coded; and why the last one could not."""
+    """bpp of each image that can be coded; and why the last one could not."""
     rates: list[float] = []
     reason = ""
     for picture in dataset.pictures:

@@ -36,7 +36,7 @@ def bradley_terry(n: int, votes: npt.ArrayLike, clusters: npt.ArrayLike) -> Stre
     """Strengths s of n items from votes (m, 2), winner and loser: P(i wins over j) = 1 / (1 + exp(s_j − s_i)).
 
     Sources: Bradley & Terry, Rank Analysis of Incomplete Block Designs (1952); Ford (1957) for when the maximum exists.
-    clusters (m,): votes with the same number may agree with each other, as votes on one picture do. An item's variance
+    clusters (m,): votes with the same number may agree with each other, as votes on one image do. An item's variance
     is the larger of two: that of independent votes, the inverse of the information, and that of clusters, the sandwich
     (Liang & Zeger 1986) times c/(c − 1) for c clusters. Raises ValueError if the maximum does not exist: if items can
     be parted into two groups, one of which never won over the other.

@@ -1,4 +1,4 @@
-"""Training pictures: decoded once into one file, then cropped at random, the same crops for the same seed and step."""
+"""Training images: decoded once into one file, then cropped at random, the same crops for the same seed and step."""
 
 import hashlib
 import json
@@ -20,12 +20,12 @@ from benchmark.images import load_image
 from benchmark.reading import A_CACHE, sound
 
 HELD_OUT_EVERY = 25
-"""Every so many pictures of a folder, in the order of their names, one is kept from training for its checks."""
+"""Every so many images of a folder, in the order of their names, one is kept from training for its checks."""
 
 
 @dataclass(frozen=True)
 class PictureStore:
-    """Decoded pictures, memory-mapped.
+    """Decoded images, memory-mapped.
 
     pixels: all of them one after the other, uint8; shapes: (height, width) each; held_out: places of those that are
     kept from training.
@@ -46,21 +46,21 @@ class PictureStore:
         return self.pixels[start : start + height * width * 3].reshape(height, width, 3)
 
     def subset(self, indices: list[int]) -> "PictureStore":
-        """The same pixels with some of the pictures only."""
+        """The same pixels with some of the images only."""
         return PictureStore(
             self.pixels, tuple(self.offsets[i] for i in indices), tuple(self.shapes[i] for i in indices)
         )
 
 
 def split(store: PictureStore) -> tuple[PictureStore, PictureStore]:
-    """Training pictures and held-out pictures."""
+    """Training images and held-out images."""
     held_out = sorted(store.held_out)
     training = [i for i in range(len(store)) if i not in store.held_out]
     return store.subset(training or held_out), store.subset(held_out)
 
 
 def open_pictures(folders: Path | Sequence[Path], cache: Path) -> PictureStore:
-    """The pictures of one folder or several, decoded into `cache` once: 8-bit RGB, sides of 128 at least.
+    """The images of one folder or several, decoded into `cache` once: 8-bit RGB, sides of 128 at least.
 
     Raises BenchmarkError if a folder has none.
     """
@@ -95,7 +95,7 @@ def of_length(numbers: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
 def _files_of(folder: Path) -> list[Path]:
     files = sorted(path for path in folder.glob("*") if is_named_as_image(path.name))
     if not files:
-        raise BenchmarkError(f"{folder} has no pictures to train on")
+        raise BenchmarkError(f"{folder} has no images to train on")
     if lost := next((path for path in files if not path.exists()), None):
         raise BenchmarkError(f"{lost}: a link to what is not there; get the content, or remove the link")
     return [path for path in files if path.is_file()]
@@ -115,7 +115,7 @@ def random_crops(store: PictureStore, generator: np.random.Generator, count: int
         if largest > size and generator.random() < 0.5:
             side = int(generator.integers(size, largest + 1))
         if min(picture.shape[:2]) < size:
-            raise BenchmarkError(f"a training picture of {picture.shape[1]}x{picture.shape[0]} has no crop of {size}")
+            raise BenchmarkError(f"a training image of {picture.shape[1]}x{picture.shape[0]} has no crop of {size}")
         top = int(generator.integers(0, picture.shape[0] - side + 1))
         left = int(generator.integers(0, picture.shape[1] - side + 1))
         crop = picture[top : top + side, left : left + side]
@@ -130,7 +130,7 @@ def random_crops(store: PictureStore, generator: np.random.Generator, count: int
 
 
 def centre_crops(store: PictureStore, count: int, size: int) -> Tensor:
-    """The centres of the first `count` pictures that are large enough, float32 (n, 3, size, size) in [-0.5, 0.5]."""
+    """The centres of the first `count` images that are large enough, float32 (n, 3, size, size) in [-0.5, 0.5]."""
     crops: list[npt.NDArray[np.uint8]] = []
     for n in range(len(store)):
         picture = store.picture(n)
@@ -138,7 +138,7 @@ def centre_crops(store: PictureStore, count: int, size: int) -> Tensor:
         if min(top, left) >= 0 and len(crops) < count:
             crops.append(picture[top : top + size, left : left + size])
     if not crops:
-        raise BenchmarkError(f"no held-out picture has a crop of {size}x{size}")
+        raise BenchmarkError(f"no held-out image has a crop of {size}x{size}")
     return to_tensor(np.stack(crops))
 
 

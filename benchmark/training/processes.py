@@ -17,7 +17,7 @@ from torch import Tensor
 from benchmark.errors import UsageError, needs
 
 LONGEST_WAIT = timedelta(hours=2)
-"""For the first process, which alone decodes the pictures and checks on held-out ones."""
+"""For the first process, which alone decodes the images and checks on held-out ones."""
 
 
 @dataclass(frozen=True)

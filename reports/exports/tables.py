@@ -152,7 +152,7 @@ def codec_compare(folder: RunFolder, output: Path) -> list[Path]:
     for codec, record in manifest.codecs.items():
         own = rows[rows["codec"] == codec]
         fields: dict[str, tuple[str, str]] = {
-            "image": ("original_name", "name of the picture in the data set"),
+            "image": ("original_name", "name of the image in the data set"),
             "width": ("width", "pixel columns"),
             "height": ("height", "pixel rows"),
             "quality": ("quality", "on the codec's own scale"),

@@ -72,7 +72,7 @@ def _headlines(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def content(sources: Sequence[Source], gate: Gate) -> dict[str, Any]:
-    """All but the pictures, which `benchmark.reports.page.report` adds: see the keys below."""
+    """All but the images, which `benchmark.reports.page.report` adds: see the keys below."""
     first = sources[0].numbers
     styles = codec_styles(label for source in sources for label in source.labels.values())
     codecs = [
@@ -163,8 +163,8 @@ def _dash(style: Style) -> str:
 
 
 def _point(source: Source, point: Point, codec: int) -> dict[str, Any]:
-    """values: headline numbers, as the summary has them. infinite: metric -> on how many pictures it is, if on any.
-    images, influence: a list a metric, an entry a picture."""
+    """values: headline numbers, as the summary has them. infinite: metric -> on how many images it is, if on any.
+    images, influence: a list a metric, an entry an image."""
     numbers = source.numbers
     places = {name: index for index, name in enumerate(numbers.images)}
     rows = source.summary[(source.summary["codec"] == point.codec) & (source.summary["quality"] == point.quality)]
@@ -195,7 +195,7 @@ def _point(source: Source, point: Point, codec: int) -> dict[str, Any]:
 
 
 def _influence(numbers: Baseline, point: Point, metric: str) -> list[float | None] | None:
-    """How much each picture moves the distance; None where that is not known."""
+    """How much each image moves the distance; None where that is not known."""
     images = numbers.images_with(point, metric)
     found = numbers.replicates(point, metric, images)
     if found is None or len(images) < 2:
@@ -209,7 +209,7 @@ def _influence(numbers: Baseline, point: Point, metric: str) -> list[float | Non
 def _pairs(sources: Sequence[Source], shown: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Paired differences of each point to the point of each other codec that is nearest to it in bits per pixel.
 
-    a, b: places in `shown`; differences: metric -> a − b, its 95 % interval, number of pictures.
+    a, b: places in `shown`; differences: metric -> a − b, its 95 % interval, number of images.
     """
     there = [(source, point) for source in sources for point in source.numbers.points if point.codec in source.labels]
     rates = [float(entry["values"].get("bpp", {}).get("value", math.nan)) for entry in shown]

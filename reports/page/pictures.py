@@ -1,4 +1,4 @@
-"""The pictures of a page: originals, reconstructions as the runs kept them, small views, and heat maps of metrics."""
+"""The images of a page: originals, reconstructions as the runs kept them, small views, and heat maps of metrics."""
 
 import csv
 import io
@@ -34,7 +34,7 @@ _KNOWN_SETS = {
 
 @dataclass(frozen=True)
 class Original:
-    """A picture of the data set as the page shows it. file, small: addresses; both None where it is not shown.
+    """An image of the data set as the page shows it. file, small: addresses; both None where it is not shown.
 
     problem: why it could not be, else empty. credit: author and licence, empty where neither is known.
     """

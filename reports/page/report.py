@@ -1,4 +1,4 @@
-"""A static page of runs: curves, the pictures behind each point, tables, a verdict of two runs, how all was made."""
+"""A static page of runs: curves, the images behind each point, tables, a verdict of two runs, how all was made."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -70,7 +70,7 @@ def write_report(
     older page.
     """
     if shown is not None and shown < 0:
-        raise UsageError(f"--pictures {shown}: a number of pictures, 0 for none")
+        raise UsageError(f"--pictures {shown}: a number of images, 0 for none")
     sources = read_sources(runs)
     if any(output.resolve() in (run.resolve(), *run.resolve().parents) for run in runs):
         raise UsageError(f"{output}: holds a run that the page is to show; name another folder")
@@ -113,7 +113,7 @@ def _write_reconstructions(
     maps: bool,
     track: Track[Any],
 ) -> list[str]:
-    """Adds to each point of `data`: folders, a place under pictures/ for each decoder seed, and there, which pictures
+    """Adds to each point of `data`: folders, a place under pictures/ for each decoder seed, and there, which images
     are there at every seed. Returns what is lacking."""
     lacking = []
     shown = {original.name for original in originals if original.file is not None}
@@ -197,7 +197,7 @@ def _head(sources: Sequence[Source], data: dict[str, Any]) -> dict[str, Any]:
         "title": f"{manifest.dataset.name}: {', '.join(codec['label'] for codec in data['codecs'])}",
         "dataset": manifest.dataset.name,
         "dataset_label": dataset_label(manifest),
-        "pictures": f"{count} picture{'' if count == 1 else 's'}",
+        "pictures": f"{count} image{'' if count == 1 else 's'}",
         "codecs": [codec["label"] for codec in data["codecs"]],
         "points": len(data["points"]),
         "notices": data["notices"],
@@ -212,14 +212,14 @@ def _head(sources: Sequence[Source], data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _credits(pictures: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
-    """A line for each author and licence, with the pictures that they are of."""
+    """A line for each author and licence, with the images that they are of."""
     names: dict[str, list[str]] = {}
     for picture in pictures:
         if picture["credit"]:
             names.setdefault(picture["credit"], []).append(picture["name"])
     everything = len(names) == 1 and all(picture["credit"] for picture in pictures)
     return [
-        {"names": f"all {len(of)} pictures" if everything and len(of) > 1 else _named(of), "text": text}
+        {"names": f"all {len(of)} images" if everything and len(of) > 1 else _named(of), "text": text}
         for text, of in names.items()
     ]
 

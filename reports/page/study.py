@@ -102,7 +102,7 @@ def write_study(
         raise UsageError("--trials must be at least 1, --checks at least 0, --within above 0")
     folder = RunFolder.open(path)
     if not folder.manifest.keep_reconstructions:
-        raise UsageError(f"{path}: a study shows pictures, but the run was without --keep-reconstructions")
+        raise UsageError(f"{path}: a study shows images, but the run was without --keep-reconstructions")
     numbers = baseline_of_run(folder)
     if len(numbers.codecs) < 2:
         raise UsageError(f"{path}: a study compares codecs, the run has one: {next(iter(numbers.codecs))}")
@@ -110,7 +110,7 @@ def write_study(
     pairs, left_out = _pairs(numbers, chosen, within)
     if not pairs:
         raise UsageError(
-            f"{path}: no two codecs spend bits within {100 * within:g} % of each other on any picture near "
+            f"{path}: no two codecs spend bits within {100 * within:g} % of each other on any image near "
             f"{', '.join(f'{rate:g}' for rate in chosen)} bpp; a run with --match or --bpp, --per image has such"
         )
     new_folder(output)
@@ -126,7 +126,7 @@ def write_study(
             "level": rate,
             "sides": [_side(numbers, point, image) | {"file": shown(point, numbers.images[image])} for point in pair],
         }
-        for image, rate, pair in track(pairs, "pictures")
+        for image, rate, pair in track(pairs, "images")
     ]
     study = hashlib.sha256(json.dumps(questions, sort_keys=True).encode()).hexdigest()[:16]
     asked = [_check(numbers, image, originals, shown) for image in range(len(numbers.images))]
@@ -190,7 +190,7 @@ def _usual_rates(numbers: Baseline) -> tuple[float, ...]:
 def _pairs(
     numbers: Baseline, rates: Sequence[float], within: float
 ) -> tuple[list[tuple[int, float, tuple[Point, Point]]], int]:
-    """(picture, rate, points) for each two codecs, at the qualities that come nearest to the rate on the picture."""
+    """(image, rate, points) for each two codecs, at the qualities that come nearest to the rate on the image."""
     pairs: list[tuple[int, float, tuple[Point, Point]]] = []
     left_out = 0
     for rate in rates:
@@ -206,7 +206,7 @@ def _pairs(
 
 
 def _nearest(points: Sequence[Point], image: int, wanted: float) -> Point | None:
-    """Of the points with a stream of this picture, that with the size nearest to `wanted`, by ratio."""
+    """Of the points with a stream of this image, that with the size nearest to `wanted`, by ratio."""
     there = [point for point in points if point.bytes[image]]
     if not there or wanted <= 0:
         return None
@@ -228,9 +228,9 @@ def _side(numbers: Baseline, point: Point, image: int) -> dict[str, Any]:
 
 
 def _check(numbers: Baseline, image: int, originals: dict[str, Any], shown: _Shown) -> dict[str, Any] | None:
-    """A question whose answer is plain: the original itself, against a poor picture made of it.
+    """A question whose answer is plain: the original itself, against a poor image made of it.
 
-    The picture is the smallest stream's, its samples rounded to eight levels besides, so that nobody can take it for
+    The image is the smallest stream's, its samples rounded to eight levels besides, so that nobody can take it for
     the original.
     """
     there = [point for point in numbers.points if point.bytes[image]]

@@ -23,7 +23,7 @@ MIDDLE = 1500
 class Score:
     """Of a codec. elo, low, high: points and their 95 % interval; None where they do not exist. won of votes.
 
-    metrics: means over the pictures that were seen.
+    metrics: means over the images that were seen.
     """
 
     codec: str
@@ -98,7 +98,7 @@ def tally(paths: Sequence[Path], missed: int) -> Result:
     if len(levels) > 1:
         tallies += [_tally([vote for vote in cast if vote.level == level], level) for level in levels]
     people = f"{len(kept)} {'person' if len(kept) == 1 else 'people'}"
-    notes.append(f"{first.dataset}: {len(cast)} votes of {people} on {len({v.picture for v in cast})} pictures")
+    notes.append(f"{first.dataset}: {len(cast)} votes of {people} on {len({v.picture for v in cast})} images")
     return Result(tuple(tallies), _agreements(cast, first.higher_is_better), tuple(notes))
 
 
@@ -129,7 +129,7 @@ def _ordered(vote: Vote) -> tuple[Side, Side]:
 
 
 def _means(votes: Sequence[Vote], codec: str) -> dict[str, float]:
-    """Over the pictures at the qualities that were seen, each once."""
+    """Over the images at the qualities that were seen, each once."""
     seen = {
         (vote.picture, side.quality): side
         for vote in votes

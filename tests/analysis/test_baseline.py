@@ -58,7 +58,7 @@ def test_a_file_reads_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_kodak_with_all_codecs_is_small_enough() -> None:
-    """24 pictures, 22 points, as a run of hfd, mse and jpeg has."""
+    """24 images, 22 points, as a run of hfd, mse and jpeg has."""
     from benchmark.analysis.baseline import baseline_json
 
     rounded = json.loads(
@@ -136,7 +136,7 @@ def test_fewer_bits_at_equal_quality_are_that_many_per_cent() -> None:
         assert row.n == 12
         assert row.points == (3, 3)
         assert row.influence is not None
-        assert np.abs(row.influence).max() < 0.1  # every picture alike
+        assert np.abs(row.influence).max() < 0.1  # every image alike
     assert [row.interval.split()[0] for row in rows] == ["bootstrap", "bootstrap", "jackknife"]
 
 

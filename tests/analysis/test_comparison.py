@@ -26,7 +26,7 @@ def with_points(baseline: Baseline, **changes: Any) -> Baseline:
 
 
 def test_equal_runs_raise_an_alarm_in_less_than_5_of_100() -> None:
-    """200 pairs of runs of one stochastic decoder: the same pictures and bits, other noise."""
+    """200 pairs of runs of one stochastic decoder: the same images and bits, other noise."""
     alarms = [compare(synthetic(2 * i, pictures=i), synthetic(2 * i + 1, pictures=i), GATE) for i in range(200)]
     assert sum(comparison.exit_code() != 0 for comparison in alarms) < 10
 
@@ -184,7 +184,7 @@ def test_one_picture_and_one_quality() -> None:
     [
         (
             {"dataset": DatasetIdentity(name="made", fingerprint="f" * 16, preparation="none")},
-            "name is one, but not the pictures",
+            "name is one, but not the images",
         ),
         (
             {"dataset": DatasetIdentity(name="made", fingerprint="f" * 16, preparation="crop")},

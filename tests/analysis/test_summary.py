@@ -33,7 +33,7 @@ class Shift:
         raise AssertionError("a summary needs no network")
 
     def features(self, image: Any) -> npt.NDArray[np.float32]:
-        raise AssertionError("a summary needs no picture")
+        raise AssertionError("a summary needs no image")
 
     def distance(self, originals: Sequence[Any], reconstructions: Sequence[Any]) -> float:
         before, after = (np.concatenate(list(side)).astype(np.float64) for side in (originals, reconstructions))

@@ -1,4 +1,4 @@
-"""What a summary holds of each picture: its records while its point is read, and numbers for the jackknife."""
+"""What a summary holds of each image: its records while its point is read, and numbers for the jackknife."""
 
 import tracemalloc
 from pathlib import Path
@@ -19,7 +19,7 @@ METRICS = ("psnr", "fd-effnet", "kd-effnet")
 
 
 def make_run(path: Path, count: int) -> RunFolder:
-    """A complete run over `count` pictures that were never coded, with 32 features each."""
+    """A complete run over `count` images that were never coded, with 32 features each."""
     metrics = metric_records(open_instruments(METRICS, "cpu"))
     names = [f"COCO_val2014_{number:012d}" for number in range(count)]
     dataset = DatasetRecord(
@@ -61,6 +61,6 @@ def test_bytes_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         peaks.append(peak)
         kept.append(now)
     most, left = ((of[1] - of[0]) / (counts[1] - counts[0]) for of in (peaks, kept))
-    print(f"{most:.0f} bytes a picture at most, {left:.0f} at the end: {left / 8:.0f} for each of 8 values")
+    print(f"{most:.0f} bytes an image at most, {left:.0f} at the end: {left / 8:.0f} for each of 8 values")
     assert most < 3_000
-    assert left < 8 * 60 + 150  # a number and a reference for each value, places of lines and of pictures
+    assert left < 8 * 60 + 150  # a number and a reference for each value, places of lines and of images

@@ -1,4 +1,4 @@
-"""The made pictures of an audit."""
+"""The made images of an audit."""
 
 import numpy as np
 from hypothesis import given

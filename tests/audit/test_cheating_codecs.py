@@ -43,7 +43,7 @@ def check(report: Report, name: str) -> Check:
 def test_an_honest_codec_passes(audited: Audit) -> None:
     report = audited("HonestEstimate", damages=20)
     assert {check.name: check.verdict for check in report.checks} == {
-        "bytes and pictures": "ok",
+        "bytes and images": "ok",
         "fresh process": "ok",
         "one process": "ok",
         "side files": "ok",
@@ -58,7 +58,7 @@ def test_an_honest_codec_passes(audited: Audit) -> None:
         "Python objects": "ok",
         "estimated rate": "ok",
         "size": "ok",
-        "odd pictures": "ok",
+        "odd images": "ok",
         "damaged streams": "ok",
         "devices": "not done",
     }
@@ -75,16 +75,16 @@ def test_an_honest_codec_passes(audited: Audit) -> None:
         slow("SizeElsewhere", "size", "beside the encoder, 64x64 in a fresh process"),
         slow("NeedsEncoder", "one process", "decoded beside the encoder, in a fresh process IndexError"),
         ("NeedsEncoder", "fresh process", "list index out of range"),
-        ("IgnoresQuality", "quality", "the same picture as at quality 3"),
-        slow("PadsQuality", "quality", "the same picture as at quality 3"),
+        ("IgnoresQuality", "quality", "the same image as at quality 3"),
+        slow("PadsQuality", "quality", "the same image as at quality 3"),
         slow("TurnsQuality", "quality", "quality 1 to 3: fewer bytes"),
         ("EstimatedBits", "estimated rate", "bytes estimated"),
-        ("LyingLength", "bytes and pictures", "ShortBytes, not bytes"),
+        ("LyingLength", "bytes and images", "ShortBytes, not bytes"),
         ("NotDeterministic", "encode twice", "again in the same process: other bytes"),
         slow("NotDeterministicAcrossProcesses", "encode twice", "in another process: other bytes"),
-        ("BreaksOnOddSizes", "odd pictures", "1x1: ValueError: could not broadcast"),
-        slow("CrashesOnOddSizes", "odd pictures", "1x1: the process ended: signal 11 (SIGSEGV)"),
-        slow("PadsOddSizes", "odd pictures", "1x1: decode returned 2x2, the original is 1x1"),
+        ("BreaksOnOddSizes", "odd images", "1x1: ValueError: could not broadcast"),
+        slow("CrashesOnOddSizes", "odd images", "1x1: the process ended: signal 11 (SIGSEGV)"),
+        slow("PadsOddSizes", "odd images", "1x1: decode returned 2x2, the original is 1x1"),
         slow("DependsOnOrder", "decode twice", "of the samples differ"),
         slow("DependsOnThreads", "threads", "of the samples differ"),
         slow("HidesSeed", "seeds", ""),
@@ -168,8 +168,8 @@ def test_what_is_no_cheat_does_not_fail(codec: str, name: str, verdict: str, aud
 @pytest.mark.slow
 def test_refusals_are_told_and_no_failure(audited: Audit) -> None:
     report = audited("RefusesThin")
-    assert check(report, "odd pictures").verdict == "warning"
-    assert "300x1: refused: sides of at least 4" in check(report, "odd pictures").evidence
+    assert check(report, "odd images").verdict == "warning"
+    assert "300x1: refused: sides of at least 4" in check(report, "odd images").evidence
     assert not report.failed
 
 
@@ -196,7 +196,7 @@ def test_sizes_of_damaged_streams(audited: Audit) -> None:
     assert "cut to 0 of" in cut.evidence[0]
     changed = check(audited("TrustsSizes", damages=4), "damaged streams")
     assert changed.verdict == "warning"  # without a checksum nobody can know
-    assert "of byte 0 flipped: a picture of" in changed.evidence[0]
+    assert "of byte 0 flipped: an image of" in changed.evidence[0]
 
 
 @pytest.mark.slow

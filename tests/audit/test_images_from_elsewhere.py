@@ -39,7 +39,7 @@ def test_sound_files_pass_and_the_rest_is_said_to_be_unknown(foreign: Foreign) -
     report = audited()
     assert not report.failed
     done = {check.name for check in report.checks if check.verdict != "not done"}
-    assert done == {"bytes and pictures", "names", "quality", "bits and content", "Python objects"}
+    assert done == {"bytes and images", "names", "quality", "bits and content", "Python objects"}
     assert all(one.summary.startswith("cannot be known: ") for one in report.checks if one.verdict == "not done")
     text = as_text(report)
     assert UNSEEN in text
@@ -89,7 +89,7 @@ def test_what_is_missing_or_of_another_size_fails() -> None:
     from PIL import Image as Pillow
 
     Pillow.new("RGB", (3, 2)).save("out/2/c.png")
-    found = check(audited(), "bytes and pictures")
+    found = check(audited(), "bytes and images")
     assert found.verdict == "FAILED"
     assert found.evidence == [
         "a at quality 1: out/{quality}/{name}.png: no reconstruction of a at quality 1",

@@ -153,7 +153,7 @@ def test_quality_ends(codec: PillowCodec) -> None:
     [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8), np.zeros((8, 8, 3)), np.zeros((0, 8, 3), np.uint8)],
 )
 def test_arrays_that_are_no_picture(codec: PillowCodec, array: Image) -> None:
-    with pytest.raises(UsageError, match="not a uint8 RGB picture"):
+    with pytest.raises(UsageError, match="not a uint8 RGB image"):
         codec.encode(array, 50)
 
 

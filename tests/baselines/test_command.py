@@ -113,9 +113,9 @@ def test_what_a_program_says_is_in_the_error(programs: Path) -> None:
     with pytest.raises(BenchmarkError, match="empty file"):
         open_codec(spec(programs)).encode(PICTURE, 1)
     with pytest.raises(CorruptStream, match="exit code 1"):
-        open_codec(spec(programs)).decode(b"no picture")
-    (programs / "dec.py").write_text("import sys; open(sys.argv[2], 'w').write('no picture')")
-    with pytest.raises(CorruptStream, match="its output: not a picture"):
+        open_codec(spec(programs)).decode(b"no image")
+    (programs / "dec.py").write_text("import sys; open(sys.argv[2], 'w').write('no image')")
+    with pytest.raises(CorruptStream, match="its output: not an image"):
         open_codec(spec(programs)).decode(b"x")
     assert left(programs) == []
 

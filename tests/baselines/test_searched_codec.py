@@ -1,4 +1,4 @@
-"""A codec at the bits that are wanted, picture by picture."""
+"""A codec at the bits that are wanted, image by image."""
 
 import itertools
 

@@ -285,10 +285,10 @@ def test_claims_that_the_bytes_or_the_memory_cannot_hold(folder: Path, monkeypat
     network = codec._network(1)[0]
     monkeypatch.setattr(network, "decompress", not_yet)
     monkeypatch.setattr(memory, "available_bytes", lambda: 2**50)
-    with pytest.raises(CorruptStream, match="a picture of this size has at least"):
+    with pytest.raises(CorruptStream, match="an image of this size has at least"):
         codec.decode(forged(data, height=8192, width=16384))
     monkeypatch.setattr(memory, "available_bytes", lambda: zoo.MEMORY.of(64, 64) - 1)
-    with pytest.raises(BenchmarkError, match="a picture of 64x64 would take about"):
+    with pytest.raises(BenchmarkError, match="an image of 64x64 would take about"):
         codec.decode(data)
 
 

@@ -202,14 +202,14 @@ def test_a_changed_picture_is_another_data_set(capsys: pytest.CaptureFixture[str
 
 
 def test_a_bad_picture_is_recorded_and_the_rest_measured(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("pictures/bad.png").write_text("not a picture")
+    Path("pictures/bad.png").write_text("not an image")
     assert run(metric="psnr") == 3
     trials = RunFolder.open(Path("run")).trials()
     assert [(trial.image, trial.error is None) for trial in trials] == [
         (image, fine) for image, fine in (("a", True), ("b", True), ("bad", False)) for _ in range(2)
     ]
     errors = capsys.readouterr().err
-    assert "failed: bad: pictures/bad.png: not a picture" in errors
+    assert "failed: bad: pictures/bad.png: not an image" in errors
     assert "(2 trials)" in errors
     assert Path("run/plots/psnr.png").exists()
     assert set(pd.read_csv("run/summary.csv")["n_images"]) == {2}
@@ -217,7 +217,7 @@ def test_a_bad_picture_is_recorded_and_the_rest_measured(capsys: pytest.CaptureF
 
 def test_all_pictures_bad_is_still_told() -> None:
     for name in ("a", "b"):
-        Path(f"pictures/{name}.png").write_text("not a picture")
+        Path(f"pictures/{name}.png").write_text("not an image")
     assert run(metric="psnr") == 3
     assert len(RunFolder.open(Path("run")).trials()) == 4
 
@@ -262,7 +262,7 @@ def test_a_subset_has_its_own_name_and_fingerprint() -> None:
 def test_photos_are_a_quick_look_unless_a_limit_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     common = ("run", "--workers", "1", "--codec", "jpeg", "--only", "--metric", "bpp", "--quality", "5")
     assert call(*common, "--output", "quick") == 0
-    assert "8 of the 24 pictures of photos; --limit 0 takes all" in capsys.readouterr().err
+    assert "8 of the 24 images of photos; --limit 0 takes all" in capsys.readouterr().err
     assert len(RunFolder.open(Path("quick")).manifest.dataset.pictures) == 8
     assert call(*common, "--output", "whole", "--limit", "0") == 0
     assert "quick look" not in capsys.readouterr().err
@@ -324,7 +324,7 @@ def test_measure_needs_pictures(capsys: pytest.CaptureFixture[str]) -> None:
     assert not Path("nothing").exists()
 
 
-# One picture
+# One image
 
 
 def test_encode_and_decode() -> None:

@@ -135,7 +135,7 @@ def test_images_explain_and_history(capsys: pytest.CaptureFixture[str], tmp_path
     assert "sign-flip test p = " in output
     assert call("explain", "base") == 0
     output = capsys.readouterr().out
-    assert "- uint8: of pictures rounded to whole numbers" in output
+    assert "- uint8: of images rounded to whole numbers" in output
     assert "Codec noisy" in output
     file = str(tmp_path / "h.jsonl")
     for run, commit in (("base", "one"), ("seed", "two")):

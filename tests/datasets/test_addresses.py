@@ -32,10 +32,10 @@ FILES = ["b.png", "a b.png", "c.jpg", "c.png"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures, two of one stem, and what is none."""
+    """Images, two of one stem, and what is none."""
     folder = write_pictures(tmp_path_factory.mktemp("data") / "mine", FILES)
-    (folder / "notes.md").write_text("no picture")
-    (folder / ".hidden.png").write_bytes(b"no picture")
+    (folder / "notes.md").write_text("no image")
+    (folder / ".hidden.png").write_bytes(b"no image")
     (folder / "some.txt").write_text("# the best\n\n../mine/c.png\na b.png\n")
     digest = hashlib.sha256((folder / "b.png").read_bytes()).hexdigest()
     (folder / "SHA256SUMS").write_text(f"{digest}  b.png\n")
@@ -81,7 +81,7 @@ def test_names_that_an_address_must_quote(folder: Path, tmp_path: Path) -> None:
 def test_two_pictures_of_one_name_are_refused(folder: Path, tmp_path: Path) -> None:
     with served(folder.parent) as address:
         (tmp_path / "list.txt").write_text(f"{address}/mine/b.png?id=1\n{address}/mine/b.png?id=2\n")
-        with pytest.raises(UsageError, match="two pictures would be called"):
+        with pytest.raises(UsageError, match="two images would be called"):
             open_dataset(str(tmp_path / "list.txt"))
 
 
@@ -144,7 +144,7 @@ def test_a_file_that_is_not_the_listed_one(memory: Any) -> None:
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_run_has_the_values_of_a_local_one(workers: int, folder: Path, tmp_path: Path) -> None:
-    """Each process reads the pictures itself."""
+    """Each process reads the images itself."""
     records = []
     with served(folder.parent) as address:
         for number, dataset in enumerate([str(folder), f"{address}/mine/"]):
@@ -154,7 +154,7 @@ def test_a_run_has_the_values_of_a_local_one(workers: int, folder: Path, tmp_pat
                 trials = {trial.image: trial for trial in run.execute()}
             records.append({name: (t.bytes, t.height, t.width, t.metrics, t.error) for name, t in trials.items()})
         with open_run(replace(asked, dataset="memory://here/mine")) as again:
-            assert not again.trials  # the same pictures, so the same run
+            assert not again.trials  # the same images, so the same run
     assert records[0] == records[1]
     assert len(records[0]) == len(FILES)
     manifests = [json.loads((tmp_path / name / "run.json").read_text()) for name in "01"]
@@ -193,8 +193,8 @@ def test_a_file_that_goes_costs_its_trial_only(memory: Any, tmp_path: Path) -> N
     ("spec", "reason"),
     [
         ("memory://here/nothing", "no such folder or list"),
-        ("memory://here/mine/b.png", "a picture; a data set at an address is a folder or a list"),
-        ("memory://here", "no picture lies in this folder"),
+        ("memory://here/mine/b.png", "an image; a data set at an address is a folder or a list"),
+        ("memory://here", "no image lies in this folder"),
         ("zip://x::memory://here/a.zip", "files inside an archive at an address are not read"),
         ("s3://key:secret@bucket/folder", r"s3://…@bucket/folder: a password in an address would be written"),
         ("memory://here/mine@squared257", "no preparation is named 'squared257'"),

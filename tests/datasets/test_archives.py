@@ -103,7 +103,7 @@ def test_another_archive_or_none_is_refused_and_nothing_appears(source: Path) ->
 
 def test_too_few_pictures_are_refused_and_nothing_appears(source: Path) -> None:
     known = replace(data_set(source), count=4)
-    with pytest.raises(BenchmarkError, match="3 pictures, where 4 were expected"):
+    with pytest.raises(BenchmarkError, match="3 images, where 4 were expected"):
         known.fetch(source)
     assert list(known.place.parent.iterdir()) == []
 
@@ -134,7 +134,7 @@ def test_downloaded_archives_are_unpacked_and_removed(
     out, err = capsys.readouterr()
     assert out == ""
     assert "2 of 2" in err
-    assert "unpacking two.zip: 1 pictures" in err
+    assert "unpacking two.zip: 1 images" in err
 
 
 def test_an_archive_put_where_it_belongs_is_found(source: Path) -> None:
@@ -181,7 +181,7 @@ def test_nothing_is_written_outside_the_folder(tmp_path: Path) -> None:
 
 def test_two_pictures_of_one_name_are_refused(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "a.zip", {"x/a.png": png(1), "y/a.png": png(2)})
-    with pytest.raises(BenchmarkError, match=r"two pictures are called a\.png"):
+    with pytest.raises(BenchmarkError, match=r"two images are called a\.png"):
         unpack_pictures(path, tmp_path)
 
 

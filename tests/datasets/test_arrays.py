@@ -83,7 +83,7 @@ def test_settings_and_preparations_follow_a_function() -> None:
         open_dataset("./my_data.py:images:n=two")
     with pytest.raises(UsageError, match="has no setting 'm'; its settings: n"):
         open_dataset("./my_data.py:images:m=2")
-    with pytest.raises(UsageError, match=r"my_data\.py has no pictures"):
+    with pytest.raises(UsageError, match=r"my_data\.py has no images"):
         open_dataset("./my_data.py:pictures")
 
 
@@ -299,7 +299,7 @@ def test_what_is_no_data_set_of_images(things: Any, reason: str) -> None:
 
 def test_one_file_twice_without_names() -> None:
     Path("a.png").write_bytes(png_bytes(IMAGE))
-    with pytest.raises(UsageError, match=r"two pictures would be called a\.png; one file twice"):
+    with pytest.raises(UsageError, match=r"two images would be called a\.png; one file twice"):
         dataset_of(["a.png", "a.png"])
 
 
@@ -427,7 +427,7 @@ def test_an_image_that_cannot_be_read_costs_its_trials_only(tmp_path: Path) -> N
     trials = run(tmp_path / "run", "./my_data.py:images@crop40")
     errors = {trial.image: trial.error for trial in trials if trial.error}
     assert errors.keys() == {"broken"}
-    assert re.search(r"broken\.png: not a picture", str(errors["broken"]))
+    assert re.search(r"broken\.png: not an image", str(errors["broken"]))
     assert len(trials) == 8
 
 

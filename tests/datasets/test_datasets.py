@@ -31,7 +31,7 @@ def write_picture(path: Path, shade: int = 0) -> None:
 def test_folder_takes_pictures_only_sorted_and_hashed(tmp_path: Path) -> None:
     for file in ("b.png", "a.JPG", "c.webp", ".hidden.png"):
         write_picture(tmp_path / file)
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "folder.png").mkdir()
     dataset = open_dataset(str(tmp_path))
     assert dataset.name == tmp_path.name
@@ -79,10 +79,10 @@ def test_folder_with_the_name_of_a_data_set_is_told_apart(tmp_path: Path) -> Non
 
 
 def test_what_is_no_data_set_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no picture"):
+    with pytest.raises(UsageError, match="no image"):
         open_dataset(str(tmp_path))
     (tmp_path / "file.png").touch()
-    with pytest.raises(UsageError, match="a picture"):
+    with pytest.raises(UsageError, match="an image"):
         open_dataset(str(tmp_path / "file.png"))
     with pytest.raises(UsageError, match="no such folder"):
         open_dataset(str(tmp_path / "nowhere"))

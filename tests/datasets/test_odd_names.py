@@ -121,7 +121,7 @@ def test_images_of_other_kinds_are_counted() -> None:
 def test_a_folder_of_other_kinds_only_says_so(spec: str) -> None:
     Path("x").mkdir()
     Path("x/a.heic").write_bytes(b"content")
-    with pytest.raises(UsageError, match=r"no picture .*1 image of another kind was passed over \(\.heic 1\)"):
+    with pytest.raises(UsageError, match=r"no image .*1 image of another kind was passed over \(\.heic 1\)"):
         open_dataset(spec)
 
 
@@ -209,7 +209,7 @@ def test_control_characters_are_written_out() -> None:
 
 def test_a_refusal_is_one_line_whatever_the_name() -> None:
     Path("a\nb\x1b.png").write_bytes(b"no image")
-    with pytest.raises(BenchmarkError, match=r"^a\\nb\\x1b\.png: not a picture") as caught:
+    with pytest.raises(BenchmarkError, match=r"^a\\nb\\x1b\.png: not an image") as caught:
         load_image(Path("a\nb\x1b.png"))
     assert str(caught.value).isprintable()
 
@@ -235,7 +235,7 @@ def test_a_bad_image_with_a_line_break_in_its_name_is_recorded(capsys: pytest.Ca
     assert measured(capsys, "x", "run") == 3
     errors = {trial.image: trial.error for trial in RunFolder.open(Path("run")).trials()}
     assert errors["a"] is None
-    assert "bad\\nline.png: not a picture" in str(errors["bad\\nline"])
+    assert "bad\\nline.png: not an image" in str(errors["bad\\nline"])
 
 
 def test_a_run_and_all_that_follows_hold_every_name(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Folders, patterns and lists of one's own, their preparation, and well-known pictures among them."""
+"""Folders, patterns and lists of one's own, their preparation, and well-known images among them."""
 
 import errno
 import glob
@@ -48,26 +48,26 @@ def names(spec: str) -> list[str]:
 
 def test_a_pattern() -> None:
     for file in ("x/b.png", "x/a.png", "x/y/a.png", "x/notes.txt", "z/c.png"):
-        write(Path(file)) if file.endswith("png") else Path(file).write_text("no picture")
+        write(Path(file)) if file.endswith("png") else Path(file).write_text("no image")
     assert names("x/*.png") == ["a", "b"]
     assert names("x/**/*.png") == ["a.png", "b", "y/a.png"]
     assert names("*/[bc].png") == ["b", "c"]
     assert open_dataset("x/*").name == "x/*"
-    with pytest.raises(UsageError, match="no picture has such a path"):
+    with pytest.raises(UsageError, match="no image has such a path"):
         open_dataset("x/*.jpg")
 
 
 def test_a_folder_with_pictures_below_it_hints_at_a_pattern() -> None:
     for file in ("release/1/a.png", "release/2/b.png", "[odd]/1/a.png", "[odd]/1/b.jpg"):
         write(Path(file), len(file))
-    with pytest.raises(UsageError, match=r"no picture lies in this folder .*; did you mean 'release/\*\*/\*\.png'\?"):
+    with pytest.raises(UsageError, match=r"no image lies in this folder .*; did you mean 'release/\*\*/\*\.png'\?"):
         open_dataset("release")
     with pytest.raises(UsageError) as caught:
         open_dataset("[odd]")
     hint = str(caught.value).partition("did you mean ")[2].strip("?'")
     assert names(hint) == ["a", "b"]
     Path("empty/x").mkdir(parents=True)
-    with pytest.raises(UsageError, match=r"no picture lies in this folder \([^)]*\)$"):
+    with pytest.raises(UsageError, match=r"no image lies in this folder \([^)]*\)$"):
         open_dataset("empty")
 
 
@@ -107,7 +107,7 @@ def test_a_list_with_hashes_holds_the_files_against_them() -> None:
     [
         ("a.png\nnowhere.png\n", "line 2: there is no file nowhere.png"),
         ("a.png\na.png\n", "line 2: a.png a second time"),
-        ("# nothing\n", "lists no picture"),
+        ("# nothing\n", "lists no image"),
         (".\n", "line 1: there is no file"),
     ],
 )
@@ -172,7 +172,7 @@ def test_a_list_that_is_no_text() -> None:
 
 @pytest.fixture
 def loop() -> Path:
-    """A folder with two pictures and a link to itself."""
+    """A folder with two images and a link to itself."""
     write(Path("loop/a.png"), 1)
     write(Path("loop/b.png"), 2)
     Path("loop/self").symlink_to(".")
@@ -289,7 +289,7 @@ def test_file_names_in_latin_1(spec: str) -> None:
 def test_names_that_are_the_same_when_written_out() -> None:
     write(Path("x", f"{LATIN1}.png"))
     write(Path("x/caf\\xe9.png"))
-    with pytest.raises(UsageError, match=r"two pictures would be called caf\\xe9\.png; rename"):
+    with pytest.raises(UsageError, match=r"two images would be called caf\\xe9\.png; rename"):
         open_dataset("x")
 
 
@@ -304,7 +304,7 @@ def test_a_run_and_what_follows_over_names_in_latin_1(workers: int, tmp_path: Pa
     with open_run(request) as ready:
         trials = {trial.image: trial.error for trial in ready.execute()}
     assert trials["caf\\xe9"] is None
-    assert "caf\\xe92.png: not a picture" in str(trials["caf\\xe92"])
+    assert "caf\\xe92.png: not an image" in str(trials["caf\\xe92"])
     with open_measuring(Path("run"), ["lpips"], None, "cpu") as measuring:
         assert [trial.image for trial in measuring.execute()] == ["caf\\xe9"]
     write_summary(RunFolder.open(Path("run")))
@@ -331,7 +331,7 @@ def test_what_is_prepared_already() -> None:
         open_dataset("coco-val2017@square256")
 
 
-# Well-known pictures
+# Well-known images
 
 
 @pytest.fixture
@@ -350,7 +350,7 @@ def test_kodak_is_known_whatever_its_files_are_called(little_kodak: Path) -> Non
         ("kodim01", "second.png"),
         ("kodim02", "first.png"),
     ]
-    assert dataset.notes == ("by their hashes, these are the pictures of kodak",)
+    assert dataset.notes == ("by their hashes, these are the images of kodak",)
     kodak.folder().mkdir(parents=True)
     shutil.copy("mine/first.png", kodak.folder() / "kodim02.png")
     shutil.copy("mine/second.png", kodak.folder() / "kodim01.png")
@@ -361,16 +361,16 @@ def test_some_of_kodak_among_others_is_said(little_kodak: Path) -> None:
     write(little_kodak / "third.png", 3)
     dataset = open_dataset("mine")
     assert dataset.name == "mine"
-    assert dataset.notes == ("by their hashes, 2 of these 3 pictures are of kodak",)
+    assert dataset.notes == ("by their hashes, 2 of these 3 images are of kodak",)
     (little_kodak / "first.png").unlink()
-    assert open_dataset("mine").notes == ("by their hashes, 1 of these 2 pictures are of kodak",)
+    assert open_dataset("mine").notes == ("by their hashes, 1 of these 2 images are of kodak",)
 
 
 def test_prepared_in_another_way_is_another_data_set(little_kodak: Path) -> None:
     dataset = open_dataset("mine@square256")
     assert dataset.name == "mine@square256"
     assert dataset.notes == (
-        "by their hashes, these are the pictures of kodak, prepared in another way: square256 here, none there",
+        "by their hashes, these are the images of kodak, prepared in another way: square256 here, none there",
     )
 
 
@@ -379,7 +379,7 @@ def test_fetched_archives_are_known_by_the_hashes_of_their_pictures(tmp_path: Pa
     coco.COCO_VAL2017.place.mkdir(parents=True)
     (coco.COCO_VAL2017.place / "SHA256SUMS").write_text(f"{sha256(path)}  000000000139.png\n")
     assert open_dataset("val").notes == (
-        "by their hashes, these are the pictures of coco-val2017, prepared in another way: none here, square256 there",
+        "by their hashes, these are the images of coco-val2017, prepared in another way: none here, square256 there",
     )
     prepared = open_dataset("val@square256")
     assert (prepared.name, prepared.pictures[0].name) == ("coco-val2017", "000000000139")

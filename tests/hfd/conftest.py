@@ -1,3 +1,3 @@
-"""Small networks with random weights and a small picture, for all tests here."""
+"""Small networks with random weights and a small image, for all tests here."""
 
 from support.tiny_networks import first_stage_file, flow_file, picture  # noqa: F401

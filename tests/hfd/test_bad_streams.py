@@ -1,4 +1,4 @@
-"""`hfd` on its three bases: streams and weights of every kind give a picture of the right size or one clear line."""
+"""`hfd` on its three bases: streams and weights of every kind give an image of the right size or one clear line."""
 
 import io
 import json
@@ -183,7 +183,7 @@ def test_more_memory_than_there_is_is_refused_before_it_is_taken(
     monkeypatch.setattr("benchmark.hfd.sampling.gaussian_noise", not_yet)
     monkeypatch.setattr("benchmark.baselines.classical.PillowCodec.decode", not_yet)
     monkeypatch.setattr(memory, "available_bytes", lambda: memory.SAMPLING.of(24, 40) - 1)
-    with pytest.raises(BenchmarkError, match="a picture of 40x24 would take about"):
+    with pytest.raises(BenchmarkError, match="an image of 40x24 would take about"):
         codecs[base].decode(streams[base])
 
 

@@ -1,4 +1,4 @@
-"""Whether pictures of one size are faster in a batch on this CPU, network by network: `-m slow -s` prints it."""
+"""Whether images of one size are faster in a batch on this CPU, network by network: `-m slow -s` prints it."""
 
 import time
 from collections.abc import Callable
@@ -52,10 +52,10 @@ def seconds_a_picture(call: Callable[[], Tensor], batch: int) -> float:
 
 
 def test_a_batch_on_this_cpu_gains_little() -> None:
-    """Where it gained a quarter, codecs should offer it: this is why pictures go through one by one."""
+    """Where it gained a quarter, codecs should offer it: this is why images go through one by one."""
     torch.manual_seed(0)
     with torch.inference_mode():
         for name, make in networks().items():
             one, many = seconds_a_picture(make(1), 1), seconds_a_picture(make(BATCH), BATCH)
-            print(f"\n{name}: {1000 * one:.0f} ms a picture alone, {1000 * many:.0f} ms in a batch of {BATCH}")
+            print(f"\n{name}: {1000 * one:.0f} ms an image alone, {1000 * many:.0f} ms in a batch of {BATCH}")
             assert one < 1.25 * many

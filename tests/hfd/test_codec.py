@@ -168,7 +168,7 @@ def test_a_stream_is_unpacked_once(
 @given(st.data())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_forged_payloads_never_crash(tiny_mse: MseCodec, picture: np.ndarray, data: st.DataObject) -> None:
-    """With the checksum made to fit, a picture of the right size or a clear refusal."""
+    """With the checksum made to fit, an image of the right size or a clear refusal."""
     container = unpack(tiny_mse.encode(picture, 2))
     payload = bytearray(container.payload)
     for _ in range(data.draw(st.integers(1, 5))):
@@ -221,7 +221,7 @@ def test_decoder_of_another_first_stage_is_refused(flow_file: Path) -> None:
 
 
 def test_shipped_codec_in_another_process_directory_and_thread_count(tmp_path: Path) -> None:
-    """The bytes alone, in a fresh process on one thread, give the picture that this process gives on two."""
+    """The bytes alone, in a fresh process on one thread, give the image that this process gives on two."""
     photo = next(FOLDER.glob("*otters.png"))
     root = Path(__file__).parents[2]
     code = (

@@ -1,4 +1,4 @@
-"""Seconds to encode and decode a picture of 768×512 with the shipped weights, on one thread, and against others.
+"""Seconds to encode and decode an image of 768×512 with the shipped weights, on one thread, and against others.
 
 The ratios compare processor time within one process, the smallest of several runs, so that a busy machine does not
 decide; their limits are generous, the measured values are reported by `pytest --benchmark-only` as extra information.

@@ -61,7 +61,7 @@ def paper_mse(paper_file: Path) -> MseCodec:
 
 
 def test_at_unit_gain_it_is_the_published_network() -> None:
-    """The same picture and the same bits as CompressAI's own forward pass, with its own weights."""
+    """The same image and the same bits as CompressAI's own forward pass, with its own weights."""
     model = tiny_elic().eval()
     x = torch.rand(2, 3, 64, 128, generator=torch.Generator().manual_seed(0)) - 0.5
     with torch.no_grad():
@@ -166,7 +166,7 @@ def test_every_field_of_the_kind_is_in_its_bytes() -> None:
 @given(st.data())
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_damaged_payloads_never_crash(paper_mse: MseCodec, data: st.DataObject) -> None:
-    """With the checksum made to fit, a picture of the right size or a clear refusal."""
+    """With the checksum made to fit, an image of the right size or a clear refusal."""
     image = np.random.default_rng(0).integers(0, 256, (40, 70, 3), dtype=np.uint8)
     stream = paper_mse.encode(image, 2)
     payload = bytearray(unpack(stream).payload)
@@ -176,7 +176,7 @@ def test_damaged_payloads_never_crash(paper_mse: MseCodec, data: st.DataObject) 
     try:
         decoded = paper_mse.decode(forged(stream, bytes(payload[:cut])))
     except CorruptStream as error:
-        assert "no picture has" in str(error) or "has at least" in str(error)  # noqa: PT017
+        assert "no image has" in str(error) or "has at least" in str(error)  # noqa: PT017
     else:
         assert decoded.shape == image.shape
 

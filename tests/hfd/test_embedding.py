@@ -85,7 +85,7 @@ def test_the_avif_boxes_before_ours_keep_their_places() -> None:
 
 @bases
 def test_every_changed_byte_is_noticed(base: str) -> None:
-    """Of the picture as well: neither format would notice by itself."""
+    """Of the image as well: neither format would notice by itself."""
     data = embed(PICTURES[base], LEAST)
     for position in range(len(data)):
         for mask in (0x01, 0x80, 0xFF):
@@ -146,7 +146,7 @@ def test_what_cannot_be_embedded() -> None:
 
 
 def forge(base: str, fields: bytes) -> bytes:
-    """The picture with these fields and a checksum that fits."""
+    """The image with these fields and a checksum that fits."""
     picture = PICTURES[base]
     content = fields + struct.pack(">I", zlib.crc32(fields + picture))
     if base == "avif":

@@ -62,7 +62,7 @@ def test_refusal_says_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_large_picture_fits_into_6_gib() -> None:
-    """6000×4000, with x̂ and the rounded picture, and half a gigabyte for Python, torch and the weights."""
+    """6000×4000, with x̂ and the rounded image, and half a gigabyte for Python, torch and the weights."""
     assert SAMPLING.of(4000, 6000) + 15 * 4000 * 6000 + 2**29 < 6 * 2**30
 
 

@@ -119,7 +119,7 @@ def test_the_fewest_bits_are_those_of_the_likeliest_symbols() -> None:
     symbols = [int(np.diff(CDFS[row]).argmax()) + OFFSETS[row] for row in rows]
     stream = coded(symbols, rows)
     require_bits(stream, 3000 * each)
-    with pytest.raises(CorruptStream, match="a picture of this size has at least"):
+    with pytest.raises(CorruptStream, match="an image of this size has at least"):
         require_bits(stream[: len(stream) * 9 // 10], 3000 * each)
 
 

@@ -67,4 +67,4 @@ def test_dial_of_one_step_is_the_spread_that_it_is_told() -> None:
 
     for realism in (0.0, 0.5, 1.0):
         torch.testing.assert_close(OneStepSettings(realism)(network, noise), MEAN + realism * DEVIATION * noise(0))
-    assert asked == [0.0] * 4 + [0.5] * 4 + [1.0] * 4  # four pictures
+    assert asked == [0.0] * 4 + [0.5] * 4 + [1.0] * 4  # four images

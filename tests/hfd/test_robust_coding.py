@@ -1,4 +1,4 @@
-"""The first stage on pictures and streams of every kind, and the proofs that decoding cannot go out of step."""
+"""The first stage on images and streams of every kind, and the proofs that decoding cannot go out of step."""
 
 import contextlib
 import copy
@@ -174,8 +174,8 @@ def test_read_in_another_process(tiny: MseCodec, first_stage_file: Path, picture
     code = (
         "import sys, torch; from pathlib import Path; from benchmark.hfd.codec import mse; import numpy as np; "
         "torch.backends.mkldnn.set_flags(False); "
-        "picture = mse('cpu', first_stage=Path(sys.argv[1])).decode(Path(sys.argv[2]).read_bytes()); "
-        "np.save(sys.argv[3], picture)"
+        "image = mse('cpu', first_stage=Path(sys.argv[1])).decode(Path(sys.argv[2]).read_bytes()); "
+        "np.save(sys.argv[3], image)"
     )
     subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code, str(first_stage_file), str(stream), str(tmp_path / "read.npy")],
@@ -228,7 +228,7 @@ def test_bad_streams_are_refused_in_one_line(tiny: MseCodec, picture: np.ndarray
 def test_a_payload_too_short_for_its_size_is_refused(shipped: MseCodec) -> None:
     photo = next(FOLDER.glob("*otters.png"))
     container = unpack(shipped.encode(np.asarray(PillowImage.open(photo))[:64, :64], 1))
-    with pytest.raises(CorruptStream, match="a picture of this size has at least"):
+    with pytest.raises(CorruptStream, match="an image of this size has at least"):
         shipped.decode(forged(container, height=2048, width=2048))
 
 
@@ -254,7 +254,7 @@ def test_more_memory_than_there_is_is_refused_at_once(
     with pytest.raises(BenchmarkError, match=r"16384x16384 would take about 21\.9 GB of memory; 3\.0 GB are free"):
         tiny.decode(forged(container, height=16384, width=16384))
     monkeypatch.setattr(memory, "available_bytes", lambda: 10**6)
-    with pytest.raises(BenchmarkError, match="a picture of 91x77 would take about"):
+    with pytest.raises(BenchmarkError, match="an image of 91x77 would take about"):
         tiny.encode(picture, 2)
 
 

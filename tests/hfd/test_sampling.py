@@ -115,7 +115,7 @@ def crop_of(name: str, height: int, width: int) -> torch.Tensor:
 
 
 def test_no_seams_on_a_photograph(first_stage: FirstStage, flow: ScoreNetwork) -> None:
-    """Tiles of 128×128: the gradient across their borders is that of the whole picture; without overlap it is not."""
+    """Tiles of 128×128: the gradient across their borders is that of the whole image; without overlap it is not."""
     steps, sampler = 32, FlowSettings(2)
     x_hat = first_stage.reconstruct(crop_of("budgie-oakland-zoo-otters", 256, 384), steps)
     whole = ScoreDecoder(flow, sampler).sample(x_hat, steps, 0)
@@ -167,7 +167,7 @@ def test_bfloat16_agrees_with_float32(
 
 @torch.inference_mode()
 def test_it_is_the_network_of_the_training(first_stage: FirstStage, flow: ScoreNetwork) -> None:
-    """The sampler around `ScoreNetwork.forward` gives the same picture as the decoder's own way to run it."""
+    """The sampler around `ScoreNetwork.forward` gives the same image as the decoder's own way to run it."""
     x_hat = first_stage.reconstruct(crop_of("ukui-bridgecity", 96, 112), 70)
     quality = torch.tensor([1 + 70 / 32])
     r = FlowSettings(3)(

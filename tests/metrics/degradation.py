@@ -1,4 +1,4 @@
-"""Degraded pictures for the tests of metrics."""
+"""Degraded images for the tests of metrics."""
 
 import numpy as np
 

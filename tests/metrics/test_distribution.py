@@ -195,7 +195,7 @@ def test_too_few_patches_have_no_value(distance: Distance, leave_one_out: LeaveO
     x, y = pair([1, 0], 4)
     with pytest.raises(Undefined, match="at least 2 patches"):
         distance(x, y)
-    with pytest.raises(Undefined, match="without pictures"):
+    with pytest.raises(Undefined, match="without images"):
         distance([], [])
     x, y = pair([1, 1], 4)
     distance(x, y)

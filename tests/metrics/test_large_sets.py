@@ -1,4 +1,4 @@
-"""Distances of sets that are read in parts: the same numbers as at once, and no more memory for more pictures."""
+"""Distances of sets that are read in parts: the same numbers as at once, and no more memory for more images."""
 
 import subprocess
 import sys

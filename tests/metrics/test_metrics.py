@@ -75,7 +75,7 @@ def test_a_rule_is_part_of_protocol_and_features() -> None:
     ("name", "part"),
     [
         ("pnsr", "did you mean psnr"),
-        ("psnr@whole", "compares whole pictures"),
+        ("psnr@whole", "compares whole images"),
         ("fid@", "no patch rule"),
         ("fid@patch64", "patch256-hific"),
         ("", "no metric"),

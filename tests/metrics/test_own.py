@@ -226,7 +226,7 @@ def test_an_installed_metric_has_its_entry_s_name(monkeypatch: pytest.MonkeyPatc
         ("WrongScale", "scale is 'log'; it must be 'linear' or 'decibel'"),
         ("LowDecibels", "scale 'decibel' is for a similarity up to 1"),
         ("NoDistance", "distance is 'wasserstein'; it must be 'frechet', 'kernel'"),
-        ("Shift@whole", "compares whole pictures"),
+        ("Shift@whole", "compares whole images"),
         ("Rows@patch64", "no patch rule is named 'patch64'"),
         ("Colours:factor=much", "factor is a number, not 'much'"),
         ("Colours:depth=2", "has no setting 'depth'; its settings: factor"),

@@ -1,4 +1,4 @@
-"""The whole way from pictures to FD and KD against torch-fidelity's, with our extractor registered there."""
+"""The whole way from images to FD and KD against torch-fidelity's, with our extractor registered there."""
 
 import numpy as np
 import pytest

@@ -32,7 +32,7 @@ W, H = 20, 12
 
 
 def rgb(width: int = W, height: int = H) -> np.ndarray:
-    """The picture: uint8 (height, width, 3), by a formula, no two corners alike."""
+    """The image: uint8 (height, width, 3), by a formula, no two corners alike."""
     y, x = np.mgrid[:height, :width]
     planes = (x * 10 + y, y * 15 + 3 * x, 250 - 4 * x - 9 * y)
     return np.stack([np.clip(plane, 0, 255) for plane in planes], axis=-1).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""The comparison as a whole with fake codecs, and what its pictures show."""
+"""The comparison as a whole with fake codecs, and what its images show."""
 
 import csv
 import re
@@ -17,7 +17,7 @@ from benchmark.reports.decoders import MAGNIFIED, Cell, Cost, draw_costs, draw_s
 def test_each_pixel_of_a_crop_is_a_square_of_the_sheet(tmp_path: Path) -> None:
     crops = np.random.default_rng(0).integers(0, 256, (4, 24, 24, 3), dtype=np.uint8)
     rows = [
-        (f"picture {n}", [Cell("original", "", crops[2 * n]), Cell("x", "0.2 bpp", crops[2 * n + 1])]) for n in (0, 1)
+        (f"image {n}", [Cell("original", "", crops[2 * n]), Cell("x", "0.2 bpp", crops[2 * n + 1])]) for n in (0, 1)
     ]
     (path,) = draw_sheet(rows, "title", tmp_path / "sheet")
     sheet = np.asarray(Image.open(path).convert("RGB"))

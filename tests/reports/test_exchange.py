@@ -28,7 +28,7 @@ METRICS = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
-    """Two pictures, two qualities that are not sorted by rate, one codec with seeds, one failed trial."""
+    """Two images, two qualities that are not sorted by rate, one codec with seeds, one failed trial."""
     codecs = {
         "jpeg:x=1": CodecRecord(label="jpeg-x=1", qualities=[9, 1], stochastic=False, description={"v": "2"}),
         "noisy": CodecRecord(label="noisy", qualities=[1], stochastic=True, description={}),

@@ -29,7 +29,7 @@ def test_a_run_is_explained_in_sections() -> None:
     fd = MetricRecord(protocol="fd-effnet/whole/else", unit="", higher_is_better=False, kind="set", feature_key="k")
     record = manifest()
     sections = dict(explain(record.model_copy(update={"metrics": record.metrics | {"fd-effnet": fd}, "workers": 3})))
-    assert list(sections)[:3] == ["Pictures", "Codec n", "Codec t:x=1"]
+    assert list(sections)[:3] == ["Images", "Codec n", "Codec t:x=1"]
     assert any("decoder seeds 0" in line for line in sections["Codec n"])
     assert not any("seeds" in line for line in sections["Codec t:x=1"])
     assert "- else: this version has no words for it" in sections["fd-effnet (FD-EffNet)"]

@@ -88,7 +88,7 @@ def test_a_failure_is_of_its_trial_alone_and_says_what_was_printed(asked: Reques
 
 
 def fine(folder: Path) -> str:
-    place = folder / "fine pictures"
+    place = folder / "fine images"
     place.mkdir(exist_ok=True)
     for name in ("fine", "good"):
         shutil.copy(folder / "pictures" / f"{name}.png", place)

@@ -1,4 +1,4 @@
-"""A run over many pictures holds no more memory at its end than after its first trials."""
+"""A run over many images holds no more memory at its end than after its first trials."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ def resident() -> int:
 
 
 def write_pictures(folder: Path, count: int) -> Path:
-    """As many pictures of 300x260, which differ in the bytes behind their end: all have hashes of their own."""
+    """As many images of 300x260, which differ in the bytes behind their end: all have hashes of their own."""
     blocks = np.random.default_rng(0).integers(0, 256, (26, 30, 3), dtype=np.uint8)
     Image.fromarray(blocks.repeat(10, axis=0).repeat(10, axis=1)).save(folder / "0.jpg")
     data = (folder / "0.jpg").read_bytes()
@@ -45,4 +45,4 @@ def test_memory_does_not_grow_with_the_trials(count: int, tmp_path: Path) -> Non
             if seen == 100:
                 early = resident()
     assert seen == count
-    assert resident() - early < 4 * MEGABYTE  # one picture a trial kept would be 0.2 MB a trial
+    assert resident() - early < 4 * MEGABYTE  # one image a trial kept would be 0.2 MB a trial

@@ -45,7 +45,7 @@ class Difference:
 
 @dataclass
 class Rows:
-    """A set metric whose features are the picture's first rows."""
+    """A set metric whose features are the image's first rows."""
 
     patches: int = 2
     calls: int = 0
@@ -249,11 +249,11 @@ def test_a_codec_that_fails_on_one_picture_is_one_line(bench: Bench, tmp_path: P
 
 
 def test_a_picture_that_cannot_be_read(bench: Bench, tmp_path: Path) -> None:
-    (tmp_path / "b.png").write_text("not a picture")
+    (tmp_path / "b.png").write_text("not an image")
     workbench = bench()
     trial = workbench.measure(planned(tmp_path, "b"))
     assert trial.error is not None
-    assert "not a picture" in trial.error
+    assert "not an image" in trial.error
     assert (trial.height, trial.width) == (None, None)
     assert workbench.measure(planned(tmp_path, "a")).error is None
 

@@ -1,7 +1,7 @@
 """Whole runs against other ways to the same numbers, as ratios of wall times on this machine.
 
 Each takes minutes and wants the machine to itself: `pytest -m slow -s tests/running/test_ratios_speed.py` prints them
-all. RATIO_PICTURES in the environment takes fewer than the 24 pictures.
+all. RATIO_PICTURES in the environment takes fewer than the 24 images.
 """
 
 import os
@@ -28,7 +28,7 @@ QUALITIES = ",".join(str(quality) for quality in range(5, 100, 5))
 
 @pytest.fixture(scope="module")
 def kodak(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the Kodak pictures; the shipped photographs, of the same size, where these were not fetched."""
+    """A folder with the Kodak images; the shipped photographs, of the same size, where these were not fetched."""
     try:
         dataset = open_dataset("kodak")
     except BenchmarkError:

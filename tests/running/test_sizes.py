@@ -55,7 +55,7 @@ def test_what_is_done_to_the_images_first_counts(tmp_path: Path) -> None:
 
 def test_an_image_that_cannot_be_read_tells_nothing(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "pictures")
-    (tmp_path / "pictures" / "a.png").write_text("no picture")
+    (tmp_path / "pictures" / "a.png").write_text("no image")
     assert said(folder) == []
 
 

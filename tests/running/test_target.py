@@ -90,5 +90,5 @@ def test_pictures_that_cannot_be_coded_are_left_out_but_not_all(dataset: Dataset
     assert mean_rate("jpeg", open_codec("jpeg"), open_dataset(str(tmp_path)))(50) == rate
     for path in tmp_path.iterdir():
         path.write_bytes(b"")
-    with pytest.raises(BenchmarkError, match=r"jpeg at quality 50 codes no picture: .*not a picture"):
+    with pytest.raises(BenchmarkError, match=r"jpeg at quality 50 codes no image: .*not an image"):
         mean_rate("jpeg", open_codec("jpeg"), dataset)(50)

@@ -55,7 +55,7 @@ def test_intervals_hold_the_true_strengths() -> None:
 
 
 def test_votes_that_agree_on_a_picture_widen_the_intervals() -> None:
-    """Each picture is seen often, and moves all its votes: errors of independent votes are too small for that."""
+    """Each image is seen often, and moves all its votes: errors of independent votes are too small for that."""
     generator = np.random.default_rng(5)
     votes, clusters = _votes(TRUTH, 12, generator, spread=1.5)
     many, named = votes * 8, clusters * 8

@@ -49,6 +49,6 @@ def test_what_many_trials_take() -> None:
 def test_trials_that_fail_tell_of_no_time(tmp_path: Path) -> None:
     write_pictures(tmp_path / "pictures", ["a.png", "b.png"])
     asked = request(tmp_path)
-    (tmp_path / "pictures" / "b.png").write_bytes(b"no picture")
-    with pytest.raises(BenchmarkError, match=r"tiny, b: .*b\.png: not a picture"):
+    (tmp_path / "pictures" / "b.png").write_bytes(b"no image")
+    with pytest.raises(BenchmarkError, match=r"tiny, b: .*b\.png: not an image"):
         profile(asked)

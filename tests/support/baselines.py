@@ -51,9 +51,9 @@ def synthetic(
     seconds: float | None = None,
     **changes: Any,
 ) -> Baseline:
-    """A codec over `n` pictures. pictures: seed of what they are; decoding: seed of the decoder's chance, None for no.
+    """A codec over `n` images. pictures: seed of what they are; decoding: seed of the decoder's chance, None for no.
 
-    rate multiplies the bits, psnr_loss is taken from every picture's PSNR, noise scales the decoder's spread.
+    rate multiplies the bits, psnr_loss is taken from every image's PSNR, noise scales the decoder's spread.
     """
     shared = np.random.default_rng((1, pictures))
     difficulty = shared.normal(0, 0.4, n)

@@ -94,7 +94,7 @@ class ForgivingSideFile(SideFile):
 
 
 class KnowsOriginals(Honest):
-    """Looks the original up among the pictures in `folder`."""
+    """Looks the original up among the images in `folder`."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -106,7 +106,7 @@ class KnowsOriginals(Honest):
 
 
 class NeedsEncoder(Honest):
-    """Sends a number; the pictures stay in memory."""
+    """Sends a number; the images stay in memory."""
 
     def __init__(self) -> None:
         self.pictures: list[Image] = []
@@ -281,7 +281,7 @@ class PadsOddSizes(Honest):
 
 
 class RefusesThin(Honest):
-    """Says what it cannot do: no cheat, but a picture less in every table."""
+    """Says what it cannot do: no cheat, but an image less in every table."""
 
     def encode(self, image: Image, quality: float) -> bytes:
         if min(image.shape[:2]) < 4:
@@ -293,7 +293,7 @@ class RefusesThin(Honest):
 
 
 class DependsOnOrder(Honest):
-    """Adds a part of the last picture that it decoded."""
+    """Adds a part of the last image that it decoded."""
 
     def __init__(self) -> None:
         self.last = 0
@@ -380,7 +380,7 @@ class NoChecksum(Honest):
 
 
 class TrustsSizes(Honest):
-    """Fills up what is missing: takes any stream for a picture of the size that it begins with."""
+    """Fills up what is missing: takes any stream for an image of the size that it begins with."""
 
     def unpack(self, data: bytes) -> bytes:
         return data[:-4]
@@ -393,7 +393,7 @@ class TrustsSizes(Honest):
 
 
 class GuessesSizes(Honest):
-    """Decodes a cut stream to a cut picture."""
+    """Decodes a cut stream to a cut image."""
 
     def decode(self, data: bytes, seed: int | None = None) -> Image:
         try:

@@ -59,7 +59,7 @@ class WrongType(Tiny):
 
 
 class Breaks(Tiny):
-    """Cannot encode a picture whose first sample is 0."""
+    """Cannot encode an image whose first sample is 0."""
 
     def encode(self, image: Image, quality: float) -> bytes:
         if image[0, 0, 0] == 0:
@@ -68,7 +68,7 @@ class Breaks(Tiny):
 
 
 class Dies(Tiny):
-    """Kills its process on a picture whose first sample is 0."""
+    """Kills its process on an image whose first sample is 0."""
 
     def encode(self, image: Image, quality: float) -> bytes:
         if image[0, 0, 0] == 0:
@@ -98,7 +98,7 @@ class Waits(Tiny):
 
 
 class Vandal(Tiny):
-    """Writes into the picture that it is given."""
+    """Writes into the image that it is given."""
 
     def encode(self, image: Image, quality: float) -> bytes:
         data = super().encode(image, quality)

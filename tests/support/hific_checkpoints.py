@@ -82,7 +82,7 @@ def checkpoint(config: HificConfig = SMALL, **arguments: Any) -> dict[str, Any]:
 
 
 def example_picture(height: int, width: int) -> np.ndarray:
-    """A uint8 picture from a formula, (height, width, 3)."""
+    """A uint8 image from a formula, (height, width, 3)."""
     rows, columns, channels = np.mgrid[0:height, 0:width, 0:3]
     broad = 80 * np.sin(rows / 3 + channels) * np.cos(columns / 5)
     return np.round(127 + broad + 40 * np.sin(rows * columns / 7.3 + channels)).astype(np.uint8)

@@ -118,7 +118,7 @@ class Undecided:
 
 
 class WrongFeatures:
-    """What `value` says, of a picture whose first sample is 0; else one number."""
+    """What `value` says, of an image whose first sample is 0; else one number."""
 
     higher_is_better = False
     distance = "frechet"

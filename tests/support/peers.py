@@ -1,6 +1,6 @@
 """The same numbers from the packages that define them, called one after the other, as a script would do it.
 
-`python peers.py FOLDER QUALITIES`: JPEG of each picture at each quality; PSNR, pytorch-msssim, lpips for each pair;
+`python peers.py FOLDER QUALITIES`: JPEG of each image at each quality; PSNR, pytorch-msssim, lpips for each pair;
 torch-fidelity's Fréchet and kernel distance for each quality, over the patches and the network of fd-effnet.
 """
 

@@ -6,7 +6,7 @@ from benchmark.results import CodecRecord, DatasetRecord, Manifest, MetricRecord
 
 
 def manifest(**changes: Any) -> Manifest:
-    """Two pictures, two codecs at two qualities, psnr."""
+    """Two images, two codecs at two qualities, psnr."""
     fields: dict[str, Any] = {
         "command": ["python", "-m", "benchmark", "run"],
         "git_commit": None,

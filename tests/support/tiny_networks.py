@@ -55,7 +55,7 @@ def flow_file(first_stage_file: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def picture() -> np.ndarray:
-    """A smooth picture with some noise, 77×91."""
+    """A smooth image with some noise, 77×91."""
     generator = np.random.default_rng(0)
     rows, columns = np.mgrid[0:77, 0:91]
     waves = np.stack([np.sin(rows / 9), np.cos(columns / 7), np.sin((rows + columns) / 13)], -1)

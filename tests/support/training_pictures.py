@@ -1,4 +1,4 @@
-"""Pictures that tiny networks are trained on."""
+"""Images that tiny networks are trained on."""
 
 from pathlib import Path
 

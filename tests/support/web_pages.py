@@ -1,4 +1,4 @@
-"""Runs of fake codecs whose pictures a page can show, and what tests do with a page."""
+"""Runs of fake codecs whose images a page can show, and what tests do with a page."""
 
 import contextlib
 import os
@@ -51,7 +51,7 @@ def call(*arguments: str) -> int:
 
 
 def write_photographs(folder: Path, names: list[str], corner: int = 200) -> Path:
-    """Smooth pictures of 96x64, each another, so that metrics have something to tell apart."""
+    """Smooth images of 96x64, each another, so that metrics have something to tell apart."""
     folder.mkdir(parents=True, exist_ok=True)
     y, x = np.mgrid[0:64, 0:96]
     for number, name in enumerate(names):
@@ -88,5 +88,5 @@ def address(page: Page, part: str) -> Page:
 
 
 def layer(page: Page, side: str = "") -> Locator:
-    """The picture that is seen in the viewer while it flips."""
+    """The image that is seen in the viewer while it flips."""
     return page.locator(f".stage.flip .layer.shown{f'[data-side={side}]' if side else ''}")

@@ -1,3 +1,3 @@
-"""Pictures that tiny networks are trained on."""
+"""Images that tiny networks are trained on."""
 
 from support.training_pictures import pictures  # noqa: F401

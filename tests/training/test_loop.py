@@ -157,7 +157,7 @@ def test_refusals(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="something else"):
         train_tiny(pictures, tmp_path / "a", replace(RECIPE, batch=4))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BenchmarkError, match="no pictures"):
+    with pytest.raises(BenchmarkError, match="no images"):
         train_tiny(tmp_path / "empty", tmp_path / "b")
     tensors = load_file(tmp_path / "a" / "averaged.safetensors")
     tensors["log_gain"][0, 0] = float("nan")

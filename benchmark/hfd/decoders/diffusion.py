@@ -2,7 +2,7 @@
 
 v-prediction (Salimans & Ho, "Progressive Distillation", 2022) on a shifted cosine schedule (Hoogeboom, Heek, Salimans,
 "simple diffusion", 2023). Everything is written for the residual r = (x − x̂)/σ_r, where σ_r is the deviation of the
-first stage's error at that quality and place: diffusing it with shift s = 1 is the process on the picture with a
+first stage's error at that quality and place: diffusing it with shift s = 1 is the process on the image with a
 schedule shifted to s ≈ σ_r, far towards less noise, since x̂ already holds the coarse content.
 
     z_t = α_t·r + σ_t·ε,   σ_t/α_t = s·tan(πt/2),   α_t² + σ_t² = 1,

@@ -1,7 +1,7 @@
 """The decoder `flow`: rectified flow from the reconstruction to the image.
 
 Liu, Gong, Liu, "Flow Straight and Fast", 2022, on the pairs (x̂, x) that the first stage provides; a little noise is
-added to x̂ so that one x̂ can become many pictures (PMRF, Ohayon et al., 2024). Everything is written for the residual
+added to x̂ so that one x̂ can become many images (PMRF, Ohayon et al., 2024). Everything is written for the residual
 r = (x − x̂)/σ_r, where σ_r is the deviation of the first stage's error at that quality and place:
 
     z_0 = κ·n,   z_t = (1 − t)·z_0 + t·r,   target v = r − z_0,   dz/dt = v_θ(z_t, x̂, t, quality).

@@ -66,11 +66,11 @@ PAPER_LARGEST_NORM = 1e5
 """Of the gradient of a step that counts. In the first steps of the full size norms of 100 to 1300 are ordinary."""
 
 PAPER_CHECK_EVERY = 5_000
-"""Steps between checks on held-out pictures: a training of the full size is a hundred times as long."""
+"""Steps between checks on held-out images: a training of the full size is a hundred times as long."""
 
 
 HELD_OUT_CROPS = 10
-"""Held-out crops that a check looks at, for each folder of pictures."""
+"""Held-out crops that a check looks at, for each folder of images."""
 
 
 class AutoencoderTask:
@@ -139,7 +139,7 @@ class AutoencoderTask:
         return [{"quality": q, "bpp": b, "psnr": p} for q, b, p in rows]
 
     def check(self) -> dict[str, float]:
-        """Estimated bpp and PSNR on held-out pictures at each level; score: the balanced loss."""
+        """Estimated bpp and PSNR on held-out images at each level; score: the balanced loss."""
         model = self.network
         held_out = self.held_out.to(model.log_gain.device)
         figures, score = {}, 0.0
@@ -198,7 +198,7 @@ def train_autoencoder(
     processes: Processes | None = None,
     levels_below: int = 0,
 ) -> Path:
-    """Trains on the pictures of `folders`; returns the path of the averaged weights.
+    """Trains on the images of `folders`; returns the path of the averaged weights.
 
     levels_below: so many levels are added below the lowest of `start`; `config` has them already.
     """
@@ -298,7 +298,7 @@ def replay_autoencoder(
 ) -> tuple[AutoencoderTask, int, list[ReplayedPart]]:
     """The step of a file in `left-out/` once more: the task with the weights before it, the step, its parts.
 
-    Raises BenchmarkError if the file is of another kind of training, or the pictures are others.
+    Raises BenchmarkError if the file is of another kind of training, or the images are others.
     """
     _, evidence = read_training(path)
     if "autoencoder" not in evidence or "norm" not in evidence or "synthesis_of" in evidence:

@@ -1,6 +1,6 @@
-"""ŷ of the training pictures: the first stage is frozen, so they are coded once and their latents are kept.
+"""ŷ of the training images: the first stage is frozen, so they are coded once and their latents are kept.
 
-Coding a picture again for each crop would take longer than the training step, and its symbols depend on all of it.
+Coding an image again for each crop would take longer than the training step, and its symbols depend on all of it.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from benchmark.training.crops import of_length, to_tensor
 
 @dataclass(frozen=True)
 class LatentStore:
-    """Pairs (x, x̂) with the ŷ of each: float16 in units of the picture, one array of all pictures."""
+    """Pairs (x, x̂) with the ŷ of each: float16 in units of the image, one array of all images."""
 
     pairs: PairStore
     values: npt.NDArray[np.float16]
@@ -33,19 +33,19 @@ class LatentStore:
     offsets: tuple[int, ...]
 
     def latents(self, index: int) -> npt.NDArray[np.float16]:
-        """ŷ of one picture, (rows, columns, channels), a view."""
+        """ŷ of one image, (rows, columns, channels), a view."""
         rows, columns = grid(*self.pairs.pictures.shapes[index])
         start = self.offsets[index]
         return self.values[start : start + rows * columns * self.channels].reshape(rows, columns, self.channels)
 
 
 def grid(height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of latents of a picture."""
+    """Rows and columns of latents of an image."""
     return -(-height // STRIDE), -(-width // STRIDE)
 
 
 def decode_latents(base: AutoencoderBase, x: Tensor, quality: float) -> Tensor:
-    """ŷ (1, M, ⌈H/16⌉, ⌈W/16⌉), float32 in units of the picture, of the stream of x (1, 3, H, W) at `quality`."""
+    """ŷ (1, M, ⌈H/16⌉, ⌈W/16⌉), float32 in units of the image, of the stream of x (1, 3, H, W) at `quality`."""
     steps = steps_of(quality, base.levels)
     height, width = x.shape[-2:]
     return base.first_stage.decode_latents(base.first_stage.encode(x, steps), height, width, steps).cpu()
@@ -62,7 +62,7 @@ def make_latents(base: AutoencoderBase, pairs: PairStore, cache: Path, console: 
             y_hat = decode_latents(base, to_tensor(pairs.pair(n)[0][None]), quality)
             parts.append(y_hat[0].permute(1, 2, 0).half().numpy().reshape(-1))
             if n % 50 == 49:
-                console.print(f"latents: {n + 1} of {len(pairs.qualities)} pictures")
+                console.print(f"latents: {n + 1} of {len(pairs.qualities)} images")
         write_array(file, np.concatenate(parts))
         write_file(index, json.dumps({"channels": y_hat.shape[1]}))
     with sound(str(index), A_CACHE):
@@ -78,7 +78,7 @@ def random_latent_crops(
     """x, x̂, quality and ŷ of `count` crops of `size`, a multiple of 16; by area, on the grid of the latents.
 
     x and x̂ float32 (count, 3, size, size) in [-0.5, 0.5], quality (count,), ŷ float32 (count, M, size/16, size/16). Not
-    flipped: a mirrored ŷ is not the ŷ of the mirrored picture.
+    flipped: a mirrored ŷ is not the ŷ of the mirrored image.
     """
     pictures = store.pairs.pictures
     areas = np.array([h * w for h, w in pictures.shapes], dtype=np.float64)

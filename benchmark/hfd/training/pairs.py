@@ -25,21 +25,21 @@ from benchmark.reading import A_CACHE, sound
 from benchmark.training.crops import PictureStore, centre_crops, of_length, to_tensor
 
 LARGEST_SIDE = 1024
-"""Pictures are cut to this, for memory."""
+"""Images are cut to this, for memory."""
 SMALLEST_SIDE = 129
-"""Pictures are not scaled down below this: crops of 128 pixels can still be cut."""
+"""Images are not scaled down below this: crops of 128 pixels can still be cut."""
 
 
 @dataclass(frozen=True)
 class PairStore:
-    """x as uint8 and x̂ as float16 in [-0.5, 0.5], each one array of all pictures; a quality for each picture."""
+    """x as uint8 and x̂ as float16 in [-0.5, 0.5], each one array of all images; a quality for each image."""
 
     pictures: PictureStore
     reconstructions: npt.NDArray[np.float16]
     qualities: tuple[float, ...]
 
     def pair(self, index: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float16]]:
-        """x and x̂ of one picture, (height, width, 3), views."""
+        """x and x̂ of one image, (height, width, 3), views."""
         height, width = self.pictures.shapes[index]
         start = self.pictures.offsets[index]
         x_hat = self.reconstructions[start : start + height * width * 3].reshape(height, width, 3)
@@ -49,7 +49,7 @@ class PairStore:
         """Those of which a crop of `side` pixels can be cut. Raises BenchmarkError if there are none."""
         large = [n for n, shape in enumerate(self.pictures.shapes) if min(shape) >= side]
         if not large:
-            raise BenchmarkError(f"no training picture has a crop of {side}x{side} pixels")
+            raise BenchmarkError(f"no training image has a crop of {side}x{side} pixels")
         return PairStore(self.pictures.subset(large), self.reconstructions, tuple(self.qualities[n] for n in large))
 
 
@@ -65,7 +65,7 @@ def reconstruct(base: Base, x: Tensor, quality: float) -> Tensor:
 
 
 def residual_deviation(base: Base, store: PictureStore, count: int = 32) -> Tensor:
-    """Root mean square of x − x̂ in luma and chroma over training pictures, at each quality level: (levels, 3)."""
+    """Root mean square of x − x̂ in luma and chroma over training images, at each quality level: (levels, 3)."""
     x = centre_crops(store, count, 256)
     levels = range(1, base.levels + 1)
     errors = [reconstruct(base, x, q) - x for q in levels]
@@ -73,14 +73,14 @@ def residual_deviation(base: Base, store: PictureStore, count: int = 32) -> Tens
 
 
 Job = tuple[int, int, npt.NDArray[np.uint8]]
-"""Pass, number of a picture, and the picture."""
+"""Pass, number of an image, and the image."""
 Pair = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float16], float]
 """x, x̂ and the quality."""
 
 
 @dataclass(frozen=True)
 class _PairMaker:
-    """Codes one picture in one pass; see `make_pairs`."""
+    """Codes one image in one pass; see `make_pairs`."""
 
     base: Base
     seed: int
@@ -135,12 +135,12 @@ def make_pairs(
     varied: bool = False,
     workers: int = 1,
 ) -> PairStore:
-    """All pictures of `store`, `passes` times, each time at another quality; made once, kept in `cache`.
+    """All images of `store`, `passes` times, each time at another quality; made once, kept in `cache`.
 
-    From the second pass on pictures are scaled down by 0.5 to 0.95 first: more detail, fewer traces of compression.
+    From the second pass on images are scaled down by 0.5 to 0.95 first: more detail, fewer traces of compression.
     varied: they are turned, stretched and toned besides, see `vary`.
     low: the share of pairs in the lowest part p of the qualities is p^(1/low), so above 1 there are more of low rates.
-    workers: processes that code pictures; of several the base must be on the CPU. The pairs are the same.
+    workers: processes that code images; of several the base must be on the CPU. The pairs are the same.
     """
     key = (
         f"rounded {base.identity} {store.shapes} {passes} {seed}"
@@ -148,7 +148,7 @@ def make_pairs(
         + (" varied" if varied else "")
     )
     digest = hashlib.sha256(key.encode())
-    for n in range(len(store)):  # a part of each picture tells it from others of its size
+    for n in range(len(store)):  # a part of each image tells it from others of its size
         digest.update(store.picture(n)[store.shapes[n][0] // 2].tobytes())
     name = f"pairs-{digest.hexdigest()[:16]}"
     index = cache / f"{name}.json"
@@ -166,7 +166,7 @@ def make_pairs(
             shapes.append(picture.shape[:2])
             qualities.append(quality)
             if n % 50 == 49:
-                console.print(f"pairs: pass {turn + 1} of {passes}, {n + 1} of {len(store)} pictures")
+                console.print(f"pairs: pass {turn + 1} of {passes}, {n + 1} of {len(store)} images")
         write_array(files[0], np.concatenate(originals))
         write_array(files[1], np.concatenate(reconstructions))
         write_file(index, json.dumps([shapes, qualities]))

@@ -121,7 +121,7 @@ class SynthesisTask:
         return loss, {"psnr": float(-10 * mse.detach().log10().mean())}
 
     def check(self) -> dict[str, float]:
-        """PSNR on held-out pictures at each level; score: the balanced squared error."""
+        """PSNR on held-out images at each level; score: the balanced squared error."""
         device = self.network.log_gain.device
         x, figures, scores = self.check_originals.to(device), {}, []
         for level, y_hat in self.check_set.items():

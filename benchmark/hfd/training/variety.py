@@ -1,4 +1,4 @@
-"""Pictures that could have been taken: turned, stretched and toned, so that a network learns few ones less by heart."""
+"""Images that could have been taken: turned, stretched and toned, so that a network learns few ones less by heart."""
 
 import math
 
@@ -8,7 +8,7 @@ from PIL import Image as PillowImage
 from PIL import ImageEnhance
 
 LARGEST_ANGLE = 12.0
-"""Degrees; the corners that a turned picture lacks are cut off."""
+"""Degrees; the corners that a turned image lacks are cut off."""
 LARGEST_STRETCH = 1.2
 """Of the aspect ratio, either way."""
 LARGEST_GAMMA = 1.4
@@ -18,11 +18,11 @@ LARGEST_GAIN = 1.12
 SATURATIONS = (0.5, 1.4)
 CONTRASTS = (0.75, 1.15)
 SCALES = (0.5, 0.9)
-"""Pictures are scaled down after they were turned, which makes up for what turning blurs."""
+"""Images are scaled down after they were turned, which makes up for what turning blurs."""
 
 
 def vary(picture: npt.NDArray[np.uint8], generator: np.random.Generator, smallest: int) -> npt.NDArray[np.uint8]:
-    """Another picture of the same scene, uint8 (height, width, 3), as `generator` has it.
+    """Another image of the same scene, uint8 (height, width, 3), as `generator` has it.
 
     Its sides are at least `smallest` pixels if those of `picture` are.
     """

@@ -1,6 +1,6 @@
 """How a perceptual network is shown windows of crops: as they are, or each time otherwise.
 
-A loss that looks the same way each time is met in ways that it alone does not see. Random views of both pictures, the
+A loss that looks the same way each time is met in ways that it alone does not see. Random views of both images, the
 same of both, make an ensemble of one network: E-LPIPS (Kettunen, Härkönen, Lehtinen 2019,
 https://arxiv.org/abs/1906.03973), but for its dropout.
 """
@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 View = Callable[[Tensor], Tensor]
-"""Changes pictures (N, 3, H, W) in [-0.5, 0.5] with H equal to W, all in the same way."""
+"""Changes images (N, 3, H, W) in [-0.5, 0.5] with H equal to W, all in the same way."""
 
 DARKEST = 0.5
 """Least gain of a channel in a random view."""
 
 
 def plain_views(scale: float) -> tuple[float, View]:
-    """`scale` as it is, and the pictures as they are."""
+    """`scale` as it is, and the images as they are."""
     return scale, lambda x: x
 
 

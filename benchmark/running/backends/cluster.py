@@ -1,8 +1,8 @@
 """Doing the trials on a Ray cluster, on one machine or on many; this process alone writes the run folder.
 
-Each actor opens its codecs and metrics once and then does one trial after another. It reads pictures where they lie,
+Each actor opens its codecs and metrics once and then does one trial after another. It reads images where they lie,
 gets those that the suite made of arrays from here if they are not there, and sends back a trial's record with its
-features and kept pictures, which are written here before the record. No more than `IN_HAND` trials an actor are ever
+features and kept images, which are written here before the record. No more than `IN_HAND` trials an actor are ever
 sent out, so what waits in memory does not grow with the run.
 
 An actor that is gone, with its process or with its node, is replaced. The trials that it had go to whoever is free; a

@@ -180,7 +180,7 @@ const Page = (() => {
       .map((p) => p[1]);
   }
 
-  // The point of `codec` whose bits are nearest to those of `point`: of picture `image`, or in the mean.
+  // The point of `codec` whose bits are nearest to those of `point`: of image `image`, or in the mean.
   function nearest(point, codec, image = null) {
     const bits = (p) =>
       image !== null && report.points[point].bytes[image] && p.bytes[image] ? p.bytes[image] : rate(p);

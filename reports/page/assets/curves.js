@@ -68,7 +68,7 @@
       `<b>${plain(codec.label)}</b>  quality ${plain(point.name)}`,
       `${plain(metric.title)} ${interval(entry, metric.decimals)} ${plain(metric.unit)}`,
       `${interval(point.values.bpp, 4)} bpp`,
-      `n = ${entry.images} picture${entry.images === 1 ? "" : "s"}${entry.patches ? `, ${entry.patches} patches` : ""}`,
+      `n = ${entry.images} image${entry.images === 1 ? "" : "s"}${entry.patches ? `, ${entry.patches} patches` : ""}`,
     ];
     if (entry.seeds !== null) lines.push(`± ${entry.seeds.toPrecision(2)} over decoder seeds`);
     lines.push(`<i>${plain(metric.protocol)}</i>`);
@@ -629,7 +629,7 @@
             type: "button",
             class: "quiet",
             onclick: () => Viewer.openPoint(index),
-            "aria-label": `Pictures of ${Page.label(point)}`,
+            "aria-label": `Images of ${Page.label(point)}`,
           },
           point.name,
         );

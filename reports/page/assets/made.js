@@ -8,7 +8,7 @@ const Made = (() => {
     Viewer.open({ image, a: `${base[0]}=${base[1]}`, b: `${next[0]}=${next[1]}`, equal: false });
   }
 
-  // The picture that lost most between two points, by the metric of a row.
+  // The image that lost most between two points, by the metric of a row.
   function worst(row) {
     const [base, next] = [row.base, row.new].map((name) => Page.find(`${name[0]}=${name[1]}`));
     if (base === null || next === null) return null;
@@ -52,7 +52,7 @@ const Made = (() => {
       element("p", {}, found.summary),
     );
     if (found.moved.length) {
-      body.append(element("h3", {}, "Pictures that moved most"));
+      body.append(element("h3", {}, "Images that moved most"));
       const cards = element("div", { class: "cards" });
       for (const move of found.moved) {
         const picture = report.pictures[move.image];
@@ -81,7 +81,7 @@ const Made = (() => {
           "tr",
           {},
           ...found.headers.map((head, index) => element("th", { scope: "col", class: index > 2 ? "value" : "" }, head)),
-          element("th", { scope: "col" }, "pictures"),
+          element("th", { scope: "col" }, "images"),
         ),
       ),
     );

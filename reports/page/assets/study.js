@@ -116,7 +116,7 @@
       place("trial").dataset.ready = String(state.votes.length);
     };
     Promise.all(pictures).then(settled, () => {
-      place("say").textContent = "A picture cannot be shown; tell who asked you.";
+      place("say").textContent = "An image cannot be shown; tell who asked you.";
     });
   }
 
@@ -156,7 +156,7 @@
     ask();
   }
 
-  // One pixel of the picture on one of the screen, all of it if it fits; both panes move together.
+  // One pixel of the image on one of the screen, all of it if it fits; both panes move together.
   function arrange() {
     for (const pane of document.querySelectorAll(".study-panes .pane")) {
       const stage = pane.querySelector(".stage");

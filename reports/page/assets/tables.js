@@ -1,4 +1,4 @@
-// The table of pictures and codecs at equal bits, and the pictures that a difference comes from.
+// The table of images and codecs at equal bits, and the images that a difference comes from.
 "use strict";
 
 const Tables = (() => {
@@ -28,7 +28,7 @@ const Tables = (() => {
     })),
   ];
 
-  // The first of those that tell the same of a picture.
+  // The first of those that tell the same of an image.
   function ofAspect(of, aspect) {
     return of.find((one) => one.aspect === aspect);
   }
@@ -82,13 +82,13 @@ const Tables = (() => {
     note.textContent =
       report.codecs.length > 1
         ? "Each codec at its quality whose mean bits are nearest. Bold: the best of a row. " +
-          "A press on a number shows the picture."
-        : "A press on a number shows the picture.";
+          "A press on a number shows the image."
+        : "A press on a number shows the image.";
 
     const top = element(
       "tr",
       {},
-      element("th", { scope: "col", rowspan: 2, class: "name" }, sorter("picture", null, sorted === null)),
+      element("th", { scope: "col", rowspan: 2, class: "name" }, sorter("image", null, sorted === null)),
     );
     for (const point of points) {
       const entry = report.points[point];
@@ -308,7 +308,7 @@ const Tables = (() => {
     const line = document.getElementById("difference-line");
     const body = document.getElementById("difference-body");
     if (!found) {
-      line.textContent = "These two have no value over the same pictures.";
+      line.textContent = "These two have no value over the same images.";
       body.replaceChildren();
       return;
     }
@@ -320,7 +320,7 @@ const Tables = (() => {
       element("b", {}, `${metric.title} ${signed(found.value, metric.decimals)}`),
       found.low === null
         ? " "
-        : ` (95 % interval ${ends}, paired over ${found.images} pictures): `,
+        : ` (95 % interval ${ends}, paired over ${found.images} images): `,
       clear
         ? `${visible(report.codecs[a.codec].label)} is ${better ? "better" : "worse"}`
         : "the interval holds 0, so no difference is shown",

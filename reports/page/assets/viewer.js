@@ -3,7 +3,7 @@
 
 const Viewer = (() => {
   const { report, metrics, visible, element, select, check, number, whole, signed } = Page;
-  // view: "x,y,zoom", the centre in shares of the picture's sides, its pixels' size in screen pixels; empty: all of it.
+  // view: "x,y,zoom", the centre in shares of the image's sides, its pixels' size in screen pixels; empty: all of it.
   Page.define(
     {
       picture: "",
@@ -138,7 +138,7 @@ const Viewer = (() => {
       tabindex: "0",
       role: "group",
       "aria-describedby": "viewer-keys",
-      "aria-label": "Viewer of pictures",
+      "aria-label": "Viewer of images",
     });
     place.append(box);
     box.append(
@@ -148,7 +148,7 @@ const Viewer = (() => {
       element("p", { class: "visually-hidden", "aria-live": "polite", id: "viewer-said" }),
       element("div", { class: "facts-row", id: "viewer-facts" }),
       element("p", { class: "credit", id: "viewer-credit" }),
-      element("div", { class: "strip", role: "group", "aria-label": "Pictures" }),
+      element("div", { class: "strip", role: "group", "aria-label": "Images" }),
       keysHelp(),
     );
     box.addEventListener("keydown", pressed);
@@ -171,12 +171,12 @@ const Viewer = (() => {
   }
 
   function missing() {
-    const lines = [element("p", {}, "This page has no pictures to show: ")];
+    const lines = [element("p", {}, "This page has no images to show: ")];
     for (const run of report.runs) {
       const which = report.runs.length > 1 ? `Run ${run.number}` : "The run";
       if (!run.kept) {
         lines.push(
-          element("p", {}, `${which} was made without --keep-reconstructions. To look at the pictures, make it anew:`),
+          element("p", {}, `${which} was made without --keep-reconstructions. To look at the images, make it anew:`),
           element("div", { class: "command" }, element("code", {}, run.again)),
         );
       }
@@ -186,7 +186,7 @@ const Viewer = (() => {
     return element("div", { class: "notice" }, ...lines);
   }
 
-  // The choice of picture and points
+  // The choice of image and points
 
   function choice() {
     const place = document.getElementById("viewer-choice");
@@ -215,9 +215,9 @@ const Viewer = (() => {
       element(
         "span",
         { class: "pick" },
-        button("‹", "Previous picture", () => step(-1)),
+        button("‹", "Previous image", () => step(-1)),
         select(
-          "picture",
+          "image",
           Page.around(withPictures, withPictures.indexOf(index)).map((i) => [
             report.pictures[i].name,
             report.pictures[i].name,
@@ -225,7 +225,7 @@ const Viewer = (() => {
           report.pictures[index].name,
           (name) => Page.set({ picture: name }),
         ),
-        button("›", "Next picture", () => step(1)),
+        button("›", "Next image", () => step(1)),
       ),
       of("a", a),
       of("b", b),
@@ -354,8 +354,8 @@ const Viewer = (() => {
         button("−", "Zoom out", () => zoomStep(-1)),
         element("output", { id: "viewer-zoom" }),
         button("+", "Zoom in", () => zoomStep(1)),
-        button("1:1", "One pixel of the picture on one of the screen", () => zoomTo(1)),
-        button("fit", "All of the picture", () => Page.set({ view: "" })),
+        button("1:1", "One pixel of the image on one of the screen", () => zoomTo(1)),
+        button("fit", "All of the image", () => Page.set({ view: "" })),
         document.fullscreenEnabled ? button("full screen", "Full screen", full) : null,
       ),
     );
@@ -368,7 +368,7 @@ const Viewer = (() => {
     else box.requestFullscreen();
   }
 
-  // Panes. A stage has the picture's size in pixels and is scaled and moved as a whole.
+  // Panes. A stage has the image's size in pixels and is scaled and moved as a whole.
 
   function layers(names, kind) {
     const { width, height } = report.pictures[image()];
@@ -412,7 +412,7 @@ const Viewer = (() => {
     const index = image();
     const point = report.points[side === "a" ? pointA() : pointB()];
     const why = point.failed[String(index)];
-    return element("p", { class: "absent" }, why ? `failed: ${why}` : "no reconstruction of this picture was kept");
+    return element("p", { class: "absent" }, why ? `failed: ${why}` : "no reconstruction of this image was kept");
   }
 
   function title(side) {
@@ -501,7 +501,7 @@ const Viewer = (() => {
     }
   }
 
-  // Decoded ahead of need, so that flipping shows no half-drawn picture.
+  // Decoded ahead of need, so that flipping shows no half-drawn image.
   const ready = new Map();
 
   function preload(address) {
@@ -613,7 +613,7 @@ const Viewer = (() => {
     Page.set({ view: `${cx.toFixed(4)},${cy.toFixed(4)},${Number(zoom.toPrecision(4))}` });
   }
 
-  // The point of the picture under (left, top) of a pane stays where it is.
+  // The point of the image under (left, top) of a pane stays where it is.
   function zoomAt(zoom, left = null, top = null) {
     const now = view();
     const limited = Math.min(STEPS[STEPS.length - 1], Math.max(Math.min(STEPS[0], fitZoom()), zoom));
@@ -757,7 +757,7 @@ const Viewer = (() => {
     const rows = [
       ["o, a, b", "original, A, B"],
       ["space", "flip between A and B"],
-      ["n, p", "next, previous picture"],
+      ["n, p", "next, previous image"],
       ["m", "next way of showing"],
       ["+, −, 0", "zoom in, out, all of it"],
       ["arrows", "move"],
@@ -769,7 +769,7 @@ const Viewer = (() => {
     return list;
   }
 
-  // What the numbers say of this picture
+  // What the numbers say of this image
 
   function facts() {
     const index = image();
@@ -822,7 +822,7 @@ const Viewer = (() => {
     const credit = report.pictures[index].credit;
     document.getElementById("viewer-credit").textContent = credit
       ? visible(`Photograph: ${credit}`)
-      : "Author and licence of this picture are not recorded.";
+      : "Author and licence of this image are not recorded.";
   }
 
   // Small views of the images around the one that is shown.

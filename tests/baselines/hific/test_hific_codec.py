@@ -196,8 +196,8 @@ def test_commands(checkpoint_file: Path, tmp_path: Path, capsys: pytest.CaptureF
 def test_claims_that_the_bytes_or_the_memory_cannot_hold(codec: HificCodec, monkeypatch: pytest.MonkeyPatch) -> None:
     data = codec.encode(example_picture(83, 70), 1)
     monkeypatch.setattr(memory, "available_bytes", lambda: 2**50)
-    with pytest.raises(CorruptStream, match="a picture of this size has at least"):
+    with pytest.raises(CorruptStream, match="an image of this size has at least"):
         codec.decode(forge(data, height=4096, width=8192))
     monkeypatch.setattr(memory, "available_bytes", lambda: MEMORY.of(128, 128) - 1)
-    with pytest.raises(BenchmarkError, match="a picture of 128x128 would take about"):
+    with pytest.raises(BenchmarkError, match="an image of 128x128 would take about"):
         codec.decode(data)

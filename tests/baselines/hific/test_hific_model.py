@@ -42,7 +42,7 @@ PUBLIC = {
 
 @pytest.mark.parametrize("conventions", PUBLIC)
 def test_as_the_public_code_reconstructs_and_estimates(conventions: tuple[str, bool]) -> None:
-    """83×70 pixels: the picture is padded, and its 6×5 latents are padded again."""
+    """83×70 pixels: the image is padded, and its 6×5 latents are padded again."""
     likelihood, signed_range = conventions
     model = Hific(replace(SMALL, likelihood=likelihood, signed_range=signed_range)).eval()
     fill_by_rule(model)

@@ -48,7 +48,7 @@ def generator_file(small_first_stage: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def waves() -> np.ndarray:
-    """A smooth picture with some noise, 77×91."""
+    """A smooth image with some noise, 77×91."""
     generator = np.random.default_rng(0)
     rows, columns = np.mgrid[0:77, 0:91]
     picture = np.stack([np.sin(rows / 9), np.cos(columns / 7), np.sin((rows + columns) / 13)], -1)

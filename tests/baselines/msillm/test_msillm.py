@@ -171,7 +171,7 @@ def test_memory_is_refused_before_it_is_taken(codec: MsillmCodec, monkeypatch: p
     data = codec.encode(example_picture(20, 30), 3)
     monkeypatch.setattr(memory, "available_bytes", lambda: MEMORY.of(64, 64) - 1)
     for act in (lambda: codec.decode(data), lambda: codec.encode(example_picture(20, 30), 3)):
-        with pytest.raises(BenchmarkError, match="a picture of 64x64 would take"):
+        with pytest.raises(BenchmarkError, match="an image of 64x64 would take"):
             act()
 
 

@@ -93,5 +93,5 @@ def test_any_bytes(data: bytes, channels: int, rows: int, columns: int) -> None:
 
 def test_a_large_claim_wants_bytes() -> None:
     data = encode(draw(4, (4, 16, 16), 1.0))
-    with pytest.raises(CorruptStream, match="a picture of this size has at least"):
+    with pytest.raises(CorruptStream, match="an image of this size has at least"):
         decode(data, 4, 4000, 4000)

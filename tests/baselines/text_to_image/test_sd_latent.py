@@ -202,7 +202,7 @@ def test_memory_is_refused_before_it_is_taken(plain: SdLatentCodec, monkeypatch:
     data = plain.encode(waves(64, 64), 5)
     monkeypatch.setattr(memory, "available_bytes", lambda: MEMORY.of(64, 64) - 1)
     for act in (lambda: plain.decode(data), lambda: plain.encode(waves(64, 64), 5)):
-        with pytest.raises(BenchmarkError, match="a picture of 64x64 would take"):
+        with pytest.raises(BenchmarkError, match="an image of 64x64 would take"):
             act()
 
 

@@ -151,7 +151,7 @@ def test_forged_and_foreign_streams(codec: SdUpscaleCodec, folder: Path, tmp_pat
 def test_memory_is_refused_before_it_is_taken(codec: SdUpscaleCodec, monkeypatch: pytest.MonkeyPatch) -> None:
     data = codec.encode(waves(64, 64), 50)
     monkeypatch.setattr(memory, "available_bytes", lambda: MEMORY.of(64, 64) - 1)
-    with pytest.raises(BenchmarkError, match="a picture of 64x64 would take"):
+    with pytest.raises(BenchmarkError, match="an image of 64x64 would take"):
         codec.decode(data)
 
 

@@ -147,7 +147,7 @@ def test_forged_streams_are_refused(network: UpscaleCodec, lanczos: UpscaleCodec
         resealed(head[:3] + b"\x17" + head[4:]): "asks for upscaler 7",
         resealed(head[:4] + b"\x24" + head[5:]): "format 2 and factor 4",
         resealed(head[:4] + b"\x09" + head[5:]): "format 0 and factor 9",
-        resealed(head[:5] + b"\0" + head[6:]): "a picture of 48x0",
+        resealed(head[:5] + b"\0" + head[6:]): "an image of 48x0",
         resealed(head[:5] + b"\x80\x80"): "header is truncated",
         resealed(head + b"x"): "not one whole AVIF file",
         resealed(head[:7]): "not one whole AVIF file",
@@ -185,12 +185,12 @@ def test_the_suite_knows_its_streams(network: UpscaleCodec, lanczos: UpscaleCode
 def test_memory_is_refused_before_it_is_taken(network: UpscaleCodec, monkeypatch: pytest.MonkeyPatch) -> None:
     data = network.encode(waves(64, 64), 50)
     monkeypatch.setattr(memory, "available_bytes", lambda: NETWORK_MEMORY.of(64, 64) - 1)
-    with pytest.raises(BenchmarkError, match="a picture of 64x64 would take"):
+    with pytest.raises(BenchmarkError, match="an image of 64x64 would take"):
         network.decode(data)
     monkeypatch.setattr(memory, "available_bytes", lambda: NETWORK_MEMORY.of(64, 64))
     assert network.decode(data).shape == (64, 64, 3)
     halved = replace(network, factor=2).encode(waves(64, 64), 50)
-    with pytest.raises(BenchmarkError, match="a picture of 128x128"):  # the network makes four times as many pixels
+    with pytest.raises(BenchmarkError, match="an image of 128x128"):  # the network makes four times as many pixels
         network.decode(halved)
 
 

@@ -56,7 +56,7 @@ PROGRAM = """
 import json, sys
 import benchmark.hfd.decoders as decoders
 
-folder, first_stage, weights, picture = sys.argv[1:]
+folder, first_stage, weights, image = sys.argv[1:]
 decoders.__path__.append(folder)
 decoders.KINDS["toy-kind"] = decoders.Kind("toy-kind", 5, "The toy kind.")  # the line
 
@@ -69,7 +69,7 @@ from benchmark.errors import UsageError
 def said(*words):
     return CliRunner().invoke(app, words, env={"COLUMNS": "200"}).output
 
-image = np.load(picture)
+image = np.load(image)
 spec = f"hfd:first_stage={first_stage},weights={weights}"
 codec = open_codec(spec)
 data = codec.encode(image, 2)

@@ -15,7 +15,7 @@ from benchmark.hfd.unet import UNetConfig
 
 
 class Watching(torch.nn.Module):
-    """In place of LPIPS's network: keeps what it is shown, its map is the picture."""
+    """In place of LPIPS's network: keeps what it is shown, its map is the image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ def test_windows_are_the_same_in_all_and_as_large_as_the_crop(scale: int) -> Non
     """A crop whose values are its columns and rows tells where a window lies, and how far it was enlarged."""
     size = 64
     torch.manual_seed(3)
-    task = OneStepTask.__new__(OneStepTask)  # without its pictures
+    task = OneStepTask.__new__(OneStepTask)  # without its images
     watching = Watching()
     task.perceptual = watching  # type: ignore[assignment]
     steps = torch.arange(size).float()
@@ -75,7 +75,7 @@ def test_network_is_told_the_spread_of_its_scores(
 
     monkeypatch.setattr(one_step, "energy_score", scoring)
     torch.manual_seed(0)
-    task = OneStepTask.__new__(OneStepTask)  # without its pictures
+    task = OneStepTask.__new__(OneStepTask)  # without its images
     task.recipe = OneStepRecipe(precision="float32", band_levels=1, spread_exponent=exponent)
     task.base = SimpleNamespace(levels=7)  # type: ignore[assignment]
     task.network = Told(UNetConfig((8,), (1,), ()), 7)
@@ -94,7 +94,7 @@ def test_network_is_told_the_spread_of_its_scores(
 
 
 def silent_task(recipe: OneStepRecipe, watching: Watching) -> OneStepTask:
-    """A task without pictures whose network says 0, for errors of deviation 1."""
+    """A task without images whose network says 0, for errors of deviation 1."""
     task = OneStepTask.__new__(OneStepTask)
     task.recipe = recipe
     task.base = SimpleNamespace(levels=7)  # type: ignore[assignment]

@@ -28,7 +28,7 @@ def test_crops_come_from_pictures_that_are_large_enough() -> None:
     assert x.shape == (5, 3, 48, 48)
     assert float((x - (20 / 255 - 0.5)).abs().max()) < 1e-6
     assert float((x_hat - 0.2).abs().max()) < 1e-3
-    with pytest.raises(BenchmarkError, match="no training picture has a crop of 80x80 pixels"):
+    with pytest.raises(BenchmarkError, match="no training image has a crop of 80x80 pixels"):
         pairs.at_least(80)
 
 
@@ -67,7 +67,7 @@ def test_varied_pictures_from_the_second_pass_on(pictures: Path, tmp_path: Path)
         assert all(np.array_equal(a, b) for a, b in zip(plain.pair(n), varied.pair(n), strict=True))
         second = varied.pair(len(store) + n)
         assert not np.array_equal(second[0], plain.pair(len(store) + n)[0])
-        assert np.abs(second[0] / 255 - 0.5 - second[1]).mean() < 0.1  # x̂ is of the picture that was varied
+        assert np.abs(second[0] / 255 - 0.5 - second[1]).mean() < 0.1  # x̂ is of the image that was varied
 
 
 def test_weights_that_do_not_fit_are_refused_before_pictures_are_coded(

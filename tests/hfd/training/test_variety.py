@@ -1,4 +1,4 @@
-"""Turned, stretched and toned pictures: whole, of allowed sizes, the same from the same generator."""
+"""Turned, stretched and toned images: whole, of allowed sizes, the same from the same generator."""
 
 import math
 
@@ -33,7 +33,7 @@ def test_inner_rectangle(width: int, height: int, degrees: float, expected: tupl
 
 @given(st.integers(50, 2000), st.integers(50, 2000), st.floats(-90, 90))
 def test_inner_rectangle_lies_within_the_turned_picture(width: int, height: int, degrees: float) -> None:
-    """Its corners, turned back, are within the picture's sides, and two of them on its edge."""
+    """Its corners, turned back, are within the image's sides, and two of them on its edge."""
     inner_width, inner_height = inner_sides(width, height, degrees)
     angle = math.radians(degrees)
     corners = [(inner_width / 2, inner_height / 2), (inner_width / 2, -inner_height / 2)]
@@ -59,7 +59,7 @@ def test_sides_stay_between_the_smallest_and_the_pictures_own(seed: int, width: 
 
 @given(st.integers(0, 2**32))
 def test_nothing_blank_comes_in(seed: int) -> None:
-    """A picture of one colour stays one: no corner of what lies outside is seen."""
+    """An image of one colour stays one: no corner of what lies outside is seen."""
     plain = np.full((260, 330, 3), (90, 140, 60), np.uint8)
     varied = vary(plain, np.random.default_rng(seed), 129)
     assert np.array_equal(varied, np.broadcast_to(varied[0, 0], varied.shape))

@@ -1,4 +1,4 @@
-"""Random views: of both pictures the same, the places moved but none lost, the channels dimmed but none dark."""
+"""Random views: of both images the same, the places moved but none lost, the channels dimmed but none dark."""
 
 import pytest
 import torch

@@ -20,7 +20,7 @@ def photographs(work: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def run_folder(work: Path, photographs: Path) -> Path:
-    """Two codecs, one of them stochastic with two seeds, three qualities, three pictures."""
+    """Two codecs, one of them stochastic with two seeds, three qualities, three images."""
     codecs = ("--codec", "tiny", "--codec", "noisy", "--quality", "2,3,5", "--decoder-seeds", "0,1")
     return make_run(work / "run", photographs, *codecs)
 

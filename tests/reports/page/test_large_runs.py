@@ -75,7 +75,7 @@ def test_many_images_come_in_portions(
     page.get_by_label("find").fill("")
     expect(page.locator("#table-body tbody tr")).to_have_count(200)
     if images > 1000:
-        page.get_by_text("Hashes of the pictures").click()
+        page.get_by_text("Hashes of the images").click()
         assert f"The hashes of the {images:,} images stand in run.json" in page.locator("#made").inner_text()
 
 

@@ -37,7 +37,7 @@ def test_numbers_that_json_has_not_become_null() -> None:
 
 
 def test_heat_maps_are_those_of_lpips() -> None:
-    """lpips.LPIPS(spatial=True) at the picture's size, brought to a quarter; and 0 for identical pictures."""
+    """lpips.LPIPS(spatial=True) at the image's size, brought to a quarter; and 0 for identical images."""
     generator = np.random.default_rng(0)
     original = generator.integers(0, 256, (64, 96, 3), dtype=np.uint8)
     changed = original.copy()
@@ -91,7 +91,7 @@ def test_authors_and_licences_come_from_beside_the_originals(work: Path) -> None
     assert call("report", str(run), "-o", str(work / "credited-page"), "--no-maps") == 0
     text = (work / "credited-page/index.html").read_text()
     assert "A. &lt;b&gt;Author&lt;/b&gt;, CC-BY-4.0" in text
-    assert "Of 1 of the pictures no author" in text
+    assert "Of 1 of the images no author" in text
     data = json.loads((work / "credited-page/data.js").read_text().removeprefix("window.REPORT = ").rstrip(";\n"))
     assert [picture["credit"] for picture in data["pictures"]] == ["A. <b>Author</b>, CC-BY-4.0", ""]
 
@@ -132,7 +132,7 @@ def test_originals_that_are_gone_are_said(
         )
         assert "not shown" not in capsys.readouterr().err
         assert (work / "found-page/pictures/original/a.png").is_file()
-        # Another picture under the same name is not shown as the original.
+        # Another image under the same name is not shown as the original.
         write_photographs(photographs, ["a.png", "c.png", "b.png"])
         assert call("report", str(run_folder), "-o", str(work / "gone-page"), "--no-maps") == 0
         assert "is another file than the one that was coded" in capsys.readouterr().err

@@ -37,7 +37,7 @@ def test_hovering_says_codec_value_interval_pictures_and_protocol(page: Page, pa
     assert "tiny" in said or "noisy" in said
     assert re.search(r"PSNR \d+\.\d+ ± \d+\.\d+ dB", said)
     assert re.search(r"\d\.\d+ ± \d\.\d+ bpp", said)
-    assert "n = 3 pictures" in said
+    assert "n = 3 images" in said
     assert "psnr/rgb/uint8/mean-of-db" in said
 
 
@@ -184,7 +184,7 @@ def test_the_table_is_sorted_worst_first_and_by_any_column(page: Page, page_fold
 def test_a_difference_names_its_pictures_and_its_interval(page: Page, page_folder: Path) -> None:
     open_page(page, page_folder, "#?one=noisy%3D2&by=psnr")
     said = page.locator("#difference-line").inner_text()
-    assert re.search(r"PSNR [−+]\d+\.\d+ \(95 % interval [−+]\d+\.\d+ to [−+]\d+\.\d+, paired over 3 pictures\)", said)
+    assert re.search(r"PSNR [−+]\d+\.\d+ \(95 % interval [−+]\d+\.\d+ to [−+]\d+\.\d+, paired over 3 images\)", said)
     expect(page.locator(".shares li")).to_have_count(3)
     page.locator(".shares button").first.click()
     address(page, "a=noisy%3D2")
@@ -278,7 +278,7 @@ def test_two_runs_are_judged_and_their_pictures_can_be_seen(page: Page, work: Pa
 
 
 def _make_worse(run: Path) -> None:
-    """3 dB less for each picture, and the summary of it."""
+    """3 dB less for each image, and the summary of it."""
     from benchmark.analysis.summary import write_summary
 
     folder = RunFolder.open(run)

@@ -1,4 +1,4 @@
-"""A page of five codecs at six qualities on 24 pictures opens within a second, and moves without stutter."""
+"""A page of five codecs at six qualities on 24 images opens within a second, and moves without stutter."""
 
 from pathlib import Path
 

@@ -102,7 +102,7 @@ def _vote(first: str, second: str, choice: int, picture: str = "p", expected: in
 
 
 def test_known_strengths_are_found_beside_the_metrics(tmp_path: Path) -> None:
-    """Codecs 200 Elo points apart; 20 people, 24 pictures; sides at random."""
+    """Codecs 200 Elo points apart; 20 people, 24 images; sides at random."""
     truth = {"a": 1700.0, "b": 1500.0, "c": 1300.0}
     generator = np.random.default_rng(4)
     files = []

@@ -119,7 +119,7 @@ def test_an_actor_computes_features_once(pictures: Path, tmp_path: Path, monkeyp
         bench = Bench()
         assert bench.open(ready.setup, ready.folder.manifest.model_dump_json(), str(tmp_path / "none")) is None
         sent = []
-        for planned in ready.trials[:2]:  # of one picture
+        for planned in ready.trials[:2]:  # of one image
             measured = bench.measure(planned, original_is_known=False)
             assert not isinstance(measured, BenchmarkError)
             sent += [name for name, _ in measured[1]]
@@ -138,7 +138,7 @@ def test_equals_a_local_run(cluster: Any, pictures: Path, tmp_path: Path) -> Non
             sum_up(ready.folder)
     assert records(tmp_path / "ray") == records(tmp_path / "local")
     assert files(tmp_path / "ray") == files(tmp_path / "local")
-    assert len(files(tmp_path / "ray")) == 6 + 36 + 36 + 24  # features of originals and trials; pictures, streams
+    assert len(files(tmp_path / "ray")) == 6 + 36 + 36 + 24  # features of originals and trials; images, streams
     for name in ("summary.csv", "leave-one-out.json"):
         same = (tmp_path / "ray" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
         assert same == (name == "summary.csv")  # the other one names its trials.jsonl by hash
