@@ -134,7 +134,7 @@ def test_every_report_works_from_the_run_alone(here: Path, capsys: pytest.Captur
     assert unexplained == [f"- {part}: this version has no words for it" for part in ("mean", "rgb")]  # of its protocol
     assert call("images", "run", "--point", f"{point}=2", "--against", f"{point}=4") == 0
     said = capsys.readouterr().out
-    signed, unsigned = (said.partition(f"{name} of")[2].partition("\npicture")[0] for name in ("shift", "Contrast"))
+    signed, unsigned = (said.partition(f"{name} of")[2].partition("\nimage")[0] for name in ("shift", "Contrast"))
     assert "that is" not in signed  # a share of what may be negative means nothing
     assert "that is" in unsigned
     assert call("compare", "run", "run", "--all") == 0

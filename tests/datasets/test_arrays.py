@@ -83,7 +83,7 @@ def test_settings_and_preparations_follow_a_function() -> None:
         open_dataset("./my_data.py:images:n=two")
     with pytest.raises(UsageError, match="has no setting 'm'; its settings: n"):
         open_dataset("./my_data.py:images:m=2")
-    with pytest.raises(UsageError, match=r"my_data\.py has no images"):
+    with pytest.raises(UsageError, match=r"my_data\.py has no pictures"):
         open_dataset("./my_data.py:pictures")
 
 
