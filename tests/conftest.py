@@ -10,6 +10,7 @@ if SIDE_BY_SIDE:  # a core each; read when torch is imported, and by the process
 
 import pytest  # noqa: E402
 from support import fake_codecs  # noqa: E402
+from support.cpu_seconds import pytest_addoption, pytest_configure  # noqa: E402, F401
 from support.turns import turn  # noqa: E402
 
 IN_CHECKOUT = (Path(__file__).parents[1] / "datasets" / "shipped.py").is_file()
