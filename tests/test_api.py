@@ -11,6 +11,7 @@ import sys
 import tempfile
 import warnings
 import zlib
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,34 @@ def test_the_second_call_computes_nothing_of_an_original_again(images: list[np.n
     second = benchmark.evaluate("jpeg", other, metrics=["psnr"], qualities=[50])
     assert len(prepared) == 3
     assert first.trials.equals(second.trials)
+
+
+def test_the_second_call_loads_no_network_and_sends_no_original_through_one_again(
+    images: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmark.metrics import extractors, perceptual
+    from benchmark.running import measurement
+
+    calls: Counter[str] = Counter()
+
+    def count(place: Any, name: str) -> None:
+        own = getattr(place, name)
+        monkeypatch.setattr(place, name, lambda *arguments: calls.update([name]) or own(*arguments))
+
+    measurement._metric.cache_clear()
+    count(perceptual, "load_network")
+    count(perceptual.Lpips, "_features")
+    count(extractors, "extract")
+    other = [np.fliplr(image).copy() for image in images[:2]]
+    found = []
+    for _ in range(2):
+        results = benchmark.evaluate("jpeg", other, metrics=["lpips", "fd-effnet@patch64-nc"], qualities=[50])
+        found.append((dict(calls), results))
+        calls.clear()
+    (first, before), (second, after) = found
+    assert first == {"load_network": 1, "_features": 2 + 2, "extract": 2 + 2}
+    assert second == {"_features": 2, "extract": 2}
+    assert before.trials.equals(after.trials)
 
 
 def test_a_comparison(results: Any) -> None:

@@ -1,7 +1,7 @@
 """Seconds of the first and the tenth call of `evaluate` in one process, as a training loop makes them.
 
-`pytest -m slow tests/test_api_speed.py -s` prints them for 24 images, PSNR, LPIPS and fd-effnet. By default three
-images show that what the first call paid for networks and originals is not paid again.
+`pytest -m slow tests/test_api_speed.py -s` prints them for 24 images, PSNR, LPIPS and fd-effnet. By default
+`tests/test_api.py` counts what the second call does not compute again.
 """
 
 import subprocess
@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.slow]
 
 LOOP = """
 import sys, time, zlib, numpy, benchmark
@@ -41,7 +41,6 @@ def test_a_second_call_costs_less_than_the_first() -> None:
     assert second < 0.8 * first
 
 
-@pytest.mark.slow
 def test_the_first_and_the_tenth_call_on_24_images() -> None:
     found = seconds(10, 24)
     print(f"first call {found[0]:.1f} s, second {found[1]:.1f} s, tenth {found[9]:.1f} s")

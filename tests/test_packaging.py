@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.pictures import write_pictures
 
 from benchmark.codecs import CODECS
 from benchmark.errors import EXTRAS, lacking, needs
@@ -200,8 +201,9 @@ def test_without_compressai_codecs_are_listed_and_refused_in_a_line(tmp_path: Pa
 
 
 def test_without_compressai_classical_codecs_are_measured_and_reported(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "images", ["a.png", "b.png"], (96, 64))
     commands = (
-        "run --codec jpeg --limit 2 --quality 20,70 --workers 1 --metric psnr --metric lpips -o r",
+        "run --codec jpeg --dataset images --quality 20,70 --workers 1 --metric psnr --metric lpips -o r",
         "report r -o page",
         "explain r",
         "plot r",

@@ -133,18 +133,19 @@ class C:
 """
 
 
-@pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
-def test_a_run_whose_codec_sets_them_refuses_the_cut_image_and_names_it(tmp_path: Path, end: bytes) -> None:
+def test_a_run_whose_codec_sets_them_refuses_the_cut_images_and_names_them(tmp_path: Path) -> None:
     folder = tmp_path / "images"
     folder.mkdir()
     (tmp_path / "codec.py").write_text(CODEC)
     (folder / "good.png").write_bytes((FILES / "png/rgb8.png").read_bytes())
     whole = (FILES / "jpeg/whole-baseline.jpg").read_bytes()
-    (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2 + 200] + end)
+    (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2 + 200])
+    (folder / "ended.jpg").write_bytes(whole[: len(whole) // 2 + 200] + b"\xff\xd9")
     command = [sys.executable, "-m", "benchmark", "run", "--only", "--codec", f"{tmp_path / 'codec.py'}:C", "--metric",
                "psnr", "--workers", "1", "--dataset", str(folder), "--output", str(tmp_path / "run")]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 3, done.stderr
-    assert "cut.jpg: cannot be read as an image: damaged" in done.stderr + done.stdout
+    for name in ("cut", "ended"):
+        assert f"{name}.jpg: cannot be read as an image: damaged" in done.stderr + done.stdout
     trials = [json.loads(line) for line in (tmp_path / "run" / "trials.jsonl").read_text().splitlines()]
-    assert {trial["image"]: trial["error"] is None for trial in trials} == {"good": True, "cut": False}
+    assert {trial["image"]: trial["error"] is None for trial in trials} == {"good": True, "cut": False, "ended": False}

@@ -113,17 +113,13 @@ def test_a_run_under_a_protocol(tiny: Path, capsys: pytest.CaptureFixture[str]) 
     images = manifest.dataset.name.partition("@")[0]
     assert run(tiny, "--dataset", f"{tiny / images}@crop128", "--metric", "psnr") == 2
     assert "holds another run" in capsys.readouterr().err
+    assert call("plot", str(tiny / "run"), "--published", "jpeg") == 4  # nothing else is drawn over it
+    assert "no published figures of jpeg" in capsys.readouterr().err
 
 
 def test_another_data_set_is_refused(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tiny, "--protocol", "tiny", "--dataset", "photos") == 2
     assert "--dataset photos: the protocol tiny is of" in capsys.readouterr().err
-
-
-def test_nothing_else_is_drawn_over_it(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(tiny, "--protocol", "tiny") == 0
-    assert call("plot", str(tiny / "run"), "--published", "jpeg") == 4
-    assert "no published figures of jpeg" in capsys.readouterr().err
 
 
 def test_the_list_says_what_each_leaves_open(capsys: pytest.CaptureFixture[str]) -> None:
