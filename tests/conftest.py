@@ -18,6 +18,13 @@ IN_CHECKOUT = (Path(__file__).parents[1] / "datasets" / "shipped.py").is_file()
 fake_codecs.register()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Side by side, a file's tests go to one worker unless `--dist` says otherwise: what they share is made once."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "loadfile"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests may be run from a copy of this folder, on an installed suite."""
     if not IN_CHECKOUT:

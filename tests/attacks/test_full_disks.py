@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.small_runs import CODE, EVALUATE, RUN, TRIALS, assert_equal, is_complete, lines, prepare
-from support.zygote import Zygote, a_zygote
+from support.zygote import Zygote
 
 FAULTY = """
 import io, os, runpy, sys
@@ -101,12 +101,6 @@ HERE = (
 
 
 @pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with a_zygote() as zygote:
-        yield zygote
-
-
-@pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory, zygote: Zygote) -> Path:
     """What runs and other commands need: runs that nothing befell, a history, a baseline, a stream."""
     folder = prepare(tmp_path_factory.mktemp("full"))
@@ -148,7 +142,7 @@ def chosen(most: int, count: int) -> Iterator[int]:
     )
 
 
-@pytest.mark.parametrize("most", [4, pytest.param(10**6, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("most", [3, pytest.param(10**6, marks=pytest.mark.slow)])
 def test_each_write_of_an_evaluation_fails_once(most: int, zygote: Zygote, material: Path) -> None:
     script = IN_PYTHON % ("run", 1)
     run = material / "run"

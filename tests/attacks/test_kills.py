@@ -10,14 +10,13 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import pytest
 from support.small_runs import EVALUATE, RUN, assert_equal, is_complete, lines, prepare
-from support.zygote import Started, Zygote, a_zygote
+from support.zygote import Started, Zygote
 
 STARTS: dict[str, tuple[str, ...]] = {
     "local, 1 worker": (*RUN, "--workers", "1"),
@@ -26,12 +25,6 @@ STARTS: dict[str, tuple[str, ...]] = {
     "evaluate": (),
 }
 KINDS = ("SIGKILL group", "SIGKILL parent", "SIGKILL child", "SIGTERM", "SIGINT", "SIGINT twice")
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with a_zygote() as zygote:
-        yield zygote
 
 
 @dataclass(frozen=True)

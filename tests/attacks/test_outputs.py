@@ -7,13 +7,12 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.pictures import write_pictures
 from support.small_runs import CODE
-from support.zygote import Zygote, a_zygote
+from support.zygote import Zygote
 
 PICTURES = "Bilder Größe 😀"
 RUN = (
@@ -61,12 +60,6 @@ STREAMS: dict[str, dict[str, object]] = {
     "no home": {"variables": {"HOME": None}},
     "no temporary folder": {"variables": {"TMPDIR": "/nowhere/at/all"}},
 }
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with a_zygote() as zygote:
-        yield zygote
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.small_runs import EVALUATE, assert_equal, files, lines, prepare
-from support.zygote import Zygote, a_zygote
+from support.zygote import Zygote
 
 from benchmark.analysis import history
 from benchmark.analysis.baseline import baseline_of_run
@@ -19,12 +19,6 @@ HERE = (
     "./toy.py:Colours", "--dataset", "pictures", "--keep-reconstructions", "--workers", "1",
 )  # fmt: skip
 TRIALS = 12
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with a_zygote() as zygote:
-        yield zygote
 
 
 @pytest.fixture(scope="module")

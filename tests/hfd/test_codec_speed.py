@@ -25,6 +25,7 @@ from benchmark.hfd.deterministic import on_one_thread
 from benchmark.hfd.exact import ExactSequential
 from benchmark.hfd.score import picture_to_tensor
 
+
 @pytest.fixture(scope="module")
 def photo(request: pytest.FixtureRequest) -> np.ndarray:
     whole = np.asarray(Image.open(FOLDER / "ukui-bridgecity.png"))

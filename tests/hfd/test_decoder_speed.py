@@ -44,12 +44,12 @@ def stream(codec: HfdCodec) -> bytes:
     return codec.encode(load_image(PHOTO)[:256, :384], 3)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 @torch.inference_mode()
 @on_one_thread()
 def test_the_network_against_its_convolutions(benchmark: BenchmarkFixture, codec: HfdCodec, precision: str) -> None:
     """Operations per second over those of the same convolutions one after the other, in their faster layout."""
-    unet, given = codec.decoder.network.unet, inputs(256, 384)
+    unet, given = codec.decoder.network.unet, inputs(128, 192)
     network = StepNetwork(unet, *given[2:], precision=precision)
     seconds = least_seconds(
         {
@@ -81,7 +81,14 @@ def test_faster_than_as_it_is_trained(benchmark: BenchmarkFixture, codec: HfdCod
     assert seconds["run"] < seconds["trained"]
 
 
-@pytest.mark.parametrize(("decoder", "evaluations"), [("one-step", 1), ("diffusion", 4), ("flow", 4)])
+@pytest.mark.parametrize(
+    ("decoder", "evaluations"),
+    [
+        pytest.param("one-step", 1, marks=pytest.mark.slow),
+        pytest.param("diffusion", 4, marks=pytest.mark.slow),
+        ("flow", 4),
+    ],
+)
 @torch.inference_mode()
 @on_one_thread()
 def test_a_decode_takes_little_longer_than_its_parts(
@@ -92,7 +99,7 @@ def test_a_decode_takes_little_longer_than_its_parts(
     Alone on a machine it takes 1.02 to 1.07 times as long; what runs beside it counts in both, but not alike.
     """
     codec = hfd("cpu", decoder=decoder)
-    stream = codec.encode(load_image(PHOTO)[:256, :384], 3)
+    stream = codec.encode(load_image(PHOTO)[:128, :192], 3)
     x_hat = codec.base.decode(stream)
     z, t, quality = torch.randn_like(x_hat), torch.tensor([0.25]), torch.tensor([0.3])
     ways = {
