@@ -2,7 +2,8 @@
 
 Ratios within one process, processor time, the least of several runs in turn, so that a busy machine does not decide.
 Limits are generous; `pytest --benchmark-only` reports the measured values as extra information, and
-`python -m benchmark studies network-speed` prints what each step of the way costs.
+`python -m benchmark studies network-speed` prints what each step of the way costs. Images have 384×256 pixels there, and
+in two of the tests a quarter of them otherwise.
 """
 
 import math
@@ -40,6 +41,12 @@ HAS_AMX = CPUINFO.exists() and "amx_bf16" in CPUINFO.read_text()
 
 
 @pytest.fixture(scope="module")
+def size(request: pytest.FixtureRequest) -> tuple[int, int]:
+    """Height and width."""
+    return (256, 384) if request.config.getoption("benchmark_only") else (128, 192)
+
+
+@pytest.fixture(scope="module")
 def stream(codec: HfdCodec) -> bytes:
     return codec.encode(load_image(PHOTO)[:256, :384], 3)
 
@@ -47,9 +54,11 @@ def stream(codec: HfdCodec) -> bytes:
 @pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 @torch.inference_mode()
 @on_one_thread()
-def test_the_network_against_its_convolutions(benchmark: BenchmarkFixture, codec: HfdCodec, precision: str) -> None:
+def test_the_network_against_its_convolutions(
+    benchmark: BenchmarkFixture, codec: HfdCodec, size: tuple[int, int], precision: str
+) -> None:
     """Operations per second over those of the same convolutions one after the other, in their faster layout."""
-    unet, given = codec.decoder.network.unet, inputs(128, 192)
+    unet, given = codec.decoder.network.unet, inputs(*size)
     network = StepNetwork(unet, *given[2:], precision=precision)
     seconds = least_seconds(
         {
@@ -92,14 +101,14 @@ def test_faster_than_as_it_is_trained(benchmark: BenchmarkFixture, codec: HfdCod
 @torch.inference_mode()
 @on_one_thread()
 def test_a_decode_takes_little_longer_than_its_parts(
-    benchmark: BenchmarkFixture, decoder: str, evaluations: int
+    benchmark: BenchmarkFixture, size: tuple[int, int], decoder: str, evaluations: int
 ) -> None:
     """t ≤ 1.2·(t_first_stage + K·t_network): no further evaluation of the network is hidden, nor much around it.
 
     Alone on a machine it takes 1.02 to 1.07 times as long; what runs beside it counts in both, but not alike.
     """
     codec = hfd("cpu", decoder=decoder)
-    stream = codec.encode(load_image(PHOTO)[:128, :192], 3)
+    stream = codec.encode(load_image(PHOTO)[: size[0], : size[1]], 3)
     x_hat = codec.base.decode(stream)
     z, t, quality = torch.randn_like(x_hat), torch.tensor([0.25]), torch.tensor([0.3])
     ways = {
