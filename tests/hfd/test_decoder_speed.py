@@ -2,8 +2,8 @@
 
 Ratios within one process, processor time, the least of several runs in turn, so that a busy machine does not decide.
 Limits are generous; `pytest --benchmark-only` reports the measured values as extra information, and
-`python -m benchmark studies network-speed` prints what each step of the way costs. Images have 384×256 pixels there, and
-in two of the tests a quarter of them otherwise.
+`python -m benchmark studies network-speed` prints what each step of the way costs. Images have 384×256 pixels
+there, and in two of the tests a quarter of them otherwise.
 """
 
 import math
