@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--module", default="benchmark.", help="mutants whose names begin like this")
     parser.add_argument("--children", type=int, default=2)
     chosen = parser.parse_args()
-    made = mutmut("run", "none of them")  # makes all, learns which test calls which function, and says that none is named
+    made = mutmut("run", "none of them")  # makes all, learns which test calls which, and says that none has the name
     names = sorted(name for name in outcomes() if name.startswith(chosen.module))
     if not names:
         sys.exit(made.stdout + made.stderr)
