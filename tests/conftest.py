@@ -46,3 +46,11 @@ def shared_folder(config: pytest.Config) -> Path:
     """The same for all workers of a session."""
     factory: pytest.TempPathFactory = config._tmp_path_factory  # type: ignore[attr-defined]  # before any fixture
     return factory.getbasetemp().parent
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs in this process end without their plots, which take most of the time of a small one."""
+    from benchmark.reports import outcome
+
+    monkeypatch.setattr(outcome, "draw_curves", lambda frames, metrics, folder: [])

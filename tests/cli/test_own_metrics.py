@@ -200,6 +200,7 @@ def test_the_page_gets_the_facts(here: Path) -> None:
     assert len(data["points"][0]["images"]["Contrast"]) == 3
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_measure_adds_them_to_a_finished_run(here: Path, tmp_path: Path) -> None:
     assert run(str(tmp_path / "bare"), ["psnr"], "--keep-reconstructions") == 0
     asked = [word for kind in KINDS for word in ("--metric", f"{FILE}:{kind}")]
@@ -212,6 +213,7 @@ def test_measure_adds_them_to_a_finished_run(here: Path, tmp_path: Path) -> None
     assert set(again) == {"psnr", *NAMES}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_metric_that_breaks_down_in_measure_leaves_the_run_as_it_was(
     here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -223,6 +225,7 @@ def test_a_metric_that_breaks_down_in_measure_leaves_the_run_as_it_was(
     assert list(RunFolder.open(tmp_path / "bare").manifest.metrics) == ["psnr"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_metric_that_breaks_down_is_recorded_and_ends_with_3(
     here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -249,6 +252,7 @@ def test_a_metric_that_breaks_down_is_recorded_and_ends_with_3(
     assert "2 of them failed and are done again" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_distance_that_breaks_down_takes_nothing_else_with_it(
     here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -260,6 +264,7 @@ def test_a_distance_that_breaks_down_takes_nothing_else_with_it(
     assert call("compare", str(tmp_path / "run"), str(tmp_path / "run")) == 0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_has_no_value_is_no_failure(here: Path, tmp_path: Path) -> None:
     asked = [f"{FILE}:Returns:value=nan", f"{FILE}:Undecided", "psnr"]
     assert run(str(tmp_path / "run"), asked) == 0
@@ -332,6 +337,7 @@ def test_a_share_as_the_gate_s_margin_of_a_signed_metric_is_refused(
     assert "not judged: Similarity, Rows, Colours" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_object_measures_in_this_process(here: Path, tmp_path: Path) -> None:
     metrics = [own_metrics.Shift(), own_metrics.Colours(2.0), own_metrics.Contrast(), "psnr"]
     asked = Request(
@@ -375,6 +381,7 @@ def test_summaries_and_manifests_of_before_are_read(here: Path, tmp_path: Path) 
     pd.testing.assert_frame_equal(write_summary(RunFolder.open(tmp_path / "old")), now)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.checkout
 def test_the_page_s_metric_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
