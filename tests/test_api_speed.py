@@ -1,8 +1,9 @@
 """Time of `evaluate` in a training loop: against its first call, and against the packages called by hand.
 
 `pytest -m slow tests/test_api_speed.py -s` measures ten calls on 24 images of 768×512, with a codec that costs next to
-nothing and the default metrics; RATIO_PICTURES in the environment takes fewer. By default two small images show that what the first call paid for networks and
-originals is not paid again, and that a call takes less time than the packages. Seconds of the CPU, of one thread.
+nothing and the default metrics; RATIO_PICTURES in the environment takes fewer. By default two small images show that
+what the first call paid for networks and originals is not paid again, and that a call takes less time than the
+packages. Seconds of the CPU, of one thread.
 """
 
 import json
@@ -97,7 +98,7 @@ def test_a_call_in_a_loop_costs_less_than_the_first_and_than_the_packages(tmp_pa
     found = measured(tmp_path, images, 2)
     check_values(found)
     assert found.ours[1] < 0.8 * found.ours[0]
-    assert found.ours[1] < found.theirs
+    assert found.ours[1] < 0.6 * found.theirs  # 0.3 was measured
 
 
 @pytest.mark.slow
