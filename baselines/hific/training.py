@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ from benchmark.training.command import TrainingCommand
 from benchmark.training.crops import centre_crops, open_pictures, random_crops, split
 from benchmark.training.optimisers import ADAM
 from benchmark.training.options import Options, Schedule
+from benchmark.training.precision import Precision, precision_of
 from benchmark.training.processes import Processes, open_processes
 from benchmark.training.task import DiscriminatorTraining
 
@@ -55,9 +56,7 @@ class HificRecipe:
     learning_rate: Annotated[float, Field(ge=0, description="of Adam; a tenth in the second half of each part")] = 1e-4
     batch: Annotated[int, Field(ge=1, description="crops per batch, of each process")] = 8
     crop: Annotated[int, Field(ge=128, description="side of a crop, a multiple of 64")] = 256
-    precision: Annotated[Literal["float32", "bf16"], Field(description="of encoder, generator, discriminator")] = (
-        "float32"
-    )
+    precision: Annotated[Precision, Field(description="of encoder, generator, discriminator")] = "float32"
     accumulate: Annotated[int, Field(ge=1, description="batches of each process for one step")] = 1
 
 
@@ -190,7 +189,7 @@ def train_hific(
         seed,
         clip=math.inf,
         check_every=CHECK_EVERY,
-        precision=recipe.precision,
+        precision=precision_of(recipe.precision, processes.device, console),
         accumulate=recipe.accumulate,
         largest_norm=LARGEST_NORM,
         optimiser=ADAM,

@@ -32,6 +32,7 @@ from benchmark.training.checkpoint import fill_averaged, read_training
 from benchmark.training.command import TrainingCommand
 from benchmark.training.crops import PictureStore, centre_crops, open_pictures, split
 from benchmark.training.options import Options, Schedule
+from benchmark.training.precision import AUTO, Precision, precision_of
 from benchmark.training.processes import Processes, open_processes
 from benchmark.training.task import DiscriminatorTraining
 
@@ -59,7 +60,9 @@ class HificSmallRecipe:
     )
     batch: Annotated[int, Field(ge=1, description="crops per batch, of each process")] = 8
     crop: Annotated[int, Field(ge=64, le=128, description="side of a crop, a multiple of 16")] = 96
-    precision: Annotated[Literal["float32", "bf16"], Field(description="of the networks but LPIPS")] = "bf16"
+    precision: Annotated[
+        Precision, Field(description="of the networks but LPIPS; auto: bf16 if the processor is quick at it")
+    ] = AUTO
     optimiser: Annotated[
         Literal["muon", "adam"], Field(description="of the generator; Adam moves the discriminator")
     ] = "muon"
@@ -219,7 +222,7 @@ def train_hific_small(
         clip=1.0,
         check_every=500,
         checkpoint_seconds=120,
-        precision=recipe.precision,
+        precision=precision_of(recipe.precision, processes.device, console),
         optimiser=recipe.optimiser,
     )
 

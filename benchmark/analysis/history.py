@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field
-from scipy import stats
 
 from benchmark.analysis.baseline import Baseline, baseline_json
 from benchmark.analysis.missing import named, of_infinite
@@ -25,6 +24,7 @@ from benchmark.results import Record
 from benchmark.statistics.gate import Outcome
 from benchmark.statistics.intervals import Estimate
 from benchmark.statistics.paired import paired_difference
+from benchmark.statistics.quantiles import student_quantile
 
 SCHEMA_VERSION = HISTORY.writes
 ALPHA = 0.05
@@ -184,5 +184,5 @@ def _change(
     difference = paired_difference(old, new)
     if math.isnan(difference.total_stderr):
         return leapt, difference.value, note
-    reach = float(stats.t.ppf(1 - ALPHA / (2 * tests), difference.n - 1)) * difference.total_stderr
+    reach = student_quantile(1 - ALPHA / (2 * tests), difference.n - 1) * difference.total_stderr
     return leapt or abs(difference.value) > reach, difference.value, note

@@ -13,9 +13,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scipy import stats
-
 from benchmark.statistics.paired import Difference
+from benchmark.statistics.quantiles import student_quantile
 
 _ROUNDING = 1e-9
 
@@ -60,9 +59,9 @@ def judge(loss: Difference, margin: float, tests: int, alpha: float = 0.05) -> J
         return Judgement(outcome, loss.value, math.nan, math.nan, math.nan)
     if stderr == 0 and loss.value == 0:
         return Judgement(Outcome.SAME, 0.0, 0.0, 0.0, margin)
-    quantile = float(stats.t.ppf(1 - alpha / tests, loss.n - 1))
+    quantile = student_quantile(1 - alpha / tests, loss.n - 1)
     low, high = loss.value - quantile * stderr, loss.value + quantile * stderr
-    smallest = max((quantile + float(stats.t.ppf(POWER, loss.n - 1))) * stderr, margin)
+    smallest = max((quantile + student_quantile(POWER, loss.n - 1)) * stderr, margin)
     if low > 0 and loss.value > margin:
         outcome = Outcome.WORSE
     elif high < 0:

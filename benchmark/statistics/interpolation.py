@@ -1,4 +1,7 @@
-"""How much of a rate difference is the way in which curves are drawn between their points. Numbers only."""
+"""How much of a rate difference is the way in which curves are drawn between their points. Numbers only.
+
+SciPy's interpolation is imported by who draws: plots of a run need this module, and no curve between points.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -6,11 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
-from scipy.integrate import trapezoid
-from scipy.interpolate import Akima1DInterpolator, PchipInterpolator, make_interp_spline
 
 from benchmark.statistics.bends import Bends, Curves, bends, bends_at
+from benchmark.statistics.quantiles import student_quantile
 
 Vector = npt.NDArray[np.float64]
 Drawn = Callable[[Vector], Vector]
@@ -61,6 +62,8 @@ def interpolations(
     what is drawn wrongly is so in both. So what no way knows counts whole only where less than half of what the ways
     part by in each curve is the same in the other.
     """
+    from scipy.integrate import trapezoid
+
     places = np.linspace(*overlap, _PLACES)
     width = overlap[1] - overlap[0]
 
@@ -100,7 +103,7 @@ def error_at(curves: Curves, log_rate: float, confidence: float = 0.95) -> float
 def _half_width(spread: float, unknown: Bends, confidence: float) -> float:
     if math.isnan(unknown.stderr):
         return spread
-    return spread + float(stats.t.ppf((1 + confidence) / 2, unknown.freedom)) * unknown.stderr
+    return spread + student_quantile((1 + confidence) / 2, unknown.freedom) * unknown.stderr
 
 
 def _not_shared(unknown: Bends, spread: float, each: float) -> Bends:
@@ -117,6 +120,8 @@ def _gap(values: Vector, overlap: tuple[float, float]) -> float:
 
 def _spline(x: Vector, y: Vector) -> Drawn:
     """Cubic; through three points quadratic, through two straight."""
+    from scipy.interpolate import make_interp_spline
+
     drawn: Drawn = make_interp_spline(x, y, k=min(3, len(x) - 1))
     return drawn
 
@@ -126,11 +131,15 @@ def _straight(x: Vector, y: Vector) -> Drawn:
 
 
 def _akima(x: Vector, y: Vector) -> Drawn:
+    from scipy.interpolate import Akima1DInterpolator
+
     drawn: Drawn = Akima1DInterpolator(x, y) if len(x) > 2 else _straight(x, y)
     return drawn
 
 
 def _pchip(x: Vector, y: Vector) -> Drawn:
+    from scipy.interpolate import PchipInterpolator
+
     drawn: Drawn = PchipInterpolator(x, y)
     return drawn
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+
+from benchmark.statistics.quantiles import student_quantile
 
 Vector = npt.NDArray[np.float64]
 
@@ -128,7 +129,7 @@ def t_estimate(value: float, stderr: float, n: int, confidence: float = 0.95) ->
         raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
     if n == 1 or math.isnan(stderr):
         return Estimate(value, math.nan, math.nan, math.nan)
-    half_width = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * stderr
+    half_width = student_quantile((1 + confidence) / 2, n - 1) * stderr
     return Estimate(value, stderr, value - half_width, value + half_width)
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 from scipy.sparse.csgraph import connected_components
+
+from benchmark.statistics.quantiles import normal_quantile, student_quantile
 
 Vector = npt.NDArray[np.float64]
 
@@ -28,7 +29,7 @@ class Strengths:
 
     def interval(self, item: int, confidence: float = 0.95) -> tuple[float, float]:
         """Of an item's strength against the mean of all."""
-        half = stats.norm.ppf((1 + confidence) / 2) * math.sqrt(max(self.covariance[item, item], 0.0))
+        half = normal_quantile((1 + confidence) / 2) * math.sqrt(max(self.covariance[item, item], 0.0))
         return float(self.value[item] - half), float(self.value[item] + half)
 
 
@@ -122,9 +123,9 @@ def agreement(
     share = float(said.mean())
     names, group = np.unique(groups, return_inverse=True)
     count, n = len(names), float(said.size)
-    quantile = float(stats.norm.ppf((1 + confidence) / 2))
+    quantile = normal_quantile((1 + confidence) / 2)
     if count > 1:
-        quantile = float(stats.t.ppf((1 + confidence) / 2, count - 1))
+        quantile = student_quantile((1 + confidence) / 2, count - 1)
         of_clusters = np.bincount(group, said - share)
         variance = count / (count - 1) * float(of_clusters @ of_clusters) / n**2
         if 0 < share < 1:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from benchmark.errors import UsageError, needs
+from benchmark.training.precision import check_accelerate
 
 LONGEST_WAIT = timedelta(hours=2)
 """For the first process, which alone decodes the images and checks on held-out ones."""
@@ -72,15 +73,11 @@ class Processes:
 
 
 def open_processes(precision: str = "float32") -> Processes:
-    """This process, with a GPU if there is one.
+    """This process, with a GPU if there is one. precision: as a recipe has it.
 
     Raises UsageError if there are several processes and no `accelerate`, or if accelerate was set to another precision.
     """
-    asked = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
-    if asked not in ("no", {"float32": "no", "bf16": "bf16"}[precision]):
-        raise UsageError(
-            f"accelerate is set to mixed precision {asked}, this command to {precision}; let --precision say it"
-        )
+    check_accelerate(precision)
     on_cpu = os.environ.get("ACCELERATE_USE_CPU", "false").lower() in ("1", "true", "yes", "on")
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Processes(torch.device("cuda" if torch.cuda.is_available() and not on_cpu else "cpu"))

@@ -1,4 +1,7 @@
-"""Figures on disk. Inside of `figure_style`: resolution, fonts and TeX system are matplotlib's parameters."""
+"""Figures on disk. Inside of `figure_style`: resolution, fonts and TeX system are matplotlib's parameters.
+
+matplotlib's writers are imported by who writes: that of PDF takes a tenth of a second.
+"""
 
 import hashlib
 import io
@@ -9,9 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -25,11 +25,14 @@ def save_figure(figure: Figure, path: Path, **options: Any) -> None:
 
     options: of matplotlib's `savefig`. Raises BenchmarkError if it cannot be written.
     """
+    write_file(path, _content(figure, path.suffix[1:].lower(), **options), parents=True)
+
+
+def _content(figure: Figure, form: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    form = path.suffix[1:].lower()
     figure.savefig(buffer, **({"format": form} | options))
     content = buffer.getvalue()
-    write_file(path, with_stable_ids(content) if form == "svg" else content, parents=True)
+    return with_stable_ids(content) if form == "svg" else content
 
 
 def with_stable_ids(svg: bytes) -> bytes:
@@ -68,33 +71,39 @@ def check_formats(formats: Sequence[str]) -> None:
             )
 
 
-def save(figure: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
-    """Writes `stem`.FORMAT for each of `formats`, without dates: the same figure gives the same bytes. The paths.
+def save(figure: Figure, stems: Sequence[Path], formats: Sequence[str]) -> list[Path]:
+    """Writes STEM.FORMAT for each of `stems` and `formats`, without dates: the same figure gives the same bytes.
 
-    The folder is made. Raises BenchmarkError if a file cannot be written, or if TeX, where it is asked, cannot set a
-    text.
+    Each format is drawn once. The folder is made. Returns the paths, stem by stem. Raises BenchmarkError if a file
+    cannot be written, or if TeX, where it is asked, cannot set a text.
     """
-    paths = []
+    contents = {}
     for name in dict.fromkeys(formats):
-        path = stem.with_name(f"{stem.name}.{name}")
+        path = _path(stems[0], name)
         try:
             if name == "pgf" or matplotlib.rcParams["text.usetex"]:
-                _by_tex(figure, path, _WRITERS[name])
+                contents[name] = _by_tex(figure, path, _WRITERS[name])
             else:
-                _WRITERS[name](figure, path)
+                contents[name] = _WRITERS[name](figure)
         except OSError as error:
             raise cannot_write(path, error) from None
-        paths.append(path)
-    return paths
+    paths = {_path(stem, name): content for stem in stems for name, content in contents.items()}
+    for path, content in paths.items():
+        write_file(path, content, parents=True)
+    return list(paths)
 
 
-def _by_tex(figure: Figure, path: Path, write: Callable[[Figure, Path], None]) -> None:
-    """Text that is no mathematics is escaped while TeX sees it."""
+def _path(stem: Path, form: str) -> Path:
+    return stem.with_name(f"{stem.name}.{form}")
+
+
+def _by_tex(figure: Figure, path: Path, write: Callable[[Figure], bytes]) -> bytes:
+    """Text that is no mathematics is escaped while TeX sees it. path: for the message."""
     texts = {text: text.get_text() for text in figure.findobj(Text) if not text.get_parse_math()}
     try:
         for text, plain in texts.items():
             text.set_text(escaped(plain))
-        write(figure, path)
+        return write(figure)
     except (RuntimeError, ValueError) as error:  # matplotlib's, of a program that fails
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise BenchmarkError(f"{path}: TeX cannot set the text of the figure: {first}") from None
@@ -103,30 +112,36 @@ def _by_tex(figure: Figure, path: Path, write: Callable[[Figure, Path], None]) -
             text.set_text(plain)
 
 
-def _png(figure: Figure, path: Path) -> None:
+def _png(figure: Figure) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     FigureCanvasAgg(figure)
-    save_figure(figure, path, metadata={"Software": None})
+    return _content(figure, "png", metadata={"Software": None})
 
 
-def _svg(figure: Figure, path: Path) -> None:
+def _svg(figure: Figure) -> bytes:
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     FigureCanvasSVG(figure)
-    save_figure(figure, path, metadata={"Date": None, "Creator": None})
+    return _content(figure, "svg", metadata={"Date": None, "Creator": None})
 
 
-def _pdf(figure: Figure, path: Path) -> None:
+def _pdf(figure: Figure) -> bytes:
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
     FigureCanvasPdf(figure)
     nothing: dict[str, Any] = {"CreationDate": None, "Creator": None, "Producer": None}
-    save_figure(figure, path, metadata=nothing)
+    return _content(figure, "pdf", metadata=nothing)
 
 
-def _pgf(figure: Figure, path: Path) -> None:
+def _pgf(figure: Figure) -> bytes:
     from matplotlib.backends.backend_pgf import FigureCanvasPgf, LatexError
 
     FigureCanvasPgf(figure)
     try:
-        save_figure(figure, path)
+        return _content(figure, "pgf")
     except LatexError as error:
         raise RuntimeError(str(error)) from None
 
 
-_WRITERS: dict[str, Callable[[Figure, Path], None]] = {"png": _png, "svg": _svg, "pdf": _pdf, "pgf": _pgf}
+_WRITERS: dict[str, Callable[[Figure], bytes]] = {"png": _png, "svg": _svg, "pdf": _pdf, "pgf": _pgf}

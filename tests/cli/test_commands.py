@@ -1,6 +1,7 @@
 """The command line in this process: exit codes, the one line that an error is, and what commands leave behind."""
 
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -86,6 +87,38 @@ def test_help_and_lists_are_quick_and_import_nothing_heavy(arguments: tuple[str,
     assert done.stderr.strip() == "[]"
     assert done.stdout.strip()
     assert seconds_of(code) < 8 * seconds_of("import numpy")
+
+
+def cpu_seconds(code: str) -> float:
+    """Of a start of Python that runs `code`, which must end well."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_a_short_run_imports_what_it_needs_and_takes_little_more_time(tmp_path: Path) -> None:
+    """JPEG and PSNR need no network, intervals no more of SciPy than a quantile, PNG and SVG no writer of PDF.
+
+    Measured were 2.1 times the seconds of the packages that a table, its intervals and a plot cannot do without.
+    """
+    heavy = ("torch", "torchvision", "lpips", "scipy.stats", "scipy.interpolate", "scipy.integrate", "fontTools.subset")
+    heavy += ("matplotlib.pyplot", "matplotlib.backends.backend_pdf", "requests", "ray")
+    options = ("--only", "--codec", "jpeg", "--quality", "50", "--limit", "2", "--metric", "psnr", "--workers", "1")
+    code = (
+        "import sys\n"
+        "from benchmark.cli.main import main\n"
+        "try:\n"
+        f"    main({('run', *options, '--output', str(tmp_path / 'run'))!r})\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 0\n"
+        f"there = [name for name in {heavy!r} if name in sys.modules]\n"
+        "assert not there, there\n"
+    )
+    run = cpu_seconds(code)
+    assert (tmp_path / "run" / "plots" / "curves.svg").is_file()
+    assert run < 3 * cpu_seconds("import numpy, pandas, pydantic, PIL.Image, scipy.special, matplotlib.figure")
 
 
 def test_python_m_benchmark_is_there() -> None:

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -10,9 +11,12 @@ from degradation import noisy
 import benchmark.fetching
 from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError
-from benchmark.metrics import SetMetric, open_metric
+from benchmark.metrics import SetMetric, efficientnet, open_metric
 from benchmark.metrics.extractors import (
+    EFFICIENTNET_SIDE,
+    Extractor,
     extract,
+    fold_batch_norms,
     load_efficientnet_lite0,
     load_extractor,
     pooled_features,
@@ -46,6 +50,82 @@ def test_folding_keeps_the_function(patches: list[Image]) -> None:
     assert found.shape == (4, 1280)
     assert found.dtype == np.float32
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+@pytest.fixture(scope="module")
+def looks(photo: Image) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """What patches look like, (n, 3, H, W), and their features by the package's network in float64.
+
+    Noise, photographs, larger and smaller than the network's input, several at once.
+    """
+    random = np.random.default_rng(1)
+    images = {
+        "a photograph, 128": np.stack([photo[:128, :128], photo[100:228, 300:428]]),
+        "a photograph, 256": photo[None, :256, :256],
+        "low and wide": photo[None, :40, :600],
+        "noise, 64": random.integers(0, 256, (1, 64, 64, 3), dtype=np.uint8),
+    }
+    exact = load_efficientnet_lite0().double()
+
+    def features(x: torch.Tensor) -> torch.Tensor:
+        size = (EFFICIENTNET_SIDE, EFFICIENTNET_SIDE)
+        resized = torch.nn.functional.interpolate((x.double() - 127) / 128, size=size, mode="bilinear", antialias=True)
+        found: torch.Tensor = exact.extract_features(resized).mean((2, 3))
+        return found
+
+    tensors = {name: torch.from_numpy(stack.copy()).permute(0, 3, 1, 2) for name, stack in images.items()}
+    with torch.inference_mode():
+        return {name: (x, features(x)) for name, x in tensors.items()}
+
+
+@pytest.mark.usefixtures("no_extractor_kept")
+@pytest.mark.parametrize("by_onednn", [True, False])
+def test_the_cpu_s_network_is_the_package_s(
+    by_onednn: bool, looks: dict[str, tuple[torch.Tensor, torch.Tensor]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the convolutions that this processor has, and by those of every other."""
+    if by_onednn and not efficientnet.is_there():
+        pytest.skip("this PyTorch has no such operators")
+    monkeypatch.setattr(efficientnet, "is_there", lambda: by_onednn)
+    extractor = load_extractor("efficientnet-lite0", "cpu")
+    with torch.inference_mode():
+        apart = {
+            name: float((extractor(x) - wanted).abs().max() / wanted.abs().max()) for name, (x, wanted) in looks.items()
+        }
+    assert max(apart.values()) < 1e-5, apart
+
+
+def test_a_layer_without_a_mirrored_twin_is_refused() -> None:
+    if not efficientnet.is_there():
+        pytest.skip("this PyTorch has no such operators")
+    network = fold_batch_norms(load_efficientnet_lite0())
+    network._conv_stem.static_padding = torch.nn.ZeroPad2d((2, 0, 2, 0))
+    with pytest.raises(ValueError, match="pads 2 and 0 at 224"):
+        efficientnet.mirrored(network, EFFICIENTNET_SIDE)
+
+
+@pytest.mark.skipif(not efficientnet.is_there(), reason="this PyTorch has no such operators")
+def test_onednn_takes_less_time(photo: Image) -> None:
+    """Seconds of this thread's CPU, alternating; measured were two thirds, and the limit is far from that."""
+    network = fold_batch_norms(load_efficientnet_lite0()).to(memory_format=torch.channels_last)
+    fast = load_extractor("efficientnet-lite0", "cpu")
+    patches = [photo[:128, :128], photo[128:256, :128]]
+    before = torch.get_num_threads()
+
+    def plain(x: torch.Tensor) -> torch.Tensor:
+        return pooled_features(network, x.contiguous(memory_format=torch.channels_last))
+
+    def seconds(extractor: Extractor) -> float:
+        start = time.thread_time()
+        extract(extractor, patches, "cpu")
+        return time.thread_time() - start
+
+    try:
+        torch.set_num_threads(1)
+        pairs = [(seconds(fast), seconds(plain)) for _ in range(8)]
+    finally:
+        torch.set_num_threads(before)
+    assert min(one for one, _ in pairs) < 0.9 * min(other for _, other in pairs)
 
 
 def test_neither_company_nor_order_moves_a_patch(patches: list[Image]) -> None:

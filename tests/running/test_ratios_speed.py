@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from support import peers
 
 from benchmark.datasets import limit, open_dataset
 from benchmark.errors import BenchmarkError
-from benchmark.running.run import Request
+from benchmark.running.run import Request, open_run
 from benchmark.running.setup import cores
 from benchmark.studies.profile import HARNESS, profile
 
@@ -77,6 +78,27 @@ def test_the_harness_around_hfd(kodak: Path, tmp_path: Path) -> None:
     found = profile(Request(codecs=["hfd"], only=True, dataset=str(kodak), limit=2, output=tmp_path / "run"))
     assert say("harness / all trials of hfd, CPU", found.spent[HARNESS], found.cpu_seconds) < 0.03
     assert say("harness / all trials of hfd, clock", found.harness_wall, found.wall_seconds) < 0.03
+
+
+def cpu_of_trials(request: Request) -> float:
+    """Seconds of the CPU that the trials of a run take in this process, which has its networks already."""
+    with open_run(replace(request, here=True)) as run:
+        start = time.process_time()
+        assert all(trial.error is None for trial in run.execute())
+        return time.process_time() - start
+
+
+@pytest.mark.parametrize("qualities", ["50", "20,30,40,50,60,70,80"])
+def test_a_second_codec_in_the_folder_of_the_first(qualities: str, tmp_path: Path) -> None:
+    """It finds the features of the originals there: what any store of them could save between runs."""
+    count = int(os.environ.get("RATIO_PICTURES", "12"))
+    asked = Request(["jpeg"], True, "photos@square256", [qualities], limit=count, output=tmp_path / "first")
+    cpu_of_trials(asked)
+    added = cpu_of_trials(replace(asked, codecs=["jpeg", "webp"]))
+    alone = cpu_of_trials(replace(asked, codecs=["webp"], output=tmp_path / "second"))
+    share = 1 - added / alone
+    print(f"\nwebp at {qualities}: {added:.2f} s beside jpeg, {alone:.2f} s in a folder of its own: {share:.0%} less")
+    assert share > 0
 
 
 @pytest.mark.skipif(cores() < 2, reason="needs two cores")

@@ -70,22 +70,35 @@ def tensor(image: Image) -> torch.Tensor:
 
 def main() -> None:
     folder, qualities = Path(sys.argv[1]), [int(quality) for quality in sys.argv[2].split(",")]
-    register_feature_extractor("efficientnet-lite0", EfficientNetLite0)
-    network = load_network()
+    packages = Packages()
     originals = [np.asarray(Pillow.open(path).convert("RGB")) for path in sorted(folder.glob("*.png"))]
     for quality in qualities:
-        reconstructions = [jpeg(image, quality) for image in originals]
+        for found in packages.measure(originals, [jpeg(image, quality) for image in originals]):
+            print(quality, found)
+
+
+class Packages:
+    """Their networks, loaded once, as a script would that measures again and again."""
+
+    def __init__(self) -> None:
+        register_feature_extractor("efficientnet-lite0", EfficientNetLite0)
+        self.lpips = load_network()
+
+    def measure(self, originals: list[Image], reconstructions: list[Image]) -> list[dict[str, float]]:
+        """PSNR, MS-SSIM and LPIPS of each pair, then both distances of the sets."""
+        values: list[dict[str, float]] = []
         with torch.no_grad():
             for x, y in zip(map(tensor, originals), map(tensor, reconstructions), strict=True):
-                psnr = 10 * torch.log10(255**2 / ((x - y) ** 2).mean())
-                print(quality, float(psnr), float(ms_ssim(x, y, data_range=255)), end=" ")
-                print(float(network(x / 127.5 - 1, y / 127.5 - 1)))
-        found = calculate_metrics(
-            input1=Crops(originals), input2=Crops(reconstructions), feature_extractor="efficientnet-lite0", fid=True,
-            kid=True, kid_subset_size=min(1000, 39 * len(originals)), cuda=False, cache=False, save_cpu_ram=True,
+                psnr = float(10 * torch.log10(255**2 / ((x - y) ** 2).mean()))
+                similarity, distance = ms_ssim(x, y, data_range=255), self.lpips(x / 127.5 - 1, y / 127.5 - 1)
+                values.append({"psnr": psnr, "ms_ssim": float(similarity), "lpips": float(distance)})
+        both = Crops(originals), Crops(reconstructions)
+        found: dict[str, float] = calculate_metrics(
+            input1=both[0], input2=both[1], feature_extractor="efficientnet-lite0", fid=True,
+            kid=True, kid_subset_size=min(1000, len(both[0])), cuda=False, cache=False, save_cpu_ram=True,
             verbose=False,
         )  # fmt: skip
-        print(quality, found)
+        return [*values, found]
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from benchmark.training.command import TrainingCommand
 from benchmark.training.crops import centre_crops, open_pictures, random_crops, split
 from benchmark.training.loop import train
 from benchmark.training.options import Options, Schedule
+from benchmark.training.precision import AUTO, Precision, precision_of
 from benchmark.training.processes import Processes, open_processes
 from benchmark.training.replay import ReplayedPart, replay
 
@@ -44,7 +45,7 @@ class AutoencoderRecipe:
     learning_rate: Annotated[float, Field(ge=0, description="highest learning rate")] = 1.2e-3
     batch: Annotated[int, Field(ge=1, description="crops per batch, of each process")] = 8
     crop: Annotated[int, Field(ge=16, description="side of a crop, a multiple of 16; of 64 for the full size")] = 128
-    precision: Annotated[Literal["float32", "bf16"], Field(description="of the networks")] = "float32"
+    precision: Annotated[Precision, Field(description="of the networks; the small ones take float32 alone")] = "float32"
     accumulate: Annotated[int, Field(ge=1, description="batches of each process for one step")] = 1
     optimiser: Annotated[Literal["muon", "adam"], Field(description="what moves the weights")] = "muon"
     weight_decay: Annotated[float, Field(ge=0, description="of kernels other than the DCT's, with muon alone")] = 0.0
@@ -56,7 +57,7 @@ FULL_SIZE: dict[str, Any] = {
     "decay": 400_000,
     "learning_rate": 1e-4,
     "crop": 256,
-    "precision": "bf16",
+    "precision": AUTO,
     "optimiser": "adam",
 }
 """What the recipe for the full size has otherwise: as is usual for such networks; nothing of it has been tried here."""
@@ -212,9 +213,8 @@ def train_autoencoder(
                 add_levels_below(start, begun, levels_below)
             start = begun
     schedule = Schedule(recipe.steps, recipe.learning_rate, decay=recipe.decay)
-    options = Options(
-        output, seed, precision=recipe.precision, accumulate=recipe.accumulate, optimiser=recipe.optimiser
-    )
+    precision = precision_of(recipe.precision, processes.device, console)
+    options = Options(output, seed, precision=precision, accumulate=recipe.accumulate, optimiser=recipe.optimiser)
     if isinstance(config, ElicConfig):
         options.largest_norm, options.check_every = PAPER_LARGEST_NORM, PAPER_CHECK_EVERY
     groups = partial(parameter_groups, weight_decay=recipe.weight_decay)

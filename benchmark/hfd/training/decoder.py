@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -37,6 +37,7 @@ from benchmark.training.command import TrainingCommand
 from benchmark.training.crops import PictureStore, centre_crops, open_pictures, split
 from benchmark.training.loop import train
 from benchmark.training.options import Options, Schedule
+from benchmark.training.precision import AUTO, Precision, precision_of
 from benchmark.training.processes import Processes, open_processes
 
 
@@ -66,7 +67,9 @@ class DecoderRecipe:
     passes: Annotated[int, Field(ge=1, description="of the images, each coded at another quality")] = 2
     low: Annotated[float, Field(ge=0.1, description="above 1 more of these are of low rates")] = 1.0
     varied: Annotated[bool, Field(description="from the second pass on images are turned, stretched and toned")] = False
-    precision: Annotated[Literal["float32", "bf16"], Field(description="of the U-Net while it is trained")] = "bf16"
+    precision: Annotated[
+        Precision, Field(description="of the U-Net while it is trained; auto: bf16 if the processor is quick at it")
+    ] = AUTO
     accumulate: Annotated[int, Field(ge=1, description="batches of each process for one step")] = 1
     check_every: Annotated[int, Field(ge=1, description="steps between checks on held-out images")] = 1000
     workers: Annotated[int, Field(ge=1, description="processes that code the images before the training")] = 1
@@ -110,7 +113,7 @@ class DecoderTask(ABC, Generic[Recipe]):
         stride = 2 ** len(unet.channels)
         if recipe.crop % stride:
             raise UsageError(f"this U-Net takes crops whose side is a multiple of {stride}, not {recipe.crop}")
-        self.recipe = recipe
+        self.recipe = recipe = replace(recipe, precision=precision_of(recipe.precision, device, console))
         if isinstance(base, Path):
             coding = device if recipe.workers == 1 else torch.device("cpu")
             base = AutoencoderBase(*load_first_stage(base, coding))
@@ -178,8 +181,9 @@ class DecoderTask(ABC, Generic[Recipe]):
         """LPIPS and PSNR of x̂ (0 steps) and of samples; score: LPIPS with `scored_steps`."""
         figures = {}
         device = self.network.residual_deviation.device
+        precision = "bfloat16" if self.recipe.precision == "bf16" else "float32"
         for steps in (0, *self.check_steps):
-            decoder = ScoreDecoder(self.network, self.sampler(max(steps, 1)), "bfloat16", device)
+            decoder = ScoreDecoder(self.network, self.sampler(max(steps, 1)), precision, device)
             lpips, psnr = [], []
             for x, x_hat, quality in self.check_set:
                 sample = decoder.sample(x_hat, steps_of(quality, self.base.levels), 0).cpu() if steps else x_hat
