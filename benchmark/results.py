@@ -97,7 +97,9 @@ class Trial(Record):
         description="by the codec's own entropy model, its known header counted; null if it tells none",
     )
     metrics: dict[str, float | None] = Field(default_factory=dict, description="per-image metrics, by name")
-    reasons: dict[str, str] = Field(default_factory=dict, description="why a metric or a time is null, by name")
+    reasons: dict[str, str] = Field(
+        default_factory=dict, description="why a metric or a time is null, by name; besides, what the codec or the device did otherwise"
+    )
     encode_seconds: float | None = Field(
         default=None, ge=0, description="wall time of encode, median of the repeats, or null"
     )

@@ -1,0 +1,64 @@
+"""Work that a device has no memory for is done in smaller parts, and told: `Workbench` writes it into the trial's record.
+
+A GPU's memory is shared with other programs, so what fits in one trial may not fit in the next.
+"""
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, TypeVar
+
+from benchmark.errors import one_line
+
+if TYPE_CHECKING:  # torch takes seconds to import
+    from torch import OutOfMemoryError
+
+Result = TypeVar("Result")
+
+_TOLD: ContextVar[dict[str, str] | None] = ContextVar("shortages", default=None)
+
+
+@contextmanager
+def shortages() -> Iterator[dict[str, str]]:
+    """What `tell` says inside, of this thread: subject -> the last line on it."""
+    told: dict[str, str] = {}
+    token = _TOLD.set(told)
+    try:
+        yield told
+    finally:
+        _TOLD.reset(token)
+
+
+def tell(subject: str, line: str) -> None:
+    """Says that work was done in smaller parts: to `shortages`, or once as a warning where nobody collects them."""
+    told = _TOLD.get()
+    if told is None:
+        warnings.warn(line, RuntimeWarning, stacklevel=2)
+    else:
+        told[subject] = line
+
+
+def attempted(work: Callable[..., Result], *arguments: object) -> "Result | OutOfMemoryError":
+    """What `work` returns; the error, without what it held, if a device has no memory for it.
+
+    The memory of a CPU is no device's: what is wrong there is raised.
+    """
+    import torch
+
+    try:
+        return work(*arguments)
+    except torch.OutOfMemoryError as error:
+        short = torch.OutOfMemoryError(one_line(error))  # that one's frames hold the tensors of `work`
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()  # pieces that are free and too small to be of use
+    return short
+
+
+def is_shortage(error: BaseException | None) -> bool:
+    """Whether `error` says that memory is short, of a device or of the machine."""
+    torch = sys.modules.get("torch")
+    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
+        return True
+    return "out of memory" in str(error)
