@@ -177,9 +177,7 @@ Part = tuple[slice, slice]
 """Rows and columns of an image, in latents."""
 
 
-def tiles(
-    rows: int, columns: int, tile: int = TILE, overlap: int = OVERLAP
-) -> Iterator[tuple[Part, Part]]:
+def tiles(rows: int, columns: int, tile: int = TILE, overlap: int = OVERLAP) -> Iterator[tuple[Part, Part]]:
     """The tiles of rows×columns latents: of each its own part, and that part with `overlap` around it.
 
     Equal parts of at most `tile` latents in each direction. They depend on the size of the image alone, never on the

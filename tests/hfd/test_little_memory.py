@@ -88,7 +88,9 @@ def test_the_tiles_after_one_that_did_not_fit_are_not_tried_whole() -> None:
 
     parts = list(tiles(16, 16, 8, 0))
     with shortages():
-        assert torch.equal(in_parts(function, lambda: torch.zeros(1, 16, 16), parts, (16, 16), 0, 1), torch.ones(1, 16, 16))
+        assert torch.equal(
+            in_parts(function, lambda: torch.zeros(1, 16, 16), parts, (16, 16), 0, 1), torch.ones(1, 16, 16)
+        )
     assert tried == [(8, 8), *[(4, 8)] * 8]
 
 
