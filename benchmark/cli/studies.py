@@ -203,6 +203,40 @@ def profile(
     _print(lines(measure(request)))
 
 
+@studies.command()
+def scale(
+    images: Annotated[int, typer.Option(min=10, help="How many, of 256×256.")] = 30_000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="As for run; may be repeated. Default: psnr and fd-effnet.", metavar="NAME"),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Stop after these; the same command goes on. Default: never.", min=0.01)
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Where images, run and table stay. Default: a folder that is removed.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+) -> None:
+    """Do a large run of drawn images through jpeg: time and memory at its beginning and its end, and its summary's."""
+    import tempfile
+
+    from benchmark.studies.scale import TABLE, Part, lines, measure
+
+    if minutes is not None and output is None:
+        raise UsageError("--minutes stops a run that another start goes on with, which --output keeps")
+    with tempfile.TemporaryDirectory() as removed:
+        folder = output or Path(removed)
+        parts = measure(images, folder, workers, tuple(metric or ("psnr", "fd-effnet")), minutes)
+        _print(lines(_kept(parts, folder / TABLE, Part), folder))
+
+
 Sizes = Annotated[str, typer.Option("--images", help="Numbers of images in a drawn set.", metavar="N,…")]
 Only = Annotated[
     list[str] | None,
