@@ -55,7 +55,7 @@ def has_shards(folder: Path) -> bool:
 
 
 class Shards:
-    """Reads files out of the shards of any folder, for several threads; others may add shards of more files meanwhile."""
+    """Reads files out of the shards of any folder, for several threads; others may add shards meanwhile."""
 
     def __init__(self) -> None:
         self._tables: dict[Path, _Table] = {}
@@ -155,7 +155,7 @@ def _table(folder: Path, numbers: Sequence[int]) -> _Table:
 
 
 def _hash(name: str) -> int:
-    """64 bits: that two of a folder's files have one is out of the question, and features have their place in a seal."""
+    """64 bits: no two files of a folder have one, and features that are another's do not fit their seal."""
     return int.from_bytes(blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "little")
 
 

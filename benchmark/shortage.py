@@ -1,4 +1,4 @@
-"""Work that a device has no memory for is done in smaller parts, and told: `Workbench` writes it into the trial's record.
+"""Work that a device has no memory for is done in smaller parts, and told: a trial's record says so.
 
 A GPU's memory is shared with other programs, so what fits in one trial may not fit in the next.
 """
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
 
-from benchmark.errors import one_line
+from benchmark.errors import BenchmarkError, one_line
 
 if TYPE_CHECKING:  # torch takes seconds to import
     from torch import OutOfMemoryError
@@ -58,7 +58,11 @@ def attempted(work: Callable[..., Result], *arguments: object) -> "Result | OutO
 
 def is_shortage(error: BaseException | None) -> bool:
     """Whether `error` says that memory is short, of a device or of the machine."""
+    return isinstance(error, MemoryError) or "out of memory" in str(error)
+
+
+def refuse_shortage(place: object, error: BaseException) -> None:
+    """Raises BenchmarkError if a device has no memory for what the file `place` holds, which is no fault of that."""
     torch = sys.modules.get("torch")
-    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
-        return True
-    return "out of memory" in str(error)
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
+        raise BenchmarkError(f"{place}: the device has no memory for it: {one_line(error)}") from error

@@ -203,6 +203,46 @@ def profile(
     _print(lines(measure(request)))
 
 
+@studies.command("device")
+def device_speed(
+    codec: Annotated[
+        list[str] | None,
+        typer.Option(help="May be repeated. Default: jpeg, mse, hific-small, and hfd.", metavar="SPEC"),
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="May be repeated. Default: those of a run.", metavar="NAME")
+    ] = None,
+    batch: Annotated[
+        str, typer.Option(help="Images at a time, where a network takes several.", metavar="N,…")
+    ] = "1,8,64",
+    side: Annotated[int, typer.Option(min=64, help="Of the images, a multiple of 64.")] = 256,
+    rounds: Annotated[int, typer.Option(min=1, help="The median of so many.")] = 3,
+    device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The table as CSV; lines of one that is there stay unless they are measured anew. Default: none.",
+            metavar="FILE.csv",
+        ),
+    ] = None,
+) -> None:
+    """Measure codecs and metrics on a device: images a second by batch size, how long it waits, memory, hours."""
+    from benchmark.studies import device as study
+
+    try:
+        batches = [int(part) for part in batch.split(",")]
+    except ValueError:
+        raise UsageError(f"--batch {batch!r}: whole numbers with commas between") from None
+    chosen = study.CODECS if codec is None else codec
+    metrics = study.shipped_metrics() if metric is None else metric
+    found = study.measure(chosen, metrics, batches, device, side, rounds)
+    _print(study.lines(_kept(found, output, study.Rate)))
+    if output is not None:
+        typer.echo(output)
+
+
 @studies.command()
 def scale(
     images: Annotated[int, typer.Option(min=10, help="How many, of 256×256.")] = 30_000,

@@ -12,7 +12,8 @@ from support.tiny_networks import first_stage_file as first_stage_file
 from support.tiny_networks import flow_file as flow_file
 
 from benchmark.codecs import Image
-from benchmark.hfd.codec import HfdCodec, hfd
+from benchmark.errors import BenchmarkError
+from benchmark.hfd.codec import HfdCodec, hfd, mse
 from benchmark.hfd.transforms import in_parts, in_tiles, tiles
 from benchmark.images import load_image
 from benchmark.results import CodecRecord, RunFolder
@@ -49,7 +50,7 @@ def test_what_no_tile_is_small_enough_for_is_an_error(codec: HfdCodec, x_hat: to
     """Each tile sees beyond its own pixels, so tiles do not get smaller for ever."""
     with shortages(), LittleMemory(12 * 160 * 432) as memory:
         codec.decoder.overlap, before = 1000, codec.decoder.overlap  # all of the image
-        with pytest.raises(torch.OutOfMemoryError, match="^CUDA out of memory. Tried to allocate"):
+        with pytest.raises(torch.OutOfMemoryError, match=r"^CUDA out of memory\. Tried to allocate"):
             codec.decoder.sample(x_hat, 20, seed=3)
         codec.decoder.overlap = before
     assert memory.refusals == 1
@@ -136,3 +137,8 @@ def test_the_trial_says_so(codec: HfdCodec, share: float, why: str | None, tmp_p
     whole = codec.decode(codec.encode(bench._prepared.image, 1), 0)  # type: ignore[union-attr]
     kept = load_image(folder.reconstruction_path(trial.key))
     assert int(np.abs(kept.astype(int) - whole).max()) <= 1
+
+
+def test_a_device_without_room_for_the_weights_is_not_their_fault(first_stage_file: Path) -> None:
+    with LittleMemory(1000), pytest.raises(BenchmarkError, match=r"first-stage.*: the device has no memory"):
+        mse("cpu", first_stage=first_stage_file)
