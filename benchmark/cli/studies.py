@@ -244,6 +244,34 @@ def device_speed(
 
 
 @studies.command()
+def peers(
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="compressai, packages, fidelity or diffusers; may be repeated. Default: all.", metavar="NAME"
+        ),
+    ] = None,
+    images: Annotated[int | None, typer.Option(min=2, help="How many. Default: each pair's own.", metavar="N")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="The medians of so many.")] = 3,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The table as CSV; lines of one that is there stay unless they are measured anew. Default: none.",
+            metavar="FILE.csv",
+        ),
+    ] = None,
+) -> None:
+    """Time the suite beside other ways to the same numbers: CompressAI, the packages one by one, diffusers."""
+    from benchmark.studies.peers import Ratio, lines, measure
+
+    _print(lines(_kept(measure(only or (), images, rounds), output, Ratio)))
+    if output is not None:
+        typer.echo(output)
+
+
+@studies.command()
 def scale(
     images: Annotated[int, typer.Option(min=10, help="How many, of 256×256.")] = 30_000,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,

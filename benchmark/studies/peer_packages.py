@@ -1,7 +1,9 @@
 """The same numbers from the packages that define them, called one after the other, as a script would do it.
 
-`python peers.py FOLDER QUALITIES`: JPEG of each image at each quality; PSNR, pytorch-msssim, lpips for each pair;
-torch-fidelity's Fréchet and kernel distance for each quality, over the patches and the network of fd-effnet.
+`python -m benchmark.studies.peer_packages all FOLDER QUALITIES`: JPEG of each image at each quality; PSNR,
+pytorch-msssim, lpips for each pair; torch-fidelity's Fréchet and kernel distance for each quality, over the patches and
+the network of fd-effnet. `… fidelity FOLDER QUALITIES`: torch-fidelity's Fréchet distance alone, over whole images of
+one size, read once for all qualities.
 """
 
 import io
@@ -48,8 +50,8 @@ class EfficientNetLite0(FeatureExtractorBase):  # type: ignore[misc]
 
 
 class Crops(torch.utils.data.Dataset[torch.Tensor]):
-    def __init__(self, images: list[Image]) -> None:
-        self.crops = [crop.transpose(2, 0, 1).copy() for image in images for crop in cut("patch128-hific", image)]
+    def __init__(self, images: list[Image], rule: str) -> None:
+        self.crops = [crop.transpose(2, 0, 1).copy() for image in images for crop in cut(rule, image)]
 
     def __len__(self) -> int:
         return len(self.crops)
@@ -68,24 +70,40 @@ def tensor(image: Image) -> torch.Tensor:
     return torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float()
 
 
+def distances(originals: list[Image], reconstructions: list[Image], rule: str, *, kid: bool) -> dict[str, float]:
+    """Of torch-fidelity, over patches cut by `rule`."""
+    found: dict[str, float] = calculate_metrics(
+        input1=Crops(originals, rule),
+        input2=Crops(reconstructions, rule),
+        feature_extractor="efficientnet-lite0",
+        fid=True,
+        kid=kid,
+        kid_subset_size=min(1000, 39 * len(originals)),
+        cuda=False,
+        cache=False,
+        save_cpu_ram=True,
+        verbose=False,
+    )
+    return found
+
+
 def main() -> None:
-    folder, qualities = Path(sys.argv[1]), [int(quality) for quality in sys.argv[2].split(",")]
+    """See the module."""
+    what, folder, qualities = sys.argv[1], Path(sys.argv[2]), [int(quality) for quality in sys.argv[3].split(",")]
     register_feature_extractor("efficientnet-lite0", EfficientNetLite0)
-    network = load_network()
-    originals = [np.asarray(Pillow.open(path).convert("RGB")) for path in sorted(folder.glob("*.png"))]
+    originals = [np.asarray(Pillow.open(path).convert("RGB")) for path in sorted(folder.iterdir())]
+    network = load_network() if what == "all" else None
     for quality in qualities:
         reconstructions = [jpeg(image, quality) for image in originals]
+        if network is None:
+            print(quality, distances(originals, reconstructions, "whole", kid=False))
+            continue
         with torch.no_grad():
             for x, y in zip(map(tensor, originals), map(tensor, reconstructions), strict=True):
                 psnr = 10 * torch.log10(255**2 / ((x - y) ** 2).mean())
                 print(quality, float(psnr), float(ms_ssim(x, y, data_range=255)), end=" ")
                 print(float(network(x / 127.5 - 1, y / 127.5 - 1)))
-        found = calculate_metrics(
-            input1=Crops(originals), input2=Crops(reconstructions), feature_extractor="efficientnet-lite0", fid=True,
-            kid=True, kid_subset_size=min(1000, 39 * len(originals)), cuda=False, cache=False, save_cpu_ram=True,
-            verbose=False,
-        )  # fmt: skip
-        print(quality, found)
+        print(quality, distances(originals, reconstructions, "patch128-hific", kid=True))
 
 
 if __name__ == "__main__":
