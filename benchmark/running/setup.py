@@ -70,7 +70,7 @@ def check_device(device: str) -> None:
 
 
 def device_of_worker(number: int, device: str) -> str:
-    """Of worker `number` on this machine: where `device` is "cuda" and there are several GPUs, each its own, in turn."""
+    """Of worker `number` on this machine: with `device` "cuda" and several GPUs these in turn."""
     if device != "cuda":
         return device
     import torch

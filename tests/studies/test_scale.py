@@ -21,7 +21,7 @@ def test_parts_of_a_run_and_its_ending(tmp_path: Path) -> None:
     assert said[-1].startswith(f"run folder: {files} files, ")
     assert end(tmp_path).files == files
     assert list(measure(22, tmp_path, 1, ("psnr",))) == []  # all is done
-    with pytest.raises(UsageError, match="holds another run|other images"):
+    with pytest.raises(UsageError, match=r"holds another run|other images"):
         list(measure(30, tmp_path, 1, ("psnr",)))
 
 
