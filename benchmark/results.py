@@ -26,8 +26,10 @@ from benchmark.compatibility import RUN
 from benchmark.errors import BenchmarkError, one_line
 from benchmark.files import append_whole, cannot_write, put_whole, sync_folder
 from benchmark.locks import LOCK, WRITER, held
-from benchmark.reading import brief, parse_line, parse_record, problem, read_text, shown
+from benchmark.reading import brief, decoded, parse_line, parse_record, problem, read_text, shown
 from benchmark.reconstructions import Bits
+from benchmark.shards import FILES as SHARD
+from benchmark.shards import Shards, has_shards, loose, pack
 
 if TYPE_CHECKING:
     import pandas
@@ -39,7 +41,8 @@ FILES = {
     "trials.jsonl": "one line per trial (`Trial`), appended and synced as the trial ends",
     "features/": "`KEY/originals/IMAGE.npy` and `KEY/CODEC/QUALITY[/seed-N]/IMAGE.npy`: what metrics of sets need, so "
     "that intervals and new pairings need no image; of a metric without a reference `KEY/originals/IMAGE.json`, its "
-    "value of the original",
+    f"value of the original. {SHARD} files of a folder become one, `shard-N.zip`, an archive of them, which "
+    "`numpy.load` opens as it is",
     "reconstructions/": "`CODEC/QUALITY[/seed-N]/IMAGE.png` and `CODEC/QUALITY/IMAGE.bin`: decoded images and "
     "bitstreams, with `--keep-reconstructions`",
     "tracebacks/": "`HASH.txt` of what foreign code raised, one per place; a trial's error names its file",
@@ -97,7 +100,10 @@ class Trial(Record):
         description="by the codec's own entropy model, its known header counted; null if it tells none",
     )
     metrics: dict[str, float | None] = Field(default_factory=dict, description="per-image metrics, by name")
-    reasons: dict[str, str] = Field(default_factory=dict, description="why a metric or a time is null, by name")
+    reasons: dict[str, str] = Field(
+        default_factory=dict,
+        description="why a metric or a time is null, by name; besides, what the codec or the device did otherwise",
+    )
     encode_seconds: float | None = Field(
         default=None, ge=0, description="wall time of encode, median of the repeats, or null"
     )
@@ -323,6 +329,7 @@ class RunFolder:
         self.path = path
         self._manifest = manifest
         self._appending: io.FileIO | None = None
+        self._shards = Shards()
 
     @classmethod
     def create(cls, path: Path, manifest: Manifest) -> Self:
@@ -501,7 +508,7 @@ class RunFolder:
         """Whether all that is kept of this original, for any metric, is there."""
         keys = {(m.feature_key, m.kind) for m in self.manifest.metrics.values() if m.feature_key is not None}
         return all(
-            (self.original_features_path if kind == "set" else self.original_value_path)(key, image).exists()
+            self.holds((self.original_features_path if kind == "set" else self.original_value_path)(key, image))
             for key, kind in keys
         )
 
@@ -520,8 +527,35 @@ class RunFolder:
         return self.path / "reconstructions" / self._place((codec, quality, None, image), f"{path_name(image)}.bin")
 
     def holds(self, path: Path) -> bool:
-        """Whether the file is there, whole."""
-        return path.exists()
+        """Whether the file of features, or of a value of an original, is there, whole: in its place or in a shard."""
+        if path.exists():
+            return True
+        try:
+            return self._shards.holds(path)
+        except (OSError, ValueError) as error:
+            raise self._unreadable(path, error) from None
+
+    def pack(self, paths: Iterable[Path]) -> None:
+        """Puts these files below `features/`, which nobody writes any more, into shards. Raises BenchmarkError."""
+        folders: dict[Path, list[str]] = {}
+        for path in paths:
+            folders.setdefault(path.parent, []).append(path.name)
+        for folder, names in folders.items():
+            try:
+                self._partial.mkdir(exist_ok=True)
+                pack(folder, names, self._partial)
+            except OSError as error:
+                raise cannot_write(folder, error) from None
+            finally:
+                self._shards.forget(folder)
+
+    def pack_rest(self) -> None:
+        """Leaves no folder below `features/` with more than a shard's number of files: for a run that has ended."""
+        for place, _, _ in os.walk(self.path / "features"):
+            folder = Path(place)
+            names = loose(folder)
+            if len(names) >= SHARD or (names and has_shards(folder)):
+                self.pack(folder / name for name in names)
 
     def write_features(self, path: Path, features: npt.NDArray[Any]) -> None:
         """features: (patches, dimension), kept as float32 at a `features_path`; the file is whole or not there.
@@ -537,11 +571,23 @@ class RunFolder:
         """float32 (patches, dimension). Raises BenchmarkError if the file is missing or damaged, or was written as that
         of another image, codec or quality."""
         try:
-            data = path.read_bytes()
-            return _features_of(data, self._seal(path))
+            return _features_of(self._read(path), self._seal(path))
         except (OSError, ValueError, EOFError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise BenchmarkError(f"{shown(path)}: features cannot be read: {brief(reason)}") from None
+            raise self._unreadable(path, error) from None
+
+    def _read(self, path: Path) -> bytes:
+        """What a file below `features/` holds, in its place or in a shard. Raises OSError, ValueError."""
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            data = self._shards.read(path)
+            if data is None:
+                raise
+            return data
+
+    def _unreadable(self, path: Path, error: Exception) -> BenchmarkError:
+        reason = error.strerror if isinstance(error, OSError) else error
+        return BenchmarkError(f"{shown(path)}: features cannot be read: {brief(reason)}")
 
     def _seal(self, path: Path) -> Callable[[bytes], bytes]:
         """The hash of an array's file and its place in the run."""
@@ -559,7 +605,13 @@ class RunFolder:
         try:
             text = read_text(path)
         except FileNotFoundError:
-            return None
+            try:
+                data = self._shards.read(path)
+            except (OSError, ValueError) as error:
+                raise self._unreadable(path, error) from None
+            if data is None:
+                return None
+            text = decoded(data, shown(path))
         return parse_record(OriginalValue, text, shown(path), "a value of an original").value
 
     def write_bytes(self, path: Path, data: bytes | Iterable[bytes]) -> None:

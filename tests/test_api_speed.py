@@ -22,7 +22,7 @@ from benchmark.images import load_image, write_png
 LOOP = """
 import json, sys, time, zlib, numpy, torch, benchmark
 from benchmark.images import load_image
-from support.peers import Packages
+from benchmark.studies.peer_packages import Packages
 
 torch.set_num_threads(1)
 folder, calls = sys.argv[1], int(sys.argv[2])

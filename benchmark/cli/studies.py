@@ -203,6 +203,108 @@ def profile(
     _print(lines(measure(request)))
 
 
+@studies.command("device")
+def device_speed(
+    codec: Annotated[
+        list[str] | None,
+        typer.Option(help="May be repeated. Default: jpeg, mse, hific-small, and hfd.", metavar="SPEC"),
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="May be repeated. Default: those of a run.", metavar="NAME")
+    ] = None,
+    batch: Annotated[
+        str, typer.Option(help="Images at a time, where a network takes several.", metavar="N,…")
+    ] = "1,8,64",
+    side: Annotated[int, typer.Option(min=64, help="Of the images, a multiple of 64.")] = 256,
+    rounds: Annotated[int, typer.Option(min=1, help="The median of so many.")] = 3,
+    device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The table as CSV; lines of one that is there stay unless they are measured anew. Default: none.",
+            metavar="FILE.csv",
+        ),
+    ] = None,
+) -> None:
+    """Measure codecs and metrics on a device: images a second by batch size, how long it waits, memory, hours."""
+    from benchmark.studies import device as study
+
+    try:
+        batches = [int(part) for part in batch.split(",")]
+    except ValueError:
+        raise UsageError(f"--batch {batch!r}: whole numbers with commas between") from None
+    chosen = study.CODECS if codec is None else codec
+    metrics = study.shipped_metrics() if metric is None else metric
+    found = study.measure(chosen, metrics, batches, device, side, rounds)
+    _print(study.lines(_kept(found, output, study.Rate)))
+    if output is not None:
+        typer.echo(output)
+
+
+@studies.command()
+def peers(
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="compressai, packages, fidelity or diffusers; may be repeated. Default: all.", metavar="NAME"
+        ),
+    ] = None,
+    images: Annotated[int | None, typer.Option(min=2, help="How many. Default: each pair's own.", metavar="N")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="The medians of so many.")] = 3,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The table as CSV; lines of one that is there stay unless they are measured anew. Default: none.",
+            metavar="FILE.csv",
+        ),
+    ] = None,
+) -> None:
+    """Time the suite beside other ways to the same numbers: CompressAI, the packages one by one, diffusers."""
+    from benchmark.studies.peers import Ratio, lines, measure
+
+    _print(lines(_kept(measure(only or (), images, rounds), output, Ratio)))
+    if output is not None:
+        typer.echo(output)
+
+
+@studies.command()
+def scale(
+    images: Annotated[int, typer.Option(min=10, help="How many, of 256×256.")] = 30_000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="As for run; may be repeated. Default: psnr and fd-effnet.", metavar="NAME"),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Stop after these; the same command goes on. Default: never.", min=0.01)
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Where images, run and table stay. Default: a folder that is removed.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+) -> None:
+    """Do a large run of drawn images through jpeg: time and memory at its beginning and its end, and its summary's."""
+    import tempfile
+
+    from benchmark.studies.scale import TABLE, Part, lines, measure
+
+    if minutes is not None and output is None:
+        raise UsageError("--minutes stops a run that another start goes on with, which --output keeps")
+    with tempfile.TemporaryDirectory() as removed:
+        folder = output or Path(removed)
+        parts = measure(images, folder, workers, tuple(metric or ("psnr", "fd-effnet")), minutes)
+        _print(lines(_kept(parts, folder / TABLE, Part), folder))
+
+
 Sizes = Annotated[str, typer.Option("--images", help="Numbers of images in a drawn set.", metavar="N,…")]
 Only = Annotated[
     list[str] | None,

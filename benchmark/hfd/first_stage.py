@@ -10,6 +10,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig, FirstStage
 from benchmark.hfd.weights import fill, from_json, read_weights, take_architecture
 from benchmark.reading import STUMBLES, brief
+from benchmark.shortage import refuse_shortage
 
 
 class AnyFirstStage(Protocol):
@@ -66,4 +67,5 @@ def load_first_stage(
         fill(autoencoder, tensors, path)
         return FirstStage(autoencoder, device), identity
     except STUMBLES as error:  # unknown fields, or weights that have no exact form
+        refuse_shortage(path, error)
         raise BenchmarkError(f"{path} is of another architecture: {brief(error)}") from error

@@ -1,6 +1,6 @@
 """A score-based decoder at work: x̂ and a seed to an image."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Protocol
 
 import torch
@@ -13,7 +13,7 @@ from benchmark.hfd.inference import StepNetwork
 from benchmark.hfd.memory import require_memory, sampling_memory
 from benchmark.hfd.noise import gaussian_noise
 from benchmark.hfd.score import INPUT_SCALE, LocalDeviation, ScoreNetwork, from_luma_chroma
-from benchmark.hfd.transforms import STRIDE, TILE, pad_to_stride, tiles
+from benchmark.hfd.transforms import STRIDE, TILE, Part, cut_out, in_parts, pad_to_stride, tiles
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """What the network says at z (N, 3, H, W) and t (N,): the flow's velocity, the diffusion's v."""
@@ -146,17 +146,9 @@ class ScoreDecoder:
         `out`, in units.
         """
         rows, columns = (side // self.unit for side in out.shape[-2:])
+
+        def of(seen: Part) -> Tensor:
+            return function(*(cut_out(x, seen, self.unit) for x in both))
+
         parts = list(tiles(rows, columns, self.tile, overlap))
-        if len(parts) == 1:
-            return function(*both)
-        for own, seen in parts:
-            result = function(*(_cut_out(x, seen, self.unit) for x in both))
-            inner = [slice(o.start - s.start, o.stop - s.start) for o, s in zip(own, seen, strict=True)]
-            _cut_out(out, own, self.unit).copy_(_cut_out(result, inner, self.unit))
-        return out
-
-
-def _cut_out(x: Tensor, part: Sequence[slice], unit: int) -> Tensor:
-    """Rows and columns of x, in units of so many pixels."""
-    rows, columns = part
-    return x[..., rows.start * unit : rows.stop * unit, columns.start * unit : columns.stop * unit]
+        return in_parts(of, lambda: out, parts, (rows, columns), overlap, self.unit)

@@ -5,12 +5,14 @@ learns in minutes what one from random weights needs hours for.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from benchmark.shortage import attempted, tell
 
 STRIDE = 16
 """Pixels of an image per latent, in each direction."""
@@ -171,9 +173,11 @@ def pad_to_stride(x: Tensor, stride: int = STRIDE) -> Tensor:
     return F.pad(x, (0, -width % stride, 0, -height % stride), mode="replicate")
 
 
-def tiles(
-    rows: int, columns: int, tile: int = TILE, overlap: int = OVERLAP
-) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
+Part = tuple[slice, slice]
+"""Rows and columns of an image, in latents."""
+
+
+def tiles(rows: int, columns: int, tile: int = TILE, overlap: int = OVERLAP) -> Iterator[tuple[Part, Part]]:
     """The tiles of rows×columns latents: of each its own part, and that part with `overlap` around it.
 
     Equal parts of at most `tile` latents in each direction. They depend on the size of the image alone, never on the
@@ -203,19 +207,91 @@ def in_tiles(
 ) -> Tensor:
     """`transform` of x (N, C, H, W) tile by tile, (N, channels, …): the same up to float rounding, in less memory.
 
-    scale_in, scale_out: samples of x and of the result per latent, in each direction.
+    scale_in, scale_out: samples of x and of the result per latent, in each direction. Tiles that a device has no memory
+    for are halved, see `in_parts`.
     """
     rows, columns = x.shape[-2] // scale_in, x.shape[-1] // scale_in
-    parts = list(tiles(rows, columns, tile, overlap))
-    if len(parts) == 1:
-        return transform(x)
-    out = x.new_empty(x.shape[0], channels, rows * scale_out, columns * scale_out)
-    for own, seen in parts:
-        result = transform(_cut_out(x, seen[0], seen[1], scale_in))
-        inner = [slice(o.start - s.start, o.stop - s.start) for o, s in zip(own, seen, strict=True)]
-        _cut_out(out, own[0], own[1], scale_out).copy_(_cut_out(result, inner[0], inner[1], scale_out))
+
+    def make() -> Tensor:
+        return x.new_empty(x.shape[0], channels, rows * scale_out, columns * scale_out)
+
+    def of(seen: Part) -> Tensor:
+        return transform(cut_out(x, seen, scale_in))
+
+    return in_parts(of, make, list(tiles(rows, columns, tile, overlap)), (rows, columns), overlap, scale_out)
+
+
+def in_parts(
+    function: Callable[[Part], Tensor],
+    make: Callable[[], Tensor],
+    parts: Sequence[tuple[Part, Part]],
+    size: tuple[int, int],
+    overlap: int,
+    scale: int,
+) -> Tensor:
+    """`function` of what each of `parts` sees, put together.
+
+    make: where results are put, called if there is more than one. size: rows and columns of the whole, in latents.
+    scale: samples of the result per latent.
+
+    A part that a device has no memory for is halved along its longer side, again and again if need be; as each half
+    sees `overlap` latents around it too, values move by float rounding alone. Raises torch.OutOfMemoryError where not
+    even a single latent fits.
+    """
+    waiting = list(reversed(parts))
+    out: Tensor | None = None
+    shortage: Exception | None = None
+    too_many = math.inf  # latents that did not fit: as many are not tried again
+    while waiting:
+        own, seen = waiting.pop()
+        if _area(seen) < too_many:
+            found = attempted(function, seen)
+            if isinstance(found, Tensor):
+                if _area(own) == size[0] * size[1]:
+                    return found
+                out = make() if out is None else out
+                cut_out(out, own, scale).copy_(cut_out(found, _inside(own, seen), scale))
+                continue
+            shortage, too_many = found, _area(seen)
+        if _area(own) == 1:
+            assert shortage is not None
+            raise shortage
+        halves = _halved(own, size, overlap)
+        rows, columns = (part.stop - part.start for part in halves[0][0])
+        tell("tiles", f"no memory for larger tiles on the device: tiles of {rows}×{columns} latents")
+        waiting += reversed(halves)
+    assert out is not None
     return out
 
 
-def _cut_out(x: Tensor, rows: slice, columns: slice, scale: int) -> Tensor:
+def _area(part: Part) -> int:
+    rows, columns = part
+    return int((rows.stop - rows.start) * (columns.stop - columns.start))
+
+
+def _inside(own: Part, seen: Part) -> Part:
+    """Where a part lies in what it sees."""
+    rows, columns = (slice(o.start - s.start, o.stop - s.start) for o, s in zip(own, seen, strict=True))
+    return rows, columns
+
+
+def _halved(own: Part, size: tuple[int, int], overlap: int) -> list[tuple[Part, Part]]:
+    """The two halves of a part of a whole of so many rows and columns, each with what it sees."""
+
+    def seen(part: slice, length: int) -> slice:
+        return slice(max(0, part.start - overlap), min(length, part.stop + overlap))
+
+    rows, columns = own
+    if rows.stop - rows.start >= columns.stop - columns.start:
+        middle = (rows.start + rows.stop) // 2
+        halves = [(slice(rows.start, middle), columns), (slice(middle, rows.stop), columns)]
+    else:
+        middle = (columns.start + columns.stop) // 2
+        halves = [(rows, slice(columns.start, middle)), (rows, slice(middle, columns.stop))]
+    return [(half, (seen(half[0], size[0]), seen(half[1], size[1]))) for half in halves]
+
+
+def cut_out(x: Tensor, part: Part, scale: int) -> Tensor:
+    """Rows and columns of x (…, H, W), which has `scale` samples per latent."""
+    rows, columns = part
     return x[..., rows.start * scale : rows.stop * scale, columns.start * scale : columns.stop * scale]

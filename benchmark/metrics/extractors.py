@@ -20,6 +20,7 @@ from torch import Tensor
 from benchmark.metrics import efficientnet
 from benchmark.metrics.inference import exact_inference
 from benchmark.pixels import Image
+from benchmark.shortage import attempted, tell
 
 Extractor = Callable[[Tensor], Tensor]
 """(N, 3, H, W) uint8 to (N, dimension) floats on the same device, for patches of one size."""
@@ -61,13 +62,34 @@ def extract(extractor: Extractor, patches: Sequence[Image], device: str) -> npt.
     """Features of `patches`, (n, dimension). There must be at least one, and all must have one size.
 
     On a CPU they go through one by one: that is as fast, needs the least memory, and no patch moves another's values.
+    On a GPU in batches, which are halved where there is no memory for one; a patch's values move by float rounding.
     """
     size = 1 if torch.device(device).type == "cpu" else BATCH
-    rows = []
+    return in_batches(extractor, patches, device, size)
+
+
+def in_batches(extractor: Extractor, patches: Sequence[Image], device: str, size: int) -> npt.NDArray[np.float32]:
+    """`extract` with at most `size` patches at a time. Raises torch.OutOfMemoryError where not even one fits."""
+
+    def of(some: Sequence[Image]) -> npt.NDArray[np.float32]:
+        batch = np.stack([patch.transpose(2, 0, 1) for patch in some])
+        features: npt.NDArray[np.float32] = extractor(torch.from_numpy(batch).to(device)).cpu().numpy()
+        return features.astype(np.float32)
+
+    rows: list[npt.NDArray[np.float32]] = []
+    start = 0
     with exact_inference():
-        for start in range(0, len(patches), size):
-            batch = np.stack([patch.transpose(2, 0, 1) for patch in patches[start : start + size]])
-            rows.append(extractor(torch.from_numpy(batch).to(device)).cpu().numpy().astype(np.float32))
+        while start < len(patches):
+            some = patches[start : start + size]
+            found = attempted(of, some)
+            if isinstance(found, np.ndarray):
+                rows.append(found)
+                start += len(some)
+            elif len(some) == 1:
+                raise found
+            else:
+                size = len(some) // 2
+                tell("batch", f"no memory for {len(some)} patches at once on the device: batches of {size}")
     return np.concatenate(rows)
 
 

@@ -38,6 +38,7 @@ from benchmark.results import FAILED, RunFolder, Trial
 from benchmark.running.interruption import Terminated
 from benchmark.running.originals import Kept, OriginalStore
 from benchmark.running.plan import PlannedTrial
+from benchmark.shortage import is_shortage, shortages
 
 Result = TypeVar("Result")
 
@@ -48,6 +49,9 @@ NO_X_HAT = "the codec has no x_hat: its bits say nothing but the reconstruction"
 
 NOT_COMPARED = "decode by a fresh instance"
 """Among a trial's reasons: why nothing can be said on it."""
+
+SMALLER_PARTS = "smaller parts"
+"""Among a trial's reasons: what a device had no memory for, see `shortage`."""
 
 
 class TrialError(Exception):
@@ -198,9 +202,12 @@ class Workbench:
             codec=planned.codec, quality=planned.quality, decoder_seed=planned.decoder_seed, image=planned.image
         )
         try:
-            original = self._original(planned)
-            trial.height, trial.width = original.image.shape[:2]
-            self._fill(trial, planned, original)
+            with shortages() as short:
+                original = self._original(planned)
+                trial.height, trial.width = original.image.shape[:2]
+                self._fill(trial, planned, original)
+            if short:
+                trial.reasons[SMALLER_PARTS] = "; ".join(short.values())
         except TrialError as failure:
             if self.debug and failure.__cause__ is not None:
                 raise failure.__cause__ from None
@@ -327,7 +334,7 @@ class Workbench:
             difference = int((again != reconstruction).sum())
             found += f" gives another image: {difference} of {again.size} samples differ"
         except TrialError as failure:
-            if _is_for_want_of_memory(failure.__cause__):
+            if is_shortage(failure.__cause__):
                 trial.reasons[NOT_COMPARED] = one_line(failure)
                 return
             difference, found = 1, f"{found} fails: {failure}"
@@ -540,10 +547,6 @@ def _encode(codec: Codec, image: Image, quality: float) -> tuple[bytes, Any]:
 def _decode(codec: Codec, data: bytes, seed: int | None) -> Image:
     picture: Image = _guarded("decode", codec.decode, data, seed)
     return picture
-
-
-def _is_for_want_of_memory(error: BaseException | None) -> bool:
-    return isinstance(error, MemoryError) or "out of memory" in str(error)
 
 
 def _repeats(codec: Codec, data: bytes, seed: int | None, reconstruction: Image) -> bool:

@@ -66,6 +66,7 @@ class Measuring:
             yield trial
         measured = {trial.key: trial for trial in self.trials}
         self.folder.rewrite([measured.get(trial.key, trial) for trial in self.folder.trials()])
+        self.folder.pack_rest()
         manifest = self.folder.manifest
         self.folder.write_manifest(manifest.model_copy(update={"metrics": {**manifest.metrics, **self.records}}))
 
@@ -139,8 +140,8 @@ def _by_picture(folder: RunFolder) -> list[Trial]:
 
 def _has_features(folder: RunFolder, feature_key: str, trials: Sequence[Trial]) -> bool:
     return all(
-        folder.features_path(feature_key, trial.key).exists()
-        and folder.original_features_path(feature_key, trial.image).exists()
+        folder.holds(folder.features_path(feature_key, trial.key))
+        and folder.holds(folder.original_features_path(feature_key, trial.image))
         for trial in trials
     )
 

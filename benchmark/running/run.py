@@ -30,6 +30,7 @@ from benchmark.running.labels import name_codecs, specs_of, with_marks
 from benchmark.running.manifest import codec_record, differences, metric_records, new_manifest, now
 from benchmark.running.measurement import open_codecs, open_instruments
 from benchmark.running.originals import OriginalStore
+from benchmark.running.packing import Packing
 from benchmark.running.setup import (
     Setup,
     check_device,
@@ -114,10 +115,12 @@ class Run:
         _set_status(self.folder, status="running", finished=None)
         records = self.backend.execute(self.trials, self.folder, stop)
         written = 0
+        packing = Packing(self.folder)
         try:
             with contextlib.closing(records):
                 for trial in records:
                     self.folder.append(trial)
+                    packing.add(trial)
                     written += 1
                     yield trial
             if written < len(self.trials):
@@ -131,6 +134,7 @@ class Run:
     def _complete(self) -> None:
         if self.folder.manifest.resumptions:  # only they replace records, and to look takes memory for all of them
             self.folder.drop_replaced()
+        self.folder.pack_rest()
         _set_status(self.folder, status="complete", finished=now())
 
 

@@ -69,6 +69,16 @@ def check_device(device: str) -> None:
         raise UsageError(f"--device {device}: {first_sentence}") from None
 
 
+def device_of_worker(number: int, device: str) -> str:
+    """Of worker `number` on this machine: with `device` "cuda" and several GPUs these in turn."""
+    if device != "cuda":
+        return device
+    import torch
+
+    count = torch.cuda.device_count()
+    return f"cuda:{number % count}" if count > 1 else device
+
+
 def limit_threads(threads: int) -> None:
     """Of this process, whatever was loaded before."""
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))

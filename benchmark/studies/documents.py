@@ -2,10 +2,11 @@
 
 A Markdown file holds `<!-- table: WORDS -->` and `<!-- end of table -->`; what stands between them is filled in. WORDS
 are those of `python -m benchmark table`, or `gains BASE SUMMARY…`: how far each codec is from BASE at the same quality,
-in per cent, and in dB for a metric in decibels.
+in per cent, and in dB for a metric in decibels. `csv FILE COLUMN=TITLE…` takes columns of any table as they are.
 """
 
 import argparse
+import csv
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,7 @@ import pandas as pd
 
 from benchmark.analysis.inputs import read_inputs
 from benchmark.analysis.tabulation import tabulate
-from benchmark.errors import BenchmarkError, UsageError
+from benchmark.errors import BenchmarkError, UsageError, one_line
 from benchmark.files import write_file
 from benchmark.metrics import shipped_info
 from benchmark.reports.arguments import parse_labels, parse_numbers
@@ -36,7 +37,7 @@ def fill(text: str, folder: Path) -> str:
 def made_by(words: str, folder: Path) -> str:
     """The table of `words`, in Markdown, with a line break at its end."""
     kind, *rest = shlex.split(words)
-    makers: dict[str, Callable[[Sequence[str], Path], str]] = {"table": _table, "gains": _gains}
+    makers: dict[str, Callable[[Sequence[str], Path], str]] = {"table": _table, "gains": _gains, "csv": _columns}
     if kind not in makers:
         raise UsageError(f"{words!r}: a table is made by {' or '.join(makers)}")
     return makers[kind](rest, folder)
@@ -74,6 +75,22 @@ def _table(words: Sequence[str], folder: Path) -> str:
     rates = () if asked.at_bpp is None else parse_numbers(asked.at_bpp)
     found = tabulate(inputs.summaries, asked.metric or inputs.metrics, codecs=asked.codec, rates=rates)
     return write_table(found, "markdown", labels=parse_labels(asked.label, inputs.codecs), plus_minus=asked.plus_minus)
+
+
+def _columns(words: Sequence[str], folder: Path) -> str:
+    if len(words) < 2:
+        raise UsageError("a table: csv FILE COLUMN=TITLE…")
+    path, *asked = words
+    try:
+        with (folder / path).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"{path}: cannot be read: {one_line(error)}") from None
+    columns = {name: title or name for name, _, title in (one.partition("=") for one in asked)}
+    if not rows or (unknown := [name for name in columns if name not in rows[0]]):
+        raise BenchmarkError(f"{path}: no column {', '.join(unknown)}" if rows else f"{path}: no lines")
+    lines = [list(columns.values()), ["---"] * len(columns), *([row[name] for name in columns] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def _gains(words: Sequence[str], folder: Path) -> str:

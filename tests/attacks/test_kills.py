@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support.small_runs import EVALUATE, RUN, assert_equal, is_complete, lines, prepare
+from support.small_runs import EVALUATE, IN_SHARDS, RUN, assert_equal, is_complete, lines, prepare
 from support.zygote import Started, Zygote
 
 STARTS: dict[str, tuple[str, ...]] = {
@@ -23,6 +23,7 @@ STARTS: dict[str, tuple[str, ...]] = {
     "local, 2 workers": (*RUN, "--workers", "2"),
     "ray": (*RUN, "--executor", "ray", "--workers", "2"),
     "evaluate": (),
+    "evaluate, in shards": (),
 }
 KINDS = ("SIGKILL group", "SIGKILL parent", "SIGKILL child", "SIGTERM", "SIGINT", "SIGINT twice")
 
@@ -45,6 +46,8 @@ def material(tmp_path_factory: pytest.TempPathFactory, zygote: Zygote) -> Materi
         found.seconds[start] = time.monotonic() - begun
         found.whole[start] = found.folder / f"whole {start}"
     found.whole["local, 2 workers"] = found.whole["ray"] = found.whole["local, 1 worker"]
+    found.whole["evaluate, in shards"] = found.whole["evaluate"]
+    found.seconds["evaluate, in shards"] = found.seconds["evaluate"]
     found.seconds["local, 2 workers"] = found.seconds["local, 1 worker"]
     found.seconds["ray"] = 3 * found.seconds["local, 1 worker"]
     return found
@@ -52,8 +55,9 @@ def material(tmp_path_factory: pytest.TempPathFactory, zygote: Zygote) -> Materi
 
 def begin(zygote: Zygote, start: str, folder: Path, run: str) -> Started:
     (folder / "err").unlink(missing_ok=True)
-    if start == "evaluate":
-        return zygote.start(script=EVALUATE % (run, 1), folder=folder)
+    if start.startswith("evaluate"):
+        before = IN_SHARDS if start.endswith("in shards") else ""
+        return zygote.start(script=before + EVALUATE % (run, 1), folder=folder)
     return zygote.start(*STARTS[start], "--output", run, folder=folder)
 
 
@@ -103,7 +107,7 @@ def until_whole(zygote: Zygote, start: str, material: Material, seed: int, told:
         code = started.wait(300)
         errors = (material.folder / "err").read_text()
         where = (seed, kind, code, errors)
-        if start != "evaluate":  # in Python, errors are exceptions
+        if not start.startswith("evaluate"):  # in Python, errors are exceptions
             assert "Traceback" not in errors, where
         there = set(lines(run))
         assert kept <= there, where
@@ -183,7 +187,14 @@ def test_a_part_of_ray_that_dies_does_not_keep_the_run_waiting(part: str, zygote
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("start", "share"), [("local, 1 worker", 0.3), ("local, 2 workers", 0.35), ("ray", 0.05), ("evaluate", 0.3)]
+    ("start", "share"),
+    [
+        ("local, 1 worker", 0.3),
+        ("local, 2 workers", 0.35),
+        ("ray", 0.05),
+        ("evaluate", 0.3),
+        ("evaluate, in shards", 0.1),
+    ],
 )
 def test_kills_at_random_moments(start: str, share: float, zygote: Zygote, material: Material) -> None:
     wanted = max(1, round(int(os.environ.get("HFD_KILLS", "200")) * share))

@@ -17,7 +17,7 @@ from benchmark.studies.detail import VARIANTS
 
 NAMES = [
     *("ablation", "decoders", "posterior", "detail", "departure", "seams", "metrics", "reference", "exact-cost"),
-    *("network-speed", "profile", "coverage", "gate-errors", "intervals", "documents"),
+    *("network-speed", "profile", "device", "peers", "scale", "coverage", "gate-errors", "intervals", "documents"),
 ]
 
 

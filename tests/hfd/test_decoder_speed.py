@@ -10,20 +10,18 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
-from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.datasets.shipped import FOLDER
 from benchmark.hfd.codec import HfdCodec, hfd
 from benchmark.hfd.deterministic import on_one_thread
 from benchmark.hfd.inference import StepNetwork
-from benchmark.hfd.score import from_luma_chroma
 from benchmark.images import load_image
 from benchmark.studies.network_speed import convolutions_alone, inputs, least_seconds, multiplications, ways_to_run
+from benchmark.studies.peers import UNETS, diffusers_decode, diffusers_unet
 
 pytestmark = pytest.mark.alone
 
@@ -130,8 +128,8 @@ def test_a_decode_takes_little_longer_than_its_parts(
 @pytest.mark.parametrize(
     ("cell", "channels", "least"),
     [
-        pytest.param(1, (16, 32, 40), 1.3, id="in pixel space"),
-        pytest.param(2, (32, 64, 72), 1.0, id="with 2x2 pixels as channels, as ours", marks=pytest.mark.slow),
+        pytest.param(*UNETS["pixels"], 1.3, id="in pixel space"),
+        pytest.param(*UNETS["cells"], 1.0, id="with 2x2 pixels as channels, as ours", marks=pytest.mark.slow),
     ],
 )
 @torch.inference_mode()
@@ -140,37 +138,14 @@ def test_against_diffusers_at_equal_operations(
     benchmark: BenchmarkFixture, codec: HfdCodec, stream: bytes, cell: int, channels: tuple[int, ...], least: float
 ) -> None:
     """A whole decode with `UNet2DModel` and its Euler sampler in place of our network and sampler, random weights."""
-    diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed: pip install -e '.[speed]'")
-    torch.manual_seed(0)
-    theirs = diffusers.UNet2DModel(
-        in_channels=6 * cell**2,
-        out_channels=3 * cell**2,
-        layers_per_block=1,
-        block_out_channels=channels,
-        down_block_types=("DownBlock2D",) * 3,
-        up_block_types=("UpBlock2D",) * 3,
-        add_attention=False,
-        norm_num_groups=8,
-    ).eval()
+    pytest.importorskip("diffusers", reason="diffusers is not installed: pip install -e '.[speed]'")
+    evaluate = diffusers_unet(cell, channels)
+    decode = diffusers_decode(codec, evaluate)
     unet = codec.decoder.network.unet
-
-    def evaluate(z: Tensor, x_hat: Tensor, t: Tensor) -> Tensor:
-        cells = torch.nn.functional.pixel_unshuffle(torch.cat([z, x_hat], 1), cell)
-        return torch.nn.functional.pixel_shuffle(theirs(cells, t).sample, cell)
-
-    def decode() -> np.ndarray:
-        x_hat = codec.base.decode(stream)
-        scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
-        scheduler.set_timesteps(4)
-        z = torch.randn_like(x_hat)
-        for t in scheduler.timesteps:
-            z = scheduler.step(evaluate(z, x_hat, t), t, z).prev_sample
-        return (x_hat + from_luma_chroma(0.03 * z) + 0.5).mul(255).round().clamp(0, 255).byte().numpy()
-
     z, x_hat, t, quality = inputs(64, 96)
     ours = counted(lambda: unet(z, x_hat, t, quality))
     assert counted(lambda: evaluate(z, x_hat, t)) == pytest.approx(ours, rel=0.03)
-    seconds = least_seconds({"ours": lambda: codec.decode(stream), "theirs": decode}, rounds=2)
+    seconds = least_seconds({"ours": lambda: codec.decode(stream), "theirs": lambda: decode(stream)}, rounds=2)
     benchmark.extra_info.update(times_as_fast=seconds["theirs"] / seconds["ours"])
     benchmark.pedantic(codec.decode, (stream,), rounds=1)
     assert seconds["theirs"] > least * seconds["ours"]

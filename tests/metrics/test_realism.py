@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 from degradation import noisy
-from support.peers import EfficientNetLite0
 from torch_fidelity import calculate_metrics, register_feature_extractor
 
 from benchmark.codecs import Image
 from benchmark.metrics import SetMetric, open_metric
 from benchmark.metrics.patches import cut
+from benchmark.studies.peer_packages import EfficientNetLite0
 
 FEATURES = 24
 """The first few: with more than there are patches, torch-fidelity's eigenvalues are noise."""

@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support import peers
 
 from benchmark.datasets import limit, open_dataset
 from benchmark.errors import BenchmarkError
 from benchmark.running.run import Request, open_run
 from benchmark.running.setup import cores
+from benchmark.studies import peer_packages
 from benchmark.studies.profile import HARNESS, profile
 
 pytestmark = pytest.mark.slow
@@ -69,7 +69,7 @@ def test_jpeg_with_psnr_and_ms_ssim_against_compressai(kodak: Path, tmp_path: Pa
 
 
 def test_five_metrics_against_one_after_the_other(kodak: Path, tmp_path: Path) -> None:
-    theirs = seconds(peers.__file__, str(kodak), QUALITIES, folder=tmp_path)
+    theirs = seconds(peer_packages.__file__, "all", str(kodak), QUALITIES, folder=tmp_path)
     own = ours(tmp_path, kodak, "--quality", QUALITIES, workers=min(2, cores()))
     assert say("packages one after the other / run", theirs, own) >= 2
 

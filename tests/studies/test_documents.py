@@ -90,3 +90,26 @@ def test_words_that_mean_nothing_are_refused(summary: Path) -> None:
         made_by("gains nobody s.csv --metric psnr", summary)
     with pytest.raises(BenchmarkError, match=r"gone\.csv"):
         made_by("gains base gone.csv --metric psnr", summary)
+
+
+def test_columns_of_any_table(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('name,a,b\n"x, y",1.5,2\nz,,4\n')
+    assert (
+        made_by("csv t.csv name= 'b=the b'", tmp_path) == "| name | the b |\n| --- | --- |\n| x, y | 2 |\n| z | 4 |\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("csv t.csv name=x c=y", "t.csv: no column c"),
+        ("csv empty.csv name=x", "empty.csv: no lines"),
+        ("csv gone.csv name=x", "gone.csv: cannot be read: .*No such file"),
+        ("csv t.csv", "csv FILE COLUMN=TITLE"),
+    ],
+)
+def test_columns_that_are_not_there(words: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("name,a\nx,1\n")
+    (tmp_path / "empty.csv").write_text("name,a\n")
+    with pytest.raises((BenchmarkError, UsageError), match=message):
+        made_by(words, tmp_path)

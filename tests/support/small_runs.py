@@ -1,6 +1,7 @@
 """A run of seconds that has all that a run folder can hold, and what must be true of it however it came about."""
 
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,13 @@ benchmark.evaluate(
 )
 """
 
+IN_SHARDS = """
+from benchmark import results, shards
+from benchmark.running import packing
+shards.FILES = packing.FILES = results.SHARD = 2
+"""
+"""Before EVALUATE: two files of features make a shard."""
+
 IMAGES = 3
 TRIALS = IMAGES * (2 * 2 + 2)
 
@@ -95,11 +103,21 @@ def trials(run: Path) -> dict[str, Any]:
 
 
 def files(run: Path) -> Mapping[str, bytes]:
-    """Name -> bytes of all that is the same whenever a run was done, and however often it was stopped."""
-    return {
+    """Name -> bytes of all that is the same whenever a run was done, and however often it was stopped.
+
+    What is in shards is taken out of them: how files share them depends on when they were packed.
+    """
+    found = {}
+    for shard in sorted(run.rglob("shard-*.zip")):
+        with zipfile.ZipFile(shard) as archive:
+            for name in archive.namelist():
+                found[(shard.parent / name).relative_to(run).as_posix()] = archive.read(name)
+    return found | {
         path.relative_to(run).as_posix(): path.read_bytes()
         for path in sorted(run.rglob("*"))
-        if path.is_file() and path.name not in (".lock", "run.json", "trials.jsonl", "leave-one-out.json")
+        if path.is_file()
+        and path.name not in (".lock", "run.json", "trials.jsonl", "leave-one-out.json")
+        and not path.match("shard-*.zip")
     }
 
 

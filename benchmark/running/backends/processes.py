@@ -14,7 +14,7 @@ import time
 import traceback
 import types
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -30,7 +30,7 @@ from benchmark.running.interruption import Stop
 from benchmark.running.measurement import Instruments
 from benchmark.running.plan import PlannedTrial
 from benchmark.running.schedule import Schedule
-from benchmark.running.setup import THREAD_VARIABLES, Setup, limit_threads, open_workbench
+from benchmark.running.setup import THREAD_VARIABLES, Setup, device_of_worker, limit_threads, open_workbench
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 """A fork of this process would copy torch's thread pools in an unknown state."""
@@ -226,7 +226,8 @@ def _start(number: int, setup: Setup, planned: PlannedTrial) -> _Worker:
     ours, theirs = _CONTEXT.Pipe()
     their_lifeline, lifeline = _CONTEXT.Pipe(duplex=False)
     crash = tempfile.NamedTemporaryFile(prefix="benchmark-crash-")  # noqa: SIM115  # `_Worker.end` closes it
-    arguments = (theirs, their_lifeline, crash.name, setup)
+    own = replace(setup, device=device_of_worker(number, setup.device))
+    arguments = (theirs, their_lifeline, crash.name, own)
     process = _CONTEXT.Process(target=_work, args=arguments, name=f"worker-{number}", daemon=True)
     with _inherited(setup.threads, setup.without_script):
         process.start()

@@ -14,8 +14,9 @@ from support.fake_benchmark import start
 from support.pictures import write_pictures
 
 from benchmark.results import RunFolder
+from benchmark.running.backends import processes
 from benchmark.running.run import Request, open_run
-from benchmark.running.setup import threads_per_process
+from benchmark.running.setup import device_of_worker, threads_per_process
 
 RUN = ("run", "--codec", "slow", "--codec", "noisy", "--decoder-seeds", "0,1", "--metric", "psnr")
 TRIALS = 3 * 2 * (1 + 2)
@@ -184,3 +185,48 @@ def test_threads_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [threads_per_process(workers) for workers in (1, 2, 3, 16)] == [8, 4, 2, 1]
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert [threads_per_process(workers) for workers in (1, 4)] == [3, 2]
+
+
+@pytest.mark.parametrize(
+    ("device", "count", "expected"),
+    [
+        ("cuda", 3, ["cuda:0", "cuda:1", "cuda:2", "cuda:0"]),
+        ("cuda", 1, ["cuda"] * 4),
+        ("cuda:1", 3, ["cuda:1"] * 4),
+        ("cpu", 3, ["cpu"] * 4),
+    ],
+)
+def test_workers_of_one_machine_share_its_gpus(
+    device: str, count: int, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: count)
+    assert [device_of_worker(number, device) for number in range(4)] == expected
+
+
+KNOWS_ITS_DEVICE = """
+import numpy
+
+class C:
+    qualities = (1.0,)
+    def __init__(self, device: str):
+        self.device = device
+    def encode(self, image, quality):
+        return numpy.uint16(image.shape[:2]).tobytes() + self.device.encode()
+    def decode(self, data):
+        return numpy.zeros((*numpy.frombuffer(data[:4], numpy.uint16), 3), numpy.uint8)
+"""
+
+
+def test_each_worker_opens_its_codecs_on_its_own_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device's name is in the stream: two workers, two lengths."""
+    monkeypatch.setattr(processes, "device_of_worker", lambda number, device: ["cpu", "cpu:0"][number])
+    (tmp_path / "c.py").write_text(KNOWS_ITS_DEVICE)
+    images = write_pictures(tmp_path / "images", ["a.png", "b.png", "c.png", "d.png"])
+    request = Request(
+        codecs=[f"{tmp_path / 'c.py'}:C"], only=True, dataset=str(images), metrics=["bpp"], output=tmp_path / "run",
+        workers=2, limit=4,
+    )  # fmt: skip
+    with open_run(request) as run:
+        found = list(run.execute())
+    assert [trial.error for trial in found] == [None] * 4
+    assert {trial.bytes for trial in found} == {7, 9}

@@ -1,7 +1,9 @@
 """The same numbers from the packages that define them, called one after the other, as a script would do it.
 
-`python peers.py FOLDER QUALITIES`: JPEG of each image at each quality; PSNR, pytorch-msssim, lpips for each pair;
-torch-fidelity's Fréchet and kernel distance for each quality, over the patches and the network of fd-effnet.
+`python -m benchmark.studies.peer_packages all FOLDER QUALITIES`: JPEG of each image at each quality; PSNR,
+pytorch-msssim, lpips for each pair; torch-fidelity's Fréchet and kernel distance for each quality, over the patches and
+the network of fd-effnet. `… fidelity FOLDER QUALITIES`: torch-fidelity's Fréchet distance alone, over whole images of
+one size, read once for all qualities.
 """
 
 import io
@@ -48,8 +50,8 @@ class EfficientNetLite0(FeatureExtractorBase):  # type: ignore[misc]
 
 
 class Crops(torch.utils.data.Dataset[torch.Tensor]):
-    def __init__(self, images: list[Image]) -> None:
-        self.crops = [crop.transpose(2, 0, 1).copy() for image in images for crop in cut("patch128-hific", image)]
+    def __init__(self, images: list[Image], rule: str) -> None:
+        self.crops = [crop.transpose(2, 0, 1).copy() for image in images for crop in cut(rule, image)]
 
     def __len__(self) -> int:
         return len(self.crops)
@@ -68,13 +70,22 @@ def tensor(image: Image) -> torch.Tensor:
     return torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float()
 
 
-def main() -> None:
-    folder, qualities = Path(sys.argv[1]), [int(quality) for quality in sys.argv[2].split(",")]
-    packages = Packages()
-    originals = [np.asarray(Pillow.open(path).convert("RGB")) for path in sorted(folder.glob("*.png"))]
-    for quality in qualities:
-        for found in packages.measure(originals, [jpeg(image, quality) for image in originals]):
-            print(quality, found)
+def distances(originals: list[Image], reconstructions: list[Image], rule: str, *, kid: bool) -> dict[str, float]:
+    """Of torch-fidelity, over patches cut by `rule`."""
+    crops = Crops(originals, rule)
+    found: dict[str, float] = calculate_metrics(
+        input1=crops,
+        input2=Crops(reconstructions, rule),
+        feature_extractor="efficientnet-lite0",
+        fid=True,
+        kid=kid,
+        kid_subset_size=min(1000, len(crops)),
+        cuda=False,
+        cache=False,
+        save_cpu_ram=True,
+        verbose=False,
+    )
+    return found
 
 
 class Packages:
@@ -92,13 +103,22 @@ class Packages:
                 psnr = float(10 * torch.log10(255**2 / ((x - y) ** 2).mean()))
                 similarity, distance = ms_ssim(x, y, data_range=255), self.lpips(x / 127.5 - 1, y / 127.5 - 1)
                 values.append({"psnr": psnr, "ms_ssim": float(similarity), "lpips": float(distance)})
-        both = Crops(originals), Crops(reconstructions)
-        found: dict[str, float] = calculate_metrics(
-            input1=both[0], input2=both[1], feature_extractor="efficientnet-lite0", fid=True,
-            kid=True, kid_subset_size=min(1000, len(both[0])), cuda=False, cache=False, save_cpu_ram=True,
-            verbose=False,
-        )  # fmt: skip
-        return [*values, found]
+        return [*values, distances(originals, reconstructions, "patch128-hific", kid=True)]
+
+
+def main() -> None:
+    """See the module."""
+    what, folder, qualities = sys.argv[1], Path(sys.argv[2]), [int(quality) for quality in sys.argv[3].split(",")]
+    originals = [np.asarray(Pillow.open(path).convert("RGB")) for path in sorted(folder.iterdir())]
+    packages = Packages() if what == "all" else None
+    register_feature_extractor("efficientnet-lite0", EfficientNetLite0)
+    for quality in qualities:
+        reconstructions = [jpeg(image, quality) for image in originals]
+        if packages is None:
+            print(quality, distances(originals, reconstructions, "whole", kid=False))
+            continue
+        for found in packages.measure(originals, reconstructions):
+            print(quality, found)
 
 
 if __name__ == "__main__":
