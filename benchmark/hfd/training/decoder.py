@@ -139,7 +139,7 @@ class DecoderTask(ABC, Generic[Recipe]):
         )
         self.pairs = self.pairs.at_least(recipe.crop)
         self.on_device = DevicePairs(self.pairs, device) if DevicePairs.fit(self.pairs, device) else None
-        self.network.residual_deviation.copy_(residual_deviation(self.base, training))
+        self.network.residual_deviation.copy_(residual_deviation(self.base, training, cache))
         self._prepare_check(held_out)
         if device.type == "cuda":
             self.network.unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
