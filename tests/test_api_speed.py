@@ -108,7 +108,8 @@ def test_the_tenth_call_on_24_images_takes_at_most_half_of_what_the_packages_tak
     check_values(found)
     first, tenth, theirs = found.ours[0], found.ours[9], found.theirs
     print(
-        f"\n{len(few.pictures)} images: first call {first:.1f} s, tenth {tenth:.1f} s, the packages {theirs:.1f} s: {tenth / theirs:.2f} of them"
+        f"\n{len(few.pictures)} images: first call {first:.1f} s, tenth {tenth:.1f} s, "
+        f"the packages {theirs:.1f} s: {tenth / theirs:.2f} of them"
     )
     assert tenth < 0.8 * first
     assert tenth < 0.5 * theirs

@@ -6,22 +6,22 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from benchmark.baselines.hific.discriminator import Discriminator
 from benchmark.baselines.hific.losses import discriminator_loss, generator_loss
 
 
 class AdversarialLoss:
     """A discriminator, which learns on the images that the generator has just made: one step for one step."""
 
-    def __init__(self, latents: int) -> None:
-        """latents: channels of the condition."""
-        self.discriminator = Discriminator(latents)
+    def __init__(self, discriminator: nn.Module) -> None:
+        """discriminator: (images, condition) -> logits, such as HiFiC's."""
+        self.discriminator = discriminator
         self._last: tuple[Tensor, Tensor, Tensor] | None = None
 
     def against_generator(self, original: Tensor, generated: Tensor, condition: Tensor) -> Tensor:
         """The generator's loss, a scalar. Leaves no gradient in the discriminator, and keeps the batch for `loss`.
 
-        Images (N, 3, H, W) about [−1, 1], condition (N, latents, H/16, W/16).
+        Both (N, 3, H, W) and the condition are as the discriminator wants them: for HiFiC's images about [−1, 1], and
+        (N, latents, H/16, W/16).
         """
         self._last = (original, generated.detach(), condition.detach())
         with _frozen(self.discriminator):

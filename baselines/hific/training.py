@@ -19,6 +19,7 @@ from rich.console import Console
 from torch import Tensor
 
 from benchmark.baselines.hific.adversarial import AdversarialLoss
+from benchmark.baselines.hific.discriminator import Discriminator
 from benchmark.baselines.hific.losses import LossSettings, compression_loss, learning_rate
 from benchmark.baselines.hific.model import Hific, HificConfig, quantise
 from benchmark.baselines.hific.network import HYPER_STRIDE, STRIDE
@@ -197,7 +198,7 @@ def train_hific(
     task.begin(recipe.steps, None)
 
     def open_discriminator(schedule: Schedule) -> DiscriminatorTraining:
-        gan = AdversarialLoss(task.network.config.latents)
+        gan = AdversarialLoss(Discriminator(task.network.config.latents))
         task.begin(schedule.steps, gan)
         return DiscriminatorTraining(gan.discriminator, gan.loss, schedule, (0.9, 0.999))
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from benchmark.baselines.hific.adversarial import AdversarialLoss
+from benchmark.baselines.hific.discriminator import Discriminator
 
 
 class LatentAdversarialLoss(AdversarialLoss):
@@ -14,7 +15,7 @@ class LatentAdversarialLoss(AdversarialLoss):
 
     def __init__(self, latent_deviation: Tensor, levels: int) -> None:
         """latent_deviation: of each channel of ŷ, (M,)."""
-        super().__init__(len(latent_deviation) + 1)
+        super().__init__(Discriminator(len(latent_deviation) + 1))
         self.levels = levels
         self._gain = 1 / latent_deviation[None, :, None, None]
 

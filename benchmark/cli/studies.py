@@ -8,6 +8,7 @@ import typer
 import typer.main
 
 from benchmark.cli.ablate import ablate
+from benchmark.cli.contest import contest
 from benchmark.cli.decoders import decoders
 from benchmark.errors import UsageError
 
@@ -16,6 +17,7 @@ studies = typer.Typer(
     no_args_is_help=True,
 )
 studies.command("ablation")(ablate)
+studies.command("contest")(contest)
 studies.command("decoders")(decoders)
 
 

@@ -111,6 +111,90 @@ def _export_baseline(trained: Path, output: Path, recipe: dict[str, object], *ot
         export_generator(trained, output)
 
 
+@train.command("plan")
+def run_plan(
+    plan: Annotated[
+        Path, typer.Argument(help="a plan, TOML, or an archive that --pack wrote", metavar="PLAN", show_default=False)
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder of all trainings")] = Path("trainings/plan"),
+    before: Annotated[
+        Path | None, typer.Option(help="an output of earlier, from which trainings go on", show_default=False)
+    ] = None,
+    images: Annotated[
+        list[Path] | None, typer.Option(help="folder of images in place of the plan's; repeatable", show_default=False)
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="of all trainings, in place of the plan's", show_default=False)
+    ] = None,
+    pack: Annotated[
+        Path | None,
+        typer.Option(help="write plan, images and files into this archive, and train nothing", show_default=False),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the commands, and train nothing")] = False,
+) -> None:
+    """Runs several trainings, each for its share of some minutes; the same plan goes on with them later.
+
+    Every command is read before the first one runs. OUTPUT/NAME is written as each goes, and OUTPUT/plan.csv says how
+    each ended. The exit code is 3 if one failed.
+    """
+    import tarfile
+    from contextlib import ExitStack
+    from shlex import join
+
+    from benchmark.errors import UsageError
+    from benchmark.training import plan as plans
+
+    with ExitStack() as stack:
+        if plan.is_file() and tarfile.is_tarfile(plan):
+            if pack is not None:
+                raise UsageError(f"{plan} is an archive already")
+            plan = plans.unpack(plan, Path(stack.enter_context(_beside(output))))
+        read = plans.read_plan(plan, images or ())
+        if minutes is not None:
+            read = read.model_copy(update={"minutes": minutes})
+        commands = [plans.words(read, training, output) for training in read.training]
+        for command in commands:
+            _check_command(command)
+        if pack is not None:
+            plans.pack(read, pack)
+            typer.echo(pack)
+        elif dry_run:
+            for command in commands:
+                typer.echo(join(["python", "-m", "benchmark", "train", *command]))
+        else:
+            failed = False
+            for ended in plans.run(read, output, before):
+                typer.echo(f"{ended.name}: {ended.how} after {ended.seconds:.0f} s")
+                failed |= ended.failed
+            if failed:
+                raise typer.Exit(3)
+
+
+def _beside(output: Path) -> Any:
+    """A folder for the time of a `with`, on the disk of `output`."""
+    from tempfile import TemporaryDirectory
+
+    from benchmark.files import make_folder
+
+    make_folder(output.parent)
+    return TemporaryDirectory(dir=output.parent, prefix=".plan-")
+
+
+def _check_command(command: list[str]) -> None:
+    """Raises UsageError if `train COMMAND…` would be refused for its name or its options."""
+    from benchmark.errors import UsageError
+
+    name, *arguments = command
+    if name not in TRAININGS:
+        raise UsageError(f"there is no training {name!r}; there are {', '.join(TRAININGS)}")
+    try:
+        recipe_command(name, *TRAININGS[name]).make_context(f"train {name}", arguments)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # click's, of which Typer has a copy without a public name
+            raise
+        raise UsageError(f"train {name}: {error.format_message()}") from None
+
+
 @train.command("replay")
 def replay_step(
     step: Annotated[Path, typer.Argument(help="a file of TRAINING/left-out", show_default=False)],

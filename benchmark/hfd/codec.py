@@ -73,8 +73,19 @@ class HfdCodec:
 
     stochastic = True
 
-    def __init__(self, base: Base, kind: str, decoder: ScoreDecoder, identity: str, seed: int = 0) -> None:
-        """identity: of the decoder's weights, 64 hex digits. seed: of the decoder, written into each stream."""
+    def __init__(
+        self,
+        base: Base,
+        kind: str,
+        decoder: ScoreDecoder,
+        identity: str,
+        seed: int = 0,
+        trained_on: tuple[str, ...] = (),
+    ) -> None:
+        """identity: of the decoder's weights, 64 hex digits. seed: of the decoder, written into each stream.
+
+        trained_on: metrics that its training made small.
+        """
         self.base = base
         self.kind = kind
         self.decoder = decoder
@@ -83,7 +94,7 @@ class HfdCodec:
         self.qualities = tuple(float(q) for q in range(1, base.levels + 1))
         self.scale = (1.0, self.qualities[-1], 1 / QUALITY_STEPS)
         self.seed = seed
-        self.trained_on = KINDS[kind].load().trained_on
+        self.trained_on = trained_on
         if isinstance(base, AutoencoderBase):  # JPEG and AVIF tell no such thing
             self.header_bytes = TYPICAL_BYTES
             self.encode_with_estimate = lambda image, q: base.encode_with_estimate(image, self._header(q))
@@ -190,10 +201,14 @@ def hfd(
     network, configuration, identity = load_score_network(path, kind)
     check_trained_on(opened, configuration, path)
     settings = replace(KINDS[kind].load().settings.of(configuration), **given)  # type: ignore[type-var]
-    for key in settings.idle():
+    for key, cause in settings.idle().items():
         if key in given:
-            raise UsageError(f"codec hfd: sampler={settings.sampler} has no {key}")  # type: ignore[attr-defined]
-    return HfdCodec(opened, kind, ScoreDecoder(network.to(where), settings, precision, where), identity, seed)
+            raise UsageError(f"codec hfd: {cause} has no {key}")
+    # a file that does not say whether LPIPS's maps were in its loss is as its kind usually is
+    usual = KINDS[kind].load().trained_on
+    trained_on = (usual or ("lpips",)) if float(configuration.get("perceptual", bool(usual))) else ()
+    sampler = ScoreDecoder(network.to(where), settings, precision, where)
+    return HfdCodec(opened, kind, sampler, identity, seed, trained_on)
 
 
 hfd.further = lambda: {f"decoder={name}": kind.load().settings for name, kind in KINDS.items()}  # type: ignore[attr-defined]
@@ -236,8 +251,9 @@ def _sampling(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     for key in settings:
         others = [f"decoder={name}" for name, known in having.items() if key in known]
         if key not in having[kind] and others:
-            verb = "have it" if len(others) > 1 else "has it"
-            raise UsageError(f"codec hfd: the {kind} decoder has no {key}; {' and '.join(others)} {verb}")
+            *first, last = others
+            named = f"{', '.join(first)} and {last} have it" if first else f"{last} has it"
+            raise UsageError(f"codec hfd: the {kind} decoder has no {key}; {named}")
     return typed_settings(KINDS[kind].load().settings, settings, {}, "codec", f"hfd:decoder={kind}")
 
 

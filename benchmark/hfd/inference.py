@@ -115,7 +115,7 @@ class StepNetwork:
     """A U-Net at one time and one quality, for images one at a time; on the CPU."""
 
     def __init__(self, unet: UNet, t: Tensor, quality: Tensor, precision: str = "float32") -> None:
-        """t and quality (1,) in [0, 1], as `UNet.forward` has them.
+        """t (1,), or (1, times), and quality (1,) in [0, 1], as `UNet.forward` has them.
 
         precision: float32, or bfloat16 for all convolutions and what is handed on between them. The values returned
         are float32 in either case.
@@ -136,7 +136,7 @@ class StepNetwork:
         self.exit = _channels_last(unet.exit, dtype)
 
     def __call__(self, z: Tensor, x_hat: Tensor) -> Tensor:
-        """z, x_hat (1, 3, H, W), about unit deviation. Returns (1, 3, H, W); see `UNet.forward`."""
+        """z (1, 3·images, H, W), x_hat (1, 3, H, W), about unit deviation. Returns (1, 3, H, W); see `UNet.forward`."""
         h = self.enter(_unshuffle(z, x_hat, self.dtype))
         kept = []
         for level, blocks in enumerate(self.down):
@@ -213,11 +213,12 @@ def _grow(layer: nn.Conv2d, dtype: torch.dtype) -> Callable[[Tensor, Tensor], Te
 
 
 def _unshuffle(z: Tensor, x_hat: Tensor, dtype: torch.dtype) -> Tensor:
-    """`pixel_unshuffle` of both by 2, one after the other: (1, 24, H/2, W/2) in `dtype`, channels last."""
-    _, _, height, width = z.shape
-    cells = z.new_empty(1, height // 2, width // 2, 24, dtype=dtype)
-    pairs = _pairs(cells)[0].unflatten(-1, (2, 3, 2))
-    for number, x in enumerate((z, x_hat)):
+    """`pixel_unshuffle` of both by 2, one after the other: (1, 12·(images + 1), H/2, W/2) in `dtype`, channels last."""
+    _, channels, height, width = z.shape
+    images = [*z.split(3, 1), x_hat]
+    cells = z.new_empty(1, height // 2, width // 2, 4 * (channels + 3), dtype=dtype)
+    pairs = _pairs(cells)[0].unflatten(-1, (len(images), 3, 2))
+    for number, x in enumerate(images):
         rows = _pairs(x.to(dtype, memory_format=torch.contiguous_format, copy=True))[0]
         for channel in range(3):
             for row in range(2):

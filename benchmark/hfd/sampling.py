@@ -16,7 +16,8 @@ from benchmark.hfd.score import INPUT_SCALE, LocalDeviation, ScoreNetwork, from_
 from benchmark.hfd.transforms import STRIDE, TILE, Part, cut_out, in_parts, pad_to_stride, tiles
 
 Predict = Callable[[Tensor, Tensor], Tensor]
-"""What the network says at z (N, 3, H, W) and t (N,): the flow's velocity, the diffusion's v."""
+"""What the network says at z (N, 3, H, W) and t (N,): the flow's velocity, the diffusion's v. That of `energy` takes
+(N, 6, H, W) and (N, 2), and says a sample of r."""
 
 Noise = Callable[[int], Tensor]
 """The standard normal noise (N, 3, H, W) of a step; 0 is the start's."""
@@ -38,8 +39,8 @@ class SamplerSettings(Protocol):
         """What a weights file must say for `of`, of a training with this description. steps: the default number."""
         ...
 
-    def idle(self) -> tuple[str, ...]:
-        """Names of the fields that do nothing beside the values of the others."""
+    def idle(self) -> Mapping[str, str]:
+        """Fields that do nothing beside the values of the others -> the setting that makes them idle."""
         ...
 
     def __call__(self, predict: Predict, noise: Noise) -> Tensor:
@@ -111,7 +112,7 @@ class ScoreDecoder:
 
         def predict(z: Tensor, t: Tensor) -> Tensor:
             evaluate = self._at_step(t, quality)
-            return self._in_tiles(evaluate, torch.empty_like(z), (z, x_hat), self.overlap)
+            return self._in_tiles(evaluate, torch.empty_like(x_hat), (z, x_hat), self.overlap)
 
         def noise(step: int) -> Tensor:
             return torch.from_numpy(gaussian_noise(seed, step, *x_hat.shape[-2:]))[None].to(self.device)

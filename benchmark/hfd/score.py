@@ -71,9 +71,10 @@ class ScoreNetwork(nn.Module):
 
     residual_deviation: Tensor
 
-    def __init__(self, config: UNetConfig, levels: int) -> None:
+    def __init__(self, config: UNetConfig, levels: int, images: int = 1, times: int = 1) -> None:
+        """images, times: of z and t, see `UNet`."""
         super().__init__()
-        self.unet = UNet(config)
+        self.unet = UNet(config, images, times)
         self.local_deviation = LocalDeviation()
         self.levels = levels
         self.register_buffer("residual_deviation", torch.ones(levels, 3))
@@ -92,9 +93,9 @@ class ScoreNetwork(nn.Module):
         return (log[low] * (1 - fraction) + log[low + 1] * fraction).exp()[..., None, None]
 
     def forward(self, z: Tensor, x_hat: Tensor, t: Tensor, quality: Tensor) -> Tensor:
-        """What the U-Net says at z (N, 3, H, W), float32; see `interpret`.
+        """What the U-Net says at z (N, 3·images, H, W), (N, 3, H, W), float32; see `interpret`.
 
-        x_hat: RGB in [-0.5, 0.5], the same shape; t in [0, 1] and quality in [1, levels], both (N,).
+        x_hat: RGB in [-0.5, 0.5], (N, 3, H, W); t in [0, 1], (N,) or (N, times), and quality in [1, levels], (N,).
         """
         return self.interpret(self.unet(z, x_hat * INPUT_SCALE, t, self.relative(quality)).float(), z, t)
 
@@ -103,7 +104,7 @@ class ScoreNetwork(nn.Module):
         return (quality - 1) / (self.levels - 1)
 
     def interpret(self, output: Tensor, z: Tensor, t: Tensor) -> Tensor:
-        """What the U-Net's output at z (N, 3, H, W) and t (N,) says: the diffusion's v, as it is."""
+        """What the U-Net's output at z and t says: the diffusion's v, as it is."""
         return output
 
 

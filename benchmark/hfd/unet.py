@@ -91,15 +91,20 @@ def fourier_features(value: Tensor, count: int) -> Tensor:
     return torch.cat([angle.sin(), angle.cos()], 1)
 
 
+TOLD_FEATURES = 16
+"""Numbers as which the blocks are told one number: sin and cos of eight multiples of it."""
+
+
 class UNet(nn.Module):
     """ε, v or velocity from (z_t, x̂, t, quality); the meaning of the output is the decoder's."""
 
-    def __init__(self, config: UNetConfig = SMALL) -> None:
+    def __init__(self, config: UNetConfig = SMALL, images: int = 1, times: int = 1) -> None:
+        """images: how many z holds, of three channels each; times: how many numbers t holds."""
         super().__init__()
         self.config = config
         channels, e = config.channels, config.embedding
-        self.embed = nn.Sequential(nn.Linear(2 * 16, e), nn.SiLU(), nn.Linear(e, e), nn.SiLU())
-        self.enter = nn.Conv2d(24, channels[0], 3, padding=1)
+        self.embed = nn.Sequential(nn.Linear((times + 1) * TOLD_FEATURES, e), nn.SiLU(), nn.Linear(e, e), nn.SiLU())
+        self.enter = nn.Conv2d(12 * (images + 1), channels[0], 3, padding=1)
         self.down = nn.ModuleList()
         self.shrink = nn.ModuleList()
         for level, c in enumerate(channels):
@@ -135,12 +140,16 @@ class UNet(nn.Module):
         return pixels + 2
 
     def embedding(self, t: Tensor, quality: Tensor) -> Tensor:
-        """t and quality (N,) in [0, 1] -> (N, E), what the blocks are told of both."""
-        embedding: Tensor = self.embed(torch.cat([fourier_features(t, 8), fourier_features(quality, 8)], 1))
+        """t (N,), or (N, times), and quality (N,) in [0, 1] -> (N, E), what the blocks are told of them."""
+        numbers = [*(t[:, None] if t.ndim == 1 else t).unbind(1), quality]
+        embedding: Tensor = self.embed(torch.cat([fourier_features(n, TOLD_FEATURES // 2) for n in numbers], 1))
         return embedding
 
     def forward(self, z: Tensor, x_hat: Tensor, t: Tensor, quality: Tensor) -> Tensor:
-        """z, x_hat (N, 3, H, W), about unit deviation; t and quality (N,) in [0, 1]. Returns (N, 3, H, W)."""
+        """z (N, 3·images, H, W) and x_hat (N, 3, H, W), about unit deviation; t and quality as in `embedding`.
+
+        Returns (N, 3, H, W).
+        """
         embedding = self.embedding(t, quality)
         h = self.enter(F.pixel_unshuffle(torch.cat([z, x_hat], 1), 2))
         kept = []

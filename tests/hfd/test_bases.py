@@ -286,7 +286,7 @@ def test_more_pairs_of_low_rates(pictures: Path, tmp_path: Path) -> None:
 
 
 def test_error_falls_with_the_level(pictures: Path, tmp_path: Path) -> None:
-    deviation = residual_deviation(open_classical("jpeg"), open_pictures(pictures, tmp_path))
+    deviation = residual_deviation(open_classical("jpeg"), open_pictures(pictures, tmp_path), tmp_path)
     assert deviation.shape == (8, 3)
     assert torch.all(deviation[1:, 0] < deviation[:-1, 0])
 

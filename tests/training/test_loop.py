@@ -74,7 +74,7 @@ def test_schedule() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "enlarged"), [("flow", None), ("diffusion", None), ("one-step", ()), ("one-step", (2, 3))]
+    ("kind", "enlarged"), [("flow", None), ("diffusion", None), ("one-step", ()), ("one-step", (2, 3)), ("energy", ())]
 )
 def test_from_pictures_to_codecs(
     pictures: Path, tmp_path: Path, kind: str, enlarged: tuple[int, ...] | None, monkeypatch: pytest.MonkeyPatch

@@ -38,6 +38,7 @@ KINDS = {
         Kind("one-step", 4, "The one-step decoder: energy scores of patches, bands and LPIPS's maps."),
         Kind("diffusion", 2, "The diffusion decoder: v-prediction on the residual; it can begin with a flow."),
         Kind("flow", 1, "The rectified-flow decoder: flow matching on the residual."),
+        Kind("energy", 5, "The diffusion whose every step samples: the one-step decoder's scores at all times."),
     )
 }
 """The first is the default. The codes 0 and 3 are those of `mse` and `hific-small`."""

@@ -24,7 +24,7 @@ class Decoder:
     for a U-Net, a number of levels, and the weights file's configuration or the training's description. task, recipe:
     how it is trained; the recipe's annotated fields are options of the command. begin: (weights to begin with, folder)
     -> the same, or a file in the folder with weights of another kind as weights of this one. trained_on: metrics that
-    the training makes small.
+    the training makes small, unless the weights say that LPIPS's maps are not in it.
     """
 
     settings: type[SamplerSettings]

@@ -159,9 +159,10 @@ class DiffusionSettings:
         """Steps, and the shift as it was trained; noise and realism as they are here."""
         return {"steps": steps, "noise": cls.noise, "realism": cls.realism, "shift": training["shift"]}
 
-    def idle(self) -> tuple[str, ...]:
+    def idle(self) -> dict[str, str]:
         """DDIM injects no noise; the noise baseline does nothing else."""
-        return {"ddim": ("noise",), "noise": ("steps", "shift", "realism")}.get(self.sampler, ())
+        idle = {"ddim": ("noise",), "noise": ("steps", "shift", "realism")}.get(self.sampler, ())
+        return dict.fromkeys(idle, f"sampler={self.sampler}")
 
     def __call__(self, predict: Predict, noise: Noise) -> Tensor:
         """As `FlowSettings`: a sample of r, E[r | x̂], or the blend of the two."""
@@ -206,6 +207,11 @@ class DiffusionTask(PathTask[DiffusionRecipe]):
         """Squared error of v, min-SNR weighting."""
         t = 1e-3 + (1 - 2e-3) * places
         return loss(predict, r, torch.randn_like(r), t, self.recipe.shift, axes)
+
+    def end_point(self, output: Tensor, z: Tensor, t: Tensor) -> Tensor:
+        """α_t·z_t − σ_t·v; t as an `angle`."""
+        a = (math.pi / 2 * t)[:, None, None, None]
+        return a.cos() * z - a.sin() * output
 
     def sampler(self, steps: int) -> Sampler:
         """Ancestral."""

@@ -117,9 +117,9 @@ class FlowSettings:
         """Steps, and κ as it was trained."""
         return {"steps": steps, "kappa": training["kappa"]}
 
-    def idle(self) -> tuple[str, ...]:
+    def idle(self) -> dict[str, str]:
         """All settings count."""
-        return ()
+        return {}
 
     def __call__(self, predict: Predict, noise: Noise) -> Tensor:
         """A sample of r for realism 1, E[r | x̂] for 0, which takes one step, and between them the blend of the two.
@@ -167,6 +167,10 @@ class FlowTask(PathTask[FlowRecipe]):
         """Squared error of the velocity."""
         t = 1 - (1 - places) ** self.recipe.late
         return loss(predict, r, torch.randn_like(r), self.recipe.kappa, t, axes)
+
+    def end_point(self, output: Tensor, z: Tensor, t: Tensor) -> Tensor:
+        """z_t + (1 − t)·v."""
+        return z + (1 - t)[:, None, None, None] * output
 
     def sampler(self, steps: int) -> Sampler:
         """Euler's method."""

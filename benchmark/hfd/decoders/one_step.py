@@ -7,7 +7,7 @@ Each crop has a spread of its own, drawn between 0 and 1, by default with densit
 network is told it where a diffusion is told the time: a setting from what is nearest to the original to a full sample.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -21,17 +21,16 @@ from benchmark.hfd.decoders.decoder import Decoder, plain_network
 from benchmark.hfd.sampling import Noise, Predict, Sampler
 from benchmark.hfd.score import ScoreNetwork, from_luma_chroma, to_luma_chroma
 from benchmark.hfd.training.conversion import begin_diffusion
-from benchmark.hfd.training.decoder import DecoderRecipe, DecoderTask, axis_weights, gaussian_nll
-from benchmark.hfd.training.energy import (
-    PerceptualFeatures,
-    band_distance,
-    energy_score,
-    patch_distance,
-    perceptual_distance,
+from benchmark.hfd.training.decoder import (
+    SMALLEST_PERCEPTUAL_CROP,
+    DecoderRecipe,
+    DecoderTask,
+    axis_weights,
+    gaussian_nll,
 )
+from benchmark.hfd.training.energy import band_distance, energy_score, patch_distance, perceptual_distance
 from benchmark.hfd.training.views import View, plain_views, random_views
 from benchmark.hfd.unet import UNetConfig
-from benchmark.metrics.perceptual import load_network
 
 # The codec's side
 
@@ -55,9 +54,9 @@ class OneStepSettings:
         """Realism as it is here; there are no steps."""
         return {"realism": cls.realism}
 
-    def idle(self) -> tuple[str, ...]:
+    def idle(self) -> dict[str, str]:
         """The only setting counts."""
-        return ()
+        return {}
 
     def __call__(self, predict: Predict, noise: Noise) -> Tensor:
         """A sample of r from one evaluation."""
@@ -114,8 +113,7 @@ class OneStepTask(DecoderTask[OneStepRecipe]):
     kind = "one-step"
     check_steps = (1,)
     scored_steps = 1
-    smallest_crop = 32  # AlexNet, under LPIPS, takes none below 31
-    perceptual: PerceptualFeatures | None = None
+    smallest_crop = SMALLEST_PERCEPTUAL_CROP
 
     def make_network(self, unet: UNetConfig, levels: int) -> ScoreNetwork:
         """The untrained network."""
@@ -141,18 +139,33 @@ class OneStepTask(DecoderTask[OneStepRecipe]):
     def loss(self, step: int, *batch: Tensor) -> tuple[Tensor, dict[str, float]]:
         """Energy scores of SAMPLES samples of each crop, and the loss of the local deviation."""
         x, x_hat, quality = batch
-        recipe = self.recipe
-        if self.perceptual is None:
-            self.perceptual = PerceptualFeatures(load_network(str(x.device)))
         deviation = self.network.deviation(x_hat, quality)
         residual = to_luma_chroma(x - x_hat)
         nll = gaussian_nll(residual, deviation).mean()
         deviation = deviation.detach()
-        spread = torch.rand_like(quality) ** recipe.spread_exponent
+        spread = torch.rand_like(quality) ** self.recipe.spread_exponent
         with self.autocast(x.device):
             twice = [torch.cat([part] * SAMPLES) for part in (x_hat, spread, quality)]
             v: Tensor = self.network(torch.randn_like(twice[0]), *twice)
-        r = list((-v).chunk(SAMPLES))
+        scores, figures = self.scores(x, x_hat, quality, spread, residual, deviation, list((-v).chunk(SAMPLES)))
+        return scores.mean() + nll, figures | {"nll": float(nll.detach())}
+
+    def scores(
+        self,
+        x: Tensor,
+        x_hat: Tensor,
+        quality: Tensor,
+        spread: Tensor,
+        residual: Tensor,
+        deviation: Tensor,
+        r: Sequence[Tensor],
+    ) -> tuple[Tensor, dict[str, float]]:
+        """The energy scores of samples r of each crop, weighted and added, (N,), and each of them for the log.
+
+        x and x̂, RGB, `residual` x − x̂ in luma and chroma, its `deviation`, and each of r in units of that: all
+        (N, 3, H, W). spread, quality: (N,).
+        """
+        recipe = self.recipe
         score = partial(energy_score, spread=spread)
         axes = torch.tensor(axis_weights(recipe.chroma), device=x.device).sqrt()[:, None, None]
         truth, scaled = axes * residual / deviation, [axes * one for one in r]
@@ -160,19 +173,29 @@ class OneStepTask(DecoderTask[OneStepRecipe]):
             [score(scaled, truth, partial(patch_distance, side=side)) for side in recipe.patches]
         ).mean(0)
         bands = score(scaled, truth, partial(band_distance, levels=recipe.band_levels, side=BAND_PATCH))
+        loss, figures = pixels + recipe.bands * bands, {"pixels": pixels, "bands": bands}
+        if recipe.perceptual:
+            figures["perceptual"] = seen = self._seen_in_all(x, x_hat, quality, deviation, r, score)
+            loss = loss + recipe.perceptual * seen
+        return loss, {name: float(values.detach().mean()) for name, values in figures.items()}
+
+    def _seen_in_all(
+        self,
+        x: Tensor,
+        x_hat: Tensor,
+        quality: Tensor,
+        deviation: Tensor,
+        r: Sequence[Tensor],
+        score: Callable[..., Tensor],
+    ) -> Tensor:
+        """The mean of `_seen` (N,) over scales, of the samples that r makes of x̂."""
+        recipe = self.recipe
+        self.open_perceptual(x.device)
         pictures = torch.cat([x_hat + from_luma_chroma(deviation * one) for one in r])
         views = random_views if recipe.views else plain_views
         looks = [views(scale) for scale in recipe.scales]
         seen = torch.stack([self._seen(scale, view, x, pictures, score) for scale, view in looks]).mean(0)
-        # The perceptual distance falls with x̂'s error, as that of pixels in units of σ_r does not.
-        seen = seen * (self.middle / self.network.mean_deviation(quality)[:, 0, 0, 0])
-        loss = (pixels + recipe.bands * bands + recipe.perceptual * seen).mean() + nll
-        return loss, {
-            "pixels": float(pixels.detach().mean()),
-            "bands": float(bands.detach().mean()),
-            "perceptual": float(seen.detach().mean()),
-            "nll": float(nll.detach()),
-        }
+        return seen * self.perceptual_weight(quality)
 
     def _seen(self, scale: float, view: View, x: Tensor, pictures: Tensor, score: Callable[..., Tensor]) -> Tensor:
         """`score` (N,) of LPIPS's maps of `view` of a window of the crops, the same in all, enlarged to their size.
@@ -196,11 +219,6 @@ class OneStepTask(DecoderTask[OneStepRecipe]):
                 features = look(x)
             parts = list(zip(*(one.chunk(SAMPLES) for one in look(pictures)), strict=True))
         return score(parts, features, perceptual_distance)
-
-    @property
-    def middle(self) -> Tensor:
-        """x̂'s mean deviation in luma at the middle of the qualities."""
-        return self.network.residual_deviation[self.base.levels // 2, 0]
 
 
 DECODER = Decoder(OneStepSettings, plain_network, OneStepTask, OneStepRecipe, begin_diffusion, trained_on=("lpips",))

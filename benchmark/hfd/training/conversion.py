@@ -1,4 +1,5 @@
-"""Weights as the beginning of another network: of one with more levels, or of a diffusion where they are a flow's.
+"""Weights as the beginning of another network: of one with more levels, of a diffusion where they are a flow's, or of
+a decoder `energy` where they are of any other kind.
 
 A flow and a diffusion say the same thing in other units.
 
@@ -57,6 +58,38 @@ def begin_larger(start: Path, unet: UNetConfig, output: Path) -> Path:
     contiguous = {name: tensor.contiguous() for name, tensor in larger.items()}
     write_tensors(output / "larger.safetensors", contiguous, {"training": json.dumps(recipe)})
     return output / "larger.safetensors"
+
+
+def as_energy(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
+    """The tensors of a one-step decoder or a diffusion, by name, as those of an `EnergyNetwork`: the same function.
+
+    Its first layer has ξ between z and x̂, and its embedding time, spread, quality. What the one-step decoder is told
+    is the spread, what the diffusion is told the time. What is new begins at 0.
+    """
+    enter, embed = tensors["unet.enter.weight"], tensors["unet.embed.0.weight"]
+    z, x_hat = enter.chunk(2, 1)
+    told, quality = embed.chunk(2, 1)
+    nothing = torch.zeros_like(told)
+    numbers = [told, nothing, quality] if kind == "diffusion" else [nothing, told, quality]
+    return dict(tensors) | {
+        "unet.enter.weight": torch.cat([z, torch.zeros_like(z), x_hat], 1),
+        "unet.embed.0.weight": torch.cat(numbers, 1),
+    }
+
+
+def begin_energy(start: Path, output: Path) -> Path:
+    """`start` itself, or where it holds a decoder of another kind, OUTPUT/energy-start.safetensors as one of this.
+
+    Raises UsageError on a flow whose κ is not 1.
+    """
+    start = begin_diffusion(start, output)
+    tensors, recipe = read_training(start)
+    kind = {"flow": "diffusion"}.get(str(recipe.get("decoder")), str(recipe.get("decoder")))
+    if kind not in ("one-step", "diffusion"):
+        return start
+    converted = {name: tensor.contiguous() for name, tensor in as_energy(tensors, kind).items()}
+    write_tensors(output / "energy-start.safetensors", converted, {"training": json.dumps(recipe)})
+    return output / "energy-start.safetensors"
 
 
 def begin_diffusion(start: Path, output: Path) -> Path:

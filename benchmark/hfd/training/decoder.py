@@ -19,8 +19,9 @@ from benchmark.hfd.container import steps_of
 from benchmark.hfd.decoders import KINDS
 from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.sampling import Predict, Sampler, ScoreDecoder
-from benchmark.hfd.score import ScoreNetwork, tensor_to_picture, to_luma_chroma
+from benchmark.hfd.score import ScoreNetwork, from_luma_chroma, tensor_to_picture, to_luma_chroma
 from benchmark.hfd.training.conversion import begin_larger
+from benchmark.hfd.training.energy import PerceptualFeatures, perceptual_distance
 from benchmark.hfd.training.export import export_decoder, has_steps
 from benchmark.hfd.training.pairs import (
     DevicePairs,
@@ -32,6 +33,7 @@ from benchmark.hfd.training.pairs import (
 )
 from benchmark.hfd.unet import CONFIGS, SMALL, UNetConfig
 from benchmark.hfd.weights import FIRST_STAGE_FILE, SHIPPED, read_weights, take_architecture
+from benchmark.metrics.perceptual import load_network
 from benchmark.training.checkpoint import fitting_weights
 from benchmark.training.command import TrainingCommand
 from benchmark.training.crops import PictureStore, centre_crops, open_pictures, split
@@ -70,6 +72,7 @@ class DecoderRecipe:
     precision: Annotated[
         Precision, Field(description="of the U-Net while it is trained; auto: bf16 if the processor is quick at it")
     ] = AUTO
+    perceptual: Annotated[float, Field(ge=0, description="weight of LPIPS's maps, at what a step points to")] = 0.0
     accumulate: Annotated[int, Field(ge=1, description="batches of each process for one step")] = 1
     check_every: Annotated[int, Field(ge=1, description="steps between checks on held-out images")] = 1000
     workers: Annotated[int, Field(ge=1, description="processes that code the images before the training")] = 1
@@ -84,6 +87,9 @@ FULL_SIZE: dict[str, Any] = {
 }
 """What a recipe for the full size has otherwise: as is usual for such networks; nothing of it was tried here."""
 
+SMALLEST_PERCEPTUAL_CROP = 32
+"""AlexNet, under LPIPS, takes none below 31."""
+
 Recipe = TypeVar("Recipe", bound=DecoderRecipe)
 
 
@@ -95,6 +101,7 @@ class DecoderTask(ABC, Generic[Recipe]):
     scored_steps: int = 4
     smallest_crop: int = 8
     network: ScoreNetwork
+    perceptual: PerceptualFeatures | None = None
 
     def __init__(
         self,
@@ -108,8 +115,9 @@ class DecoderTask(ABC, Generic[Recipe]):
         start: Path | None = None,
     ) -> None:
         """start: weights that the training will begin with; refused here, before images are coded, if they misfit."""
-        if recipe.crop < self.smallest_crop:
-            raise UsageError(f"crops for the {self.kind} decoder have sides of at least {self.smallest_crop} pixels")
+        smallest = max(self.smallest_crop, SMALLEST_PERCEPTUAL_CROP if recipe.perceptual else 0)
+        if recipe.crop < smallest:
+            raise UsageError(f"crops for the {self.kind} decoder have sides of at least {smallest} pixels")
         stride = 2 ** len(unet.channels)
         if recipe.crop % stride:
             raise UsageError(f"this U-Net takes crops whose side is a multiple of {stride}, not {recipe.crop}")
@@ -134,7 +142,7 @@ class DecoderTask(ABC, Generic[Recipe]):
         )
         self.pairs = self.pairs.at_least(recipe.crop)
         self.on_device = DevicePairs(self.pairs, device) if DevicePairs.fit(self.pairs, device) else None
-        self.network.residual_deviation.copy_(residual_deviation(self.base, training))
+        self.network.residual_deviation.copy_(residual_deviation(self.base, training, cache))
         self._prepare_check(held_out)
         if device.type == "cuda":
             self.network.unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -177,6 +185,28 @@ class DecoderTask(ABC, Generic[Recipe]):
         """The U-Net's precision, inside the `with`."""
         return torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16")
 
+    def open_perceptual(self, device: torch.device) -> PerceptualFeatures:
+        """LPIPS's maps, loaded when they are first asked for."""
+        if self.perceptual is None:
+            self.perceptual = PerceptualFeatures(load_network(str(device)))
+        return self.perceptual
+
+    def perceptual_weight(self, quality: Tensor) -> Tensor:
+        """What distances of LPIPS's maps at `quality` (N,) count, 1 at the middle of the qualities.
+
+        They fall with x̂'s error, as distances of pixels in units of σ_r do not.
+        """
+        middle = self.network.residual_deviation[self.base.levels // 2, 0]
+        return middle / self.network.mean_deviation(quality)[:, 0, 0, 0]
+
+    def perceptual_distance(self, image: Tensor, x: Tensor) -> Tensor:
+        """Between LPIPS's maps of `image` and x, RGB (N, 3, H, W) in [-0.5, 0.5]: (N,)."""
+        perceptual = self.open_perceptual(x.device)
+        with torch.autocast(x.device.type, enabled=False):
+            with torch.no_grad():
+                features = perceptual(x)
+            return perceptual_distance(perceptual(image), features)
+
     def check(self) -> dict[str, float]:
         """LPIPS and PSNR of x̂ (0 steps) and of samples; score: LPIPS with `scored_steps`."""
         figures = {}
@@ -207,6 +237,7 @@ class DecoderTask(ABC, Generic[Recipe]):
             "crop": self.recipe.crop,
             "batch": self.recipe.batch,
             "unet_precision": self.recipe.precision,
+            **({"perceptual": self.recipe.perceptual} if self.recipe.perceptual else {}),
             **self.describe_kind(),
         }
 
@@ -215,32 +246,49 @@ class PathTask(DecoderTask[Recipe]):
     """`Task` of a decoder that samples along a path of times, but for its network and objective."""
 
     @abstractmethod
+    def end_point(self, output: Tensor, z: Tensor, t: Tensor) -> Tensor:
+        """The r (N, 3, H, W) to which the path leads if the network says `output` at z (N, 3, H, W) and t (N,)."""
+
+    @abstractmethod
     def objective(self, predict: Predict, r: Tensor, places: Tensor, axes: Tensor) -> Tensor:
         """The loss (N,) of r (N, 3, H, W) with times from `places` (N,), uniform in [0, 1]; axes: weight of each."""
 
     def batch(self, generator: np.random.Generator) -> tuple[Tensor, ...]:
         """x, x̂, quality, and a place in [0, 1] for t of each crop, stratified over the batch."""
-        count = self.recipe.batch
-        crops = super().batch(generator)
-        places = (generator.permutation(count) + generator.random(count)) / count
-        return *crops, torch.from_numpy(places).float()
+        return *super().batch(generator), stratified(generator, self.recipe.batch)
 
     def loss(self, step: int, *batch: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """The decoder's loss on crops, and that of the local deviation."""
+        """The decoder's loss on crops, and that of the local deviation; with `perceptual` that of LPIPS's maps too."""
         x, x_hat, quality, places = batch
         deviation = self.network.deviation(x_hat, quality)
         residual = to_luma_chroma(x - x_hat)
         nll = gaussian_nll(residual, deviation).mean()
-        r = residual / deviation.detach()
+        deviation = deviation.detach()
+        r = residual / deviation
+        pointed = r
 
         def predict(z: Tensor, t: Tensor) -> Tensor:
+            nonlocal pointed
             with self.autocast(z.device):
                 out: Tensor = self.network(z, x_hat, t, quality)
+            pointed = self.end_point(out, z, t)
             return out
 
         axes = torch.tensor(axis_weights(self.recipe.chroma), device=r.device)[:, None, None]
         losses = self.objective(predict, r, places, axes)
-        return losses.mean() + nll, {self.kind: float(losses.detach().mean()), "nll": float(nll.detach())}
+        figures = {self.kind: losses}
+        if self.recipe.perceptual:
+            image = x_hat + from_luma_chroma(deviation * pointed)
+            figures["perceptual"] = seen = self.perceptual_distance(image, x) * self.perceptual_weight(quality)
+            losses = losses + self.recipe.perceptual * seen
+        means = {name: float(values.detach().mean()) for name, values in figures.items()}
+        return losses.mean() + nll, means | {"nll": float(nll.detach())}
+
+
+def stratified(generator: np.random.Generator, count: int) -> Tensor:
+    """Places (count,) in [0, 1], float32: one in each part of so many, in any order."""
+    places = (generator.permutation(count) + generator.random(count)) / count
+    return torch.from_numpy(places).float()
 
 
 def gaussian_nll(residual: Tensor, deviation: Tensor) -> Tensor:
@@ -270,10 +318,8 @@ def train_decoder(
     decoder = KINDS[kind].load()
     with processes.first_alone():
         torch.manual_seed(seed)
-        start = begin_larger(start, unet, output) if start else None
+        start = decoder.begin(begin_larger(start, unet, output), output) if start else None
         task: Any = decoder.task(base, folders, cache, unet, recipe, console, processes.device, start)
-        if start is not None:
-            start = decoder.begin(start, output)
     schedule = Schedule(recipe.steps, recipe.learning_rate, decay=recipe.decay)
     options = Options(
         output,

@@ -90,6 +90,7 @@ def export_decoder(trained: Path, output: Path, steps: int, begun: Path | None =
             "levels": levels,
             **base_record(recipe),
             **decoder.settings.configuration(recipe, steps),
+            **({"perceptual": recipe["perceptual"]} if "perceptual" in recipe else {}),
         }
         fill_averaged(network, averaged, trained)
         deviation = torch.tensor(recipe["residual_deviation"])

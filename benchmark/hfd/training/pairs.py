@@ -64,12 +64,23 @@ def reconstruct(base: Base, x: Tensor, quality: float) -> Tensor:
     return torch.cat([base.reconstruct(picture, steps).cpu() for picture in x.split(1)])
 
 
-def residual_deviation(base: Base, store: PictureStore, count: int = 32) -> Tensor:
-    """Root mean square of x − x̂ in luma and chroma over training images, at each quality level: (levels, 3)."""
+def residual_deviation(base: Base, store: PictureStore, cache: Path, count: int = 32) -> Tensor:
+    """Root mean square of x − x̂ in luma and chroma over training images, at each quality level: (levels, 3).
+
+    Measured once and kept in `cache`.
+    """
     x = centre_crops(store, count, 256)
-    levels = range(1, base.levels + 1)
-    errors = [reconstruct(base, x, q) - x for q in levels]
-    return torch.stack([to_luma_chroma(error).square().mean((0, 2, 3)).sqrt() for error in errors])
+    key = hashlib.sha256(f"deviation {base.identity} {base.levels}".encode() + x.numpy().tobytes()).hexdigest()[:16]
+    file = cache / f"deviation-{key}.json"
+    if not file.exists():
+        errors = [reconstruct(base, x, q) - x for q in range(1, base.levels + 1)]
+        found = torch.stack([to_luma_chroma(error).square().mean((0, 2, 3)).sqrt() for error in errors])
+        write_file(file, json.dumps(found.tolist()), parents=True)
+    with sound(str(file), A_CACHE):
+        deviation = torch.tensor(json.loads(file.read_text()))
+        if deviation.shape != (base.levels, 3) or not bool((deviation >= 0).all()):
+            raise ValueError(f"{deviation.tolist()} are no deviations")
+        return deviation
 
 
 Job = tuple[int, int, npt.NDArray[np.uint8]]

@@ -19,7 +19,7 @@ kinds = pytest.mark.parametrize("name", KINDS)
 
 
 def test_streams_name_decoders_by_the_numbers_that_they_always_had() -> None:
-    assert CODES == {"mse": 0, "flow": 1, "diffusion": 2, "hific-small": 3, "one-step": 4}
+    assert CODES == {"mse": 0, "flow": 1, "diffusion": 2, "hific-small": 3, "one-step": 4, "energy": 5}
     assert {DECODERS[code]: code for code in DECODERS} == CODES
     assert next(iter(KINDS)) == "one-step"  # the default
 
@@ -60,9 +60,9 @@ def test_an_option_of_another_kind_is_refused() -> None:
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("hfd:shift=1", "the one-step decoder has no shift; decoder=diffusion has it"),
-        ("hfd:decoder=flow,shift=1", "the flow decoder has no shift; decoder=diffusion has it"),
-        ("hfd:steps=2", "has no steps; decoder=diffusion and decoder=flow have it"),
+        ("hfd:shift=1", "the one-step decoder has no shift; decoder=diffusion and decoder=energy have it"),
+        ("hfd:decoder=flow,shift=1", "the flow decoder has no shift; decoder=diffusion and decoder=energy have it"),
+        ("hfd:steps=2", "has no steps; decoder=diffusion, decoder=flow and decoder=energy have it"),
         ("hfd:decoder=diffusion,sampler=ddim,noise=0.1", "sampler=ddim has no noise"),
         ("hfd:decoder=diffusion,noise=1.5", "codec hfd:decoder=diffusion: noise is a number from 0 to 1, not '1.5'"),
     ],

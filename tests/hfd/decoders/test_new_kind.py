@@ -58,7 +58,7 @@ import benchmark.hfd.decoders as decoders
 
 folder, first_stage, weights, image = sys.argv[1:]
 decoders.__path__.append(folder)
-decoders.KINDS["toy-kind"] = decoders.Kind("toy-kind", 5, "The toy kind.")  # the line
+decoders.KINDS["toy-kind"] = decoders.Kind("toy-kind", 6, "The toy kind.")  # the line
 
 import numpy as np
 from typer.testing import CliRunner
@@ -106,7 +106,7 @@ def test_a_file_and_a_line_are_enough(first_stage_file: Path, picture: np.ndarra
     ended = subprocess.run(line, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
-    assert found["code"] == 5
+    assert found["code"] == 6
     assert found["changed"]
     assert found["mse"]
     assert found["refused"].startswith("codec hfd: the toy-kind decoder has no steps; decoder=")
