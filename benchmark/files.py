@@ -32,6 +32,14 @@ _NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
 """What file systems answer that cannot put a folder, or a file, on the disk at once."""
 
 
+def expanded(path: str | Path) -> Path:
+    """With the home folder for a leading ~ or ~user; as it is where no such user is known, so that it is a name."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def write_file(path: Path, data: bytes | str | Iterable[bytes], *, parents: bool = False) -> None:
     """Writes `data`; the file is whole and on the disk when this returns, and what it was before if this raises.
 

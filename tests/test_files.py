@@ -3,6 +3,7 @@
 import errno
 import os
 import pty
+import pwd
 import re
 import socket
 import stat
@@ -17,7 +18,7 @@ import pytest
 
 from benchmark import files
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.files import append_line, is_standard_output, make_folder, replacing, write_array, write_file
+from benchmark.files import append_line, expanded, is_standard_output, make_folder, replacing, write_array, write_file
 
 ROOT = Path(__file__).parents[1]
 
@@ -304,3 +305,26 @@ def test_every_output_goes_through_this_module() -> None:
         and "recipes" not in path.parts  # their classes run elsewhere, and import nothing of the suite
     }
     assert found == ALLOWED
+
+
+def test_a_name_that_begins_like_a_home_folder_is_a_name_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder `~backup`, or a user without an entry and without $HOME, as containers start programs."""
+    from benchmark.fetching import cache_folder, make_folder
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert expanded("~/a") == tmp_path / "a"
+    assert expanded("~no-such-user/a") == Path("~no-such-user/a")
+
+    def unknown(user: int) -> None:
+        raise KeyError(user)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("BENCHMARK_CACHE", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.chdir(tmp_path)
+    assert not cache_folder().exists()  # it can be asked for what is there
+    with pytest.raises(BenchmarkError, match="no such home folder; BENCHMARK_CACHE names"):
+        make_folder(cache_folder())
+    assert list(tmp_path.iterdir()) == []

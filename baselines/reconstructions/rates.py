@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmark.baselines.reconstructions.patterns import ONLY, Files, files_that_fit, name_of
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.files import expanded
 from benchmark.image_files import pointer
 from benchmark.reading import brief, column_of, parse_json, parse_table, read_text, real_of, shown, text_of, whole_of
 from benchmark.reconstructions import Bits
@@ -117,7 +118,7 @@ def said_in(text: str, qualities: list[float]) -> Rates:
         tables = {quality: own[""] for quality, own in files_that_fit(text, "bits").items()}
         parts = [_of_file(path, [quality]) for quality, path in tables.items()]
         return joined(parts)
-    return _of_file(Path(text).expanduser(), qualities)
+    return _of_file(expanded(text), qualities)
 
 
 def joined(parts: list[Rates]) -> Rates:
