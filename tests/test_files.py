@@ -18,7 +18,16 @@ import pytest
 
 from benchmark import files
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.files import append_line, expanded, is_standard_output, make_folder, replacing, write_array, write_file
+from benchmark.files import (
+    append_line,
+    check_apart,
+    expanded,
+    is_standard_output,
+    make_folder,
+    replacing,
+    write_array,
+    write_file,
+)
 
 ROOT = Path(__file__).parents[1]
 
@@ -328,3 +337,48 @@ def test_a_name_that_begins_like_a_home_folder_is_a_name_where_there_is_none(
     with pytest.raises(BenchmarkError, match="no such home folder; BENCHMARK_CACHE names"):
         make_folder(cache_folder())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_is_an_input_or_a_file_of_a_run_is_refused(tmp_path: Path) -> None:
+    """`encode a.png a.png` would lose the image, `baseline RUN -o RUN/run.json` the run."""
+    picture, run = tmp_path / "a.png", tmp_path / "run"
+    picture.write_bytes(b"pixels")
+    (tmp_path / "link").symlink_to(picture)
+    os.link(picture, tmp_path / "hard")
+    for name in ("a.png", "link", "hard", "no/../a.png"):
+        with pytest.raises(UsageError, match="is what is read; name another file"):
+            check_apart(tmp_path / name, tmp_path / "b.png", tmp_path / "link")
+    run.mkdir()
+    (run / "run.json").write_text("{}")
+    (tmp_path / "short").symlink_to(run)
+    for name in ("run/trials.jsonl", "run/features/key/a.npy", "short/run.json"):
+        with pytest.raises(UsageError, match="is a file of the run in"):
+            check_apart(tmp_path / name, picture)
+    for free in (tmp_path / "run" / "baseline.json", tmp_path / "new.png", Path("/dev/null"), Path("-")):
+        check_apart(free, picture, run, "/dev/null")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("encode", "--codec", "jpeg", "--quality", "50", "a.png", "./a.png"),
+        ("decode", "a.png", "a.png"),
+        ("import", "a.png", "-o", "a.png"),
+        ("compare", "a.png", "b.png", "--junit", "a.png"),
+        ("history", "add", "a.png", "--file", "a.png"),
+        ("train", "export", "a.png", "a.png"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_no_command_writes_over_what_it_reads(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmark.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    Path("a.png").write_bytes(b"pixels")
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "is what is read; name another file" in capsys.readouterr().err
+    assert Path("a.png").read_bytes() == b"pixels"
