@@ -28,6 +28,7 @@ from benchmark.files import (
     write_array,
     write_file,
 )
+from benchmark.results import FILES
 
 ROOT = Path(__file__).parents[1]
 
@@ -341,10 +342,10 @@ def test_a_name_that_begins_like_a_home_folder_is_a_name_where_there_is_none(
 
 def test_an_output_that_is_an_input_or_a_file_of_a_run_is_refused(tmp_path: Path) -> None:
     """`encode a.png a.png` would lose the image, `baseline RUN -o RUN/run.json` the run."""
-    picture, run = tmp_path / "a.png", tmp_path / "run"
-    picture.write_bytes(b"pixels")
-    (tmp_path / "link").symlink_to(picture)
-    os.link(picture, tmp_path / "hard")
+    image, run = tmp_path / "a.png", tmp_path / "run"
+    image.write_bytes(b"pixels")
+    (tmp_path / "link").symlink_to(image)
+    os.link(image, tmp_path / "hard")
     for name in ("a.png", "link", "hard", "no/../a.png"):
         with pytest.raises(UsageError, match="is what is read; name another file"):
             check_apart(tmp_path / name, tmp_path / "b.png", tmp_path / "link")
@@ -353,9 +354,10 @@ def test_an_output_that_is_an_input_or_a_file_of_a_run_is_refused(tmp_path: Path
     (tmp_path / "short").symlink_to(run)
     for name in ("run/trials.jsonl", "run/features/key/a.npy", "short/run.json"):
         with pytest.raises(UsageError, match="is a file of the run in"):
-            check_apart(tmp_path / name, picture)
+            check_apart(tmp_path / name, image)
+    assert {*OF_A_RUN, "plots"} == {name.rstrip("/") for name in FILES}
     for free in (tmp_path / "run" / "baseline.json", tmp_path / "new.png", Path("/dev/null"), Path("-")):
-        check_apart(free, picture, run, "/dev/null")
+        check_apart(free, image, run, "/dev/null")
 
 
 @pytest.mark.parametrize(
