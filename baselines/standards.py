@@ -14,6 +14,7 @@ from pydantic import Field
 
 from benchmark.baselines.command import CommandCodec, codec_of
 from benchmark.errors import UsageError
+from benchmark.files import expanded
 from benchmark.programs import split
 from benchmark.yuv import Format, Layout, Matrix, Range
 
@@ -136,7 +137,7 @@ def _chroma(samples: Format, halved: str, whole: str) -> str:
 def _program(folder: Path | None, names: tuple[str, ...]) -> str:
     """The first of the names that is there, as a word of a line."""
     for name in names:
-        found = shutil.which(name) if folder is None else shutil.which(str(folder.expanduser() / name))
+        found = shutil.which(name) if folder is None else shutil.which(str(expanded(folder) / name))
         if found is not None:
             return shlex.quote(found if folder is not None else name)
     where = "on the PATH; folder=… says where it is" if folder is None else f"in {folder}"

@@ -42,6 +42,7 @@ from benchmark.codecs import Image
 from benchmark.compatibility import STREAMS, newer_stream
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError, one_line
 from benchmark.fetching import file_sha256
+from benchmark.files import expanded
 from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.machine import describe_machine, machine_fingerprint
 from benchmark.hfd.memory import Memory, require_memory
@@ -288,7 +289,7 @@ class ZooCodec:
             ) from error
 
     def _of_file(self, level: int) -> Any:
-        path = Path(str(self.weights).replace("{q}", str(level))).expanduser()
+        path = expanded(str(self.weights).replace("{q}", str(level)))
         if not path.is_file():
             raise UsageError(f"compressai: weights={self.weights}: there is no file {path}")
         try:
@@ -346,7 +347,7 @@ def compressai_zoo(
         if model in NEWER:
             qualities = tuple(sorted(published(model, metric))) if weights is None else tuple(range(MOST_QUALITIES + 1))
     if weights is not None and "{q}" in weights:
-        qualities = tuple(q for q in qualities if Path(weights.replace("{q}", str(q))).expanduser().is_file())
+        qualities = tuple(q for q in qualities if expanded(weights.replace("{q}", str(q))).is_file())
         if not qualities:
             raise UsageError(f"codec compressai: weights={weights}: there is no such file for any quality")
     elif weights is not None and not model.endswith("-vbr"):

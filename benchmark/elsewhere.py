@@ -31,6 +31,7 @@ from typing import IO, Any, Literal, NoReturn
 
 from benchmark import watching, worker
 from benchmark.errors import BenchmarkError, CorruptStream, Undefined, UsageError, visible
+from benchmark.files import expanded
 from benchmark.guards import crash_place
 from benchmark.identity import (
     NUMERIC_VARIABLES,
@@ -100,7 +101,7 @@ def command_of(text: str) -> tuple[str, ...]:
 
     `conda run` gets the option without which it keeps what is printed to itself. Raises UsageError.
     """
-    path = Path(text).expanduser()
+    path = expanded(text)
     if path.is_file():
         return (str(path.absolute()),)
     try:
@@ -109,7 +110,7 @@ def command_of(text: str) -> tuple[str, ...]:
         raise UsageError(f"@python={text}: {error}") from None
     if not words:
         raise UsageError("@python= names no interpreter")
-    if shutil.which(str(Path(words[0]).expanduser())) is None:
+    if shutil.which(str(expanded(words[0]))) is None:
         raise UsageError(f"@python={text}: there is no program {words[0]}; give the path of the interpreter")
     if Path(words[0]).name == "conda" and words[1:2] == ["run"] and not {"--no-capture-output", "-s"} & set(words):
         words.insert(2, "--no-capture-output")

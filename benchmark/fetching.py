@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.errors import BenchmarkError
+from benchmark.files import expanded
 from benchmark.registry import Registry
 
 if TYPE_CHECKING:
@@ -148,8 +149,16 @@ VGG16_SHA256 = "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0
 
 def cache_folder() -> Path:
     """Where fetched files lie: $BENCHMARK_CACHE, or else ~/.cache/hfd-benchmark. It need not exist yet."""
-    chosen = os.environ.get("BENCHMARK_CACHE")
-    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "hfd-benchmark"
+    return expanded(os.environ.get("BENCHMARK_CACHE") or "~/.cache/hfd-benchmark")
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder for what is fetched. Raises BenchmarkError without a home folder, as in some containers."""
+    if str(folder).startswith("~"):
+        raise BenchmarkError(
+            f"{folder}: there is no such home folder; BENCHMARK_CACHE names where to keep what is fetched"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def file_sha256(path: Path) -> str:
@@ -184,7 +193,7 @@ def fetch_file(
         return destination
     part = destination.with_name(destination.name + ".part")
     try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(destination.parent)
         _check_room(part, size or 0)
         resumed = _download(remote, part, progress, stop)
         if resumed and not file_is(part, size, sha256):
@@ -257,7 +266,7 @@ def take_file(source: Path, destination: Path, size: int | None, sha256: str) ->
         found = f"{source.stat().st_size:,} bytes, sha256 {file_sha256(source)[:16]}…"
         raise BenchmarkError(f"{source}: not the file that was expected ({found}; expected {expected})")
     try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(destination.parent)
         with tempfile.TemporaryDirectory(dir=destination.parent, prefix=f".{destination.name}.") as folder:
             copy = Path(folder) / destination.name
             shutil.copyfile(source, copy)
@@ -321,7 +330,7 @@ def _fetch_weights(url: str, size: int | None, sha256: str, source: Path | None)
 
 def _weights(name: str, size: int | None, sha256: str) -> Path | None:
     hub = Path(os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch")
-    for folder in (cache_folder(), hub.expanduser() / "hub" / "checkpoints"):
+    for folder in (cache_folder(), expanded(hub) / "hub" / "checkpoints"):
         if file_is(folder / name, size, sha256):
             return folder / name
     return None

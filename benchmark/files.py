@@ -32,6 +32,36 @@ _NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
 """What file systems answer that cannot put a folder, or a file, on the disk at once."""
 
 
+def expanded(path: str | Path) -> Path:
+    """With the home folder for a leading ~ or ~user; as it is where no such user is known, so that it is a name."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+OF_A_RUN = (
+    "run.json", "trials.jsonl", "summary.csv", "speed.csv", "leave-one-out.json",
+    "features", "reconstructions", "tracebacks",
+)  # fmt: skip
+"""Files and folders of a run folder that nothing but the run itself writes."""
+
+
+def check_apart(output: Path, *inputs: Path | str) -> None:
+    """Raises UsageError if `output` is one of `inputs`, by whatever name, or lies in a run folder and is the run's own.
+
+    inputs: files and run folders that a command reads. A link to one of them counts as it, a device does not.
+    """
+    target = Path(os.path.realpath(output))
+    for place in target.parents:
+        if (place / "run.json").is_file() and target.relative_to(place).parts[0] in OF_A_RUN:
+            raise UsageError(f"{output}: is a file of the run in {place}; name another")
+    for path in inputs:
+        with contextlib.suppress(OSError):
+            if target.is_file() and target.samefile(path):
+                raise UsageError(f"{output}: is what is read; name another file")
+
+
 def write_file(path: Path, data: bytes | str | Iterable[bytes], *, parents: bool = False) -> None:
     """Writes `data`; the file is whole and on the disk when this returns, and what it was before if this raises.
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from benchmark.errors import BenchmarkError
+from benchmark.files import expanded
 from benchmark.redaction import redacted
 from benchmark.sources import modules_beside, source_of
 
@@ -122,7 +123,7 @@ def files_named(text: str, folder: Path | None = None) -> list[Path]:
     ):
         return []
     try:
-        path = Path(text).expanduser()
+        path = expanded(text)
         path = path if folder is None else folder / path
         if _is_file(path):
             return [path]
@@ -191,7 +192,7 @@ def files_of_setting(text: str, folders: Sequence[Path] = ()) -> dict[str, Path]
         known = set(found.values())
         for path in paths:
             if path not in known:
-                plain = not re.search(r"[*?\[{%]", text) and not Path(text).expanduser().is_dir()
+                plain = not re.search(r"[*?\[{%]", text) and not expanded(text).is_dir()
                 alone = word == text and len(paths) == 1 and plain
                 found["" if alone else _short(path, word)] = path
     for path in list(found.values()):
@@ -205,7 +206,7 @@ def _short(path: Path, word: str) -> str:
     if str(path) == word:
         return word
     fixed = re.split(r"[*?\[{%]", word, maxsplit=1)[0]
-    base = Path(fixed).expanduser()
+    base = expanded(fixed)
     base = base if base.is_dir() else base.parent
     try:
         return path.absolute().relative_to(base.absolute()).as_posix()
@@ -288,7 +289,7 @@ def _anchored(text: str) -> str:
     if "/" not in text and not Path(text).suffix:
         return text
     try:
-        path = Path(text).expanduser()
+        path = expanded(text)
         return str(path.absolute()) if files_named(text) or path.is_dir() else text
     except (OSError, ValueError, RuntimeError):  # as in `files_named`
         return text

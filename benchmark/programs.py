@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.files import expanded
 from benchmark.identity import (
     anchored,
     digest_of,
@@ -182,7 +183,7 @@ def _call(
 
 def _absolute(program: str) -> str:
     """A program that is named by a path stays what it is when the working folder changes; others are on the PATH."""
-    return str(Path(program).expanduser().absolute()) if "/" in program else program
+    return str(expanded(program).absolute()) if "/" in program else program
 
 
 def _anchored(word: str) -> str:

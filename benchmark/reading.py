@@ -22,6 +22,9 @@ from benchmark.errors import BenchmarkError, kind_and_message, visible
 
 R = TypeVar("R", bound=BaseModel)
 
+LARGEST = 1e100
+"""The largest number that is taken: squares and sums of larger ones would leave the range of a float."""
+
 LONGEST_MESSAGE = 300
 """Characters of what a library says of a file; it may quote all of it."""
 
@@ -70,15 +73,30 @@ def _no_number(text: str) -> float:
     raise ValueError(f"{text} is no number of JSON")
 
 
+def _real(text: str) -> float:
+    if not abs(value := float(text)) <= LARGEST:
+        raise ValueError(f"{brief(text)} is beyond {LARGEST:g}")
+    return value
+
+
+def _whole(text: str) -> int:
+    _real(text)
+    return int(text)
+
+
 def parse_json(text: str, place: str, finite: bool = True) -> Any:
     """What a JSON text holds. Raises BenchmarkError that names `place` on anything else, or a key twice.
 
-    finite: whether NaN and Infinity, which Python writes though JSON has none, are refused.
+    finite: whether numbers beyond `LARGEST` are refused, and NaN and Infinity, which JSON has not but Python writes.
     """
     if text.startswith("\ufeff"):
         raise BenchmarkError(f"{place}: begins with a byte order mark; save it as UTF-8 without one")
     try:
-        return json.loads(text, object_pairs_hook=_no_key_twice, parse_constant=_no_number if finite else float)
+        if not finite:
+            return json.loads(text, object_pairs_hook=_no_key_twice)
+        return json.loads(
+            text, object_pairs_hook=_no_key_twice, parse_constant=_no_number, parse_float=_real, parse_int=_whole
+        )
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise BenchmarkError(f"{place}: no JSON: {error.msg} at {where}") from None
@@ -233,9 +251,9 @@ def real_of(text: str, missing: bool = False) -> float:
     """A finite number from a cell; NaN for an empty cell where it may be `missing`. Raises ValueError."""
     if not text and missing:
         return math.nan
-    if _REAL.fullmatch(text) is None or not math.isfinite(value := float(text)):
+    if _REAL.fullmatch(text) is None or math.isinf(float(text)):
         raise ValueError(f"{brief(repr(text))} is no finite number" + ("" if text else "; the cell is empty"))
-    return value
+    return _real(text)
 
 
 def whole_of(text: str, missing: bool = False) -> int | None:

@@ -24,6 +24,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union
 
 from benchmark.errors import BenchmarkError, UsageError, kind_and_message, lacking, needs
+from benchmark.files import expanded
 from benchmark.guards import no_exit, told
 from benchmark.identity import forget, hashes_of_modules, sha256_of
 from benchmark.redaction import redacted
@@ -382,7 +383,7 @@ def _converted(text: str, hint: Any, what: str) -> Any:
 
 
 def _file_of(name: str) -> Path:
-    return Path(name.rpartition(":")[0]).expanduser().absolute()
+    return expanded(name.rpartition(":")[0]).absolute()
 
 
 _IMPORTED: dict[Path, str] = {}

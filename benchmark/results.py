@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ from benchmark.compatibility import RUN
 from benchmark.errors import BenchmarkError, one_line
 from benchmark.files import append_whole, cannot_write, put_whole, sync_folder
 from benchmark.locks import LOCK, WRITER, held
-from benchmark.reading import brief, decoded, parse_line, parse_record, problem, read_text, shown
+from benchmark.reading import LARGEST, brief, decoded, parse_line, parse_record, problem, read_text, shown
 from benchmark.reconstructions import Bits
 from benchmark.shards import FILES as SHARD
 from benchmark.shards import Shards, has_shards, loose, pack
@@ -64,6 +64,8 @@ FEWEST_REPEATS = 3
 # with "SystemError: AST constructor recursion depth mismatch": the depth is kept once for all threads.
 _READING_A_HEADER = threading.Lock()
 
+Value = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+
 TrialKey = tuple[str, float, int | None, str]
 """(codec's label, quality, decoder seed, image name): what tells the trials of a run apart."""
 
@@ -94,12 +96,12 @@ class Trial(Record):
         description="length of the whole byte string that decode is given; a fraction where bits are stated",
     )
     bpp: float | None = Field(default=None, ge=0, description="8 * bytes / (height * width)")
-    bpp_estimated: float | None = Field(
+    bpp_estimated: Value | None = Field(
         default=None,
         ge=0,
         description="by the codec's own entropy model, its known header counted; null if it tells none",
     )
-    metrics: dict[str, float | None] = Field(default_factory=dict, description="per-image metrics, by name")
+    metrics: dict[str, Value | None] = Field(default_factory=dict, description="per-image metrics, by name")
     reasons: dict[str, str] = Field(
         default_factory=dict,
         description="why a metric or a time is null, by name; besides, what the codec or the device did otherwise",

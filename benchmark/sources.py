@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
+from benchmark.files import expanded
 from benchmark.guards import is_installed
 
 SUFFIXES = (".py", *importlib.machinery.EXTENSION_SUFFIXES, ".pyc")
@@ -134,7 +135,7 @@ def modules_beside(file: Path) -> dict[str, Path]:
         source = source_of(current)
         for text in source.folders:
             try:
-                folder = Path(os.path.normpath(file.parent / Path(text).expanduser()))
+                folder = Path(os.path.normpath(file.parent / expanded(text)))
                 if text and folder.is_dir() and folder not in roots and not is_installed(str(folder)):
                     roots.append(folder)
             except (OSError, ValueError, RuntimeError):

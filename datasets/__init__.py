@@ -21,6 +21,7 @@ from benchmark.datasets.pictures import (
     sample,
 )
 from benchmark.errors import UsageError, printable
+from benchmark.files import expanded
 from benchmark.formats import SUFFIXES
 from benchmark.preparations import check_preparation
 from benchmark.registry import Registry, Spec, parse_spec
@@ -132,7 +133,7 @@ def _made(place: str) -> Dataset:
 def _split(spec: str) -> tuple[str, str]:
     """(spec without its preparation, preparation or "none"). A path with an @ in it is a path."""
     place, at, preparation = spec.rpartition("@")
-    if not at or not place or not re.fullmatch(r"\w+", preparation) or Path(spec).expanduser().exists():
+    if not at or not place or not re.fullmatch(r"\w+", preparation) or expanded(spec).exists():
         return spec, "none"
     try:
         check_preparation(preparation)
@@ -156,7 +157,7 @@ def _own(place: str) -> Dataset:
         return address_dataset(found)
     if is_address(place):  # file://
         place = str(found)
-    path = found.expanduser()
+    path = expanded(found)
     if place and path.is_dir():
         return folder_dataset(path, printable(path.resolve().name) or "root")
     if place and path.is_file() and path.suffix.lower() not in SUFFIXES:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from benchmark.datasets.pictures import Dataset, known_dataset, read_sha256sums
 from benchmark.errors import BenchmarkError, UsageError, one_line, visible
-from benchmark.fetching import Remote, cache_folder, fetch_files, file_is
+from benchmark.fetching import Remote, cache_folder, fetch_files, file_is, make_folder
 from benchmark.formats import SUFFIXES
 
 SUMS = "SHA256SUMS"
@@ -133,7 +133,7 @@ class Archived:
         """Fills `place`, which appears whole or not at all."""
         sums: dict[str, str] = {}
         try:
-            self.place.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.place.parent)
             with tempfile.TemporaryDirectory(dir=self.place.parent, prefix=f".{self.name}.") as temporary:
                 unpacked = Path(temporary) / self.name
                 unpacked.mkdir()

@@ -18,7 +18,8 @@ from benchmark.addresses import is_stored as is_stored
 from benchmark.containment import Containment
 from benchmark.datasets.pictures import Dataset, Picture, names_of_files, unique_names
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.fetching import cache_folder, file_is
+from benchmark.fetching import cache_folder, file_is, make_folder
+from benchmark.files import expanded
 from benchmark.guards import no_exit, told
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def store(data: bytes, suffix: str, folder: Path | None = None) -> tuple[Path, s
         from benchmark.files import write_file
 
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         except OSError as error:
             raise BenchmarkError(f"{folder}: cannot be made: {error.strerror or error}") from None
         write_file(path, data)
@@ -203,7 +204,7 @@ def _file(thing: Any, what: str) -> Location | None:
     if isinstance(place, str):
         addresses.check_address(place)
         return place
-    path = place.expanduser().absolute()
+    path = expanded(place).absolute()
     if not path.is_file():
         raise UsageError(f"{what}: there is no file {thing}")
     return path

@@ -16,6 +16,7 @@ from benchmark import addresses
 from benchmark.addresses import Location
 from benchmark.errors import BenchmarkError, UsageError, printable
 from benchmark.fetching import file_sha256
+from benchmark.files import expanded
 from benchmark.formats import SUFFIXES, is_named_as_another, is_named_as_image
 from benchmark.reading import brief
 
@@ -227,7 +228,7 @@ def glob_dataset(pattern: str) -> Dataset:
     UsageError if there is none, BenchmarkError if a file or a folder on the way cannot be read, as where a link leads
     nowhere.
     """
-    wanted = Path(pattern).expanduser()
+    wanted = expanded(pattern)
     found = sorted(_fitting(wanted))
     _check_content({*found, *_fitting(wanted.with_name(f"{wanted.name}.dvc"))} if wanted.name != "**" else found)
     files = _existing(path for path in found if path.suffix.lower() in SUFFIXES)
@@ -383,7 +384,7 @@ def _listed(path: Location, entry: str) -> Location:
         addresses.check_address(entry)
         file = addresses.location(entry)
     elif isinstance(path, Path):
-        own = path.parent / Path(entry).expanduser()
+        own = path.parent / expanded(entry)
         return own if "\\" not in entry or own.exists() else path.parent / entry.replace("\\", "/")
     else:
         file = Path(entry) if entry.startswith(("/", "~")) else addresses.beside(path, entry)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmark.analysis.codec_notes import codec_notes
 from benchmark.analysis.groups import StoredGroups
-from benchmark.analysis.summary import coverage_notes, drawable_metrics, write_summary
+from benchmark.analysis.summary import coverage_notes, drawable_metrics, undrawable_metrics, write_summary
 from benchmark.reports.curves import draw_curves
 from benchmark.results import RunFolder
 
@@ -31,12 +31,10 @@ def sum_up(folder: RunFolder, *, draw: bool = True) -> Outcome:
     groups = StoredGroups(folder)
     broken: list[str] = []
     frame = write_summary(folder, groups, broken)
-    valued = set(frame.loc[frame["value"].notna(), "metric"])
     finite = set(drawable_metrics(frame))
     drawable = [name for name in folder.manifest.metrics if name in finite]
     plots = draw_curves([frame], drawable, folder.path / "plots") if draw and drawable else []
-    infinite = [
-        f"{name}: no plot; every value is infinite in dB" for name in folder.manifest.metrics if name in valued - finite
-    ]
-    notes = [*coverage_notes(folder.manifest, groups), *infinite, *codec_notes(folder.manifest)]
+    without = undrawable_metrics(frame)
+    undrawn = [f"{name}: no plot; {without[name]}" for name in folder.manifest.metrics if name in without]
+    notes = [*coverage_notes(folder.manifest, groups), *undrawn, *codec_notes(folder.manifest)]
     return Outcome(frame, plots, notes, [*groups.failures, *broken])

@@ -84,7 +84,8 @@ def _row(
 ) -> list[str]:
     """rate, codec and metrics; or codec, quality, rate and metrics. Names are as they are, marks are the format's."""
     codec = shown_as(line.codec, labels)
-    head = [f"{line.place:g}", codec] if table.at_rates else [codec, quality_name(line.place), f"{line.bpp:.3f}"]
+    rate = marks.missing if math.isnan(line.bpp) else f"{line.bpp:.3f}"
+    head = [f"{line.place:g}", codec] if table.at_rates else [codec, quality_name(line.place), rate]
     return head + [
         _text(line.cells[info.name], decimals[info.name], marks, plus_minus, bold_ties) for info in table.metrics
     ]
@@ -191,7 +192,8 @@ def _csv(table: Tabulation, labels: Mapping[str, str], plus_minus: bool) -> str:
     )
     for line in table.lines:
         codec = spreadsheets.cell(shown_as(line.codec, labels))
-        row = [f"{line.place:g}", codec] if table.at_rates else [codec, quality_name(line.place), f"{line.bpp:.9g}"]
+        rate = "" if math.isnan(line.bpp) else f"{line.bpp:.9g}"
+        row = [f"{line.place:g}", codec] if table.at_rates else [codec, quality_name(line.place), rate]
         for info in table.metrics:
             cell = line.cells[info.name]
             numbers = (math.nan,) * 3 if cell is None else (cell.value, cell.low, cell.high)

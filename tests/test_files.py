@@ -3,6 +3,7 @@
 import errno
 import os
 import pty
+import pwd
 import re
 import socket
 import stat
@@ -17,7 +18,17 @@ import pytest
 
 from benchmark import files
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.files import append_line, is_standard_output, make_folder, replacing, write_array, write_file
+from benchmark.files import (
+    append_line,
+    check_apart,
+    expanded,
+    is_standard_output,
+    make_folder,
+    replacing,
+    write_array,
+    write_file,
+)
+from benchmark.results import FILES
 
 ROOT = Path(__file__).parents[1]
 
@@ -304,3 +315,72 @@ def test_every_output_goes_through_this_module() -> None:
         and "recipes" not in path.parts  # their classes run elsewhere, and import nothing of the suite
     }
     assert found == ALLOWED
+
+
+def test_a_name_that_begins_like_a_home_folder_is_a_name_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder `~backup`, or a user without an entry and without $HOME, as containers start programs."""
+    from benchmark.fetching import cache_folder, make_folder
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert expanded("~/a") == tmp_path / "a"
+    assert expanded("~no-such-user/a") == Path("~no-such-user/a")
+
+    def unknown(user: int) -> None:
+        raise KeyError(user)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("BENCHMARK_CACHE", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.chdir(tmp_path)
+    assert not cache_folder().exists()  # it can be asked for what is there
+    with pytest.raises(BenchmarkError, match="no such home folder; BENCHMARK_CACHE names"):
+        make_folder(cache_folder())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_is_an_input_or_a_file_of_a_run_is_refused(tmp_path: Path) -> None:
+    """`encode a.png a.png` would lose the image, `baseline RUN -o RUN/run.json` the run."""
+    image, run = tmp_path / "a.png", tmp_path / "run"
+    image.write_bytes(b"pixels")
+    (tmp_path / "link").symlink_to(image)
+    os.link(image, tmp_path / "hard")
+    for name in ("a.png", "link", "hard", "no/../a.png"):
+        with pytest.raises(UsageError, match="is what is read; name another file"):
+            check_apart(tmp_path / name, tmp_path / "b.png", tmp_path / "link")
+    run.mkdir()
+    (run / "run.json").write_text("{}")
+    (tmp_path / "short").symlink_to(run)
+    for name in ("run/trials.jsonl", "run/features/key/a.npy", "short/run.json"):
+        with pytest.raises(UsageError, match="is a file of the run in"):
+            check_apart(tmp_path / name, image)
+    assert {*OF_A_RUN, "plots"} == {name.rstrip("/") for name in FILES}
+    for free in (tmp_path / "run" / "baseline.json", tmp_path / "new.png", Path("/dev/null"), Path("-")):
+        check_apart(free, image, run, "/dev/null")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("encode", "--codec", "jpeg", "--quality", "50", "a.png", "./a.png"),
+        ("decode", "a.png", "a.png"),
+        ("import", "a.png", "-o", "a.png"),
+        ("compare", "a.png", "b.png", "--junit", "a.png"),
+        ("history", "add", "a.png", "--file", "a.png"),
+        ("train", "export", "a.png", "a.png"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_no_command_writes_over_what_it_reads(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmark.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    Path("a.png").write_bytes(b"pixels")
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "is what is read; name another file" in capsys.readouterr().err
+    assert Path("a.png").read_bytes() == b"pixels"

@@ -11,6 +11,7 @@ from support.records import trial
 
 from benchmark.errors import BenchmarkError
 from benchmark.reading import (
+    LARGEST,
     check_reals,
     check_sizes,
     parse_json,
@@ -36,6 +37,8 @@ from benchmark.results import Trial
         ("\ufeff{}", "byte order mark"),
         ("[" * 100_000, "nested too deep"),
         ("1" * 5000, "no sound JSON"),
+        ('{"a": 1e308}', "1e308 is beyond 1e.100"),
+        ('{"a": [1, -1e999]}', "-1e999 is beyond 1e.100"),
     ],
 )
 def test_json_that_is_none(text: str, words: str) -> None:
@@ -45,7 +48,7 @@ def test_json_that_is_none(text: str, words: str) -> None:
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        st.none() | st.booleans() | st.integers(-(10**99), 10**99) | st.floats(-LARGEST, LARGEST) | st.text(),
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
@@ -90,9 +93,16 @@ def test_cells_that_are_no_numbers(text: str) -> None:
         whole_of(text)
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False))
+@given(st.floats(-LARGEST, LARGEST))
 def test_cells_that_are_numbers(number: float) -> None:
     assert real_of(repr(number)) == number
+
+
+def test_a_value_whose_square_no_float_holds_is_refused_wherever_it_stands() -> None:
+    with pytest.raises(ValueError, match=r"1e200 is beyond 1e\+100"):
+        real_of("1e200")
+    with pytest.raises(ValueError, match="less than or equal to"):
+        parse_line(Trial, trial(metrics={"psnr": 1e200}).model_dump_json().encode())
 
 
 def test_empty_cells_and_truth() -> None:

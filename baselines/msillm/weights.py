@@ -19,7 +19,7 @@ from torch import Tensor
 from benchmark.baselines.hific.model import HificConfig
 from benchmark.baselines.msillm.network import Msillm, widths_of
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.fetching import cache_folder
+from benchmark.fetching import cache_folder, make_folder
 from benchmark.hfd.weights import fill
 from benchmark.reading import STUMBLES, brief, shown
 
@@ -176,7 +176,7 @@ def fetch(source: Path | None = None) -> Path:
                 f"{shown(path)}: its name does not say which model it is; call it {file_name('msillm', 3.0)}"
             )
         read_checkpoint(path)
-    kept_folder().mkdir(parents=True, exist_ok=True)
+    make_folder(kept_folder())
     for path in files:
         part = kept_folder() / f"{path.name}.part"
         try:

@@ -15,6 +15,7 @@ from benchmark.baselines.recipes import Place, Recipe
 from benchmark.codecs import Codec, Image, open_codec
 from benchmark.elsewhere import OF_THIS_PYTHON, SECONDS_TO_START, command_of
 from benchmark.errors import BenchmarkError, UsageError, kind_and_message, one_line
+from benchmark.files import expanded
 from benchmark.registry import parse_spec
 
 PROBE = """
@@ -81,7 +82,7 @@ def require_places(recipe: Recipe, settings: Mapping[str, str]) -> None:
 
 
 def _missing(place: Place, text: str) -> str:
-    path = Path(text).expanduser()
+    path = expanded(text)
     if place.kind == "folder":
         if not path.is_dir():
             return f"there is no folder {path}"

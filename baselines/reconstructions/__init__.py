@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -11,6 +10,7 @@ from benchmark.baselines.reconstructions import layouts, rates
 from benchmark.baselines.reconstructions.patterns import Files, files_that_fit, is_pattern
 from benchmark.baselines.reconstructions.rates import Rates
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.files import expanded
 from benchmark.identity import digest_of, sha256_of
 from benchmark.images import load_image
 from benchmark.pixels import Image
@@ -121,7 +121,7 @@ def images(
     elif is_pattern(pattern):
         raise UsageError(f"images:{pattern}: a pattern needs a {{name}}, by which images are matched to the originals")
     else:
-        folder = Path(pattern).expanduser()
+        folder = expanded(pattern)
         if not folder.is_dir():
             raise UsageError(f"images: there is no folder {shown(folder)}; a pattern has a {{name}}")
         layout = layouts.read_layout(folder)

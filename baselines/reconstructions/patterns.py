@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from benchmark.errors import BenchmarkError, UsageError, printable
+from benchmark.files import expanded
 from benchmark.formats import SUFFIXES
 
 Files = dict[float, dict[str, Path]]
@@ -29,7 +30,7 @@ def files_that_fit(pattern: str, what: str) -> Files:
     the pattern it is "". what: names the pattern in messages. Raises UsageError on a pattern that cannot be read, that
     no file fits, or that two files fit with one name and one quality; BenchmarkError on a link that leads nowhere.
     """
-    pattern = str(Path(pattern).expanduser())
+    pattern = str(expanded(pattern))
     cut = _cut(pattern, what)
     expression = _expression(cut)
     wanted = "".join("*" if place % 2 else glob.escape(part) for place, part in enumerate(cut))

@@ -1,5 +1,6 @@
 """How many bits each reconstruction took: sizes of files, a table, CompressAI's results, or a figure that is stated."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from typing import Any
 
 from benchmark.baselines.reconstructions.patterns import ONLY, Files, files_that_fit, name_of
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.files import expanded
 from benchmark.image_files import pointer
 from benchmark.reading import brief, column_of, parse_json, parse_table, read_text, real_of, shown, text_of, whole_of
 from benchmark.reconstructions import Bits
@@ -18,6 +20,9 @@ Key = tuple[float, str]
 MOST_BPP = 1000.0
 """Above it a figure is of something else than bits per pixel."""
 
+ROUNDING = 0.006
+"""Bits per pixel by which a figure of two decimals may miss."""
+
 _TABLE = "a table of bits"
 _RESULT = "a result of CompressAI"
 
@@ -26,21 +31,28 @@ _RESULT = "a result of CompressAI"
 class Rates:
     """bits: how they came about. streams: files whose sizes count. bytes, bpp: figures that are stated.
 
-    sources: the tables with the figures.
+    beside: bits per pixel that a table states beside an image's bytes. sources: the tables with the figures.
     """
 
     bits: Bits
     streams: Mapping[Key, Path] = field(default_factory=dict)
     bytes: Mapping[Key, float] = field(default_factory=dict)
     bpp: Mapping[Key, float] = field(default_factory=dict)
+    beside: Mapping[Key, float] = field(default_factory=dict)
     sources: tuple[Path, ...] = ()
 
     def bytes_of(self, name: str, quality: float, pixels: int) -> float:
-        """Of an image of so many pixels. Raises BenchmarkError if nothing is known of it."""
+        """Of an image of so many pixels. Raises BenchmarkError if nothing is known of it, or two things that differ."""
         for key in ((quality, name), (quality, "")):
             if key in self.streams:
                 return size_of(self.streams[key])
             if key in self.bytes:
+                rate, said = 8 * self.bytes[key] / pixels, self.beside.get(key, math.nan)
+                if abs(rate - said) > max(ROUNDING, said / 50):
+                    raise BenchmarkError(
+                        f"{name} at quality {quality:g}: {self.bytes[key]:g} bytes are {rate:.4g} bits per pixel, "
+                        f"and the table's bpp says {said:g}"
+                    )
                 return self.bytes[key]
             if key in self.bpp:
                 return self.bpp[key] * pixels / 8
@@ -117,7 +129,7 @@ def said_in(text: str, qualities: list[float]) -> Rates:
         tables = {quality: own[""] for quality, own in files_that_fit(text, "bits").items()}
         parts = [_of_file(path, [quality]) for quality, path in tables.items()]
         return joined(parts)
-    return _of_file(Path(text).expanduser(), qualities)
+    return _of_file(expanded(text), qualities)
 
 
 def joined(parts: list[Rates]) -> Rates:
@@ -128,6 +140,7 @@ def joined(parts: list[Rates]) -> Rates:
         streams={key: path for part in parts for key, path in part.streams.items()},
         bytes={key: figure for part in parts for key, figure in part.bytes.items()},
         bpp={key: figure for part in parts for key, figure in part.bpp.items()},
+        beside={key: figure for part in parts for key, figure in part.beside.items()},
         sources=tuple(path for part in parts for path in part.sources),
     )
 
@@ -192,20 +205,25 @@ def of_table(path: Path, qualities: list[float]) -> Rates:
         names = [Path(text).name for text in column_of(columns, rows, "image", text_of, place, _TABLE)]
     convert = whole_of if unit == "bytes" else real_of
     figures = column_of(columns, rows, unit, convert, place, _TABLE)
+    both = unit == "bytes" and {"bpp", "image"} <= set(columns)  # that each image's agree is seen when it is measured
+    others = column_of(columns, rows, "bpp", real_of, place, _TABLE) if both else [math.nan] * count
     found: dict[Key, float] = {}
-    for (number, _), quality, name, figure in zip(rows, numbers, names, figures, strict=True):
+    beside: dict[Key, float] = {}
+    for (number, _), quality, name, figure, other in zip(rows, numbers, names, figures, others, strict=True):
         where = f"{place}, line {number}: not {_TABLE}"
         if figure <= 0 or (unit == "bpp" and figure > MOST_BPP):
             raise BenchmarkError(f"{where}: {unit}: {figure:g} is no rate")
         if (float(quality), name) in found:
             raise BenchmarkError(f"{where}: {name or 'the quality'} at quality {quality:g} is there twice")
         found[float(quality), name] = figure
+        beside[float(quality), name] = other
     aliases = Counter((quality, name_of(name)) for quality, name in found)
-    found |= {(q, name_of(name)): figure for (q, name), figure in found.items() if aliases[q, name_of(name)] == 1}
+    for each in (found, beside):
+        each |= {(q, name_of(name)): figure for (q, name), figure in each.items() if aliases[q, name_of(name)] == 1}
     bits: Bits = "stated" if "image" in columns else "nominal"
     if bits == "nominal" and (lacking := [quality for quality in qualities if (quality, "") not in found]):
         raise BenchmarkError(f"{place}: no rate for quality {lacking[0]:g}")
-    return Rates(bits, **{unit: found}, sources=(path,))  # type: ignore[arg-type]
+    return Rates(bits, **{unit: found}, beside=beside, sources=(path,))  # type: ignore[arg-type]
 
 
 def _rates_in(path: Path) -> list[float]:

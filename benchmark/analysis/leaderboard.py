@@ -5,8 +5,9 @@ off its own curve, interpolated in log rate between its points and never beyond 
 than the number of codecs that a paired test finds better; codecs that the test does not tell apart can share a rank.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -75,12 +76,24 @@ def boards(entries: Sequence[Entry], rates: Sequence[float] = (), metrics: Seque
     if not entries:
         raise UsageError("there is nothing to rank: name at least one run or baseline file")
     groups: dict[str, list[Entry]] = {}
-    for entry in entries:
+    for entry in _told_apart(entries):
         groups.setdefault(_name_of(entry.numbers), []).append(entry)
     misfits = [reason for group in groups.values() for reason in _misfits(group)]
     if misfits:
         raise NotComparable("; ".join(misfits))
     return [_board(group, rates, metrics) for group in groups.values()]
+
+
+def _told_apart(entries: Sequence[Entry]) -> list[Entry]:
+    """Those of one name, such as commit-1/run and commit-2/run, with a number: "run", "run 2"."""
+    taken: set[str] = set()
+    found = []
+    for entry in entries:
+        names = (entry.name if number == 1 else f"{entry.name} {number}" for number in itertools.count(1))
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
+        found.append(replace(entry, name=name))
+    return found
 
 
 def _name_of(numbers: Baseline) -> str:

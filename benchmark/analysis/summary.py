@@ -201,18 +201,27 @@ def metric_facts(frame: "pandas.DataFrame", metric: str) -> MetricInfo:
 
 
 def drawable_metrics(frame: "pandas.DataFrame") -> list[str]:
-    """The metrics, bpp aside, with a value that is finite on the scale of their plots, in the order of the summary.
+    """The metrics, bpp aside, with a point in their plots, in the order of the summary; see `undrawable_metrics`."""
+    without = undrawable_metrics(frame)
+    valued = frame.loc[(frame["metric"] != "bpp") & frame["value"].notna(), "metric"]
+    return [name for name in dict.fromkeys(valued) if name not in without]
 
-    In decibels a similarity of 1 is infinite: of lossless codecs alone there is nothing to draw.
+
+def undrawable_metrics(frame: "pandas.DataFrame") -> dict[str, str]:
+    """Why metrics that have values have no point in their plots, by name.
+
+    In decibels a similarity of 1 is infinite: of lossless codecs alone there is nothing to draw. The axis of bits is
+    logarithmic: it has no place for codecs that spend none.
     """
-    names = []
-    for name, rows in frame[frame["metric"] != "bpp"].groupby("metric", sort=False):
-        values = rows["value"].dropna()
-        if metric_facts(frame, str(name)).scale == "decibel":
-            values = values[values < 1]
-        if len(values):
-            names.append(str(name))
-    return names
+    found = {}
+    rates = frame[(frame["metric"] == "bpp") & (frame["value"] > 0)].set_index(["codec", "quality"]).index
+    for name, rows in frame[(frame["metric"] != "bpp") & frame["value"].notna()].groupby("metric", sort=False):
+        points = rows[rows.set_index(["codec", "quality"]).index.isin(rates)]
+        if not len(points):
+            found[str(name)] = "no point with a value has any bits"
+        elif metric_facts(frame, str(name)).scale == "decibel" and not (points["value"] < 1).any():
+            found[str(name)] = "every value is infinite in dB"
+    return found
 
 
 def _with_facts(frame: "pandas.DataFrame") -> "pandas.DataFrame":

@@ -20,9 +20,10 @@ def baseline(
 ) -> None:
     """Write what `compare` needs of a run: values of each image, and of metrics of sets those without each."""
     from benchmark.analysis.baseline import chosen, read_numbers, write_baseline
-    from benchmark.files import is_standard_output
+    from benchmark.files import check_apart, is_standard_output
 
     numbers = chosen(read_numbers(run), codec or (), metric or ())
+    check_apart(output, run)
     size = write_baseline(numbers, output)
     said = f"{output}: {size / 1000:.1f} kB, {len(numbers.points)} points, {len(numbers.images)} images"
     typer.echo(said, err=is_standard_output(output))

@@ -18,12 +18,13 @@ def decode(
 ) -> None:
     """Decode a file that encode wrote."""
     from benchmark.errors import UsageError
-    from benchmark.files import is_stream
+    from benchmark.files import check_apart, is_stream
     from benchmark.images import write_png
     from benchmark.running.single import decode_file
 
     if output.suffix.lower() != ".png" and not is_stream(output):
         raise UsageError(f"{output}: decode writes PNG; give the output the suffix .png")
+    check_apart(output, data)
     image = decode_file(data, codec, seed, device)
     write_png(output, image)
     typer.echo(f"{output}: {image.shape[1]}x{image.shape[0]}", err=True)

@@ -14,9 +14,10 @@ def encode(
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
 ) -> None:
     """Code an image; the bytes alone suffice to decode it."""
-    from benchmark.files import write_file
+    from benchmark.files import check_apart, write_file
     from benchmark.running.single import encode_picture
 
+    check_apart(output, picture)
     data, bpp = encode_picture(picture, codec, quality, device)
     write_file(output, data)
     typer.echo(f"{output}: {len(data)} bytes, {bpp:.4f} bpp", err=True)

@@ -21,12 +21,13 @@ def export_run(
     """Write a run in the format of another tool. What its numbers leave out is said on standard error."""
     from benchmark.analysis.groups import StoredGroups
     from benchmark.analysis.summary import coverage_notes
-    from benchmark.files import is_standard_output
+    from benchmark.files import check_apart, is_standard_output
     from benchmark.reports.exports.tables import FOLDERS, export
     from benchmark.results import RunFolder
 
     place = run / "export" / form if form in FOLDERS else run / "export" / f"{form}.{_suffix(form)}"
     folder = RunFolder.open(run)
+    check_apart(output or place, run)
     for path in export(folder, form, output or place):
         typer.echo(path, err=is_standard_output(path))
     for note in coverage_notes(folder.manifest, StoredGroups(folder)):
@@ -50,7 +51,7 @@ def import_results(
     """Make results from elsewhere a summary, for plots beside a run; its protocol stays with it."""
     from benchmark.analysis.summary import read_summary
     from benchmark.errors import UsageError
-    from benchmark.files import is_standard_output, write_file
+    from benchmark.files import check_apart, is_standard_output, write_file
     from benchmark.reports.imports import import_summary
 
     stated = {}
@@ -59,6 +60,7 @@ def import_results(
         if not equals or not name or not value:
             raise UsageError(f"--protocol {text}: METRIC=PROTOCOL is expected")
         stated[name] = value
+    check_apart(output, file)
     frame = import_summary(file, None if like is None else read_summary(like), stated)
     write_file(output, frame.to_csv(index=False, lineterminator="\n"), parents=True)
     said = f"{output}: {len(frame)} values of {', '.join(dict.fromkeys(frame['codec']))}"

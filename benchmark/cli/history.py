@@ -24,7 +24,9 @@ def add(
     """Append the numbers of a run."""
     from benchmark.analysis.baseline import read_numbers
     from benchmark.analysis.history import add_entry
+    from benchmark.files import check_apart
 
+    check_apart(file, run)
     entry = add_entry(file, read_numbers(run), commit)
     typer.echo(f"{file}: added {entry.commit[:12]}, {entry.baseline.label}")
 

@@ -95,7 +95,7 @@ def _entry(path: Path) -> "Entry":
     from benchmark.analysis.baseline import read_numbers
     from benchmark.analysis.leaderboard import Entry
 
-    return Entry(path.name if path.is_dir() else path.stem, read_numbers(path))
+    return Entry(path.resolve().name if path.is_dir() else path.stem, read_numbers(path))
 
 
 def _costs(path: Path) -> dict[str, float]:

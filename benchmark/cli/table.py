@@ -51,7 +51,7 @@ def table(
     """Write rates × codecs × metrics, the best value of each rate in bold and the second underlined."""
     from benchmark.analysis.inputs import read_inputs
     from benchmark.analysis.tabulation import tabulate
-    from benchmark.files import write_file
+    from benchmark.files import check_apart, write_file
     from benchmark.reports.arguments import parse_labels, parse_numbers
     from benchmark.reports.paper_tables import write_table
 
@@ -70,4 +70,5 @@ def table(
     if output is None:
         typer.echo(text, nl=False)
     else:
+        check_apart(output, *runs)
         write_file(output, text, parents=True)

@@ -88,9 +88,11 @@ def export(
     ] = None,
 ) -> None:
     """Writes the weights file of a training that has not reached its end, or one between it and its beginning."""
+    from benchmark.files import check_apart
     from benchmark.hfd.training.export import export_trained
     from benchmark.training.checkpoint import read_training
 
+    check_apart(output, *filter(None, (trained, first_stage, begun)))
     _, recipe = read_training(trained)
     if "hific" in recipe or "generator" in recipe:
         _export_baseline(trained, output, recipe, sampling_steps, first_stage, begun, share)

@@ -3,12 +3,15 @@
 import zlib
 from collections.abc import Iterator
 
+from benchmark.errors import BenchmarkError
 from benchmark.image_files.deflated import check_deflated
 from benchmark.image_files.fields import damaged, number, part, too_deep
 
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Samples of a pixel, by colour type."""
 _PALETTE = 3
+_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+"""Chunks without which an image is another one; those whose names begin with a small letter may be passed over."""
 
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """Of Adam7: first column and row, and the steps to the next ones."""
@@ -20,7 +23,11 @@ def check(data: bytes) -> None:
     kind, head = chunks[0]
     if kind != b"IHDR" or len(head) != 13:
         raise damaged("it does not begin with IHDR")
-    depth, colour, interlace = head[8], head[9], head[12]
+    if strange := next((kind for kind, _ in chunks[1:] if kind[:1].isupper() and kind not in _CRITICAL[1:]), None):
+        raise BenchmarkError(f"PNG with a chunk {strange.decode('latin-1')!r}, which no reader may pass over")
+    depth, colour, compression, interlace = head[8], head[9], head[10], head[12]
+    if compression or interlace > 1:
+        raise damaged("its compression or interlace method is none of PNG's")
     if depth > 8:
         raise too_deep()
     if colour not in _SAMPLES:

@@ -35,7 +35,7 @@ RULES = (
     ),
     Rule("CMYK, Lab, HSV", "refused", "the way to RGB is a choice that moves numbers"),
     Rule(
-        "several frames, pages or images",
+        "several frames, pages, slices or images",
         "refused; of a JPEG with others behind it, as phones write it, the first is taken",
     ),
     Rule("a frame that covers a part of the canvas; AVIF's crop (clap)", "refused", "readers differ"),

@@ -1,6 +1,7 @@
 """TIFF 6 and BigTIFF: depth, kinds of samples, palettes, and strips that are short or not there."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -9,10 +10,10 @@ from benchmark.image_files import jpeg
 from benchmark.image_files.deflated import check_deflated
 from benchmark.image_files.fields import Order, damaged, number, part, too_deep
 
-WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
+WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, DESCRIPTION = 256, 257, 258, 259, 262, 266, 270
 STRIP_OFFSETS, SAMPLES, ROWS, STRIP_SIZES, PLANES, COLOURS = 273, 277, 278, 279, 284, 320
-TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_SIZES, SAMPLE_FORMAT, JPEG_TABLES, SUBSAMPLING, EXTRA_SAMPLES = (
-    322, 323, 324, 325, 339, 347, 530, 338
+TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_SIZES, SAMPLE_FORMAT, JPEG_TABLES, SUBSAMPLING, EXTRA_SAMPLES, DEPTH = (
+    322, 323, 324, 325, 339, 347, 530, 338, 32997
 )  # fmt: skip
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -23,14 +24,21 @@ _SEPARATE, _PALETTE, _YCBCR, _ALPHA = 2, 3, 6, 2
 _UNSIGNED, _UNKNOWN = 1, 4
 """Sample formats that are whole numbers from 0 on; the others are signed, floats, or complex."""
 
+_IMAGEJ = re.compile(rb"ImageJ=.*^images=(\d+)", re.DOTALL | re.MULTILINE)
+"""What ImageJ writes of a stack whose slices follow the first one's samples, without pages of their own."""
+
 Tags = Mapping[int, tuple[int, ...]]
 
 
 def check(data: bytes) -> None:
-    """Whole numbers of 8 bits at most, also in the palette; every strip or tile is there, and whole."""
+    """One image of whole numbers of 8 bits at most, also in the palette; every strip or tile is there, and whole."""
     if data[:4] == b"MM\0+":
         raise BenchmarkError("big-endian BigTIFF, which is not read; write it as another TIFF or as PNG")
     tags = directory(data)
+    stack = _IMAGEJ.match(bytes(tags.get(DESCRIPTION, ())))
+    slices = max([1, *tags.get(DEPTH, ()), int(stack[1]) if stack else 1])
+    if slices > 1:
+        raise BenchmarkError(f"a stack of {slices} slices; an image has one")
     if max(tags.get(BITS, (1,))) > 8:
         raise too_deep()
     if any(form not in (_UNSIGNED, _UNKNOWN) for form in tags.get(SAMPLE_FORMAT, ())):

@@ -76,6 +76,7 @@ from benchmark.metrics.patches import PATCH_RULES, cut
 from benchmark.metrics.realism import DISTANCES
 from benchmark.objects import code_hash, names_of_variables, weights_hash
 from benchmark.pixels import Image
+from benchmark.reading import LARGEST
 from benchmark.registry import Registry, Spec
 from benchmark.results import FAILED, MetricRecord
 from benchmark.sources import modules_beside
@@ -229,7 +230,7 @@ class OwnSetMetric:
             raise
         except Exception as error:
             raise BenchmarkError(f"{self.info.name}: distance: {told(error)}") from error
-        if not np.isfinite(value):
+        if not abs(value) <= LARGEST:
             raise Undefined(f"the value is {value}")
         return value
 

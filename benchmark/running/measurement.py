@@ -2,7 +2,6 @@
 
 import gc
 import hashlib
-import math
 import sys
 import time
 import traceback
@@ -32,6 +31,7 @@ from benchmark.metrics import (
     open_metric,
 )
 from benchmark.metrics.shared import sharing
+from benchmark.reading import LARGEST
 from benchmark.reconstructions import ELSEWHERE, Reconstructions
 from benchmark.redaction import redacted
 from benchmark.results import FAILED, RunFolder, Trial
@@ -518,7 +518,7 @@ def _value(name: str, function: Callable[..., float], *arguments: Any) -> tuple[
         value = float(_guarded(name, function, *arguments))
     except Undefined as reason:
         return None, one_line(reason)
-    return (value, "") if math.isfinite(value) else (None, f"the value is {value}")
+    return (value, "") if abs(value) <= LARGEST else (None, f"the value is {value}")
 
 
 def _features(name: str, metric: SetMetric, image: Image) -> npt.NDArray[np.float32]:
@@ -569,7 +569,7 @@ def _estimate(codec: Codec, image: Image, quality: float, given: Any) -> tuple[f
         bits = _guarded(name, float, said)
     except TrialError as failure:
         return None, str(failure)
-    if not math.isfinite(bits):
+    if not abs(bits) <= LARGEST:
         return None, f"{name}: the value is {bits}"
     return bits + 8 * int(getattr(codec, "header_bytes", 0)), ""
 

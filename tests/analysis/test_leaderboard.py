@@ -53,6 +53,15 @@ def test_one_codec_of_two_entries_is_told_apart() -> None:
     assert {row.codec for row in board.tables[0.4]} == {"noisy (mine)", "noisy (theirs)"}
 
 
+def test_entries_of_one_name_are_told_apart() -> None:
+    """As those in commit-1/run and commit-2/run; or one run that is named twice."""
+    numbers = synthetic(0)
+    (board,) = boards([Entry("run", numbers), Entry("run", numbers), Entry("run 2", numbers)], rates=[0.4])
+    assert {row.entry for row in board.tables[0.4]} == {"run", "run 2", "run 2 2"}
+    assert {row.codec for row in board.tables[0.4]} == {"noisy (run)", "noisy (run 2)", "noisy (run 2 2)"}
+    assert {rank for row in board.tables[0.4] for rank in row.ranks.values()} == {1}
+
+
 def test_each_data_set_has_a_board() -> None:
     other = synthetic(0)
     other = other.model_copy(update={"dataset": other.dataset.model_copy(update={"name": "elsewhere"})})

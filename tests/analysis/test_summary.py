@@ -218,6 +218,15 @@ def test_points_over_unequal_images_are_named(tmp_path: Path) -> None:
     assert "bpp: the points are not all over the same images; webp at quality 5 has 3 of 4" in notes_of(folder)
 
 
+def test_what_has_no_place_in_a_plot_is_named_with_the_reason(tmp_path: Path) -> None:
+    """No bits have no logarithm: a codec that spends none is a point of the table alone."""
+    free = [trial("jpeg", 5, name, bytes=0) for name in "abc"]
+    frame = write_summary(make_run(tmp_path, manifest({"jpeg": [5]}), free))
+    assert row(frame, "psnr", "mean over images")["value"] > 0
+    assert summary.drawable_metrics(frame) == []
+    assert summary.undrawable_metrics(frame)["psnr"] == "no point with a value has any bits"
+
+
 def test_seeds_are_a_second_source_of_spread(tmp_path: Path) -> None:
     values = {0: [30.0, 32.0, 31.0, 35.0], 1: [30.4, 32.2, 31.4, 35.2], 2: [29.9, 31.7, 31.3, 34.9]}
     trials = [

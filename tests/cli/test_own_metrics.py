@@ -268,6 +268,8 @@ def test_a_distance_that_breaks_down_takes_nothing_else_with_it(
 def test_what_has_no_value_is_no_failure(here: Path, tmp_path: Path) -> None:
     asked = [f"{FILE}:Returns:value=nan", f"{FILE}:Undecided", "psnr"]
     assert run(str(tmp_path / "run"), asked) == 0
+    assert run(str(tmp_path / "huge"), [f"{FILE}:Returns:value=huge"]) == 0
+    assert {one.reasons["Returns"] for one in RunFolder.open(tmp_path / "huge").trials()} == {"the value is 1e+308"}
     for trial in RunFolder.open(tmp_path / "run").trials():
         assert trial.reasons["Returns"] == "the value is nan"
         assert trial.reasons["Undecided"] == "too dark"

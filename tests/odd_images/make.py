@@ -461,6 +461,13 @@ def make_png() -> None:
         reader="imagecodecs (libpng)",
         pixels=RGB,
     )
+    add(
+        "png/unknown-critical.png",
+        with_chunk(plain, b"ABCD", b"", b"IDAT"),
+        "by hand",
+        "a chunk that no reader may pass over",
+        refused="'ABCD'",
+    )
     second = pypng(RGB[::-1].copy())
     moving = tool("sh", "-c", "apngasm out.png frame1.png 1 10 >&2", frame1_png=plain, frame2_png=second)
     add("png/apng-2.png", moving, "apngasm", "APNG of two frames", refused="2 frames")
@@ -1147,6 +1154,22 @@ def make_tiff() -> None:
         for image in (RGB, RGB[::-1]):
             writer.write(image, photometric="rgb", metadata=None, software=False)
     add("tiff/pages-2.tif", out.getvalue(), "tifffile", "two pages", refused="2 frames or pages")
+    imagej = io.BytesIO()
+    tifffile.imwrite(imagej, np.stack([RGB, RGB[::-1]]), imagej=True, truncate=True)
+    add(
+        "tiff/imagej-stack.tif",
+        imagej.getvalue(),
+        "tifffile",
+        "two slices behind one page, as ImageJ writes large stacks",
+        refused="a stack of 2 slices",
+    )
+    add(
+        "tiff/image-depth.tif",
+        tiff(np.stack([RGB[..., 0], RGB[::-1, :, 0]]), volumetric=True, photometric="minisblack", rowsperstrip=12),
+        "tifffile",
+        "a depth of two images",
+        refused="a stack of 2 slices",
+    )
     out = io.BytesIO()
     with tifffile.TiffWriter(out) as writer:
         writer.write(RGB, photometric="rgb", metadata=None, software=False, subifds=1)

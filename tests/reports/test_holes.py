@@ -151,6 +151,7 @@ def test_tables_name_what_is_over_other_images(holes: Holes) -> None:
                     assert ("psnr_images" in columns) == bool(unlike(holes))
                 else:
                     assert (NOTE in written) == bool(unlike(holes))
+                assert "nan" not in written
         for line in tabulate([summary], ["psnr"]).lines:
             cell = line.cells["psnr"]
             if cell is not None:

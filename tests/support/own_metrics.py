@@ -98,6 +98,7 @@ class Returns:
             "text": "0.5",
             "nothing": None,
             "nan": float("nan"),
+            "huge": 1e308,
             "truth": True,
             "many": np.ones(3),
             "scalar": np.float32(0.5),

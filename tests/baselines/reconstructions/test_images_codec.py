@@ -60,6 +60,20 @@ def test_a_table_states_the_bits(foreign: Foreign, unit: str, named: str) -> Non
         assert found.bytes == pytest.approx(size if unit == "bytes" else size * 8.37 / 8, rel=1e-12)
 
 
+def test_bytes_and_bits_per_pixel_of_one_table_agree(foreign: Foreign) -> None:
+    """Else one of the two columns is of something else, such as bits that are called bytes."""
+    rows = [f"{name},{quality},{size},{8 * size / PIXELS:.2f}" for (name, quality), size in foreign.bytes.items()]
+    first, rest = rows[0].split(","), rows[1:]
+    wrong = f"{first[0]},{first[1]},{8 * int(first[2])},{first[3]}"
+    Path("bits.csv").write_text("\n".join(["image,quality,bytes,bpp", wrong, *rest]) + "\n")
+    codec = opened("images:out/{quality}/{name}.png,bits=bits.csv")
+    (name, quality), *others = foreign.bytes
+    with pytest.raises(BenchmarkError, match=r"bytes are .* bits per pixel, and the table's bpp says"):
+        codec.reconstruction(name, quality)
+    for other in others:
+        assert codec.reconstruction(*other).bytes == foreign.bytes[other]
+
+
 @pytest.mark.parametrize(
     ("bits", "rates"),
     [
