@@ -37,13 +37,24 @@ def posterior(
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The table as CSV; rows of one that is there stay unless they are measured anew. Default: none.",
+            metavar="FILE.csv",
+        ),
+    ] = None,
 ) -> None:
     """Check whether decoders draw from the posterior: errors of x̂, of samples, of their mean, and their spread."""
-    from benchmark.studies.posterior import CODECS, lines, measure
+    from benchmark.studies.posterior import CODECS, Checked, lines, measure
 
     qualities = _numbers("--quality", quality)
     specs = codecs or CODECS
-    _print(lines(measure(specs, qualities, image or (), samples, device), specs, samples))
+    _print(lines(_kept(measure(specs, qualities, image or (), samples, device), output, Checked), specs, samples))
+    if output is not None:
+        typer.echo(output)
 
 
 @studies.command()

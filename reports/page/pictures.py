@@ -63,7 +63,9 @@ def write_originals(
     for number, picture in track(list(enumerate(manifest.dataset.pictures)), "originals"):
         path = elsewhere.get(picture.sha256) or (location(picture.path) if picture.path else None)
         credit = _credit(path, manifest.dataset.name)
-        image, problem = (None, "") if number >= count else _read(path, picture.sha256, manifest.dataset.preparation)
+        image, problem = (
+            (None, "") if number >= count else read_original(path, picture.sha256, manifest.dataset.preparation)
+        )
         if image is not None:
             name = path_name(picture.name)
             write_png(folder / "pictures" / "original" / f"{name}.png", image)
@@ -76,7 +78,7 @@ def write_originals(
     return written
 
 
-def _read(path: Location | None, sha256: str, preparation: str) -> tuple[npt.NDArray[np.uint8] | None, str]:
+def read_original(path: Location | None, sha256: str, preparation: str) -> tuple[npt.NDArray[np.uint8] | None, str]:
     """The original as it was coded, or why it is not shown."""
     if path is None or not is_there(path):
         return None, why_gone(path)
