@@ -5,8 +5,9 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +21,49 @@ _MARK = ".hfd-benchmark-page"
 _HERE = Path(__file__).parent
 
 
+def check_page_folder(path: Path) -> None:
+    """Raises UsageError if `path` is anything but a new folder, an empty one, or a page."""
+    if (other := in_place_of_folder(path)) is not None:
+        raise UsageError(f"{path}: is {other}; the page is a folder")
+    if path.is_dir() and any(path.iterdir()) and not (path / _MARK).exists():
+        raise UsageError(f"{path}: holds other things; name an empty folder, a new one, or an older page")
+
+
 def new_folder(path: Path) -> Path:
     """Makes `path` an empty folder for a page; an older page in it is removed.
 
     Raises UsageError if there is anything else in it, BenchmarkError if it cannot be written.
     """
     try:
-        if (other := in_place_of_folder(path)) is not None:
-            raise UsageError(f"{path}: is {other}; the page is a folder")
+        check_page_folder(path)
         if path.is_dir() and any(path.iterdir()):
-            if not (path / _MARK).exists():
-                raise UsageError(f"{path}: holds other things; name an empty folder, a new one, or an older page")
             shutil.rmtree(path)
         path.mkdir(parents=True, exist_ok=True)
         (path / _MARK).touch()
     except OSError as error:
         raise BenchmarkError(f"{path}: cannot be written: {error.strerror}") from None
     return path
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """An empty folder beside `path` that takes its place when the block ends well, and goes when it does not.
+
+    A page that is there stays until then. Raises as `new_folder` does, before the block.
+    """
+    path = Path(os.path.normpath(path))
+    check_page_folder(path)
+    partial = path.with_name(f".{path.name}.partial")
+    new_folder(partial)  # what is left of one that was killed goes here
+    try:
+        yield partial
+        if path.is_dir():
+            shutil.rmtree(path)
+        partial.replace(path)
+    except OSError as error:
+        raise BenchmarkError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_page(folder: Path, template: str, values: Mapping[str, Any], name: str, data: Any) -> None:
@@ -51,6 +78,45 @@ def write_page(folder: Path, template: str, values: Mapping[str, Any], name: str
     text = render("benchmark.reports.page", template, {**values, "nonce": nonce, "policy": policy(nonce)})
     write_file(folder / "data.js", script)
     write_file(folder / "index.html", text.encode())
+
+
+def write_one_file(
+    path: Path, template: str, values: Mapping[str, Any], name: str, data: Any, images: Mapping[str, str]
+) -> None:
+    """The same page as one file: scripts, styles, data and images inside. images: address -> data: address.
+
+    Scripts run by the nonce of the page; none of them can be ended by what is in it.
+    """
+    script = f"window.{name} = {script_json(data)};\nwindow.IMAGES = {script_json(images)};\n"
+    nonce = hashlib.sha256(script.encode()).hexdigest()[:32]
+    text = render("benchmark.reports.page", template, {**values, "nonce": nonce, "policy": policy(nonce)})
+
+    def inside(found: re.Match[str]) -> str:
+        style, address = found["style"], found["script"]
+        if address == "data.js":
+            return f'<script nonce="{nonce}">{script}</script>'
+        content = asset((style or address).removeprefix("assets/")).decode("utf-8")  # none ends an element: tested
+        if style:
+            return f'<style nonce="{nonce}"{found["rest"]}>{content}</style>'
+        return f'<script nonce="{nonce}">{content}</script>'
+
+    # deferred scripts run after the page is read; so do these at its end
+    tags = re.compile(
+        r'<link nonce="\w+" rel="stylesheet" href="(?P<style>[\w./-]+)"(?P<rest>[^>]*)>'
+        r'|<script nonce="\w+" defer src="(?P<script>[\w./-]+)"></script>'
+    )
+    scripts: list[str] = []
+
+    def moved(found: re.Match[str]) -> str:
+        if found["style"]:
+            return inside(found)
+        scripts.append(inside(found))
+        return ""
+
+    head, body = text.split("</head>", 1)
+    head = tags.sub(moved, head)
+    body = body.replace("</body>", "\n".join(scripts) + "\n</body>")
+    write_file(path, f"{head}</head>{body}".encode(), parents=True)
 
 
 def render(package: str, template: str, values: Mapping[str, Any]) -> str:
@@ -103,9 +169,13 @@ def _finite(data: Any) -> Any:
 def copy_assets(folder: Path, *names: str) -> None:
     """Copies scripts and styles, and the licences of those that are not the suite's own, to assets/ of `folder`."""
     for name in names:
-        source = _HERE / "assets" / name
-        source = source if source.exists() else _HERE / "vendor" / name
-        write_file(folder / "assets" / name, source.read_bytes(), parents=True)
+        write_file(folder / "assets" / name, asset(name), parents=True)
+
+
+def asset(name: str) -> bytes:
+    """A script, style or licence of the page."""
+    source = _HERE / "assets" / name
+    return (source if source.exists() else _HERE / "vendor" / name).read_bytes()
 
 
 def link(source: Path, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""The same crop of the original and of codecs at about the same bits: what is cut out, what is said, what is refused."""
+"""The same crop of the original and of codecs at about the same bits: what is cut out, said, and refused."""
 
 from pathlib import Path
 
