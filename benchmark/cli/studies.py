@@ -214,6 +214,21 @@ def profile(
     _print(lines(measure(request)))
 
 
+@studies.command("page-image")
+def page_image(
+    page: Annotated[Path, typer.Argument(help="Folder that `report` wrote.", metavar="FOLDER")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The image.", metavar="FILE.png")] = Path("page.png"),
+    state: Annotated[str, typer.Option(help='What is looked at: what stands behind "#?" in the address.')] = "",
+    width: Annotated[int, typer.Option(min=100, help="Of the window in pixels.")] = 1020,
+    height: Annotated[int, typer.Option(min=100, help="Of the window in pixels.")] = 1370,
+) -> None:
+    """Draw a page as a browser shows it. Needs Chromium and the package playwright."""
+    from benchmark.studies.page_image import draw
+
+    draw(page, output, state, width, height)
+    typer.echo(output)
+
+
 Sizes = Annotated[str, typer.Option("--images", help="Numbers of images in a drawn set.", metavar="N,…")]
 Only = Annotated[
     list[str] | None,

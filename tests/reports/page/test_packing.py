@@ -52,7 +52,9 @@ def test_a_page_of_a_given_size_shows_the_first_images_that_fit(name: str, noisy
     for share in (1.1, 0.85, 0.7):
         lacking = write_report([noisy], tmp_path / name, gate=GATE, maps=False, max_mb=share * whole / 1e6)
         assert size_of(tmp_path / name) <= share * whole
-        found = re.match(r"The images of the first (\d) of 3 originals are on this page|No images", (lacking or [""])[0])
+        found = re.match(
+            r"The images of the first (\d) of 3 originals are on this page|No images", (lacking or [""])[0]
+        )
         counts.append(3 if not lacking else int((found and found[1]) or 0))
         assert all("--max-mb" in line for line in lacking)
     assert counts[0] == 3
