@@ -27,7 +27,7 @@ def figures(
     ] = False,
     again: Annotated[bool, typer.Option("--again", help="Make also what is up to date.")] = False,
     runs: Annotated[Path, typer.Option(help="Where runs lie; one that was stopped goes on.", metavar="FOLDER")] = Path(
-        "reports/runs"
+        "results/figures"
     ),
     use: Annotated[
         list[str] | None,

@@ -30,8 +30,8 @@ from benchmark.studies.documents import fill
 
 DECLARED = Path("reports/figures.toml")
 LOCK = Path("reports/figures.lock.json")
-RUNS = Path("reports/runs")
-"""Where runs lie, below the checkout, unless a user says otherwise. Ignored by git."""
+RUNS = Path("results/figures")
+"""Where runs lie, below the checkout, unless a user says otherwise.."""
 WEBP_QUALITY = 90
 """Of a PNG that is kept as a WebP."""
 

@@ -11,6 +11,9 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 120_000
 """Milliseconds until the curves must be drawn."""
 
+_DECODED = """Promise.all([...document.images].filter(image => image.loading !== 'lazy')
+  .map(image => image.decode().catch(() => null)))"""
+
 
 def draw(page: Path, output: Path, state: str = "", width: int = 1020, height: int = 1370) -> None:
     """Writes a PNG of the page in the folder `page`, from its top.
