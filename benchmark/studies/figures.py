@@ -31,7 +31,7 @@ from benchmark.studies.documents import fill
 DECLARED = Path("reports/figures.toml")
 LOCK = Path("reports/figures.lock.json")
 RUNS = Path("results/figures")
-"""Where runs lie, below the checkout, unless a user says otherwise.."""
+"""Where runs lie, below the checkout, unless a user says otherwise."""
 WEBP_QUALITY = 90
 """Of a PNG that is kept as a WebP."""
 

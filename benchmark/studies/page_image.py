@@ -39,9 +39,7 @@ def draw(page: Path, output: Path, state: str = "", width: int = 1020, height: i
             shown.goto(f"{index.resolve().as_uri()}{f'#?{state}' if state else ''}")
             shown.locator(".plot[data-ready]").first.wait_for()
             shown.locator(".plot:not([data-ready])").first.wait_for(state="detached")
-            shown.evaluate(
-                "Promise.all([...document.images].filter(image => image.loading !== 'lazy').map(image => image.decode().catch(() => null)))"
-            )
+            shown.evaluate(_DECODED)
             taken = Path(folder) / "page.png"
             shown.screenshot(path=taken)
             opened.close()
