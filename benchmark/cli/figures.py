@@ -1,5 +1,6 @@
 """python -m benchmark figures: every table and figure of the documents made again, from runs made by commands."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -69,6 +70,11 @@ def figures(
         if stale:
             raise typer.Exit(1)
         return
+
+    def said(words: Sequence[str]) -> None:
+        typer.echo(f"  {as_line(words)}")
+        execute(words)
+
     for target in found.chosen(names or ()):
         (state,) = found.states([target.name])  # what was made before may have changed what this one reads
         if not state.stale and not again:
@@ -78,5 +84,5 @@ def figures(
             for words in found.steps(target):
                 typer.echo(f"  {as_line(words)}")
         else:
-            for path in found.make(target, execute):
+            for path in found.make(target, said):
                 typer.echo(f"  {path}")

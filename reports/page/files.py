@@ -18,6 +18,8 @@ from benchmark.files import in_place_of_folder, write_file
 
 _MARK = ".hfd-benchmark-page"
 """A file that tells a page's folder, which may be written anew, from any other."""
+_PARTIAL = ".partial"
+"""Inside of a page's folder: the page that is being made."""
 _HERE = Path(__file__).parent
 
 
@@ -47,23 +49,38 @@ def new_folder(path: Path) -> Path:
 
 @contextlib.contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """An empty folder beside `path` that takes its place when the block ends well, and goes when it does not.
+    """An empty folder inside of `path` whose content takes the place of all that is there when the block ends well, and
+    that goes when it does not: a page that is there stays until then.
 
-    A page that is there stays until then. Raises as `new_folder` does, before the block.
+    Raises as `new_folder` does, before the block.
     """
-    path = Path(os.path.normpath(path))
     check_page_folder(path)
-    partial = path.with_name(f".{path.name}.partial")
-    new_folder(partial)  # what is left of one that was killed goes here
+    was_there, was_page = path.is_dir(), (path / _MARK).exists()
+    partial = path / _PARTIAL
+    ended = False
     try:
-        yield partial
-        if path.is_dir():
-            shutil.rmtree(path)
-        partial.replace(path)
-    except OSError as error:
-        raise BenchmarkError(f"{path}: cannot be written: {error.strerror}") from None
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            (path / _MARK).touch()
+            shutil.rmtree(partial, ignore_errors=True)  # of one that was killed
+            partial.mkdir()
+            yield partial
+            for old in [old for old in path.iterdir() if old.name not in (_MARK, _PARTIAL)]:
+                shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+            for new in sorted(
+                partial.iterdir(), key=lambda new: new.name == "index.html"
+            ):  # which opens the rest, last
+                new.replace(path / new.name)
+            ended = True
+        except OSError as error:
+            raise BenchmarkError(f"{path}: cannot be written: {error.strerror}") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            if not (ended or was_page):
+                (path / _MARK).unlink(missing_ok=True)
+            if not (ended or was_there):
+                path.rmdir()
 
 
 def write_page(folder: Path, template: str, values: Mapping[str, Any], name: str, data: Any) -> None:

@@ -90,7 +90,10 @@ def as_webp(folder: Path, originals: Sequence[Original], room: Room | None, trac
 
 
 def _one_as_webp(path: Path) -> float:
-    content = lossless(path)
+    try:
+        content = lossless(path)
+    except OSError:  # cut or changed after the run: as the page in a folder has it
+        return 4 / 3 * path.stat().st_size
     write_file(path.with_suffix(LOSSLESS), content)
     path.unlink()
     return 4 / 3 * len(content)

@@ -13,6 +13,8 @@ from benchmark.analysis.margins import Gate
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.reports.page import pictures
 from benchmark.reports.page.files import asset
+from benchmark.reports.page.packing import as_webp
+from benchmark.reports.page.pictures import Original
 from benchmark.reports.page.report import ASSETS, write_report
 
 GATE = Gate()
@@ -101,12 +103,20 @@ def test_a_page_that_is_stopped_leaves_nothing_half(name: str, when: str, noisy:
 
 
 def test_what_a_killed_page_left_is_replaced(noisy: Path, tmp_path: Path) -> None:
-    (tmp_path / ".page.partial").mkdir()
-    (tmp_path / ".page.partial" / ".hfd-benchmark-page").touch()
-    (tmp_path / ".page.partial" / "half").write_text("half")
+    (tmp_path / "page" / ".partial").mkdir(parents=True)
+    (tmp_path / "page" / ".hfd-benchmark-page").touch()
+    (tmp_path / "page" / ".partial" / "half").write_text("half")
     write_report([noisy], tmp_path / "page", gate=GATE, maps=False)
-    assert [path.name for path in tmp_path.iterdir()] == ["page"]
-    assert not (tmp_path / "page" / "half").exists()
+    names = {path.name for path in (tmp_path / "page").iterdir()}
+    assert names == {".hfd-benchmark-page", "assets", "data.js", "index.html", "pictures", "runs"}
+
+
+def test_a_damaged_image_ends_no_page_of_one_file(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    original = Original("a", "0" * 64, "pictures/a.png", None, 8, 8, "", "")
+    as_webp(tmp_path, [original], None, lambda items, name: items, 1)
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["a.png"]
 
 
 @pytest.mark.slow
