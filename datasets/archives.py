@@ -59,7 +59,7 @@ class Archived:
     count: int
     preparation: str = "none"
     choose: Callable[[Iterable[str]], Iterable[str]] | None = None
-    licence: str = "not stated"
+    licence: str = "not stated by the source"
 
     @property
     def place(self) -> Path:

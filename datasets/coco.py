@@ -17,7 +17,7 @@ from benchmark.datasets.archives import Archive, Archived
 ADDRESS = "http://images.cocodataset.org/zips/"
 SIZE = 30_000
 PREPARATION = "square256"
-LICENCE = "of each photograph on Flickr, whose terms of use apply"
+LICENCE = "the images are not the COCO Consortium's, and Flickr's terms of use apply, says the source"
 LISTS = Path(__file__).parent / "lists"
 
 

@@ -12,7 +12,7 @@ VALID = Archived(
         ),
     ),
     100,
-    licence="academic research only",
+    licence="for academic research only; the images remain their owners', says the source",
 )
 
 open_valid, fetch_valid = VALID.open, VALID.fetch

@@ -8,7 +8,7 @@ from benchmark.fetching import Remote, cache_folder, fetch_files, take_file
 
 ADDRESS = "https://r0k.us/graphics/kodak/kodak/"
 
-LICENCE = "released by Kodak for unrestricted use, says the address"
+LICENCE = "released by the Eastman Kodak Company for unrestricted usage, says the source"
 
 FILES: dict[str, tuple[int, str]] = {
     "kodim01.png": (736_501, "a56e27cbf5f843c048b6af1d6e090760e9c92fadba88b7dee0205918a37523bd"),

@@ -14,12 +14,14 @@ from benchmark.cli.baseline import baseline
 from benchmark.cli.bd import bd
 from benchmark.cli.codec_recipes import recipes
 from benchmark.cli.compare import compare
+from benchmark.cli.crops import crops
 from benchmark.cli.decode import decode
 from benchmark.cli.decoders import decoders
 from benchmark.cli.encode import encode
 from benchmark.cli.exchange import export_run, import_results
 from benchmark.cli.explain import explain
 from benchmark.cli.fetch import fetch, fetch_names
+from benchmark.cli.figures import figures
 from benchmark.cli.history import history
 from benchmark.cli.images import images
 from benchmark.cli.leaderboard import leaderboard
@@ -54,6 +56,7 @@ app.command()(encode)
 app.command()(decode)
 app.command(cls=PlotCommand)(plot)
 app.command()(table)
+app.command()(crops)
 app.command()(ablate)
 app.command()(decoders)
 app.command()(bd)
@@ -66,6 +69,7 @@ app.command("export")(export_run)
 app.command("import")(import_results)
 app.command(epilog=fetch_names())(fetch)
 app.command()(audit)
+app.command()(figures)
 app.add_typer(leaderboard, name="leaderboard")
 app.add_typer(history, name="history")
 app.add_typer(recipes, name="recipes")

@@ -24,11 +24,17 @@ def track(trials: Iterable[Trial], total: int, console: Console) -> None:
 
 
 def shown(console: Console) -> Callable[[Sequence[Any], str], Iterable[Any]]:
-    """A function that hands items on and shows their count under a name: a bar on a terminal, elsewhere nothing."""
+    """A function that hands items on and shows their count under a name: a bar on a terminal, elsewhere a line every
+    few seconds."""
 
     def track_items(items: Sequence[Any], name: str) -> Iterator[Any]:
         if not console.is_terminal:
-            yield from items
+            last = time.monotonic()
+            for done, item in enumerate(items):
+                if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+                    last = time.monotonic()
+                    console.print(f"{name}: {done} of {len(items)}", markup=False)
+                yield item
             return
         columns = (TextColumn("{task.description}", markup=False), MofNCompleteColumn(), BarColumn())
         with Progress(*columns, console=console, transient=True) as progress:

@@ -1,5 +1,6 @@
 """python -m benchmark report: a page of runs, with the images behind the numbers."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,12 @@ def report(
         list[Path],
         typer.Argument(help="Run folders. Two are judged as compare does, the first as the base.", metavar="RUN..."),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.", metavar="FOLDER")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="Folder of the page, or one file with everything in it.", metavar="FOLDER|FILE.html"
+        ),
+    ],
     dataset: Annotated[
         str | None,
         typer.Option(help="Where the originals are, if not where the runs found them.", metavar="NAME|FOLDER"),
@@ -30,6 +36,13 @@ def report(
             help="Heat maps of LPIPS, and of FLIP if it was measured; LPIPS's take a fifth of a second each.",
         ),
     ] = True,
+    max_mb: Annotated[
+        float | None,
+        typer.Option("--max-mb", min=0.1, help="Show the first images that fit into so many megabytes. Default: all."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that make heat maps. Default: one for each core.")
+    ] = None,
     gate: Annotated[
         Path | None,
         typer.Option(help="File with [tool.benchmark.gate]. Default: ./pyproject.toml.", metavar="FILE"),
@@ -59,8 +72,10 @@ def report(
         elsewhere=elsewhere,
         shown=pictures,
         maps=maps,
+        max_mb=max_mb,
+        workers=workers or len(os.sched_getaffinity(0)),
         track=shown(console),
     )
     for line in lacking:
         console.print(f"note: {line}", markup=False)
-    typer.echo(output / "index.html")
+    typer.echo(output if output.is_file() else output / "index.html")

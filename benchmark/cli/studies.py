@@ -39,13 +39,24 @@ def posterior(
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The table as CSV; rows of one that is there stay unless they are measured anew. Default: none.",
+            metavar="FILE.csv",
+        ),
+    ] = None,
 ) -> None:
     """Check whether decoders draw from the posterior: errors of x̂, of samples, of their mean, and their spread."""
-    from benchmark.studies.posterior import CODECS, lines, measure
+    from benchmark.studies.posterior import CODECS, Checked, lines, measure
 
     qualities = _numbers("--quality", quality)
     specs = codecs or CODECS
-    _print(lines(measure(specs, qualities, image or (), samples, device), specs, samples))
+    _print(lines(_kept(measure(specs, qualities, image or (), samples, device), output, Checked), specs, samples))
+    if output is not None:
+        typer.echo(output)
 
 
 @studies.command()
@@ -305,6 +316,21 @@ def scale(
         folder = output or Path(removed)
         parts = measure(images, folder, workers, tuple(metric or ("psnr", "fd-effnet")), minutes)
         _print(lines(_kept(parts, folder / TABLE, Part), folder))
+
+
+@studies.command("page-image")
+def page_image(
+    page: Annotated[Path, typer.Argument(help="Folder that `report` wrote.", metavar="FOLDER")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The image.", metavar="FILE.png")] = Path("page.png"),
+    state: Annotated[str, typer.Option(help='What is looked at: what stands behind "#?" in the address.')] = "",
+    width: Annotated[int, typer.Option(min=100, help="Of the window in pixels.")] = 1020,
+    height: Annotated[int, typer.Option(min=100, help="Of the window in pixels.")] = 1370,
+) -> None:
+    """Draw a page as a browser shows it. Needs Chromium and the package playwright."""
+    from benchmark.studies.page_image import draw
+
+    draw(page, output, state, width, height)
+    typer.echo(output)
 
 
 Sizes = Annotated[str, typer.Option("--images", help="Numbers of images in a drawn set.", metavar="N,…")]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmark.addresses import location
 from benchmark.analysis.baseline import baseline_of_run
@@ -23,6 +22,7 @@ from benchmark.images import load_image
 from benchmark.macs import count_macs
 from benchmark.metrics.fidelity import mean_squared_error, psnr_from_mse
 from benchmark.pixels import Image
+from benchmark.reports.crops import most_detailed
 from benchmark.reports.curves import draw_curves
 from benchmark.reports.decoders import Cell, Cost, draw_costs, draw_sheet, write_costs
 from benchmark.reports.outcome import sum_up
@@ -268,24 +268,3 @@ def _cell(title: str, original: Image, decoded: Image, length: float, place: Any
     error = mean_squared_error(original, decoded)
     psnr = f"{psnr_from_mse(error):.2f} dB" if error else "lossless"
     return Cell(title, f"{8 * length / (original.shape[0] * original.shape[1]):.3f} bpp, {psnr}", decoded[place])
-
-
-def most_detailed(image: Image, size: int) -> tuple[int, int]:
-    """Top and left of the size×size crop, on a grid of a quarter of it, whose luma differs most from pixel to pixel.
-
-    An image smaller than that has its corner.
-    """
-    luma: npt.NDArray[np.float64] = image.astype(np.float64) @ (0.299, 0.587, 0.114)
-    steps = np.zeros_like(luma)
-    steps[:, 1:] += np.abs(np.diff(luma, axis=1))
-    steps[1:] += np.abs(np.diff(luma, axis=0))
-    sums = np.zeros((luma.shape[0] + 1, luma.shape[1] + 1))
-    sums[1:, 1:] = steps.cumsum(0).cumsum(1)
-    best, chosen = -1.0, (0, 0)
-    for top in range(0, max(1, luma.shape[0] - size + 1), max(1, size // 4)):
-        for left in range(0, max(1, luma.shape[1] - size + 1), max(1, size // 4)):
-            bottom, right = min(top + size, luma.shape[0]), min(left + size, luma.shape[1])
-            detail = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
-            if detail > best:
-                best, chosen = float(detail), (top, left)
-    return chosen

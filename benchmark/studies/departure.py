@@ -28,10 +28,10 @@ from benchmark.images import load_image
 from benchmark.metrics import STUDY_METRICS, ImageMetric, SetMetric, open_metric
 from benchmark.metrics.fidelity import mean_squared_error, psnr_from_mse
 from benchmark.pixels import Image
+from benchmark.reports.crops import most_detailed
 from benchmark.reports.decoders import Cell, draw_sheet
 from benchmark.results import quality_name
 from benchmark.statistics.intervals import Estimate, jackknife_estimate, mean_estimate
-from benchmark.studies.decoders import most_detailed
 
 REFERENCE = "hfd"
 CODECS = ("upscale:by=realesrgan", "upscale:by=lanczos")

@@ -2,11 +2,13 @@
 
 A Markdown file holds `<!-- table: WORDS -->` and `<!-- end of table -->`; what stands between them is filled in. WORDS
 are those of `python -m benchmark table`, or `gains BASE SUMMARY…`: how far each codec is from BASE at the same quality,
-in per cent, and in dB for a metric in decibels. `csv FILE COLUMN=TITLE…` takes columns of any table as they are.
+in per cent, and in dB for a metric in decibels. `csv FILE COLUMN=TITLE…` takes columns of any table as they are,
+`posterior TABLE` is that of `studies posterior`.
 """
 
 import argparse
 import csv
+import math
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +24,7 @@ from benchmark.files import write_file
 from benchmark.metrics import shipped_info
 from benchmark.reports.arguments import parse_labels, parse_numbers
 from benchmark.reports.paper_tables import write_table
+from benchmark.studies.coverage import read_table
 
 BLOCK = re.compile(r"(<!-- table: (.*?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
@@ -37,7 +40,12 @@ def fill(text: str, folder: Path) -> str:
 def made_by(words: str, folder: Path) -> str:
     """The table of `words`, in Markdown, with a line break at its end."""
     kind, *rest = shlex.split(words)
-    makers: dict[str, Callable[[Sequence[str], Path], str]] = {"table": _table, "gains": _gains, "csv": _columns}
+    makers: dict[str, Callable[[Sequence[str], Path], str]] = {
+        "table": _table,
+        "gains": _gains,
+        "csv": _columns,
+        "posterior": _posterior,
+    }
     if kind not in makers:
         raise UsageError(f"{words!r}: a table is made by {' or '.join(makers)}")
     return makers[kind](rest, folder)
@@ -122,6 +130,26 @@ def _gains(words: Sequence[str], folder: Path) -> str:
                 ours, theirs = values.get((codec, metric, quality)), values.get((base, metric, quality))
                 row.append("–" if ours is None or theirs is None else _difference(*ours, theirs[0]))
             lines.append(row)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _posterior(words: Sequence[str], folder: Path) -> str:
+    """A line per quality and codec of the tables of `studies posterior`."""
+    from benchmark.studies.posterior import Checked
+
+    asked = _parser().parse_args(words)
+    for path in asked.summaries:
+        if not (folder / path).is_file():
+            raise BenchmarkError(f"{path}: no such file")
+    found = [one for path in asked.summaries for one in read_table(Checked, folder / path)]
+    labels = parse_labels(asked.label, list(dict.fromkeys(one.codec for one in found)))
+    counts = " and ".join(str(count) for count in sorted({one.samples for one in found}))
+    columns = ["quality", "decoder", "x̂", "sample", f"mean of {counts}", "spread", "one step", "again"]
+    lines = [columns, ["---:", "---", *["---:"] * 6]]
+    for one in sorted(found, key=lambda each: each.quality):
+        values = (one.x_hat, one.sample, one.mean_of_samples, one.spread, one.one_step, one.again)
+        texts = ["n/a" if math.isnan(value) else f"{value:.2f}" for value in values]
+        lines.append([f"{one.quality:g}", labels.get(one.codec, one.codec), *texts])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 

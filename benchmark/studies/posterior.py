@@ -139,11 +139,37 @@ def _open(spec: str, device: str) -> HfdCodec:
 
 @dataclass(frozen=True)
 class Checked:
-    """The checks of a codec at a quality, the mean over images."""
+    """The checks of a codec at a quality: PSNR in dB of the mean squared error over images, and the spread.
+
+    one_step: NaN if the decoder has no step that is regression. samples: K of mean_of_samples.
+    """
+
+    NAMES = ("codec", "quality", "samples")
 
     codec: str
     quality: float
-    checks: PosteriorChecks
+    samples: int
+    x_hat: float
+    sample: float
+    mean_of_samples: float
+    spread: float
+    one_step: float
+    again: float
+
+
+def checked(codec: str, quality: float, checks: PosteriorChecks) -> Checked:
+    """`checks` in decibels."""
+    return Checked(
+        codec,
+        float(quality),
+        checks.samples,
+        psnr_from_mse(checks.x_hat),
+        psnr_from_mse(checks.sample),
+        psnr_from_mse(checks.mean_of_samples),
+        checks.spread,
+        math.nan if math.isnan(checks.one_step) else psnr_from_mse(checks.one_step),
+        psnr_from_mse(checks.again),
+    )
 
 
 def measure(
@@ -166,7 +192,7 @@ def measure(
             steps_of(quality, codec.base.levels)  # raises where it is out of range
     originals = [load_image(path) for path in images or sorted(FOLDER.glob("*.png"))[:IMAGES]]
     return (
-        Checked(spec, quality, mean_checks([check_posterior(codec, x, quality, samples) for x in originals]))
+        checked(spec, quality, mean_checks([check_posterior(codec, x, quality, samples) for x in originals]))
         for spec, codec in opened.items()
         for quality in qualities
     )
@@ -177,10 +203,8 @@ def lines(found: Iterable[Checked], codecs: Sequence[str], samples: int) -> Iter
     width = max(map(len, codecs))
     yield f"{'PSNR in dB':{width}}  quality     x̂  sample  mean of {samples}  spread  one step  again"
     for each in found:
-        checks = each.checks
-        one_step = "     n/a" if math.isnan(checks.one_step) else f"{psnr_from_mse(checks.one_step):8.2f}"
+        one_step = "     n/a" if math.isnan(each.one_step) else f"{each.one_step:8.2f}"
         yield (
-            f"{each.codec:{width}}  {each.quality:7g}  {psnr_from_mse(checks.x_hat):5.2f}"
-            f"  {psnr_from_mse(checks.sample):6.2f}  {psnr_from_mse(checks.mean_of_samples):9.2f}"
-            f"  {checks.spread:6.2f}  {one_step}  {psnr_from_mse(checks.again):5.2f}"
+            f"{each.codec:{width}}  {each.quality:7g}  {each.x_hat:5.2f}  {each.sample:6.2f}  "
+            f"{each.mean_of_samples:9.2f}  {each.spread:6.2f}  {one_step}  {each.again:5.2f}"
         )

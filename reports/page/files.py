@@ -5,8 +5,9 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,17 @@ from benchmark.files import in_place_of_folder, write_file
 
 _MARK = ".hfd-benchmark-page"
 """A file that tells a page's folder, which may be written anew, from any other."""
+_PARTIAL = ".partial"
+"""Inside of a page's folder: the page that is being made."""
 _HERE = Path(__file__).parent
+
+
+def check_page_folder(path: Path) -> None:
+    """Raises UsageError if `path` is anything but a new folder, an empty one, or a page."""
+    if (other := in_place_of_folder(path)) is not None:
+        raise UsageError(f"{path}: is {other}; the page is a folder")
+    if path.is_dir() and any(path.iterdir()) and not (path / _MARK).exists():
+        raise UsageError(f"{path}: holds other things; name an empty folder, a new one, or an older page")
 
 
 def new_folder(path: Path) -> Path:
@@ -26,17 +37,50 @@ def new_folder(path: Path) -> Path:
     Raises UsageError if there is anything else in it, BenchmarkError if it cannot be written.
     """
     try:
-        if (other := in_place_of_folder(path)) is not None:
-            raise UsageError(f"{path}: is {other}; the page is a folder")
+        check_page_folder(path)
         if path.is_dir() and any(path.iterdir()):
-            if not (path / _MARK).exists():
-                raise UsageError(f"{path}: holds other things; name an empty folder, a new one, or an older page")
             shutil.rmtree(path)
         path.mkdir(parents=True, exist_ok=True)
         (path / _MARK).touch()
     except OSError as error:
         raise BenchmarkError(f"{path}: cannot be written: {error.strerror}") from None
     return path
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """An empty folder inside of `path` whose content takes the place of all that is there when the block ends well, and
+    that goes when it does not: a page that is there stays until then.
+
+    Raises as `new_folder` does, before the block.
+    """
+    check_page_folder(path)
+    was_there, was_page = path.is_dir(), (path / _MARK).exists()
+    partial = path / _PARTIAL
+    ended = False
+    try:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            (path / _MARK).touch()
+            shutil.rmtree(partial, ignore_errors=True)  # of one that was killed
+            partial.mkdir()
+            yield partial
+            for old in [old for old in path.iterdir() if old.name not in (_MARK, _PARTIAL)]:
+                shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+            for new in sorted(
+                partial.iterdir(), key=lambda new: new.name == "index.html"
+            ):  # which opens the rest, last
+                new.replace(path / new.name)
+            ended = True
+        except OSError as error:
+            raise BenchmarkError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            if not (ended or was_page):
+                (path / _MARK).unlink(missing_ok=True)
+            if not (ended or was_there):
+                path.rmdir()
 
 
 def write_page(folder: Path, template: str, values: Mapping[str, Any], name: str, data: Any) -> None:
@@ -51,6 +95,45 @@ def write_page(folder: Path, template: str, values: Mapping[str, Any], name: str
     text = render("benchmark.reports.page", template, {**values, "nonce": nonce, "policy": policy(nonce)})
     write_file(folder / "data.js", script)
     write_file(folder / "index.html", text.encode())
+
+
+def write_one_file(
+    path: Path, template: str, values: Mapping[str, Any], name: str, data: Any, images: Mapping[str, str]
+) -> None:
+    """The same page as one file: scripts, styles, data and images inside. images: address -> data: address.
+
+    Scripts run by the nonce of the page; none of them can be ended by what is in it.
+    """
+    script = f"window.{name} = {script_json(data)};\nwindow.IMAGES = {script_json(images)};\n"
+    nonce = hashlib.sha256(script.encode()).hexdigest()[:32]
+    text = render("benchmark.reports.page", template, {**values, "nonce": nonce, "policy": policy(nonce)})
+
+    def inside(found: re.Match[str]) -> str:
+        style, address = found["style"], found["script"]
+        if address == "data.js":
+            return f'<script nonce="{nonce}">{script}</script>'
+        content = asset((style or address).removeprefix("assets/")).decode("utf-8")  # none ends an element: tested
+        if style:
+            return f'<style nonce="{nonce}"{found["rest"]}>{content}</style>'
+        return f'<script nonce="{nonce}">{content}</script>'
+
+    # deferred scripts run after the page is read; so do these at its end
+    tags = re.compile(
+        r'<link nonce="\w+" rel="stylesheet" href="(?P<style>[\w./-]+)"(?P<rest>[^>]*)>'
+        r'|<script nonce="\w+" defer src="(?P<script>[\w./-]+)"></script>'
+    )
+    scripts: list[str] = []
+
+    def moved(found: re.Match[str]) -> str:
+        if found["style"]:
+            return inside(found)
+        scripts.append(inside(found))
+        return ""
+
+    head, body = text.split("</head>", 1)
+    head = tags.sub(moved, head)
+    body = body.replace("</body>", "\n".join(scripts) + "\n</body>")
+    write_file(path, f"{head}</head>{body}".encode(), parents=True)
 
 
 def render(package: str, template: str, values: Mapping[str, Any]) -> str:
@@ -103,9 +186,13 @@ def _finite(data: Any) -> Any:
 def copy_assets(folder: Path, *names: str) -> None:
     """Copies scripts and styles, and the licences of those that are not the suite's own, to assets/ of `folder`."""
     for name in names:
-        source = _HERE / "assets" / name
-        source = source if source.exists() else _HERE / "vendor" / name
-        write_file(folder / "assets" / name, source.read_bytes(), parents=True)
+        write_file(folder / "assets" / name, asset(name), parents=True)
+
+
+def asset(name: str) -> bytes:
+    """A script, style or licence of the page."""
+    source = _HERE / "assets" / name
+    return (source if source.exists() else _HERE / "vendor" / name).read_bytes()
 
 
 def link(source: Path, target: Path) -> None:

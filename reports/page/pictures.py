@@ -2,7 +2,11 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,6 +28,10 @@ Item = TypeVar("Item")
 Track = Callable[[Sequence[Item], str], Iterable[Item]]
 """Hands the items on one by one, and shows how far it is under the given name."""
 
+LOSSLESS = ".lossless"
+"""Instead of .png: an image that is coded anew for a page of one file."""
+_TOGETHER = 8  # maps of one image in a job: so many are waited for where a page is stopped
+_FEW = 16  # so many maps are made sooner than a second process has started
 _SMALL_SIDE = 160  # pixels, of the longer side of a small view
 
 # What is known of sets whose files come without a list of authors.
@@ -63,7 +71,9 @@ def write_originals(
     for number, picture in track(list(enumerate(manifest.dataset.pictures)), "originals"):
         path = elsewhere.get(picture.sha256) or (location(picture.path) if picture.path else None)
         credit = _credit(path, manifest.dataset.name)
-        image, problem = (None, "") if number >= count else _read(path, picture.sha256, manifest.dataset.preparation)
+        image, problem = (
+            (None, "") if number >= count else read_original(path, picture.sha256, manifest.dataset.preparation)
+        )
         if image is not None:
             name = path_name(picture.name)
             write_png(folder / "pictures" / "original" / f"{name}.png", image)
@@ -76,7 +86,7 @@ def write_originals(
     return written
 
 
-def _read(path: Location | None, sha256: str, preparation: str) -> tuple[npt.NDArray[np.uint8] | None, str]:
+def read_original(path: Location | None, sha256: str, preparation: str) -> tuple[npt.NDArray[np.uint8] | None, str]:
     """The original as it was coded, or why it is not shown."""
     if path is None or not is_there(path):
         return None, why_gone(path)
@@ -176,44 +186,113 @@ def open_map(heat: Map) -> Mapped:
     return metric
 
 
-def write_maps(
-    heat: Map,
-    metric: Mapped,
-    run: RunFolder,
-    number: int,
-    trials: Sequence[Trial],
-    originals: Sequence[Original],
-    folder: Path,
-    track: Track[Any],
-) -> tuple[int, list[str]]:
-    """Writes a heat map for each of `trials`, at a quarter of the image's size; returns how many, and why others not.
+@dataclass(frozen=True)
+class MapJob:
+    """Heat maps to make of one image: the original, its size, and its reconstructions, with where their maps go."""
 
-    metric: as `open_map` gives it. Images whose original is not there, or that are too small for it, have none.
+    original: Path
+    height: int
+    width: int
+    pairs: tuple[tuple[Path, Path], ...]
+
+
+def map_jobs(
+    heat: Map, kept: Sequence[tuple[RunFolder, int, Sequence[Trial]]], originals: Sequence[Original], folder: Path
+) -> list[MapJob]:
+    """All maps of one metric, an image at a time, at most _TOGETHER of it in a job.
+
+    kept: runs with their number on the page, and trials with an image. Images whose original is not there have none.
     """
-    files = {original.name: original.file for original in originals if original.file is not None}
-    place = {original.name: index for index, original in enumerate(originals)}
-    wanted = sorted((t for t in trials if t.image in files), key=lambda trial: place[trial.image])
-    name, prepared, written, problems = "", None, 0, []
-    for trial in track(wanted, f"heat maps of {heat.title}"):
-        if trial.image != name:
-            name = trial.image
-            try:
-                prepared = metric.prepare(load_image(folder / str(files[name])))
-            except Undefined:
-                prepared = None
-        if prepared is None:
-            continue
-        try:
-            values = metric.difference_map(prepared, load_image(run.reconstruction_path(trial.key)))
-        except BenchmarkError as error:  # a reconstruction that was cut or changed after the run
-            problems.append(one_line(error))
-            continue
-        label = run.manifest.codecs[trial.codec].label
-        target = folder / heat.folder / place_of(number, label, trial.quality, trial.decoder_seed)
-        height, width = originals[place[name]].height, originals[place[name]].width
-        write_file(target / f"{path_name(name)}.png", map_png(quartered(values, height, width), heat.top), parents=True)
-        written += 1
+    pairs: dict[str, list[tuple[Path, Path]]] = {}
+    for run, number, trials in kept:
+        for trial in trials:
+            place = place_of(number, run.manifest.codecs[trial.codec].label, trial.quality, trial.decoder_seed)
+            target = folder / heat.folder / place / f"{path_name(trial.image)}.png"
+            pairs.setdefault(trial.image, []).append((run.reconstruction_path(trial.key), target))
+    return [
+        MapJob(_there(folder / original.file), original.height, original.width, tuple(own[start : start + _TOGETHER]))
+        for original in originals
+        if original.file is not None
+        for own in [pairs.get(original.name, [])]
+        for start in range(0, len(own), _TOGETHER)
+    ]
+
+
+def _there(path: Path) -> Path:
+    return path if path.is_file() else path.with_suffix(LOSSLESS)
+
+
+def write_maps(
+    heat: Map, metric: Mapped, jobs: Sequence[MapJob], track: Track[Any], workers: int = 1
+) -> tuple[int, list[str]]:
+    """Writes a heat map for each pair of `jobs`, a quarter of the image's size; returns how many, and why others not.
+
+    metric: as `open_map` gives it. workers: processes that share the maps, each with a network of its own; few maps are
+    made in this one. Images that are too small for the metric have none. Whatever stops it, no process of it stays.
+    """
+    written, problems = 0, []
+    for job, drawn in zip(jobs, _drawn(heat, metric, jobs, track, workers), strict=True):
+        for (_, target), one in zip(job.pairs, drawn, strict=True):
+            if isinstance(one, str):
+                problems.append(one)
+            elif one is not None:
+                write_file(target, one, parents=True)
+                written += 1
     return written, problems
+
+
+def _drawn(
+    heat: Map, metric: Mapped, jobs: Sequence[MapJob], track: Track[Any], workers: int
+) -> Iterator[list[bytes | str | None]]:
+    """What `draw_maps` says of each job, in order."""
+    name = f"heat maps of {heat.title}"
+    few = sum(len(job.pairs) for job in jobs) <= _FEW
+    if workers < 2 or few:
+        for job in track(jobs, name):
+            yield draw_maps(metric, heat.top, job)
+        return
+    context = multiprocessing.get_context("forkserver")
+    executor = ProcessPoolExecutor(min(workers, len(jobs)), context, _begin, (heat,))
+    try:
+        for future in track([executor.submit(_draw_here, job) for job in jobs], name):
+            yield future.result()
+    except BrokenProcessPool:
+        raise BenchmarkError(f"a process that made {name} died; --workers 1 makes them in one") from None
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+_opened: list[tuple[Map, Mapped]] = []
+"""Of a process that makes maps for another: what it was begun with."""
+
+
+def _begin(heat: Map) -> None:
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the first process's
+    torch.set_num_threads(1)
+    _opened.append((heat, open_map(heat)))
+
+
+def _draw_here(job: MapJob) -> list[bytes | str | None]:
+    heat, metric = _opened[-1]
+    return draw_maps(metric, heat.top, job)
+
+
+def draw_maps(metric: Mapped, top: float, job: MapJob) -> list[bytes | str | None]:
+    """For each pair its map as a PNG, or why there is none; None where the image is too small for the metric."""
+    try:
+        prepared = metric.prepare(load_image(job.original))
+    except Undefined:
+        return [None] * len(job.pairs)
+    drawn: list[bytes | str | None] = []
+    for reconstruction, _ in job.pairs:
+        try:
+            values = metric.difference_map(prepared, load_image(reconstruction))
+            drawn.append(map_png(quartered(values, job.height, job.width), top))
+        except BenchmarkError as error:  # a reconstruction that was cut or changed after the run
+            drawn.append(one_line(error))
+    return drawn
 
 
 def quartered(values: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.float32]:

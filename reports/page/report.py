@@ -1,6 +1,8 @@
 """A static page of runs: curves, the images behind each point, tables, a verdict of two runs, how all was made."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -10,13 +12,15 @@ from benchmark.addresses import Location
 from benchmark.analysis.margins import Gate
 from benchmark.analysis.summary import dataset_label
 from benchmark.errors import BenchmarkError, UsageError, one_line
-from benchmark.files import write_file
+from benchmark.files import make_folder, write_file
 from benchmark.reports.page.content import Source, content, decimals_of, read_sources
-from benchmark.reports.page.files import copy_assets, new_folder, write_page
+from benchmark.reports.page.files import copy_assets, replacing_folder, write_page
+from benchmark.reports.page.packing import Room, as_webp, pack
 from benchmark.reports.page.pictures import (
     Original,
     Track,
     link_reconstructions,
+    map_jobs,
     maps_of,
     open_map,
     place_of,
@@ -60,41 +64,75 @@ def write_report(
     elsewhere: Mapping[str, Location] = _NOWHERE,
     shown: int | None = None,
     maps: bool = True,
+    max_mb: float | None = None,
+    workers: int = 1,
     track: Track[Any] = _untold,
 ) -> list[str]:
     """Writes the page of `runs` into the folder `output`, and returns what it lacks, a line each.
 
-    elsewhere: hash -> file of originals, besides where the runs found them. shown: how many originals have their
-    images on the page, None for all of at most MOST_SHOWN; numbers are of all. maps: whether heat maps are made.
-    Raises NotComparable if data sets or protocols of the runs differ, UsageError if `output` holds anything but an
-    older page.
+    output: a name that ends in .html makes one file with everything in it, its images as lossless WebP. elsewhere: hash
+    -> file of originals, besides where the runs found them. shown: how many originals have their images on the page,
+    None for all of at most MOST_SHOWN; numbers are of all. maps: whether heat maps are made. max_mb: what the page may
+    take in megabytes, 10^6 bytes; it shows the first images that fit. workers: processes that make heat maps.
+
+    A page that is stopped leaves `output` as it was. Raises NotComparable if data sets or protocols of the runs differ,
+    UsageError if `output` holds anything but an older page, or `max_mb` is too little for a page without images.
     """
     if shown is not None and shown < 0:
         raise UsageError(f"--pictures {shown}: a number of images, 0 for none")
+    one_file = output.suffix.lower() == ".html"
+    if one_file and output.is_dir():
+        raise UsageError(f"{output}: is a folder, and a page of one file is asked for")
     sources = read_sources(runs)
     if any(output.resolve() in (run.resolve(), *run.resolve().parents) for run in runs):
         raise UsageError(f"{output}: holds a run that the page is to show; name another folder")
     data = content(sources, gate)
-    new_folder(output)
-    manifest = sources[0].folder.manifest
-    total = len(manifest.dataset.pictures)
-    count = min(total, MOST_SHOWN if shown is None else shown)
-    originals = write_originals(manifest, elsewhere, output, count, track)
-    data["pictures"] = [asdict(original) | {"path": path_name(original.name)} for original in originals]
-    lacking = _write_reconstructions(sources, data, originals, output, maps, track)
-    data["leftOut"] = _left_out(count, total)
-    if shown is None:
-        lacking = [f"{line}; --pictures shows another number" for line in data["leftOut"]] + lacking
-    for metric in data["metrics"]:
-        found = [
-            point["values"][metric["name"]]["value"] for point in data["points"] if metric["name"] in point["values"]
-        ]
-        metric["decimals"] = decimals_of([value for value in found if value is not None])
-    for source in sources:
-        _copy_downloads(source, output)
-    copy_assets(output, *ASSETS)
-    write_page(output, "report.html.j2", _head(sources, data), "REPORT", data)
-    return lacking
+    with replacing_folder(output) if not one_file else _scratch(output) as folder:
+        room = None if max_mb is None else Room(max_mb * 1e6, one_file)
+        manifest = sources[0].folder.manifest
+        total = len(manifest.dataset.pictures)
+        count = min(total, MOST_SHOWN if shown is None else shown)
+        originals = write_originals(manifest, elsewhere, folder, count, track)
+        kept, lacking = _link(sources, originals, folder)
+        for source in sources:
+            _copy_downloads(source, folder)
+        fitting = count
+        if one_file:
+            as_webp(folder, originals, room, track, workers)
+        if room is not None:  # before maps are made of images that do not fit
+            originals, fitting = room.fit(folder, originals, fitting, data, ASSETS)
+        data["maps"], problems = _write_maps(kept, originals, folder, track, workers) if maps else ([], [])
+        if room is not None:
+            originals, fitting = room.fit(folder, originals, fitting, data, ASSETS)
+        names = {original.name for original in originals if original.file is not None}
+        _place(sources, data, [(s, [t for t in trials if t.image in names]) for s, trials in kept])
+        data["pictures"] = [asdict(original) | {"path": path_name(original.name)} for original in originals]
+        data["leftOut"] = _left_out(fitting, total)
+        if fitting < count:
+            lacking = [f"{line}; --max-mb {max_mb:g} allows no more" for line in data["leftOut"]] + lacking
+        elif shown is None:
+            lacking = [f"{line}; --pictures shows another number" for line in data["leftOut"]] + lacking
+        for metric in data["metrics"]:
+            found = [
+                point["values"][metric["name"]]["value"]
+                for point in data["points"]
+                if metric["name"] in point["values"]
+            ]
+            metric["decimals"] = decimals_of([value for value in found if value is not None])
+        head = _head(sources, data)
+        if one_file:
+            pack(folder, output, head, data)
+        else:
+            copy_assets(folder, *ASSETS)
+            write_page(folder, "report.html.j2", head | {"address": str}, "REPORT", data)
+    return [*lacking, *problems]
+
+
+@contextlib.contextmanager
+def _scratch(output: Path) -> Iterator[Path]:
+    """A folder beside the one file that is to be written, which goes in any case."""
+    with tempfile.TemporaryDirectory(dir=make_folder(output.parent), prefix=f".{output.name}.") as folder:
+        yield Path(folder)
 
 
 def _left_out(count: int, total: int) -> list[str]:
@@ -105,23 +143,15 @@ def _left_out(count: int, total: int) -> list[str]:
     return [f"{shown} on this page; numbers are of all {total:,}"]
 
 
-def _write_reconstructions(
-    sources: Sequence[Source],
-    data: dict[str, Any],
-    originals: Sequence[Original],
-    output: Path,
-    maps: bool,
-    track: Track[Any],
-) -> list[str]:
-    """Adds to each point of `data`: folders, a place under pictures/ for each decoder seed, and there, which images
-    are there at every seed. Returns what is lacking."""
+def _link(
+    sources: Sequence[Source], originals: Sequence[Original], output: Path
+) -> tuple[list[tuple[Source, Sequence[Trial]]], list[str]]:
+    """Links all reconstructions of images that are shown; returns those trials of each run, and what is lacking."""
     lacking = []
     shown = {original.name for original in originals if original.file is not None}
     unread = [original for original in originals if original.problem]
     if unread:
         lacking.append(f"{len(unread)} of {len(originals)} originals are not shown: {unread[0].problem}")
-    keys: dict[tuple[int, float], list[tuple[int | None, str]]] = {}
-    labels = [codec["label"] for codec in data["codecs"]]
     kept: list[tuple[Source, Sequence[Trial]]] = []
     for source in sources:
         trials = [
@@ -136,10 +166,19 @@ def _write_reconstructions(
             lacking.append(
                 f"run {source.number}: {len(trials) - len(there)} of {len(trials)} reconstructions are missing"
             )
-        for trial in there:
+        kept.append((source, there))
+    return kept, lacking
+
+
+def _place(sources: Sequence[Source], data: dict[str, Any], kept: Sequence[tuple[Source, Sequence[Trial]]]) -> None:
+    """Adds to each point of `data`: folders, a place under pictures/ for each decoder seed, and there, which images
+    are there at every seed."""
+    keys: dict[tuple[int, float], list[tuple[int | None, str]]] = {}
+    labels = [codec["label"] for codec in data["codecs"]]
+    for source, trials in kept:
+        for trial in trials:
             codec = labels.index(source.labels[trial.codec])
             keys.setdefault((codec, trial.quality), []).append((trial.decoder_seed, trial.image))
-        kept.append((source, there))
     numbers = {source.number: source for source in sources}
     places = {n: {name: i for i, name in enumerate(source.numbers.images)} for n, source in numbers.items()}
     for point in data["points"]:
@@ -154,29 +193,28 @@ def _write_reconstructions(
         pairs = set(found)
         complete = [name for name in source.numbers.images if all((seed, name) in pairs for seed in seeds)]
         point["there"] = [places[source.number][name] for name in complete] if seeds else []
-    kept = [(source, trials) for source, trials in kept if trials] if maps else []
-    data["maps"], without = _write_maps(kept, originals, output, track)
-    return [*lacking, *without]
 
 
 def _write_maps(
-    kept: Sequence[tuple[Source, Sequence[Trial]]], originals: Sequence[Original], output: Path, track: Track[Any]
+    kept: Sequence[tuple[Source, Sequence[Trial]]],
+    originals: Sequence[Original],
+    output: Path,
+    track: Track[Any],
+    workers: int,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """What the page must know of the maps that were drawn, and why others were not. kept: trials with an image."""
     drawn, lacking = [], []
+    kept = [(source, trials) for source, trials in kept if trials]
     for heat in maps_of([name for source, _ in kept for name in source.folder.manifest.metrics]) if kept else []:
         try:
             metric = open_map(heat)
         except BenchmarkError as error:
             lacking.append(f"there are no maps of {heat.title}: {one_line(error)}")
             continue
-        written = [
-            write_maps(heat, metric, source.folder, source.number, trials, originals, output, track)
-            for source, trials in kept
-        ]
-        if any(count for count, _ in written):
+        jobs = map_jobs(heat, [(source.folder, source.number, trials) for source, trials in kept], originals, output)
+        count, problems = write_maps(heat, metric, jobs, track, workers)
+        if count:
             drawn.append(asdict(heat))
-        problems = [problem for _, found in written for problem in found]
         if problems:
             lacking.append(f"{len(problems)} maps of {heat.title} are missing: {problems[0]}")
     return drawn, lacking

@@ -17,7 +17,8 @@ from benchmark.studies.detail import VARIANTS
 
 NAMES = [
     *("ablation", "decoders", "posterior", "detail", "departure", "seams", "metrics", "reference", "exact-cost"),
-    *("network-speed", "profile", "device", "peers", "scale", "coverage", "gate-errors", "intervals", "documents"),
+    *("network-speed", "profile", "page-image", "device", "peers", "scale", "coverage", "gate-errors", "intervals"),
+    "documents",
 ]
 
 
@@ -67,6 +68,7 @@ def test_help_imports_no_torch_and_no_pandas() -> None:
         (["gate-errors", "--family", "--only", "psnr"], 2, "--only chooses kinds of metrics"),
         (["detail", "--metric", "psnr"], 2, "--metric psnr: of single images, not of sets"),
         (["detail", "nothing", "--dataset", "images"], 2, "no codec is named 'nothing'"),
+        (["page-image", "nowhere"], 3, "nowhere/index.html: no such file"),
         (["seams", "--tile", "40"], 2, "--tile 40: a multiple of 16"),
         (["seams", "images/a.png"], 2, "images/a.png: the image must have 384x256 pixels or more"),
         (["exact-cost", "none.png"], 3, "none.png: no such file"),

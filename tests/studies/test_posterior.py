@@ -16,9 +16,9 @@ from benchmark.hfd.decoders.one_step import OneStepSettings
 from benchmark.images import load_image
 from benchmark.metrics.fidelity import psnr_from_mse
 from benchmark.studies.posterior import (
-    Checked,
     PosteriorChecks,
     check_posterior,
+    checked,
     lines,
     mean_checks,
     measure,
@@ -106,7 +106,7 @@ def test_what_cannot_be_checked_is_refused_before_the_first_line(tmp_path: Path)
 
 def test_lines() -> None:
     checks = PosteriorChecks(255**2 / 1e3, 255**2 / 1e2, 255**2 / 10**2.5, math.nan, 0, 4)
-    assert list(lines([Checked("hfd", 3, checks)], ["hfd", "hfd:decoder=flow"], 4)) == [
+    assert list(lines([checked("hfd", 3, checks)], ["hfd", "hfd:decoder=flow"], 4)) == [
         "PSNR in dB        quality     x̂  sample  mean of 4  spread  one step  again",
         f"hfd                     3  30.00   20.00      25.00  {checks.spread:6.2f}       n/a    inf",
     ]

@@ -7,7 +7,7 @@ const Page = (() => {
 
   // State: what is looked at. Only what differs from the defaults stands in the address.
 
-  const defaults = {};
+  const defaults = { off: "" }; // labels of codecs that are not shown, as JSON
   const forms = {}; // what a value has to look like, of those that are no name of anything
   const listeners = [];
   let state = {};
@@ -197,6 +197,20 @@ const Page = (() => {
     return best;
   }
 
+  // Where an image is: in a page of one file it is part of the page.
+  function source(path) {
+    return window.IMAGES ? (window.IMAGES[path] ?? path) : path;
+  }
+
+  // Labels of the codecs that the legend has taken away.
+  function off() {
+    try {
+      return new Set(JSON.parse(state.off || "[]"));
+    } catch {
+      return new Set(); // an address that was cut off
+    }
+  }
+
   const dark = matchMedia("(prefers-color-scheme: dark)");
 
   // A codec's colour, lifted where it would be lost on a dark ground.
@@ -231,6 +245,8 @@ const Page = (() => {
     rate,
     of,
     nearest,
+    source,
+    off,
     dark,
     color,
     get state() {

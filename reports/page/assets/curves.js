@@ -4,7 +4,7 @@
 (() => {
   const { report, metrics, visible, element, check, select, number, interval, color } = Page;
   Page.define(
-    { log: "1", published: "0", intervals: "1", off: "", bits: "", realism: "" },
+    { log: "1", published: "0", intervals: "1", bits: "", realism: "" },
     { log: /^[01]$/, published: /^[01]$/, intervals: /^[01]$/, bits: /^[0-9]{1,3}(\.[0-9]+)?(e-[0-9]{1,2})?$/ },
   );
 
@@ -49,13 +49,7 @@
     return visible(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   }
 
-  function hidden() {
-    try {
-      return new Set(JSON.parse(Page.state.off || "[]"));
-    } catch {
-      return new Set(); // an address that was cut off
-    }
-  }
+  const hidden = Page.off;
 
   function axisTitle(metric) {
     return plain(metric.title) + (metric.shown_unit ? ` (${plain(metric.shown_unit)})` : "");

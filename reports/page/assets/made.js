@@ -62,7 +62,7 @@ const Made = (() => {
           element(
             "button",
             { type: "button", class: "card", onclick: () => open(move.image, move.base, move.new) },
-            picture.small ? element("img", { src: picture.small, alt: "", loading: "lazy" }) : null,
+            picture.small ? element("img", { src: Page.source(picture.small), alt: "", loading: "lazy" }) : null,
             element("b", {}, picture.name),
             element("span", {}, text),
             element("span", { class: way }, `${Math.abs(move.margins).toPrecision(3)} margins ${way}`),

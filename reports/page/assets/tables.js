@@ -380,7 +380,7 @@ const Tables = (() => {
 
   function small(picture) {
     return picture.small
-      ? element("img", { src: picture.small, alt: "", loading: "lazy" })
+      ? element("img", { src: Page.source(picture.small), alt: "", loading: "lazy" })
       : element("span", { class: "no-picture" });
   }
 

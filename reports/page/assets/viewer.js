@@ -17,16 +17,22 @@ const Viewer = (() => {
       view: "",
       gain: "4",
       seed: "0",
+      blink: "0",
+      every: "500",
+      labels: "1",
     },
     {
       equal: /^[01]$/,
-      mode: /^(flip|slide|side|difference|map)$/,
+      mode: /^(flip|slide|side|grid|difference|map(-[\w.-]{1,40})?)$/,
       show: /^[oab]$/,
       pair: /^(ab|oa|ob)$/,
       split: /^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$/,
       view: /^[01](\.[0-9]{1,6})?,[01](\.[0-9]{1,6})?,[0-9]{1,3}(\.[0-9]{1,9})?$/,
       gain: /^(1|2|4|8|16)$/,
       seed: /^[0-9]{1,6}$/,
+      blink: /^[01]$/,
+      every: /^(250|500|1000|2000)$/,
+      labels: /^[01]$/,
     },
   );
 
@@ -34,6 +40,7 @@ const Viewer = (() => {
     ["flip", "Flip in place"],
     ["slide", "Slider"],
     ["side", "Side by side"],
+    ["grid", "All codecs"],
     ["difference", "Difference"],
     ...report.maps.map(({ mode, title }) => [mode, `${title} map`]),
   ];
@@ -45,6 +52,8 @@ const Viewer = (() => {
   let stagePlace;
   let panes = []; // {pane, stages: [element], kind}
   let cycling = 0;
+  let blinking = 0;
+  let lit = null; // the side that a blink shows now; in no address, which may not change so often
 
   // What is shown
 
@@ -85,6 +94,22 @@ const Viewer = (() => {
     return seeds.length ? Number(Page.state.seed) % seeds.length : 0;
   }
 
+  // A side is "o", the original, "a", "b", or "p" and the number of a point.
+  function pointOf(side) {
+    if (side === "a") return pointA();
+    return side === "b" ? pointB() : Number(side.slice(1));
+  }
+
+  // Of each codec that the legend leaves, the point whose bits on this image are nearest to A's.
+  function gridSides() {
+    const off = Page.off();
+    const a = pointA();
+    const shown = report.codecs
+      .map((codec, index) => [codec, index])
+      .filter(([codec, index]) => !off.has(codec.label) && Page.of(index).length);
+    return shown.map(([, index]) => (index === report.points[a].codec ? "a" : `p${Page.nearest(a, index, image())}`));
+  }
+
   function map() {
     return report.maps.find((heat) => heat.mode === Page.state.mode);
   }
@@ -92,9 +117,9 @@ const Viewer = (() => {
   function file(side, kind = "pictures") {
     const index = image();
     if (side === "o") return report.pictures[index].file;
-    const point = report.points[side === "a" ? pointA() : pointB()];
+    const point = report.points[pointOf(side)];
     if (!point.there.includes(index)) return null;
-    return `${kind}/${point.folders[seedOf(side === "a" ? pointA() : pointB())]}/${report.pictures[index].path}.png`;
+    return `${kind}/${point.folders[seedOf(pointOf(side))]}/${report.pictures[index].path}.png`;
   }
 
   // Opening
@@ -158,7 +183,13 @@ const Viewer = (() => {
     Page.listen((changed) => {
       const has = (...keys) => keys.some((key) => changed.has(key));
       if (has("picture", "a", "b", "equal", "mode", "pair", "seed", "gain")) draw();
+      else if (has("off") && Page.state.mode === "grid") draw();
       else {
+        if (has("blink", "every", "labels")) {
+          blink();
+          modes();
+          stagePlace.classList.toggle("unlabelled", Page.state.labels === "0");
+        }
         if (has("show")) {
           showSide();
           modes();
@@ -303,7 +334,7 @@ const Viewer = (() => {
                 type: "button",
                 class: `side-${side}`,
                 "aria-pressed": String(Page.state.show === side),
-                onclick: () => Page.set({ show: side }),
+                onclick: () => only(side),
               },
               side === "o" ? "original" : SIDES[side],
             ),
@@ -311,7 +342,28 @@ const Viewer = (() => {
         ),
       );
     }
-    if (mode === "slide") {
+    if (mode === "flip") {
+      const on = Page.state.blink === "1";
+      parts.push(
+        element(
+          "span",
+          { class: "pick" },
+          button(on ? "❚❚ stop" : "▶ blink", on ? "Stop blinking" : "Blink between two images", toggleBlink, on),
+          select(
+            "every",
+            [
+              ["250", "¼ s"],
+              ["500", "½ s"],
+              ["1000", "1 s"],
+              ["2000", "2 s"],
+            ],
+            Page.state.every,
+            (every) => Page.set({ every }),
+          ),
+        ),
+      );
+    }
+    if (mode === "slide" || mode === "flip") {
       parts.push(
         select(
           "between",
@@ -347,6 +399,7 @@ const Viewer = (() => {
         ),
       );
     }
+    parts.push(check("labels", Page.state.labels === "1", (on) => Page.set({ labels: on ? "1" : "0" })));
     parts.push(
       element(
         "span",
@@ -376,7 +429,7 @@ const Viewer = (() => {
     for (const [side, source, extra] of names) {
       stage.append(
         element("img", {
-          src: source,
+          src: Page.source(source),
           width,
           height,
           alt: describe(side),
@@ -392,9 +445,7 @@ const Viewer = (() => {
 
   function describe(side) {
     const name = report.pictures[image()].name;
-    return side === "o"
-      ? `${name}, original`
-      : `${name}, ${Page.label(report.points[side === "a" ? pointA() : pointB()])}`;
+    return side === "o" ? `${name}, original` : `${name}, ${Page.label(report.points[pointOf(side)])}`;
   }
 
   function pane(title, stages, side) {
@@ -410,16 +461,17 @@ const Viewer = (() => {
 
   function absent(side) {
     const index = image();
-    const point = report.points[side === "a" ? pointA() : pointB()];
+    const point = report.points[pointOf(side)];
     const why = point.failed[String(index)];
     return element("p", { class: "absent" }, why ? `failed: ${why}` : "no reconstruction of this image was kept");
   }
 
   function title(side) {
     if (side === "o") return "original";
-    const point = report.points[side === "a" ? pointA() : pointB()];
-    const seed = point.seeds.length > 1 ? `, seed ${point.seeds[seedOf(side === "a" ? pointA() : pointB())]}` : "";
-    return `${SIDES[side]}: ${report.codecs[point.codec].label} ${point.name}${seed}`;
+    const point = report.points[pointOf(side)];
+    const seed = point.seeds.length > 1 ? `, seed ${point.seeds[seedOf(pointOf(side))]}` : "";
+    const whose = SIDES[side] ? `${SIDES[side]}: ` : "";
+    return `${whose}${report.codecs[point.codec].label} ${point.name}${seed}`;
   }
 
   function build() {
@@ -428,6 +480,14 @@ const Viewer = (() => {
     const one = (side, stage) => pane(title(side), [stage || absent(side)], side);
     if (mode === "side") {
       return ["o", "a", "b"].map((side) => one(side, file(side) && layers([[side, file(side)]], "")));
+    }
+    if (mode === "grid") {
+      const pixels = report.pixels[image()];
+      return ["o", ...gridSides()].map((side) => {
+        const bytes = side === "o" ? null : report.points[pointOf(side)].bytes[image()];
+        const bits = bytes && pixels ? ` · ${number((8 * bytes) / pixels, 3)} bpp` : "";
+        return pane(title(side) + bits, [file(side) ? layers([[side, file(side)]], "") : absent(side)], side);
+      });
     }
     if (mode === "difference") {
       return ["a", "b"].map((side) => {
@@ -482,12 +542,14 @@ const Viewer = (() => {
   }
 
   function draw() {
-    for (const side of ["o", "a", "b"]) preload(file(side));
+    for (const side of ["o", "a", "b", ...(Page.state.mode === "grid" ? gridSides() : [])]) preload(file(side));
     choice();
     modes();
     panes = build();
-    stagePlace.className = `panes panes-${panes.length}`;
+    stagePlace.className = `panes panes-${Page.state.mode === "grid" ? "grid" : panes.length}`;
+    stagePlace.classList.toggle("unlabelled", Page.state.labels === "0");
     stagePlace.replaceChildren(...panes.map((made) => made.pane));
+    blink();
     showSide();
     splitAt();
     place_();
@@ -507,7 +569,7 @@ const Viewer = (() => {
   function preload(address) {
     if (!address || ready.has(address)) return;
     const picture = new Image();
-    picture.src = address;
+    picture.src = Page.source(address);
     picture.decode().catch(() => ready.delete(address));
     ready.set(address, picture);
     if (ready.size > 24) ready.delete(ready.keys().next().value);
@@ -516,12 +578,40 @@ const Viewer = (() => {
   function showSide() {
     if (Page.state.mode !== "flip" || !panes.length) return;
     const { pane: made } = panes[0];
+    const now = lit ?? Page.state.show;
     for (const part of made.querySelectorAll("[data-side]"))
-      part.classList.toggle("shown", part.dataset.side === Page.state.show);
+      part.classList.toggle("shown", part.dataset.side === now);
     const tag = made.querySelector(".tag");
-    tag.textContent = visible(title(Page.state.show));
-    tag.className = `tag tag-${Page.state.show}`;
-    document.getElementById("viewer-said").textContent = visible(describe(Page.state.show));
+    tag.textContent = visible(title(now));
+    tag.className = `tag tag-${now}`;
+    if (lit === null) document.getElementById("viewer-said").textContent = visible(describe(now));
+  }
+
+  // Blinking: two images by turns, at most twice each a second, which is below what can harm.
+
+  function blink() {
+    clearInterval(blinking);
+    blinking = 0;
+    lit = null;
+    if (Page.state.blink === "1" && Page.state.mode === "flip") {
+      const [first, second] = Page.state.pair.split("");
+      lit = first;
+      blinking = setInterval(() => {
+        lit = lit === first ? second : first;
+        showSide();
+      }, Number(Page.state.every));
+    }
+    showSide();
+  }
+
+  function toggleBlink() {
+    const on = Page.state.blink === "1" && Page.state.mode === "flip";
+    Page.set({ mode: "flip", blink: on ? "0" : "1" });
+  }
+
+  // Whoever asks for one side has seen enough of the turns.
+  function only(show) {
+    Page.set({ mode: "flip", blink: "0", show });
   }
 
   // The slider
@@ -710,8 +800,15 @@ const Viewer = (() => {
     choice();
   }
 
+  // A's next point on its curve; what is compared with it follows in bits.
+  function otherPoint(way) {
+    const own = Page.of(report.points[pointA()].codec);
+    const next = own[own.indexOf(pointA()) + way];
+    if (next !== undefined) Page.set({ a: Page.key(report.points[next]) });
+  }
+
   function flip() {
-    Page.set({ mode: "flip", show: Page.state.show === "a" ? "b" : "a" });
+    only((lit ?? Page.state.show) === "a" ? "b" : "a");
   }
 
   function pressed(event) {
@@ -719,15 +816,20 @@ const Viewer = (() => {
     const own = event.target === box || event.target.matches(".handle");
     const move = 60;
     const keys = {
-      o: () => Page.set({ mode: "flip", show: "o" }),
-      a: () => Page.set({ mode: "flip", show: "a" }),
-      b: () => Page.set({ mode: "flip", show: "b" }),
-      1: () => Page.set({ mode: "flip", show: "o" }),
-      2: () => Page.set({ mode: "flip", show: "a" }),
-      3: () => Page.set({ mode: "flip", show: "b" }),
+      o: () => only("o"),
+      a: () => only("a"),
+      b: () => only("b"),
+      1: () => only("o"),
+      2: () => only("a"),
+      3: () => only("b"),
       n: () => step(1),
       p: () => step(-1),
       s: nextSeed,
+      g: () => Page.set({ mode: Page.state.mode === "grid" ? "flip" : "grid" }),
+      k: toggleBlink,
+      l: () => Page.set({ labels: Page.state.labels === "1" ? "0" : "1" }),
+      ",": () => otherPoint(-1),
+      ".": () => otherPoint(1),
       f: full,
       "+": () => zoomStep(1),
       "=": () => zoomStep(1),
@@ -758,7 +860,11 @@ const Viewer = (() => {
       ["o, a, b", "original, A, B"],
       ["space", "flip between A and B"],
       ["n, p", "next, previous image"],
+      ["k", "blink"],
+      ["g", "all codecs"],
+      [", .", "fewer, more bits"],
       ["m", "next way of showing"],
+      ["l", "labels"],
       ["+, −, 0", "zoom in, out, all of it"],
       ["arrows", "move"],
       ["s", "next decoder seed"],
@@ -778,13 +884,11 @@ const Viewer = (() => {
     const shown = report.metrics.filter((metric) => metric.kind !== "set" && metric.name !== "bpp");
     const pixels = report.pixels[index];
     const rows = element("tbody");
-    for (const [side, point, other] of [
-      ["a", a, b],
-      ["b", b, a],
-    ]) {
+    const grid = Page.state.mode === "grid";
+    const entries = grid ? gridSides().map((side) => [side, report.points[pointOf(side)]]) : [["a", a], ["b", b]];
+    for (const [side, point] of entries) {
       const bytes = point.bytes[index];
-      const than =
-        side === "b" && bytes && other.bytes[index] ? ` (${signed(100 * (bytes / other.bytes[index] - 1), 1)} %)` : "";
+      const than = point !== a && bytes && a.bytes[index] ? ` (${signed(100 * (bytes / a.bytes[index] - 1), 1)} %)` : "";
       rows.append(
         element(
           "tr",
@@ -792,18 +896,20 @@ const Viewer = (() => {
           element(
             "th",
             { scope: "row" },
-            element("span", { class: `mark mark-${side}` }, SIDES[side]),
+            SIDES[side] ? element("span", { class: `mark mark-${side}` }, SIDES[side]) : null,
             ` ${Page.label(point)}`,
           ),
           element("td", { class: "value" }, `${whole(bytes)}${than}`),
           element("td", { class: "value" }, bytes && pixels ? number((8 * bytes) / pixels, 3) : "–"),
           ...shown.map((metric) => {
-            const values = [point, other].map((p) => (p.images[metric.name] || [])[index] ?? null);
+            const of = (p) => (p.images[metric.name] || [])[index] ?? null;
+            const value = of(point);
+            const others = entries.map((entry) => entry[1]).filter((p) => p !== point).map(of);
             const best =
-              values[0] !== null &&
-              values[1] !== null &&
-              (metric.higher ? values[0] > values[1] : values[0] < values[1]);
-            return element("td", { class: `value ${best ? "best" : ""}` }, number(values[0], metric.decimals));
+              value !== null &&
+              others.length &&
+              others.every((other) => other !== null && (metric.higher ? value > other : value < other));
+            return element("td", { class: `value ${best ? "best" : ""}` }, number(value, metric.decimals));
           }),
         ),
       );
@@ -843,7 +949,7 @@ const Viewer = (() => {
             "aria-label": picture.name,
             onclick: () => Page.set({ picture: picture.name }),
           },
-          element("img", { src: picture.small, alt: "", loading: "lazy", height: 56 }),
+          element("img", { src: Page.source(picture.small), alt: "", loading: "lazy", height: 56 }),
         ),
       );
     }
