@@ -180,7 +180,7 @@ class MetricRecord(Record):
     unit: str = Field(description="of the value, empty for a pure number")
     higher_is_better: bool = Field(description="direction")
     kind: Literal["image", "set", "no-reference"] = Field(
-        description="one value an image, one value for the set, or one value an image that needs no original"
+        description="one value per image, one value per set, or one value per image without an original"
     )
     feature_key: str | None = Field(
         default=None,

@@ -439,7 +439,7 @@ def _time_obstacle(base: Baseline, new: Baseline) -> str:
 
 
 def _of_time(base: Baseline, new: Baseline, codec: str, gate: Gate) -> Iterator[_Pending]:
-    """Seconds an image, over all qualities, of encode and of decode."""
+    """Seconds per image, over all qualities, of encode and of decode."""
     margin = gate.margin_of(SECONDS)
     if margin is None:
         return
