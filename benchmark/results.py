@@ -116,6 +116,7 @@ class Trial(Record):
 
     @property
     def key(self) -> TrialKey:
+        """(codec, quality, decoder seed or None, image): what tells a trial from the others of its run."""
         return (self.codec, self.quality, self.decoder_seed, self.image)
 
     @property

@@ -127,6 +127,7 @@ class Comparison:
         return frame
 
     def with_outcome(self, *outcomes: Outcome) -> list[Row]:
+        """The rows with one of `outcomes`, in their order."""
         return [row for row in self.rows if row.outcome in outcomes]
 
     def exit_code(self, strict: bool = False) -> int:
