@@ -125,7 +125,7 @@ def matching(device: str, spec: str) -> TargetCodec:
     """`match:SPEC~REFERENCE`: REFERENCE's quality, whose bits are met, for each image."""
     inner, tilde, reference_spec = spec.rpartition("~")
     if not tilde:
-        raise UsageError(f"match:{spec}: it is match:SPEC~REFERENCE")
+        raise UsageError(f"match:{spec}: write match:SPEC~REFERENCE")
     reference = _inner("match", reference_spec, device)
     kept: dict[tuple[str, float], float] = {}
 

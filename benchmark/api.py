@@ -77,7 +77,7 @@ def evaluate(
     data set. metrics: names, "./my_metric.py:MyMetric", or metric objects; None for the usual ones.
     qualities: for all codecs, or a mapping of labels or specs to them; None for each codec's own. limit: so many
     images, spread over the set; None for all. output: a folder for the run, which goes on if it is there already; None
-    leaves nothing on disk once the result is no longer used. workers: processes that share the cores, None for one per
+    leaves nothing on disk once the result is dropped. workers: processes that share the cores, None for one per
     core; an object that cannot be sent to another process runs in this one. seeds: of stochastic decoders. timing:
     repeated calls whose seconds are measured, 0 or at least 3. time_limit: seconds that a trial may take before it
     counts as failed; trials are then done in processes of their own. progress: True shows a bar, or a function that is
@@ -86,7 +86,7 @@ def evaluate(
 
     A trial that fails is recorded and ends nothing: a warning counts them, `Results.failures` says why. Whatever ends
     the call early, Ctrl-C too, removes a temporary folder; the run in `output` goes on with the same call. Raises
-    UsageError on what cannot be meant, BenchmarkError where a file or network is missing, or where somebody else is
+    UsageError on an invalid argument, BenchmarkError where a file or network is missing, or where somebody else is
     writing to `output`.
     """
     from benchmark.reports.outcome import sum_up

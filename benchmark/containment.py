@@ -47,7 +47,7 @@ class Containment:
 
     @contextlib.contextmanager
     def inside(self, *, opening: bool = False) -> Iterator[None]:
-        """Inside, the process is as this piece of code left it; afterwards as it was before.
+        """Inside, the process is as this piece of code left it; afterwards as it found it.
 
         opening: the working folder is the caller's all the same, so that paths in a spec mean what they say. What is
         printed inside goes to standard error: standard output belongs to the command's result. Threads of one piece of

@@ -33,7 +33,7 @@ LONGEST = 2000
 EXIT_CODES = {
     0: "fine",
     1: "a check failed",
-    2: "usage: an argument that cannot be meant",
+    2: "usage: an invalid argument",
     3: "something could not be read, coded, measured or written",
     4: "not comparable: numbers of different protocols, data sets or codecs",
     130: "interrupted",
@@ -49,7 +49,7 @@ class BenchmarkError(Exception):
 
 
 class UsageError(BenchmarkError):
-    """An argument that cannot be meant: an unknown name, a malformed codec spec, a quality out of range."""
+    """An invalid argument: an unknown name, a malformed codec spec, a quality out of range."""
 
     exit_code = 2
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 STANDARD_OUTPUT = "-"
-"""As the name of an output: standard output. A file of that name is `./-` nowhere: it cannot be meant."""
+"""As the name of an output: standard output. A file of that name has to be called `./-`."""
 
 _DESCRIPTOR = re.compile(r"/dev/fd/(\d+)|/proc/(?:self|thread-self|\d+)/fd/(\d+)")
 _NAMED = {STANDARD_OUTPUT: 1, "/dev/stdout": 1, "/dev/stderr": 2}

@@ -74,7 +74,7 @@ def _attribute(name: str, module: str, default: Any = UNKNOWN) -> Part:
 
 
 def _set_filters(module: Any, filters: list[Any]) -> None:
-    warnings.resetwarnings()  # which also makes Python forget what it decided by the filters of before
+    warnings.resetwarnings()  # which also makes Python forget what it decided by other filters
     warnings.filters.extend(filters)  # type: ignore[attr-defined]
 
 

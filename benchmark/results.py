@@ -124,6 +124,7 @@ class Trial(Record):
 
     @property
     def key(self) -> TrialKey:
+        """(codec, quality, decoder seed or None, image): what tells a trial from the others of its run."""
         return (self.codec, self.quality, self.decoder_seed, self.image)
 
     @property
@@ -188,7 +189,7 @@ class MetricRecord(Record):
     unit: str = Field(description="of the value, empty for a pure number")
     higher_is_better: bool = Field(description="direction")
     kind: Literal["image", "set", "no-reference"] = Field(
-        description="one value an image, one value for the set, or one value an image that needs no original"
+        description="one value per image, one value per set, or one value per image without an original"
     )
     feature_key: str | None = Field(
         default=None,

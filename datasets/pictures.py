@@ -410,7 +410,7 @@ def names_of_files(files: Sequence[Location]) -> list[str]:
     relative = ["/".join(own[common:]) for own in parts]
     if twice := next((text for text, count in Counter(relative).items() if count > 1), None):
         raise UsageError(
-            f"two images would be called {printable(twice)}; one file twice, or places that differ in what is no path"
+            f"two images would be called {printable(twice)}; one file twice, or addresses alike but for host or query"
         )
     names = unique_names(relative)
     return [names[key] for key in relative]

@@ -24,8 +24,8 @@ def draw_training(folder: Path, output: Path) -> Path:
     log_file, check_file = folder / "log.csv", folder / "checks.csv"
     if not log_file.is_file():
         raise BenchmarkError(f"{folder} has no log.csv; it is not the folder of a training")
-    log = _table(log_file, ("step", "loss"))
-    checks = _table(check_file, ("step",)) if check_file.is_file() else pd.DataFrame()
+    log = read_training_table(log_file, ("step", "loss"))
+    checks = read_training_table(check_file, ("step",)) if check_file.is_file() else pd.DataFrame()
     figure = Figure(figsize=(7, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(log["step"], log["loss"], color="0.75", linewidth=0.8)
@@ -76,7 +76,7 @@ def _decoder(folder: Path) -> str | None:
     return found.get("decoder") if isinstance(found, dict) else None
 
 
-def _table(file: Path, needed: Sequence[str]) -> pd.DataFrame:
+def read_training_table(file: Path, needed: Sequence[str]) -> pd.DataFrame:
     """A table of a training: numbers, NaN where a cell is empty or the training had none.
 
     Raises BenchmarkError, with line and column, on anything else. A last line that a kill cut short is left out.
@@ -109,7 +109,7 @@ def draw_trainings(folders: list[Path], output: Path) -> Path:
     for folder in folders:
         if not (folder / "checks.csv").is_file():
             raise BenchmarkError(f"{folder} has no checks.csv; it is not the folder of a training, or a very short one")
-        checks = _table(folder / "checks.csv", ("step", "seconds", "score"))
+        checks = read_training_table(folder / "checks.csv", ("step", "seconds", "score"))
         left.plot(checks["step"], checks["score"], marker=".", label=folder.name)
         right.plot(checks["seconds"] / 60, checks["score"], marker=".")
     left.set(xlabel="step", ylabel="score ↓, held-out images")

@@ -495,7 +495,7 @@ def test_a_run_of_before_gives_the_same_numbers(images: list[np.ndarray], tmp_pa
     frame = now.summary
     frame[list(frame.columns[:15])].to_csv(run / "summary.csv", index=False, lineterminator="\n")
     manifest = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    (run / "leave-one-out.json").unlink()  # that of before has no hash of the summary
+    (run / "leave-one-out.json").unlink()  # an older one has no hash of the summary
     known = ("protocol", "unit", "higher_is_better", "kind", "feature_key")
     manifest["metrics"] = {name: {key: m[key] for key in known} for name, m in manifest["metrics"].items()}
     (run / "run.json").write_text(json.dumps(manifest), encoding="utf-8")

@@ -19,6 +19,7 @@ import pytest
 from benchmark import files
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.files import (
+    OF_A_RUN,
     append_line,
     check_apart,
     expanded,

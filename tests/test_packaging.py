@@ -24,7 +24,7 @@ PLACES["reports"] = "benchmark/reports"
 """Folder of the checkout -> where its files lie once installed."""
 
 NOT_INSTALLED = (
-    r".*/weights/[^/]+/.*",  # what trainings left: settings, tables, curves
+    r"benchmark/reports/trainings/.*",  # what trainings left: settings, tables, curves
     r"benchmark/reports/figures/.*",
     r"benchmark/(baselines/hific|reports/baselines)/README\.md",
     r"benchmark/reports/baselines/.*\.args",  # how a baseline of the checkout is made again

@@ -74,7 +74,7 @@ def breaches(known: dict[str, Path]) -> set[tuple[str, str]]:
 
 
 def test_no_room_knows_what_it_must_not() -> None:
-    """An exception that is no longer needed is taken off the list."""
+    """An exception that nothing needs is taken off the list."""
     assert breaches(modules()) == EXCEPTIONS
 
 

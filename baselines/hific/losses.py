@@ -72,7 +72,7 @@ def compression_loss(
     """Rate, squared error and LPIPS; without the adversarial part.
 
     original, reconstruction: (N, 3, H, W) in [0, 1]. noisy_bits, rounded_bits: (N,). perceptual: a distance of two
-    batches in [−1, 1], one value an image, such as `benchmark.metrics.perceptual.load_network()`.
+    batches in [−1, 1], one value per image, such as `benchmark.metrics.perceptual.load_network()`.
     """
     pixels = original.shape[-2] * original.shape[-1]
     bpp = noisy_bits.mean() / pixels

@@ -61,7 +61,7 @@ def check(
         most = int(np.abs(own.astype(int) - decoded).max())
         raise BenchmarkError(
             f"{recipe.name}: another process decodes another image, up to {most} levels apart: the bytes alone do not "
-            "suffice, or the decoder repeats nothing"
+            "suffice, or the decoder is not deterministic"
         )
     error = float(np.mean((image.astype(float) - decoded) ** 2))
     psnr = 10 * np.log10(255**2 / error) if error else np.inf

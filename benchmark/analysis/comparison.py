@@ -127,6 +127,7 @@ class Comparison:
         return frame
 
     def with_outcome(self, *outcomes: Outcome) -> list[Row]:
+        """The rows with one of `outcomes`, in their order."""
         return [row for row in self.rows if row.outcome in outcomes]
 
     def exit_code(self, strict: bool = False) -> int:
@@ -439,7 +440,7 @@ def _time_obstacle(base: Baseline, new: Baseline) -> str:
 
 
 def _of_time(base: Baseline, new: Baseline, codec: str, gate: Gate) -> Iterator[_Pending]:
-    """Seconds an image, over all qualities, of encode and of decode."""
+    """Seconds per image, over all qualities, of encode and of decode."""
     margin = gate.margin_of(SECONDS)
     if margin is None:
         return

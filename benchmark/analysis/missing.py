@@ -88,7 +88,7 @@ def of_infinite(base: Baseline, new: Baseline, one: Point, other: Point, metric:
     fell = sorted(before & set(new.images_with(other, metric)))
     rose = sorted(after & set(base.images_with(one, metric)))
     if fell:
-        return Outcome.WORSE, f"no longer infinite: {named([base.images[index] for index in fell])}"
+        return Outcome.WORSE, f"finite now: {named([base.images[index] for index in fell])}"
     if rose:
         return Outcome.BETTER, f"infinite now: {named([base.images[index] for index in rose])}"
     if before & after:

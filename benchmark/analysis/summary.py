@@ -225,7 +225,7 @@ def undrawable_metrics(frame: "pandas.DataFrame") -> dict[str, str]:
 
 
 def _with_facts(frame: "pandas.DataFrame") -> "pandas.DataFrame":
-    """A summary of version 1 with the columns of today."""
+    """A summary of version 1 with all current columns."""
     facts = {name: metric_facts(frame, name) for name in dict.fromkeys(frame["metric"])}
     own = [facts[name] for name in frame["metric"]]
     return frame.assign(

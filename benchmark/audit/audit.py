@@ -56,7 +56,7 @@ class Request:
 def audit(request: Request, tell: Callable[[str], None]) -> tuple[Report, Path]:
     """The report and the folder in which it lies; `tell` gets a line on each thing that begins.
 
-    Raises UsageError on what cannot be meant, BenchmarkError if the codec cannot be opened or an image cannot be read.
+    Raises UsageError on an invalid argument, BenchmarkError if the codec cannot be opened or an image cannot be read.
     """
     if request.limit < 0 or request.damages < 0 or request.seconds <= 0:
         raise UsageError("--limit and --damages are 0 or more, --seconds is more than 0")
@@ -228,7 +228,7 @@ def _place() -> Iterator[Path]:
 
 
 def _sweep(folder: Path) -> None:
-    """Removes the folders of audits that no longer live, with the processes that they left."""
+    """Removes the folders of audits that have died, with the processes that they left."""
     for path in folder.glob(f"{PREFIX}*"):
         # One of somebody else, one at work, and one that is too young to have its lock stay.
         with contextlib.suppress(OSError), (path / OWNED).open("rb") as owned:

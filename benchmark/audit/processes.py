@@ -67,7 +67,7 @@ def perform(
     on with the next. Until the codec is open the working folder and HOME are the caller's, so that paths in the codec
     spec mean what they say. A codec that has not answered `MOST_HUNG` times is asked no more.
 
-    outcomes: a list that they go into, and that has those of before where this is interrupted.
+    outcomes: a list that they are added to, so that an interruption loses none of them.
     """
     outcomes = [] if outcomes is None else outcomes
     opened: Opened | None = None

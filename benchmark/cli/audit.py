@@ -12,7 +12,7 @@ def audit(
     dataset: Annotated[
         str, typer.Option(help="Name of a data set, or a folder of images.", metavar="NAME|FOLDER")
     ] = "photos",
-    limit: Annotated[int, typer.Option(help="That many images of it; 0 takes all.")] = 2,
+    limit: Annotated[int, typer.Option(help="Number of images of it; 0 takes all.")] = 2,
     quality: Annotated[
         list[str] | None, typer.Option(help="1,2; may be repeated. Default: the codec's own.", metavar="Q,…")
     ] = None,
@@ -21,7 +21,7 @@ def audit(
         typer.Option(help="Codec's device; repeated, those to decode across. Default: cpu, and what torch finds."),
     ] = None,
     damages: Annotated[int, typer.Option(help="Random damages to a stream, beside cuts and header; 0 for none.")] = 60,
-    seconds: Annotated[float, typer.Option(help="That one encode or decode may take.")] = 300.0,
+    seconds: Annotated[float, typer.Option(help="Seconds that one encode or decode may take.")] = 300.0,
     output: Annotated[
         Path | None,
         typer.Option(

@@ -11,13 +11,13 @@ def bd(
     anchor: Annotated[str, typer.Option(help="Codec spec that the others are held against.", metavar="SPEC")] = "jpeg",
     metric: Annotated[
         list[str] | None,
-        typer.Option(help="Equal values of this metric; may be repeated. Default: all.", metavar="NAME"),
+        typer.Option(help="Metric whose values are equal; may be repeated. Default: all.", metavar="NAME"),
     ] = None,
     pictures: Annotated[
         bool, typer.Option("--pictures", help="Name the images that each difference comes from.")
     ] = False,
-    resamples: Annotated[int, typer.Option(min=100, help="Of the bootstrap over images.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    resamples: Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap over images.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """How many per cent more or fewer bits each codec needs than the anchor, with 95 % intervals over images.
 

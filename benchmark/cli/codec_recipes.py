@@ -26,14 +26,16 @@ def list_recipes() -> None:
 
 @recipes.command()
 def check(
-    name: Annotated[str, typer.Argument(help="Of the recipe.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="Name of the recipe.", show_default=False)],
     python: Annotated[
         str, typer.Option(help="An interpreter, or the command that starts one.", metavar="PYTHON", show_default=False)
     ],
     setting: Annotated[
-        list[str] | None, typer.Option(help="Of the codec; may be repeated.", metavar="KEY=VALUE")
+        list[str] | None, typer.Option(help="Setting of the codec; may be repeated.", metavar="KEY=VALUE")
     ] = None,
-    quality: Annotated[float | None, typer.Option(help="Default: the codec's lowest.", show_default=False)] = None,
+    quality: Annotated[
+        float | None, typer.Option(help="Quality to encode at. Default: the codec's lowest.", show_default=False)
+    ] = None,
     size: Annotated[int, typer.Option(min=16, max=4096, help="Sides of the image in pixels.")] = 256,
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
 ) -> None:

@@ -13,7 +13,7 @@ def decode(
         str | None,
         typer.Option(help="Codec spec, for other decoder settings. Default: what the file says.", metavar="SPEC"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of a stochastic decoder. Default: the one in the file.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of a stochastic decoder. Default: the file's.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
 ) -> None:
     """Decode a file that encode wrote."""

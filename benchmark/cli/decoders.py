@@ -20,7 +20,7 @@ def decoders(
     quality: Annotated[
         list[str] | None, typer.Option(help="As for run. Default: each codec's own.", metavar="[CODEC=]Q,…")
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="That many images, spread over the set; 0 takes all.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="Number of images, spread over the set; 0 takes all.")] = 0,
     decoder_seeds: Annotated[str, typer.Option(help="Seeds of stochastic decoders.", metavar="N,…")] = "0,1,2",
     metric: Annotated[
         list[str] | None, typer.Option(help="Metric; may be repeated. Default: psnr, lpips, fd-effnet, kd-effnet.")

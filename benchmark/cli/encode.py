@@ -9,7 +9,7 @@ import typer
 def encode(
     picture: Annotated[Path, typer.Argument(help="Image file.", metavar="IN")],
     output: Annotated[Path, typer.Argument(help="File for the bytes.", metavar="OUT")],
-    quality: Annotated[float, typer.Option(help="On the codec's own scale.")],
+    quality: Annotated[float, typer.Option(help="Quality on the codec's own scale.")],
     codec: Annotated[str, typer.Option(help="Codec spec.", metavar="SPEC")] = "hfd",
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
 ) -> None:

@@ -8,11 +8,13 @@ import typer
 
 def images(
     run: Annotated[Path, typer.Argument(help="Run folder, or a baseline file.", metavar="RUN")],
-    point: Annotated[str, typer.Option(help="What is looked at, such as hfd=3.", metavar="CODEC=Q")],
+    point: Annotated[str, typer.Option(help="Codec and quality to look at, such as hfd=3.", metavar="CODEC=Q")],
     against: Annotated[
-        str | None, typer.Option(help="The difference to this point, such as mse=3.", metavar="CODEC=Q")
+        str | None, typer.Option(help="Show the difference to this point, such as mse=3.", metavar="CODEC=Q")
     ] = None,
-    metric: Annotated[list[str] | None, typer.Option(help="May be repeated. Default: all.", metavar="NAME")] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Metric; may be repeated. Default: all.", metavar="NAME")
+    ] = None,
 ) -> None:
     """Show each image's value, its influence on a distance between sets, or its part of a difference.
 

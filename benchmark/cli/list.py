@@ -14,7 +14,9 @@ def list_names(
     what: Annotated[Literal["codecs", "datasets", "metrics", "protocols"], typer.Argument(help="What to list.")],
     details: Annotated[
         bool,
-        typer.Option("--details", help="codecs: sizes of the networks of mse, hfd and hific-small; settings of all"),
+        typer.Option(
+            "--details", help="Of codecs: sizes of the networks of mse, hfd and hific-small, and the settings of all."
+        ),
     ] = False,
 ) -> None:
     """List codecs, data sets, metrics or papers' protocols."""

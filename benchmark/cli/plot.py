@@ -75,7 +75,7 @@ def plot(
         float | None, typer.Option(help="Inches, of the whole figure. Default: by the width.", metavar="INCHES")
     ] = None,
     font_size: Annotated[
-        float | None, typer.Option(help="Of the text. Default: the style's, or 7.", metavar="POINTS")
+        float | None, typer.Option(help="Size of the text. Default: the style's, or 7.", metavar="POINTS")
     ] = None,
     linear: Annotated[bool, typer.Option("--linear", help="A linear axis of rates, not a logarithmic one.")] = False,
     intervals: Annotated[

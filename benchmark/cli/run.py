@@ -67,13 +67,15 @@ def run(
     limit: Annotated[
         int | None,
         typer.Option(
-            help="That many images, spread evenly over the set's order, not the first ones; 0 takes all. Default: 8 "
+            help="Number of images, spread evenly over the set's order, not the first ones; 0 takes all. Default: 8 "
             "of photos, all of others."
         ),
     ] = None,
     sample: Annotated[
         str | None,
-        typer.Option(help="That many images drawn at random, the same for the same seed.", metavar="N[:SEED]"),
+        typer.Option(
+            help="Number of images to draw at random; the same seed draws the same images.", metavar="N[:SEED]"
+        ),
     ] = None,
     decoder_seeds: Annotated[str, typer.Option(help="Seeds of stochastic decoders.", metavar="N,…")] = "0",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, …")] = "cpu",
@@ -110,14 +112,15 @@ def run(
     timing: Annotated[
         int,
         typer.Option(
-            help="Measure seconds: so many calls of each encode and decode, alone, at least 3. Default: none.",
+            help="Measure seconds over N calls of each encode and decode, with nothing else running; at least 3. "
+            "Default: none.",
             metavar="N",
         ),
     ] = 0,
     time_limit: Annotated[
         float | None,
         typer.Option(
-            help="That a trial may take: encode, decode, metrics, and a codec's first one decodes twice. Then it "
+            help="Longest time of a trial: encode, decode, metrics; a codec's first trial decodes twice. A longer one "
             "counts as failed, and the run goes on. Default: no limit.",
             metavar="SECONDS",
         ),
@@ -129,7 +132,7 @@ def run(
     """Code images to bytes, decode these, measure, and draw rate-distortion and rate-perception curves.
 
     Started again with the same arguments and --output, a run goes on where it was. Codecs and decoder seeds may be
-    added then, beside those that it has.
+    added to it then.
     """
     from benchmark.cli.runs import finished_run
     from benchmark.cli.terminal import terminal

@@ -61,13 +61,15 @@ def posterior(
 
 @studies.command()
 def detail(
-    codecs: Annotated[list[str] | None, typer.Argument(help="Default: mse hfd.", metavar="[CODEC...]")] = None,
-    quality: Annotated[float, typer.Option(help="Of each codec.")] = 1.0,
+    codecs: Annotated[
+        list[str] | None, typer.Argument(help="Codec specs. Default: mse hfd.", metavar="[CODEC...]")
+    ] = None,
+    quality: Annotated[float, typer.Option(help="Quality of each codec.")] = 1.0,
     metric: Annotated[
         str | None, typer.Option(help="A metric of sets. Default: the first that runs measure.", metavar="NAME")
     ] = None,
     dataset: Annotated[str, typer.Option(help="Data set or folder of images.", metavar="NAME|FOLDER")] = "photos",
-    limit: Annotated[int, typer.Option(min=0, help="That many images, spread over the set; 0 takes all.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="Number of images, spread over the set; 0 takes all.")] = 0,
 ) -> None:
     """Find which part of decoded images is far from the originals: luma or chroma, fine or coarse."""
     from benchmark.studies.detail import DEFAULT_METRIC, lines, measure
@@ -79,12 +81,12 @@ def detail(
 def departure(
     codecs: Annotated[
         list[str] | None,
-        typer.Argument(help="Default: upscale:by=realesrgan upscale:by=lanczos.", metavar="[CODEC...]"),
+        typer.Argument(help="Codec specs. Default: upscale:by=realesrgan upscale:by=lanczos.", metavar="[CODEC...]"),
     ] = None,
     reference: Annotated[str, typer.Option(help="Whose bytes the others spend.", metavar="SPEC")] = "hfd",
-    quality: Annotated[str, typer.Option(help="Of the reference.", metavar="Q,…")] = "1,2",
+    quality: Annotated[str, typer.Option(help="Qualities of the reference.", metavar="Q,…")] = "1,2",
     dataset: Annotated[str, typer.Option(help="Data set or folder of images.", metavar="NAME|FOLDER")] = "photos",
-    limit: Annotated[int, typer.Option(min=0, help="That many images, spread over the set; 0 takes all.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="Number of images, spread over the set; 0 takes all.")] = 0,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The table as CSV. Default: none.", metavar="FILE.csv")
     ] = None,
@@ -104,10 +106,12 @@ def departure(
 
 @studies.command()
 def seams(
-    image: Annotated[Path | None, typer.Argument(help="Default: a photograph of photos.", metavar="[FILE]")] = None,
+    image: Annotated[
+        Path | None, typer.Argument(help="Image file. Default: a photograph of photos.", metavar="[FILE]")
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The figure.", metavar="FILE.png")] = Path("seams.png"),
     tile: Annotated[int, typer.Option(min=16, help="Side of a tile in pixels, a multiple of 16.")] = 128,
-    quality: Annotated[float, typer.Option(help="Of the first stage.")] = 2.0,
+    quality: Annotated[float, typer.Option(help="Quality of the first stage.")] = 2.0,
 ) -> None:
     """Draw whether tiles show: an image decoded whole, in tiles that overlap, and in tiles that do not."""
     from benchmark.studies.seams import PHOTO, decode, draw, lines
@@ -159,7 +163,8 @@ def reference(
 @studies.command("exact-cost")
 def exact_cost(
     images: Annotated[
-        list[Path] | None, typer.Argument(help="Default: three photographs of photos.", metavar="[FILE...]")
+        list[Path] | None,
+        typer.Argument(help="Image files. Default: three photographs of photos.", metavar="[FILE...]"),
     ] = None,
     first_stage: Annotated[
         Path | None, typer.Option(help="Weights of a first stage. Default: the shipped ones.", metavar="FILE")
@@ -174,9 +179,9 @@ def exact_cost(
 
 @studies.command("network-speed")
 def network_speed(
-    height: Annotated[int, typer.Option(min=8, help="Of the image, a multiple of 8.")] = 512,
-    width: Annotated[int, typer.Option(min=8, help="Of the image, a multiple of 8.")] = 768,
-    rounds: Annotated[int, typer.Option(min=1, help="The least of so many counts.")] = 5,
+    height: Annotated[int, typer.Option(min=8, help="Height of the image, a multiple of 8.")] = 512,
+    width: Annotated[int, typer.Option(min=8, help="Width of the image, a multiple of 8.")] = 768,
+    rounds: Annotated[int, typer.Option(min=1, help="Measurements of each; the fastest counts.")] = 5,
 ) -> None:
     """Time the decoders' network beside its bare convolutions, on one thread."""
     from benchmark.studies.network_speed import lines, measure
@@ -197,7 +202,7 @@ def profile(
         list[str] | None, typer.Option(help="As for run. Default: the codec's own.", metavar="[CODEC=]Q,…")
     ] = None,
     metric: Annotated[list[str] | None, typer.Option(help="As for run; may be repeated.", metavar="NAME")] = None,
-    limit: Annotated[int, typer.Option(min=0, help="That many images, spread over the set; 0 takes all.")] = 2,
+    limit: Annotated[int, typer.Option(min=0, help="Number of images, spread over the set; 0 takes all.")] = 2,
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
 ) -> None:
     """Show what a run spends its time on, and how long 30,000 such trials take."""
@@ -339,13 +344,13 @@ Only = Annotated[
     typer.Option(help="Only what has this in its name; may be repeated. Default: all.", metavar="TEXT"),
 ]
 Repetitions = Annotated[int, typer.Option(min=10, help="Sets drawn for each number.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of what is drawn.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the draws.")]
 TableFile = Annotated[
     Path | None,
     typer.Option(
         "--output",
         "-o",
-        help="The table as CSV; rows of one that is there stay unless they are counted anew. Default: none.",
+        help="The table as CSV; rows of one that is there stay unless they are counted again. Default: none.",
         metavar="FILE.csv",
     ),
 ]

@@ -58,7 +58,7 @@ def plot(
     trainings: Annotated[list[Path], typer.Argument(help="folders of trainings", show_default=False)],
     output: Annotated[Path | None, typer.Option(help="image file; default: curves.png in the first folder")] = None,
 ) -> None:
-    """Draws the loss curve and the checks of a training, or the checks' score of several beside each other."""
+    """Draw the loss curve and the checks of a training, or the checks' score of several beside each other."""
     from benchmark.reports.training import draw_training, draw_trainings
 
     output = output or trainings[0] / "curves.png"
@@ -71,7 +71,7 @@ def export(
     output: Annotated[Path, typer.Argument(help="weights file to write", show_default=False)],
     sampling_steps: Annotated[
         int | None,
-        typer.Option(min=1, help="of a decoder that samples in steps: default number of them; 4 if unsaid"),
+        typer.Option(min=1, help="of a decoder that samples in steps: default number of steps; 4 if none is given"),
     ] = None,
     first_stage: Annotated[
         Path | None, typer.Option(help="of a synthesis transform: weights that it began with; default: the shipped")
@@ -83,11 +83,13 @@ def export(
     share: Annotated[
         float | None,
         typer.Option(
-            min=0, max=1, help="of a synthesis transform or a decoder: weight interpolation, share of the new weights"
+            min=0,
+            max=1,
+            help="of a synthesis transform or a decoder: weight interpolation, the part of the new weights",
         ),
     ] = None,
 ) -> None:
-    """Writes the weights file of a training that has not reached its end, or one between it and its beginning."""
+    """Write the weights file of a training that has not reached its end, or one between its start and its end."""
     from benchmark.files import check_apart
     from benchmark.hfd.training.export import export_trained
     from benchmark.training.checkpoint import read_training
@@ -203,7 +205,7 @@ def replay_step(
     pictures: Annotated[list[Path], typer.Option(help="the training's folder of images; repeatable")],
     threads: Threads = 0,
 ) -> None:
-    """Computes a step that a training of the first stage left out once more, and shows each crop and gradient."""
+    """Compute once more a step that a training of the first stage left out, and show each crop and gradient."""
     use_threads(threads)
     import torch
 

@@ -5,7 +5,7 @@ one image are not independent, so the image is what a jackknife leaves out. Orig
 image i of one side belongs to image i of the other.
 
 The sequence may read its arrays when it is asked for them: they are taken a few thousand patches at a time, more than
-once, and what is kept of a set does not grow with it but for a few numbers an image. If it has a `Memory` as `memory`,
+once, and what is kept of a set does not grow with it but for a few numbers per image. If it has a `Memory` as `memory`,
 what is found out about the set is remembered there, for the next distance from it.
 
 Fréchet distance (Dowson and Landau 1982; Heusel et al. 2017, https://arxiv.org/abs/1706.08500):

@@ -114,7 +114,7 @@ class NoReference:
             ) from error
         if bool(made.lower_better) is self.info.higher_is_better:
             raise BenchmarkError(
-                f"{self.info.name}: your {PACKAGE} says the other direction of it; its version is unfit"
+                f"{self.info.name}: your {PACKAGE} says that the opposite is better; its version does not fit"
             )
         return made
 

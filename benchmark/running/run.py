@@ -144,7 +144,7 @@ def open_run(request: Request) -> Iterator[Run]:
 
     A folder that holds a run of the same plan goes on where it was; trials that ended with an error are done again, and
     codecs and decoder seeds that the plan has besides are added.
-    Raises UsageError, before anything is written, on what cannot be meant and on a folder with another run in it.
+    Raises UsageError, before anything is written, on an invalid argument and on a folder with another run in it.
     """
     notes: list[str] = []
     request = _under_protocol(request, notes)

@@ -153,7 +153,7 @@ def measure(
     and on another suffix.
     """
     if len(set(codecs)) < len(codecs) or reference in codecs:
-        raise UsageError("each codec once, and the reference is one of them by itself")
+        raise UsageError("name each codec once; the reference is added by itself")
     if sheet is not None and sheet.suffix.lower() not in (".png", ".webp"):
         raise UsageError(f"--sheet {sheet}: a file that ends in .png or .webp")
     metrics = {name: open_metric(name) for name in STUDY_METRICS}
@@ -165,7 +165,7 @@ def measure(
     chosen = limit(open_dataset(dataset), most)
     originals = [load_image(image.path, chosen.preparation) for image in chosen.pictures]
     if len(originals) < 2:
-        raise BenchmarkError(f"{dataset}: an interval over images wants two or more")
+        raise BenchmarkError(f"{dataset}: an interval over images needs at least two of them")
     names = [image.name for image in chosen.pictures]
 
     def found() -> Iterator[Departure]:

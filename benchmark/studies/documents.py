@@ -1,9 +1,13 @@
 """Tables of the documents, from committed tables of numbers, so that no figure in prose is typed by hand.
 
 A Markdown file holds `<!-- table: WORDS -->` and `<!-- end of table -->`; what stands between them is filled in. WORDS
-are those of `python -m benchmark table`, or `gains BASE SUMMARY…`: how far each codec is from BASE at the same quality,
-in per cent, and in dB for a metric in decibels. `csv FILE COLUMN=TITLE…` takes columns of any table as they are,
-`posterior TABLE` is that of `studies posterior`.
+are those of `python -m benchmark table`, or
+- `gains BASE SUMMARY…`: how far each codec is from BASE at the same quality, in per cent, and in dB for a metric in
+  decibels; with `--in-order` the first quality of each stands beside BASE's first, and so on;
+- `checks FOLDER`: the last line of a decoder's `checks.csv`, what it decodes (0 steps) and samples of so many steps, on
+  the held-out crops of its training;
+- `csv FILE COLUMN=TITLE…`: columns of any table as they are;
+- `posterior TABLE`: that of `studies posterior`.
 """
 
 import argparse
@@ -24,6 +28,7 @@ from benchmark.files import write_file
 from benchmark.metrics import shipped_info
 from benchmark.reports.arguments import parse_labels, parse_numbers
 from benchmark.reports.paper_tables import write_table
+from benchmark.reports.training import read_training_table
 from benchmark.studies.coverage import read_table
 
 BLOCK = re.compile(r"(<!-- table: (.*?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -45,6 +50,7 @@ def made_by(words: str, folder: Path) -> str:
         "gains": _gains,
         "csv": _columns,
         "posterior": _posterior,
+        "checks": _checks,
     }
     if kind not in makers:
         raise UsageError(f"{words!r}: a table is made by {' or '.join(makers)}")
@@ -102,7 +108,9 @@ def _columns(words: Sequence[str], folder: Path) -> str:
 
 
 def _gains(words: Sequence[str], folder: Path) -> str:
-    asked = _parser().parse_args(words[1:])
+    parser = _parser()
+    parser.add_argument("--in-order", action="store_true")
+    asked = parser.parse_args(words[1:])
     base = words[0]
     frame = pd.concat(read_inputs([folder / path for path in asked.summaries]).summaries)
     frame = frame[frame["aggregation"].isin(("mean over images", "set"))]
@@ -117,17 +125,21 @@ def _gains(words: Sequence[str], folder: Path) -> str:
     if unknown:
         raise BenchmarkError(f"{', '.join(map(str, asked.summaries))}: no codec {', '.join(unknown)}")
     labels = parse_labels(asked.label, known)
-    qualities = sorted({quality for codec, _, quality in values if codec == base})
+    scales = {name: sorted({quality for codec, _, quality in values if codec == name}) for name in known}
+    qualities = scales[base]
     lines = [
         ["codec", "metric", *(f"{quality:g}" for quality in qualities)],
         ["---", "---", *["---:"] * len(qualities)],
     ]
     for codec in codecs:
+        if asked.in_order and len(scales[codec]) != len(qualities):
+            raise BenchmarkError(f"{codec} has {len(scales[codec])} qualities, {base} {len(qualities)}")
+        own = dict(zip(qualities, scales[codec] if asked.in_order else qualities, strict=True))
         for metric in asked.metric:
             info = shipped_info(metric)
             row = [labels.get(codec, codec), metric if info is None else info.title]
             for quality in qualities:
-                ours, theirs = values.get((codec, metric, quality)), values.get((base, metric, quality))
+                ours, theirs = values.get((codec, metric, own[quality])), values.get((base, metric, quality))
                 row.append("–" if ours is None or theirs is None else _difference(*ours, theirs[0]))
             lines.append(row)
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
@@ -151,6 +163,17 @@ def _posterior(words: Sequence[str], folder: Path) -> str:
         texts = ["n/a" if math.isnan(value) else f"{value:.2f}" for value in values]
         lines.append([f"{one.quality:g}", labels.get(one.codec, one.codec), *texts])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _checks(words: Sequence[str], folder: Path) -> str:
+    asked = _parser().parse_args(words)
+    lines = ["| steps | PSNR (dB) | LPIPS |", "| ---: | ---: | ---: |"]
+    for path in asked.summaries:
+        file = folder / path / "checks.csv"
+        last = read_training_table(file, ("step", "lpips_0", "psnr_0")).iloc[-1]
+        steps = sorted(int(name[6:]) for name in last.index if name.startswith("lpips_") and f"psnr_{name[6:]}" in last)
+        lines += [f"| {n} | {last[f'psnr_{n}']:.2f} | {last[f'lpips_{n}']:.4f} |" for n in steps]
+    return "\n".join(lines) + "\n"
 
 
 def _difference(ours: float, unit: str, theirs: float) -> str:

@@ -38,7 +38,9 @@ def train_then_gan(
         if not adversarial.steps or read_training(start)[1]["step"] < similar.steps:
             return start
     if start is None:
-        raise UsageError("a GAN begins with weights that MSE and LPIPS have trained: name them, or give that steps")
+        raise UsageError(
+            "a GAN begins with weights that MSE and LPIPS have trained: name them with --from, or give --steps"
+        )
     torch.manual_seed(options.seed)
     discriminator = open_discriminator(adversarial)
     second = replace(options, output=options.output / "2-gan")

@@ -1,7 +1,7 @@
 """The files of a training: its state, from which it goes on exactly, and weights that others begin with.
 
 `last.safetensors` has the tensors weight/NAME, average/NAME, buffer/NAME and those of the optimisers, such as
-exp_avg/NAME; names of a discriminator are led by "opponent.". All else is JSON in the metadata "training".
+exp_avg/NAME; names of a discriminator are led by `opponent.`. All else is JSON in the metadata "training".
 """
 
 import json

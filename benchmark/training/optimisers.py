@@ -10,7 +10,7 @@ from benchmark.training.muon import Muon
 
 ADAM, MUON = "adam", "muon"
 OPTIMISERS = (MUON, ADAM)
-"""What learns faster here stands in `weights/first-stage-small/tried.md`."""
+"""What learns faster here stands in `reports/trainings/HISTORY.md`."""
 
 
 def open_optimiser(name: str, groups: list[dict[str, Any]], learning_rate: float) -> torch.optim.Optimizer:

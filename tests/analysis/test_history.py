@@ -100,5 +100,5 @@ def test_a_value_that_was_infinite_has_changed(tmp_path: Path) -> None:
     one, *rest = series_of(read_entries(file), "psnr")
     assert [point.n for point in one.points] == [11, 12]
     assert one.points[1].changed
-    assert one.points[1].note == "no longer infinite: picture00"
+    assert one.points[1].note == "finite now: picture00"
     assert not any(point.changed or point.note for other in rest for point in other.points)

@@ -52,7 +52,7 @@ def test_a_fall_from_infinite_is_worse_and_the_image_is_named(stochastic: bool) 
     comparison = compare(infinite(plain, 3), plain, GATE)
     found = row(comparison)
     assert found.outcome is Outcome.WORSE
-    assert "no longer infinite: picture03" in found.reason
+    assert "finite now: picture03" in found.reason
     assert comparison.exit_code() == 1
     assert verdict(comparison, strict=False) == "worse in 1 number"
     assert any("picture03" in cell for cell in cells_of(found))

@@ -290,9 +290,13 @@ def _loaded(folder: Path) -> object:
 
 
 def _draw(folder: Path) -> object:
-    from benchmark.reports.training import _decoder, _table
+    from benchmark.reports.training import _decoder, read_training_table
 
-    return _table(folder / "log.csv", ("step", "loss")), _table(folder / "checks.csv", ("step",)), _decoder(folder)
+    return (
+        read_training_table(folder / "log.csv", ("step", "loss")),
+        read_training_table(folder / "checks.csv", ("step",)),
+        _decoder(folder),
+    )
 
 
 def _read_weights(folder: Path) -> object:

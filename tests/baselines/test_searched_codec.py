@@ -89,7 +89,7 @@ def test_another_codecs_bits_are_met_per_picture() -> None:
         ("bpp:", "a spec is name"),
         ("bpp:jepg", "did you mean jpeg"),
         ("bpp:bpp:jpeg", "a search inside a search"),
-        ("match:jpeg", "it is match:SPEC~REFERENCE"),
+        ("match:jpeg", "write match:SPEC~REFERENCE"),
         ("match:jpeg~match:jpeg~webp", "there is|a search inside|no setting|not key=value|a spec is"),
     ],
 )

@@ -354,7 +354,7 @@ def test_an_object_measures_in_this_process(here: Path, tmp_path: Path) -> None:
     assert frame.to_dict() == {key: whole[key] for key in frame.index}
 
 
-# Runs of before
+# Older runs
 
 
 def test_summaries_and_manifests_of_before_are_read(here: Path, tmp_path: Path) -> None:
@@ -364,7 +364,7 @@ def test_summaries_and_manifests_of_before_are_read(here: Path, tmp_path: Path) 
     lines = list(csv.reader(path.read_text().splitlines()))
     with path.open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(line[:15] for line in lines)
-    (tmp_path / "old" / "leave-one-out.json").unlink()  # that of before has no hash of the summary
+    (tmp_path / "old" / "leave-one-out.json").unlink()  # an older one has no hash of the summary
     old = read_summary(tmp_path / "old")
     assert set(old["schema"]) == {1}
     pd.testing.assert_frame_equal(old.drop(columns="schema"), now.drop(columns="schema"))

@@ -83,8 +83,8 @@ def test_settings_and_preparations_follow_a_function() -> None:
         open_dataset("./my_data.py:images:n=two")
     with pytest.raises(UsageError, match="has no setting 'm'; its settings: n"):
         open_dataset("./my_data.py:images:m=2")
-    with pytest.raises(UsageError, match=r"my_data\.py has no pictures"):
-        open_dataset("./my_data.py:pictures")
+    with pytest.raises(UsageError, match=r"my_data\.py has no photos"):
+        open_dataset("./my_data.py:photos")
 
 
 def test_an_installed_package_offers_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

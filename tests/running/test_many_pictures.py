@@ -45,4 +45,4 @@ def test_memory_does_not_grow_with_the_trials(count: int, tmp_path: Path) -> Non
             if seen == 100:
                 early = resident()
     assert seen == count
-    assert resident() - early < 4 * MEGABYTE  # one image a trial kept would be 0.2 MB a trial
+    assert resident() - early < 4 * MEGABYTE  # one image kept per trial would be 0.2 MB per trial

@@ -9,7 +9,8 @@ from benchmark.errors import BenchmarkError, UsageError
 from benchmark.studies.documents import BLOCK, fill, made_by, write
 
 ROOT = Path(__file__).parents[2]
-PLACES = (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmark" / "hfd" / "weights").glob("*.md"))
+CARDS = (*(ROOT / "benchmark").rglob("weights/*.md"), *(ROOT / "baselines").rglob("weights/*.md"))
+PLACES = (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *CARDS, *(ROOT / "reports" / "trainings").rglob("*.md"))
 FILES = [path for path in PLACES if path.is_file()]
 
 HEAD = (
@@ -63,6 +64,34 @@ def test_gains_are_per_cent_and_differences_of_decibels(summary: Path) -> None:
     ]
 
 
+def test_codecs_with_scales_of_their_own_stand_side_by_side_in_order(tmp_path: Path) -> None:
+    values = [("avif", 20, 30), ("avif", 10, 25), ("hfd", 1, 24.5), ("hfd", 2, 29.25), ("other", 1, 20)]
+    rows = [line(codec, quality, "psnr", value, "dB") for codec, quality, value in values]
+    (tmp_path / "s.csv").write_text("\n".join([HEAD, *rows]) + "\n", encoding="utf-8")
+    table = made_by("gains avif s.csv --codec hfd --metric psnr --in-order", tmp_path)
+    assert table.splitlines()[0] == "| codec | metric | 10 | 20 |"
+    assert table.splitlines()[2] == "| hfd | PSNR | −0.50 dB | −0.75 dB |"
+    with pytest.raises(BenchmarkError, match="other has 1 qualities, avif 2"):
+        made_by("gains avif s.csv --metric psnr --in-order", tmp_path)
+
+
+def test_the_last_check_of_a_training(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "checks.csv").write_text(
+        "step,seconds,score,lpips_0,psnr_0,lpips_16,psnr_16,lpips_4,psnr_4\n"
+        "10,1,0.3,0.3,20,0.3,20,0.3,20\n"
+        "20,2,0.1,0.25,28,0.12346,26.5,0.15,27.255\n"
+    )
+    assert made_by("checks run", tmp_path).splitlines()[2:] == [
+        "| 0 | 28.00 | 0.2500 |",
+        "| 4 | 27.25 | 0.1500 |",
+        "| 16 | 26.50 | 0.1235 |",
+    ]
+    (tmp_path / "run" / "checks.csv").write_text("step,bpp_1,psnr_1\n10,1,20\n")
+    with pytest.raises(BenchmarkError, match="it has no column lpips_0"):
+        made_by("checks run", tmp_path)
+
+
 def test_what_stands_between_the_marks_is_filled_in(
     summary: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,7 +111,7 @@ def test_what_stands_between_the_marks_is_filled_in(
 
 
 def test_words_that_mean_nothing_are_refused(summary: Path) -> None:
-    with pytest.raises(UsageError, match="made by table or gains"):
+    with pytest.raises(UsageError, match="made by table or gains or checks"):
         made_by("tabel s.csv", summary)
     with pytest.raises(UsageError, match="a table: unrecognized arguments: --metrics"):
         made_by("gains base s.csv --metrics psnr", summary)

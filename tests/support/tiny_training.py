@@ -1,6 +1,6 @@
 """A training of a tiny first stage, in this process or as a program of its own: for what happens between processes.
 
-python tiny_training.py PICTURES OUTPUT [KILLED_AT]: trains; with KILLED_AT the process kills itself in that step, after
+python tiny_training.py FOLDER OUTPUT [KILLED_AT]: trains; with KILLED_AT the process kills itself in that step, after
 the last state that it wrote, which is that of step 3.
 """
 

@@ -172,7 +172,7 @@ def _check_recipe(config: AutoencoderConfig | ElicConfig, recipe: AutoencoderRec
     if paper and recipe.entropy_steps:
         raise UsageError("the paper model has no fixed transform to begin with: leave out --entropy-steps")
     if not paper and recipe.precision != "float32":
-        raise UsageError("the small model trains in float32: its integer-like entropy model needs it, and it is thin")
+        raise UsageError("the small model trains in float32, which its entropy model needs: leave out --precision")
     if recipe.weight_decay and recipe.optimiser != "muon":
         raise UsageError("--weight-decay is Muon's: leave it out with --optimiser adam")
 

@@ -128,7 +128,7 @@ const Page = (() => {
     return shown < items.length ? below : null;
   }
 
-  // Those of `items`, in order, that a control of this size shows around place `at`.
+  // Those of `items`, in order, that a list of this size shows around place `at`.
   function around(items, at) {
     const from = Math.max(0, Math.min(at - PORTION / 2, items.length - PORTION));
     return items.slice(from, from + PORTION);

@@ -281,7 +281,7 @@ const Viewer = (() => {
     replace(place, parts);
   }
 
-  // Focus stays on the control that was used, although controls are made anew.
+  // Focus stays on the button or list that was used, although all are made anew.
   function replace(place, parts) {
     const all = [...place.querySelectorAll("select, button, input")];
     const at = all.indexOf(document.activeElement);
