@@ -106,7 +106,9 @@ def random_crops(store: PictureStore, generator: np.random.Generator, count: int
 
     Half of them are scaled down by up to 2 first: that removes the traces of earlier compression.
     """
-    areas = np.array([h * w for h, w in store.shapes], dtype=np.float64)
+    areas = np.array([h * w if min(h, w) >= size else 0 for h, w in store.shapes], dtype=np.float64)
+    if not areas.any():
+        raise BenchmarkError(f"no training image has a crop of {size}x{size} pixels")
     crops = np.empty((count, size, size, 3), dtype=np.uint8)
     for n in range(count):
         picture = store.picture(int(generator.choice(len(store), p=areas / areas.sum())))
@@ -114,8 +116,6 @@ def random_crops(store: PictureStore, generator: np.random.Generator, count: int
         side = size
         if largest > size and generator.random() < 0.5:
             side = int(generator.integers(size, largest + 1))
-        if min(picture.shape[:2]) < size:
-            raise BenchmarkError(f"a training image of {picture.shape[1]}x{picture.shape[0]} has no crop of {size}")
         top = int(generator.integers(0, picture.shape[0] - side + 1))
         left = int(generator.integers(0, picture.shape[1] - side + 1))
         crop = picture[top : top + side, left : left + side]
