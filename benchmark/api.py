@@ -410,7 +410,7 @@ class Results:
             chosen_metrics = self._chosen(metrics, drawable_metrics(self._summary))
             figure = draw(summaries, chosen_metrics, chosen, numbers=numbers, ax=ax)
             if file is not None:
-                save_figure(figure, file.with_suffix(""), chosen.formats)
+                save_figure(figure, [file.with_suffix("")], chosen.formats)
         return figure
 
     def table(

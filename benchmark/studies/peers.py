@@ -11,6 +11,7 @@ counts little; start and import are in them, as a user pays for them, but for th
 """
 
 import argparse
+import importlib
 import importlib.util
 import os
 import resource
@@ -204,8 +205,9 @@ UNETS: Mapping[str, tuple[int, tuple[int, ...]]] = {"pixels": (1, (16, 32, 40)),
 
 def diffusers_unet(cell: int, channels: Sequence[int]) -> Callable[[Any, Any, Any], Any]:
     """The velocity at z, x̂ and t by a `UNet2DModel` with random weights that sees cell×cell pixels as channels."""
-    import diffusers
     import torch
+
+    diffusers: Any = importlib.import_module("diffusers")  # its classes are without types
 
     torch.manual_seed(0)
     model = diffusers.UNet2DModel(
@@ -228,8 +230,9 @@ def diffusers_unet(cell: int, channels: Sequence[int]) -> Callable[[Any, Any, An
 
 def diffusers_decode(codec: Any, evaluate: Callable[[Any, Any, Any], Any]) -> Callable[[bytes], Any]:
     """A whole decode of a stream of `codec`, hfd with the flow, by `evaluate` and diffusers' Euler sampler."""
-    import diffusers
     import torch
+
+    diffusers: Any = importlib.import_module("diffusers")  # its classes are without types
 
     from benchmark.hfd.score import from_luma_chroma
 

@@ -8,7 +8,7 @@ value is widened and rounded again; with them, and on a GPU, they take half of t
 import functools
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from rich.console import Console
@@ -16,19 +16,19 @@ from rich.console import Console
 from benchmark.errors import UsageError
 
 Precision = Literal["auto", "float32", "bf16"]
-AUTO = "auto"
+AUTO: Literal["auto"] = "auto"
 
 CPU_FLAGS = ("avx512_bf16", "amx_bf16")
 """As Linux calls them, of processors whose convolutions in bfloat16 were seen to be quick."""
 CPU_INFORMATION = Path("/proc/cpuinfo")
 
 
-def precision_of(asked: str, device: torch.device, console: Console) -> str:
+def precision_of(asked: Precision, device: torch.device, console: Console) -> Precision:
     """ "float32" or "bf16": `asked`, or for "auto" what `device` is quick at, which `console` is told then."""
     if asked != AUTO:
         return asked
     if (set_to := accelerate_precision()) != "no":
-        return set_to
+        return cast(Precision, set_to)
     if quick_at_bfloat16(device):
         console.print(f"precision: bf16, which this {_kind(device)} is quick at; --precision float32 goes without")
         return "bf16"

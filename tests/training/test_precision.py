@@ -9,7 +9,7 @@ from rich.console import Console
 
 from benchmark.errors import UsageError
 from benchmark.training import precision
-from benchmark.training.precision import precision_of, quick_at_bfloat16
+from benchmark.training.precision import Precision, precision_of, quick_at_bfloat16
 from benchmark.training.processes import open_processes
 
 CPU = torch.device("cpu")
@@ -24,7 +24,7 @@ def processor(folder: Path, monkeypatch: pytest.MonkeyPatch, flags: str) -> None
     monkeypatch.setattr(precision, "CPU_INFORMATION", information)
 
 
-def told(asked: str, device: torch.device = CPU) -> tuple[str, str]:
+def told(asked: Precision, device: torch.device = CPU) -> tuple[str, str]:
     """The precision, and what was said."""
     said = io.StringIO()
     return precision_of(asked, device, Console(file=said, width=200)), said.getvalue()

@@ -151,7 +151,7 @@ class EnergyTask(OneStepTask):
     """`Task` of the decoder: energy scores of samples of r given z_t."""
 
     kind = "energy"
-    check_steps = (1, 2, 4)
+    check_steps: tuple[int, ...] = (1, 2, 4)
     scored_steps = 4
     recipe: EnergyRecipe
 

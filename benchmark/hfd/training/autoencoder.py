@@ -157,7 +157,11 @@ class AutoencoderTask:
     def describe(self) -> dict[str, Any]:
         """Network and data."""
         model = self.network
-        recipe = {"batch": self.recipe.batch, "crop": self.recipe.crop, "entropy_steps": self.recipe.entropy_steps}
+        recipe: dict[str, float] = {
+            "batch": self.recipe.batch,
+            "crop": self.recipe.crop,
+            "entropy_steps": self.recipe.entropy_steps,
+        }
         if self.recipe.weight_decay:  # a training without one does not say so: the description before there was one
             recipe["weight_decay"] = self.recipe.weight_decay
         return {"autoencoder": model.config.as_json(), "pictures": len(self.training), **recipe}
