@@ -45,6 +45,12 @@ def test_points_at_one_place_count_once() -> None:
     assert bends((jitter, (rate, value)), (ends, ends), 1.5) == once
 
 
+def test_points_are_near_by_the_whole_range() -> None:
+    """0.01 of it is near, whatever the first gap is; both ends stay."""
+    assert module._apart(np.array([0.0, 0.01, 0.5, 0.99, 1.0])).tolist() == [True, False, True, False, True]
+    assert module._apart(np.array([0.0, 0.03, 0.5, 0.97, 1.0])).all()
+
+
 def test_of_two_curves_of_two_points_nothing_is_known() -> None:
     two = np.array([0.0, 1.0])
     found = bends(((two, two), (two, two)), (two, two), 1.0)

@@ -159,5 +159,7 @@ def test_where_no_interval_can_be_given_there_is_a_reason() -> None:
     found = bootstrap_bd_rate(one, one, True)
     assert found.estimate.value == 0
     assert "one image" in found.reason
+    alone = JackknifeCurve(rate[:, 0], np.array([30.0, 33.0]), rate[:, :1], np.array([[30.0], [33.0]]))
+    assert "one image" in jackknife_bd_rate(alone, alone, True).reason
     with pytest.raises(ValueError, match="same images"):
         bootstrap_bd_rate(one, touchy, True)

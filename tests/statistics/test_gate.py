@@ -32,6 +32,11 @@ def test_outcomes(value: float, stderr: float, outcome: Outcome) -> None:
     assert judge(loss(value, stderr), margin=1.0, tests=1).outcome is outcome
 
 
+def test_without_error_nor_loss_the_margin_is_what_would_be_seen() -> None:
+    judgement = judge(loss(0.0, 0.0), margin=1.5, tests=3)
+    assert (judgement.loss, judgement.low, judgement.high, judgement.smallest) == (0, 0, 0, 1.5)
+
+
 def test_bounds_share_alpha_over_the_family() -> None:
     judgement = judge(loss(0.2, 0.1, n=24), margin=1.0, tests=40)
     quantile = stats.t.ppf(1 - 0.05 / 40, 23)

@@ -65,6 +65,12 @@ def test_votes_that_agree_on_a_picture_widen_the_intervals() -> None:
     assert widths.min() > 1.5
 
 
+def test_votes_on_a_single_image_have_the_error_of_independent_ones() -> None:
+    """One cluster tells nothing of how clusters differ."""
+    found = bradley_terry(2, [(0, 1)] * 30 + [(1, 0)] * 10, [7] * 40)
+    assert found.covariance[0, 0] == pytest.approx((1 / 30 + 1 / 10) / 4, rel=1e-9)
+
+
 @pytest.mark.parametrize(
     "votes", [[(0, 1), (0, 1)], [(0, 1), (1, 0)], [(0, 1), (1, 0), (0, 2)], [(0, 1), (1, 0), (2, 3), (3, 2)], []]
 )
