@@ -267,13 +267,15 @@ def test_settings_add_to_the_defaults(tmp_path: Path) -> None:
         ('[tool.benchmark.gate]\nmargin = { bd-rate = "2 %" }', "in per cent already"),
         ("[tool.other]", "no table"),
         ("tool = [", "cannot be read"),
+        ("tool.benchmark = 1", r"benchmark of \[tool.benchmark.gate\] is no table"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "gate.toml"
     file.write_text(text)
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match=message) as refused:
         read_gate(file)
+    assert str(file) in str(refused.value)
 
 
 def test_a_named_file_must_exist_and_the_default_need_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
