@@ -116,7 +116,7 @@ def test_function_of_means_against_brute_force() -> None:
 @pytest.mark.parametrize("values", [[], [[1.0, 2.0]], [1.0, math.nan], [1.0, math.inf]])
 def test_unusable_samples_are_refused(values: list[float]) -> None:
     for function in (intervals.mean_estimate, intervals.leave_one_out_means):
-        with pytest.raises(ValueError, match="^values must"):
+        with pytest.raises(ValueError, match=r"^values must"):
             function(values)
     with pytest.raises(ValueError, match="must"):
         intervals.jackknife_estimate(1.0, values)
