@@ -45,7 +45,7 @@ def ours():
 packages = Packages()
 
 def by_hand():
-    originals = [load_image(picture.path) for picture in benchmark.open_dataset(folder).pictures]
+    originals = [load_image(each.path) for each in benchmark.open_dataset(folder).pictures]
     return packages.measure(originals, [halved(image) for image in originals])
 
 def timed(function):
@@ -104,7 +104,7 @@ def test_a_call_in_a_loop_costs_less_than_the_first_and_than_the_packages(tmp_pa
 @pytest.mark.slow
 def test_the_tenth_call_on_24_images_takes_at_most_half_of_what_the_packages_take(tmp_path: Path) -> None:
     few = limit(open_dataset("photos"), int(os.environ.get("RATIO_PICTURES", "0")))
-    found = measured(tmp_path, [load_image(picture.path) for picture in few.pictures], 10)
+    found = measured(tmp_path, [load_image(each.path) for each in few.pictures], 10)
     check_values(found)
     first, tenth, theirs = found.ours[0], found.ours[9], found.theirs
     print(
