@@ -134,6 +134,10 @@ def test_images_without_a_value_are_left_out_of_both_sides() -> None:
     [found] = paired_differences(both(synthetic(), other), "one", ["other"], "psnr")
     assert found.n == 11
     assert found.difference == pytest.approx(-0.5)
+    (line,) = found.left_out
+    assert line.startswith("psnr: over 11 of 12 images, without ")
+    [whole] = paired_differences(both(synthetic(), synthetic()), "one", ["other"], "psnr")
+    assert whole.left_out == ()
 
 
 def test_where_there_is_no_difference_a_reason_is_given() -> None:
