@@ -297,7 +297,7 @@ class Arena:
                             yield self._row(plan, plan.steps, True, data, judge, quality, steps, dial, seed, values)
 
     def _judge(self, data: str, task: Judged) -> Judge:
-        """The judge of finished members: on the images of the checks, or on whole images of a data set."""
+        """What measures finished members: on the images of the checks, or on whole images of a data set."""
         if data not in self._judges:
             if data == HELD_OUT:
                 images: Sequence[Any] = task.judge.images
