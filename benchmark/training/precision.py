@@ -25,7 +25,7 @@ CPU_INFORMATION = Path("/proc/cpuinfo")
 
 def precision_of(asked: Precision, device: torch.device, console: Console) -> Precision:
     """ "float32" or "bf16": `asked`, or for "auto" what `device` is quick at, which `console` is told then."""
-    if asked != AUTO:
+    if asked != "auto":
         return asked
     if (set_to := accelerate_precision()) != "no":
         return cast(Precision, set_to)

