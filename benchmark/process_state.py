@@ -264,6 +264,9 @@ PARTS: Mapping[str, Part] = {
     "torch's autocast": Part(_autocast, _set_autocast, "torch"),
     "cuDNN's choice": _attribute("backends.cudnn.benchmark", "torch", False),
     "cuDNN's determinism": _attribute("backends.cudnn.deterministic", "torch", False),
+    "cuDNN's precision": _attribute("backends.cudnn.allow_tf32", "torch", True),
+    "cuDNN": _attribute("backends.cudnn.enabled", "torch", True),
+    "oneDNN": _attribute("backends.mkldnn.enabled", "torch", True),
 }
 
 

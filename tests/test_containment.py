@@ -22,6 +22,8 @@ def change(folder: Path) -> None:
     torch.set_default_dtype(torch.float64)
     torch.set_grad_enabled(False)
     torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.enabled = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.mkldnn.enabled = False
 
 
 def seen() -> tuple[object, ...]:
@@ -41,12 +43,13 @@ def seen() -> tuple[object, ...]:
         torch.get_default_dtype(),
         torch.is_grad_enabled(),
         torch.are_deterministic_algorithms_enabled(),
+        (torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32, torch.backends.mkldnn.enabled),
     )
 
 
 def test_each_finds_what_it_left_and_others_what_was_there(tmp_path: Path) -> None:
     before = seen()
-    changed = (tmp_path, True, "raise", True, None, torch.float64, False, True)
+    changed = (tmp_path, True, "raise", True, None, torch.float64, False, True, (False,) * 3)
     one, other = Containment(), Containment()
     with one.inside():
         change(tmp_path)

@@ -24,8 +24,13 @@ from benchmark.metrics.pairs import check_pair, check_picture
 from benchmark.pixels import Image
 from benchmark.programs import SHOWN, Pictures, call_for_output, files_of, image_file, program_sha256, settled, split
 
-NUMBER = re.compile(r"(?i)(?<![\w.])[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|inf|infinity|nan)(?![\w.]*\w)")
-"""A number that stands alone, or the word for one: no part of a word such as p3 or of a version such as 1.2.3."""
+NUMBER = re.compile(
+    r"(?i)(?<![\w.])[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?(?:,\d[\d.]*)*|inf|infinity|nan)(?![\w.]*\w)"
+)
+"""A number that stands alone, or the word for one: no part of a word such as p3 or of a version such as 1.2.3.
+
+With its commas: whether "3,4" is 3.4 in another country's way or two numbers, nobody can tell.
+"""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ class CommandMetric:
         if not found:
             wanted = "number" if self.pattern is None else f"text that matches {self.pattern.pattern!r}"
             raise Failed(f"{self.words[0]}: no {wanted} on its standard output{shown}")
+        if self.pattern is None and "," in found[-1]:
+            raise Failed(f"{self.words[0]}: {found[-1]!r} may be one number or several; `pattern` chooses{shown}")
         try:
             return float(found[-1])
         except (TypeError, ValueError):  # a group that took no part in the match is None

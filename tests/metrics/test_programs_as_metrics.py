@@ -86,6 +86,8 @@ def test_a_pattern_chooses_the_number(script: Path) -> None:
         ("PSNR inf dB, of info", ["inf"]),
         ("-nan", ["-nan"]),
         ("72.5%", ["72.5"]),
+        ("frame 1: 37,2 dB", ["1", "37,2"]),
+        ("a,3.5 and 1,234.5, 6", ["3.5", "1,234.5", "6"]),
     ],
 )
 def test_numbers_are_told_from_words(text: str, numbers: list[str]) -> None:
@@ -153,6 +155,7 @@ def failure(script: Path, code: str, more: str = "") -> str:
         ("pass", ["no number on its standard output"]),
         ("import os; os.kill(os.getpid(), 11)", ["signal SIGSEGV"]),
         ("import sys; print('only here'); sys.exit(3)", ["exit code 3: only here"]),
+        ("print('frame 1: 37,2 dB')", ["'37,2' may be one number or several", "`pattern` chooses"]),
     ],
 )
 def test_a_program_that_fails_is_recorded_with_its_last_words(script: Path, code: str, words: list[str]) -> None:

@@ -123,6 +123,9 @@ def torch_state():
     torch.set_num_threads(1 + torch.get_num_threads() % 2)
     torch.manual_seed(5)
     torch.set_default_device("meta")
+    for library in (torch.backends.cudnn, torch.backends.mkldnn):
+        library.enabled = False
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def locale_changed():
