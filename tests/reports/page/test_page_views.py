@@ -57,7 +57,7 @@ def test_the_page_is_used_by_keyboard_alone(page: Page, page_folder: Path) -> No
     pressed(page, "m", 4)
     address(page, "mode=difference")
     page.keyboard.press("0")
-    for _ in range(60):  # the controls of the viewer, and out of it
+    for _ in range(60):  # the buttons of the viewer, and out of it
         page.keyboard.press("Tab")
         if page.locator("#table").evaluate("section => section.contains(document.activeElement)"):
             break
