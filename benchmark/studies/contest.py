@@ -157,7 +157,7 @@ class Arena:
     ) -> None:
         """base: a base, or the weights file of a first stage. pairs: where pairs are looked for, and kept.
 
-        Metrics whose networks are not here are left out, with a note. Raises UsageError on what cannot be meant.
+        Metrics whose networks are not here are left out, with a note. Raises UsageError on an invalid contest.
         """
         if not contest.operations > 0:
             raise UsageError(f"a contest of {contest.operations:g} operations trains nothing")
@@ -297,7 +297,7 @@ class Arena:
                             yield self._row(plan, plan.steps, True, data, judge, quality, steps, dial, seed, values)
 
     def _judge(self, data: str, task: Judged) -> Judge:
-        """What measures finished members: on the images of the checks, or on whole images of a data set."""
+        """What judges finished members: on the images of the checks, or on whole images of a data set."""
         if data not in self._judges:
             if data == HELD_OUT:
                 images: Sequence[Any] = task.judge.images

@@ -111,7 +111,7 @@ def test_what_stands_between_the_marks_is_filled_in(
 
 
 def test_words_that_mean_nothing_are_refused(summary: Path) -> None:
-    with pytest.raises(UsageError, match="made by table or gains or checks"):
+    with pytest.raises(UsageError, match="made by table or gains or csv or posterior or checks"):
         made_by("tabel s.csv", summary)
     with pytest.raises(UsageError, match="a table: unrecognized arguments: --metrics"):
         made_by("gains base s.csv --metrics psnr", summary)

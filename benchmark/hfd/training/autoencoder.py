@@ -162,7 +162,7 @@ class AutoencoderTask:
             "crop": self.recipe.crop,
             "entropy_steps": self.recipe.entropy_steps,
         }
-        if self.recipe.weight_decay:  # a training without one does not say so: the description before there was one
+        if self.recipe.weight_decay:  # a training without one does not say so, as older recipes do not
             recipe["weight_decay"] = self.recipe.weight_decay
         return {"autoencoder": model.config.as_json(), "pictures": len(self.training), **recipe}
 
