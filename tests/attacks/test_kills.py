@@ -181,7 +181,8 @@ def test_a_part_of_ray_that_dies_does_not_keep_the_run_waiting(part: str, zygote
     assert "Traceback" not in errors
     gone(family, errors)
     if code:
-        assert begin(zygote, "ray", material.folder, run.name).wait(300) == 0
+        again = begin(zygote, "ray", material.folder, run.name).wait(300)
+        assert again == 0, (material.folder / "err").read_text()
     assert_equal(run, material.whole["ray"])
 
 

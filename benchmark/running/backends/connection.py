@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Any
 
 from benchmark.errors import BenchmarkError
@@ -90,6 +91,7 @@ class _LocalCluster:
         self._error: Exception | None = None
         self._is_ready, self._is_over = threading.Event(), threading.Event()
         _end_on_sigterm()
+        _choose_tokens()
         self._thread = threading.Thread(target=self._live, name="ray")
         self._thread.start()
 
@@ -131,6 +133,16 @@ def _end_on_sigterm() -> None:
     """Has SIGTERM end this program in order, with its cluster; Ray does so only where the main thread begins it."""
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
+def _choose_tokens() -> None:
+    """Sets the variable by which Ray, from 2.60 on, turns tokens on for a cluster of its own, as Ray would.
+
+    Ray would set it in the cluster's thread. Beside that foreign code is opened, after which the environment is put
+    back: some of the cluster's processes would want a token that others do not send.
+    """
+    if tuple(int(part) for part in version("ray").split(".")[:2]) >= (2, 60):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _check_answers(executor: str, address: str) -> None:

@@ -1,6 +1,7 @@
 """Ray on this machine, begun beside the opening of codecs, and gone with the run."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from benchmark.running.backends import connection
 
 pytest.importorskip("ray")
 
@@ -45,3 +48,26 @@ def test_a_cluster_of_this_machine_begins_and_ends_with_the_run(tmp_path: Path) 
         )
     assert records[0] == records[1]
     assert len(records[0]) == 4
+
+
+@pytest.mark.parametrize(
+    ("installed", "before", "after"),
+    [
+        ("2.60.0", None, "token"),
+        ("3.0.0rc1", None, "token"),
+        ("2.60.0", "disabled", "disabled"),
+        ("2.52.1", None, None),
+    ],
+)
+def test_the_mode_of_tokens_is_set_before_the_cluster_s_thread_begins(
+    installed: str, before: str | None, after: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Set in that thread, it was lost where foreign code was opened meanwhile: actors then died one after the other."""
+    monkeypatch.setenv("RAY_AUTH_MODE", before or "")
+    if before is None:
+        monkeypatch.delenv("RAY_AUTH_MODE")
+    found: list[str | None] = []
+    monkeypatch.setattr(connection, "version", lambda name: installed)
+    monkeypatch.setattr(connection._LocalCluster, "_live", lambda self: found.append(os.environ.get("RAY_AUTH_MODE")))
+    connection._LocalCluster(1, lambda: None).end()
+    assert found == [after]
