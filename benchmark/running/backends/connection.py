@@ -8,9 +8,9 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from typing import Any
 
+from benchmark.containment import apart
 from benchmark.errors import BenchmarkError
 
 CLIENT_PORT = 10001
@@ -91,7 +91,6 @@ class _LocalCluster:
         self._error: Exception | None = None
         self._is_ready, self._is_over = threading.Event(), threading.Event()
         _end_on_sigterm()
-        _choose_tokens()
         self._thread = threading.Thread(target=self._live, name="ray")
         self._thread.start()
 
@@ -105,10 +104,14 @@ class _LocalCluster:
         self._thread.join()
 
     def _live(self) -> None:
-        import ray
+        # Ray chooses by the environment, which it changes, whether its processes want a token of each other. Foreign
+        # code that is opened meanwhile would have the environment put back when only some of them are there.
+        with apart():
+            import ray
 
         try:
-            _init(address="local", num_cpus=self.cpus, include_dashboard=False)
+            with apart():
+                _init(address="local", num_cpus=self.cpus, include_dashboard=False)
             self._on_begin()
         except Exception as error:  # for `wait`
             self._error = error
@@ -133,16 +136,6 @@ def _end_on_sigterm() -> None:
     """Has SIGTERM end this program in order, with its cluster; Ray does so only where the main thread begins it."""
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-
-
-def _choose_tokens() -> None:
-    """Sets the variable by which Ray, from 2.60 on, turns tokens on for a cluster of its own, as Ray would.
-
-    Ray would set it in the cluster's thread. Beside that foreign code is opened, after which the environment is put
-    back: some of the cluster's processes would want a token that others do not send.
-    """
-    if tuple(int(part) for part in version("ray").split(".")[:2]) >= (2, 60):
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _check_answers(executor: str, address: str) -> None:
