@@ -139,9 +139,9 @@ def descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
-def gone(family: list[psutil.Process], where: object) -> None:
-    """No process outlives its run: what it had started is gone soon after it."""
-    _, alive = psutil.wait_procs(family, timeout=60)
+def gone(family: list[psutil.Process], where: object, soon: float = 60) -> None:
+    """No process outlives its run: what it had started is gone `soon` after it."""
+    _, alive = psutil.wait_procs(family, timeout=soon)
     names = []
     for one in alive:
         try:
@@ -179,9 +179,10 @@ def test_a_part_of_ray_that_dies_does_not_keep_the_run_waiting(part: str, zygote
     errors = (material.folder / "err").read_text()
     assert code in (0, 3), errors
     assert "Traceback" not in errors
-    gone(family, errors)
+    gone(family, errors, soon=180)  # Ray's agents notice by themselves, and late on a busy machine
     if code:
-        assert begin(zygote, "ray", material.folder, run.name).wait(300) == 0
+        again = begin(zygote, "ray", material.folder, run.name).wait(300)
+        assert again == 0, (material.folder / "err").read_text()
     assert_equal(run, material.whole["ray"])
 
 

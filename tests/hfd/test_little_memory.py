@@ -140,5 +140,5 @@ def test_the_trial_says_so(codec: HfdCodec, share: float, why: str | None, tmp_p
 
 
 def test_a_device_without_room_for_the_weights_is_not_their_fault(first_stage_file: Path) -> None:
-    with LittleMemory(1000), pytest.raises(BenchmarkError, match=r"first-stage.*: the device has no memory"):
+    with LittleMemory(100_000), pytest.raises(BenchmarkError, match=r"first-stage.*: the device has no memory"):
         mse("cpu", first_stage=first_stage_file)

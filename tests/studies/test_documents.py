@@ -142,3 +142,17 @@ def test_columns_that_are_not_there(words: str, message: str, tmp_path: Path) ->
     (tmp_path / "empty.csv").write_text("name,a\n")
     with pytest.raises((BenchmarkError, UsageError), match=message):
         made_by(words, tmp_path)
+
+
+@pytest.mark.checkout
+@pytest.mark.parametrize(
+    "words",
+    [
+        'device-cpu.csv "what=codec or metric" step= batch= "images=images a second" waiting= megabytes=MB '
+        '"hours=h for 30,000"',
+        'scale.csv first=from end=to "cpu_seconds=CPU s a trial" megabytes=MB',
+    ],
+)
+def test_tables_of_speed_are_those_of_their_files(words: str) -> None:
+    folder = ROOT / "docs" / "explanation"
+    assert made_by(f"csv {words}", folder / "speed") in (folder / "speed.md").read_text("utf-8")

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from benchmark.containment import apart
 from benchmark.errors import BenchmarkError
 
 CLIENT_PORT = 10001
@@ -103,10 +104,14 @@ class _LocalCluster:
         self._thread.join()
 
     def _live(self) -> None:
-        import ray
+        # Ray chooses by the environment, which it changes, whether its processes want a token of each other. Foreign
+        # code that is opened meanwhile would have the environment put back when only some of them are there.
+        with apart():
+            import ray
 
         try:
-            _init(address="local", num_cpus=self.cpus, include_dashboard=False)
+            with apart():
+                _init(address="local", num_cpus=self.cpus, include_dashboard=False)
             self._on_begin()
         except Exception as error:  # for `wait`
             self._error = error

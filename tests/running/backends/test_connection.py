@@ -1,13 +1,19 @@
 """Ray on this machine, begun beside the opening of codecs, and gone with the run."""
 
 import json
+import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from benchmark.containment import Containment
+from benchmark.running.backends import connection
 
 pytest.importorskip("ray")
 
@@ -45,3 +51,24 @@ def test_a_cluster_of_this_machine_begins_and_ends_with_the_run(tmp_path: Path) 
         )
     assert records[0] == records[1]
     assert len(records[0]) == 4
+
+
+def test_no_foreign_code_is_opened_while_a_cluster_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray sets RAY_AUTH_MODE meanwhile; put back, it left processes that want a token beside others that send none."""
+    monkeypatch.setenv("FOR_THE_CLUSTER", "")
+    entered = threading.Event()
+
+    def init(**options: object) -> None:
+        entered.set()
+        time.sleep(0.2)
+        os.environ["FOR_THE_CLUSTER"] = "token"
+
+    monkeypatch.setattr(connection, "_init", init)
+    monkeypatch.setattr("ray.shutdown", lambda: None)
+    cluster = connection._LocalCluster(1, lambda: None)
+    entered.wait()
+    with Containment().inside():
+        assert os.environ["FOR_THE_CLUSTER"] == "token"
+    cluster.wait()
+    cluster.end()
+    assert os.environ["FOR_THE_CLUSTER"] == "token"
