@@ -101,7 +101,8 @@ def test_the_table_has_checks_along_the_way_and_every_dial_at_the_end(held: Path
     assert all(math.isfinite(float(row["psnr"])) and float(row["lpips"]) >= 0 for row in rows)
     for member in ("gan", "energy"):
         last = max((row for row in along if row["member"] == member), key=lambda row: int(row["step"]))
-        assert float(last["tera"]) == pytest.approx(0.0003, rel=0.3)
+        per_step = float(last["tera"]) / int(last["step"])
+        assert abs(float(last["tera"]) - TOY.operations / 1e12) < 0.51 * per_step  # rounded to whole steps
 
 
 def test_finished_members_are_not_trained_again(
