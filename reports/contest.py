@@ -70,7 +70,7 @@ def relative(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     values = decoders[metric].reset_index(drop=True)
     decoders["value"] = (values - base if signed else np.log(values.clip(lower=1e-9) / base.where(base > 0))).to_numpy()
     keys = ["member", "step", "tera", "finished", "data", "steps", "realism", "seed"]
-    means = decoders.dropna(subset=["value"]).groupby(keys, sort=False, as_index=False, dropna=False)["value"].mean()
+    means: pd.DataFrame = decoders.dropna(subset=["value"]).groupby(keys, sort=False, as_index=False, dropna=False)["value"].mean()
     return means if signed else means.assign(value=np.exp(means["value"]))
 
 
@@ -85,5 +85,5 @@ def _finish(axes: Axes) -> None:
     axes.axhline(1, color="0.7", linewidth=0.8, linestyle=":")
     axes.grid(color="0.92", linewidth=0.6)
     axes.tick_params(labelsize=8)
-    axes.xaxis.label.set_size(8)
-    axes.yaxis.label.set_size(8)
+    axes.xaxis.label.set_fontsize(8)
+    axes.yaxis.label.set_fontsize(8)

@@ -111,7 +111,7 @@ class OneStepTask(DecoderTask[OneStepRecipe]):
     """`Task` of the one-step decoder: energy scores of patches, of Haar bands and of the maps of LPIPS."""
 
     kind = "one-step"
-    check_steps = (1,)
+    check_steps: tuple[int, ...] = (1,)
     scored_steps = 1
     smallest_crop = SMALLEST_PERCEPTUAL_CROP
 
