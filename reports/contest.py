@@ -70,9 +70,9 @@ def relative(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     values = decoders[metric].reset_index(drop=True)
     decoders["value"] = (values - base if signed else np.log(values.clip(lower=1e-9) / base.where(base > 0))).to_numpy()
     keys = ["member", "step", "tera", "finished", "data", "steps", "realism", "seed"]
-    means = decoders.dropna(subset=["value"]).groupby(keys, sort=False, as_index=False, dropna=False)["value"].mean()
-    found: pd.DataFrame = means if signed else means.assign(value=np.exp(means["value"]))
-    return found
+    groups = decoders.dropna(subset=["value"]).groupby(keys, sort=False, as_index=False, dropna=False)
+    means: pd.DataFrame = groups[["value"]].mean()
+    return means if signed else means.assign(value=np.exp(means["value"]))
 
 
 def _draw_best(axes: Axes, values: pd.DataFrame, over: str) -> None:

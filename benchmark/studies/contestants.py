@@ -143,8 +143,8 @@ class Judged(DecoderTask[Any]):
         sampler: Any = self.sampler(steps)
         if realism is not None:
             sampler = replace(sampler, realism=realism)
-        device = self.network.residual_deviation.device
-        return ScoreDecoder(self.network, sampler, "bfloat16", device)
+        precision = "bfloat16" if self.recipe.precision == "bf16" else "float32"
+        return ScoreDecoder(self.network, sampler, precision, self.network.residual_deviation.device)
 
     def check(self) -> dict[str, float]:
         """METRIC_STEPS, the mean over qualities, with 0 steps for x̂; qQUALITY.METRIC_STEPS at each of them.

@@ -16,8 +16,9 @@ from benchmark.images import write_png
 from benchmark.studies.detail import VARIANTS
 
 NAMES = [
-    *("ablation", "decoders", "posterior", "detail", "departure", "seams", "metrics", "reference", "exact-cost"),
-    *("network-speed", "profile", "page-image", "device", "peers", "scale", "coverage", "gate-errors", "intervals"),
+    *("ablation", "contest", "decoders", "posterior", "detail", "departure", "seams", "metrics", "reference"),
+    "exact-cost",
+    *("network-speed", "profile", "device", "peers", "scale", "page-image", "coverage", "gate-errors", "intervals"),
     "documents",
 ]
 

@@ -25,7 +25,7 @@ from benchmark.studies.contestants import MEMBERS, Judging, operations_per_step
 
 JUDGING = Judging(images=1, side=64, places=(0.0, 1.0), steps=(1, 2), metrics=("psnr", "lpips"))
 TOY = Contest(
-    operations=5e8, unet=TINY_UNET, batch=2, crop=32, passes=1, checks=2, judging=JUDGING, realism=(1.0,), low=1.0
+    operations=3e8, unet=TINY_UNET, batch=2, crop=32, passes=1, checks=2, judging=JUDGING, realism=(1.0,), low=1.0
 )
 ALL = [(group, member) for group in ("none", "lpips") for member in MEMBERS]
 
@@ -46,9 +46,9 @@ def arena(first_stage_file: Path, pictures: Path, cache: Path, tmp_path_factory:
 
 @pytest.fixture(scope="module")
 def held(first_stage_file: Path, pictures: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
-    """The folder of a contest of three."""
+    """The folder of a contest of two."""
     output = tmp_path_factory.mktemp("contest")
-    members = [("none", "gan"), ("none", "energy"), ("lpips", "flow")]
+    members = [("none", "gan"), ("lpips", "energy")]
     written = run(TOY, first_stage_file, [pictures], cache, output, members, Console(quiet=True))
     assert written == [output / "contest.csv", output / "contest.png"]
     return output
@@ -92,16 +92,17 @@ def test_the_table_has_checks_along_the_way_and_every_dial_at_the_end(held: Path
         rows = list(csv.DictReader(file))
     along = [row for row in rows if row["finished"] == "False"]
     at_end = [row for row in rows if row["finished"] == "True"]
-    # two checks, two qualities; the GAN from one evaluation, the others from one and from two
-    assert Counter(row["member"] for row in along) == {"gan": 4, "energy": 8, "flow": 8}
-    # x̂ once in each group; the GAN has no dial, the energy score's own is 0.3, the flow's is 1 already
-    assert Counter(row["member"] for row in at_end) == {"x̂": 4, "gan": 2, "energy": 8, "flow": 4}
+    # two checks, two qualities; the GAN from one evaluation, the other from one and from two
+    assert Counter(row["member"] for row in along) == {"gan": 4, "energy": 8}
+    # x̂ once in each group; the GAN has no dial, the energy score's own is 0.3
+    assert Counter(row["member"] for row in at_end) == {"x̂": 4, "gan": 2, "energy": 8}
     assert {row["realism"] for row in at_end if row["member"] == "energy"} == {"0.3", "1"}
     assert {row["data"] for row in rows} == {HELD_OUT}
     assert all(math.isfinite(float(row["psnr"])) and float(row["lpips"]) >= 0 for row in rows)
-    for member in ("gan", "energy", "flow"):
+    for member in ("gan", "energy"):
         last = max((row for row in along if row["member"] == member), key=lambda row: int(row["step"]))
-        assert float(last["tera"]) == pytest.approx(0.0005, rel=0.3)
+        per_step = float(last["tera"]) / int(last["step"])
+        assert abs(float(last["tera"]) - TOY.operations / 1e12) < 0.51 * per_step  # rounded to whole steps
 
 
 def test_finished_members_are_not_trained_again(
@@ -113,7 +114,7 @@ def test_finished_members_are_not_trained_again(
 ) -> None:
     before = (held / "contest.csv").read_bytes()
     monkeypatch.setattr(study, "train", lambda *_: pytest.fail("trained again"))
-    members = [("none", "gan"), ("none", "energy"), ("lpips", "flow")]
+    members = [("none", "gan"), ("lpips", "energy")]
     run(TOY, first_stage_file, [pictures], cache, held, members, Console(quiet=True))
     assert (held / "contest.csv").read_bytes() == before
 

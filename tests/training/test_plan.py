@@ -255,14 +255,17 @@ def test_a_rehearsal(
     archive = tmp_path / "all.tar"
     pack(read_plan(tmp_path / "plan.toml"), archive)
     invoke = CliRunner().invoke
-    first = invoke(app, ["train", "plan", str(archive), "-o", str(tmp_path / "first"), "--minutes", "2"])
+    for minutes in ("2", "4", "8"):  # on a busy machine it takes more than one to come to the first step
+        first = invoke(app, ["train", "plan", str(archive), "-o", str(tmp_path / "first"), "--minutes", minutes])
+        assert "energy: time over after" in first.output
+        if (tmp_path / "first" / "energy" / "energy.safetensors").is_file():
+            break
     assert first.exit_code == 0, first.output
-    assert "energy: time over after" in first.output
     assert (tmp_path / "first" / "energy" / "energy.safetensors").is_file()
     assert (tmp_path / "first" / "flow" / "flow.safetensors").is_file()
     steps = int(read_steps(tmp_path / "first" / "energy"))
     then = ["train", "plan", str(archive), "-o", str(tmp_path / "then"), "--before", str(tmp_path / "first")]
-    second = invoke(app, [*then, "--minutes", "1"])
+    second = invoke(app, [*then, "--minutes", minutes])
     assert second.exit_code == 0, second.output
     assert "flow:" not in second.output
     assert int(read_steps(tmp_path / "then" / "energy")) > steps > 0

@@ -60,7 +60,7 @@ class DecoderRecipe:
     learning_rate: Annotated[float, Field(ge=0, description="highest learning rate")] = 8e-4
     batch: Annotated[int, Field(ge=1, description="crops per batch, of each process")] = 16
     crop: Annotated[
-        int, Field(ge=8, description="side of a crop: a multiple of 8, from medium on of 16; for one-step at least 32")
+        int, Field(ge=8, description="side of a crop: a multiple of 8, from medium on of 16; with LPIPS at least 32")
     ] = 64
     chroma: Annotated[
         float, Field(ge=0, le=1.5, description="weight of each chroma axis in the loss; luma has the rest of 3")
