@@ -25,7 +25,7 @@ PLACES["reports"] = "benchmark/reports"
 
 NOT_INSTALLED = (
     r"benchmark/reports/trainings/.*",  # what trainings left: settings, tables, curves
-    r"benchmark/reports/figures/.*",
+    r"benchmark/reports/figures(/.*|\.toml|\.lock\.json)",
     r"benchmark/(baselines/hific|reports/baselines)/README\.md",
     r"benchmark/reports/baselines/.*\.args",  # how a baseline of the checkout is made again
 )
