@@ -428,12 +428,17 @@ def _from_file(name: str, kind: str) -> Any:
         folder = str(path.parent)
         sys.path.insert(0, folder)
         _forget_changed(path)
+        caches, sys.dont_write_bytecode = (
+            sys.dont_write_bytecode,
+            True,
+        )  # of a module that changes within a second, stale
         try:
             no_exit(found.loader.exec_module, module)
         except Exception as error:
             del sys.modules[module_name]
             raise BenchmarkError(f"{kind} {name}: the file cannot be run: {told(error)}") from error
         finally:
+            sys.dont_write_bytecode = caches
             sys.path.remove(folder)
             if folder not in sys.path:
                 sys.path.append(folder)  # for what is imported later; behind ours, so that it hides none of it

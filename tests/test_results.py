@@ -230,7 +230,7 @@ def test_names_of_qualities_say_the_number(qualities: set[float]) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
-@given(st.text(st.characters(exclude_categories=["Cs"])), st.floats(allow_nan=False, allow_infinity=False))
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.floats(-1e100, 1e100))
 def test_any_record_survives_its_line(tmp_path: Path, text: str, number: float) -> None:
     written = trial(codec=text, quality=number, image=text, error=text, reasons={text: text}, metrics={text: number})
     line = written.model_dump_json()

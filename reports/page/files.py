@@ -77,7 +77,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         with contextlib.suppress(OSError):
-            if not (ended or was_page):
+            if not (ended or was_page):  # then the folder was new or empty, and all in it is of this page
+                for ours in [ours for ours in path.iterdir() if ours.name != _MARK]:
+                    shutil.rmtree(ours) if ours.is_dir() and not ours.is_symlink() else ours.unlink()
                 (path / _MARK).unlink(missing_ok=True)
             if not (ended or was_there):
                 path.rmdir()

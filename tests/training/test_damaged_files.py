@@ -34,7 +34,7 @@ def test_a_cache_of_pictures_that_was_cut_short(tmp_path: Path) -> None:
     ):
         index.write_text(text)
         data.write_bytes(pixels_there)
-        with pytest.raises(BenchmarkError, match=r"images-.*\.json: .*remove the file, and it is made again"):
+        with pytest.raises(BenchmarkError, match=r"pictures-.*\.json: .*remove the file, and it is made again"):
             open_pictures(tmp_path / "pictures", tmp_path / "cache")
     index.unlink()
     assert len(open_pictures(tmp_path / "pictures", tmp_path / "cache").shapes) == 2

@@ -35,7 +35,7 @@ class Settings:
         return {}
 
     def idle(self):
-        return ()
+        return {}
 
     def __call__(self, predict, noise):
         return self.share * noise(0)
