@@ -221,6 +221,17 @@ def profile(
     _print(lines(measure(request)))
 
 
+KeptTable = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="The table as CSV; lines of one that is there stay unless they are measured anew. Default: none.",
+        metavar="FILE.csv",
+    ),
+]
+
+
 @studies.command("device")
 def device_speed(
     codec: Annotated[
@@ -236,15 +247,7 @@ def device_speed(
     side: Annotated[int, typer.Option(min=64, help="Of the images, a multiple of 64.")] = 256,
     rounds: Annotated[int, typer.Option(min=1, help="The median of so many.")] = 3,
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="The table as CSV; lines of one that is there stay unless they are measured anew. Default: none.",
-            metavar="FILE.csv",
-        ),
-    ] = None,
+    output: KeptTable = None,
 ) -> None:
     """Measure codecs and metrics on a device: images a second by batch size, how long it waits, memory, hours."""
     from benchmark.studies import device as study
@@ -271,15 +274,7 @@ def peers(
     ] = None,
     images: Annotated[int | None, typer.Option(min=2, help="How many. Default: each pair's own.", metavar="N")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="The medians of so many.")] = 3,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="The table as CSV; lines of one that is there stay unless they are measured anew. Default: none.",
-            metavar="FILE.csv",
-        ),
-    ] = None,
+    output: KeptTable = None,
 ) -> None:
     """Time the suite beside other ways to the same numbers: CompressAI, the packages one by one, diffusers."""
     from benchmark.studies.peers import Ratio, lines, measure
