@@ -9,26 +9,26 @@ from support.web_pages import PATIENCE, call, chromium, make_run, write_photogra
 
 
 @pytest.fixture(scope="session")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("page")
 
 
 @pytest.fixture(scope="session")
-def photographs(work: Path) -> Path:
-    return write_photographs(work / "pictures", ["a.png", "b.png", "c.png"])
+def photographs(shared_folder: Path) -> Path:
+    return write_photographs(shared_folder / "pictures", ["a.png", "b.png", "c.png"])
 
 
 @pytest.fixture(scope="session")
-def run_folder(work: Path, photographs: Path) -> Path:
+def run_folder(shared_folder: Path, photographs: Path) -> Path:
     """Two codecs, one of them stochastic with two seeds, three qualities, three images."""
     codecs = ("--codec", "tiny", "--codec", "noisy", "--quality", "2,3,5", "--decoder-seeds", "0,1")
-    return make_run(work / "run", photographs, *codecs)
+    return make_run(shared_folder / "run", photographs, *codecs)
 
 
 @pytest.fixture(scope="session")
-def page_folder(work: Path, run_folder: Path) -> Path:
-    assert call("report", str(run_folder), "-o", str(work / "page")) == 0
-    return work / "page"
+def page_folder(shared_folder: Path, run_folder: Path) -> Path:
+    assert call("report", str(run_folder), "-o", str(shared_folder / "page")) == 0
+    return shared_folder / "page"
 
 
 @pytest.fixture(scope="session")

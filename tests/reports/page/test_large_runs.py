@@ -79,11 +79,11 @@ def test_many_images_come_in_portions(
         assert f"The hashes of the {images:,} images stand in run.json" in page.locator("#made").inner_text()
 
 
-def test_the_strip_of_the_viewer_follows_what_is_shown(page: Page, work: Path) -> None:
-    pictures = write_photographs(work / "strip", [f"{number:03}.png" for number in range(230)])
-    run = make_run(work / "strip-run", pictures, "--codec", "tiny", "--quality", "3")
-    assert call("report", str(run), "-o", str(work / "strip-page"), "--no-maps") == 0
-    open_page(page, work / "strip-page", "#?picture=000")
+def test_the_strip_of_the_viewer_follows_what_is_shown(page: Page, tmp_path: Path) -> None:
+    pictures = write_photographs(tmp_path / "strip", [f"{number:03}.png" for number in range(230)])
+    run = make_run(tmp_path / "strip-run", pictures, "--codec", "tiny", "--quality", "3")
+    assert call("report", str(run), "-o", str(tmp_path / "strip-page"), "--no-maps") == 0
+    open_page(page, tmp_path / "strip-page", "#?picture=000")
     thumbs = page.locator(".strip button")
     expect(thumbs).to_have_count(200)
     expect(thumbs.last).to_have_attribute("title", "199")
@@ -93,11 +93,11 @@ def test_the_strip_of_the_viewer_follows_what_is_shown(page: Page, work: Path) -
     assert page.locator("#viewer-choice select").first.input_value() == "229"
 
 
-def test_fewer_originals_than_there_are_is_said_on_the_page(page: Page, run_folder: Path, work: Path) -> None:
-    assert call("report", str(run_folder), "-o", str(work / "fewer"), "--no-maps", "--pictures", "1") == 0
-    open_page(page, work / "fewer")
+def test_fewer_originals_than_there_are_is_said_on_the_page(page: Page, run_folder: Path, tmp_path: Path) -> None:
+    assert call("report", str(run_folder), "-o", str(tmp_path / "fewer"), "--no-maps", "--pictures", "1") == 0
+    open_page(page, tmp_path / "fewer")
     said = page.locator("#viewer").inner_text()
     assert "The images of the first 1 of 3 originals are on this page; numbers are of all 3." in said
-    assert call("report", str(run_folder), "-o", str(work / "fewer"), "--no-maps", "--pictures", "0") == 0
-    open_page(page, work / "fewer")
+    assert call("report", str(run_folder), "-o", str(tmp_path / "fewer"), "--no-maps", "--pictures", "0") == 0
+    open_page(page, tmp_path / "fewer")
     assert "No images are on this page; numbers are of all 3." in page.locator("#viewer").inner_text()

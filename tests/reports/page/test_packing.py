@@ -31,14 +31,14 @@ def size_of(path: Path) -> int:
 @pytest.fixture(scope="module")
 def noisy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of three images of noise, which take their room in every format."""
-    work = tmp_path_factory.mktemp("noise")
-    images = write_photographs(work / "images", ["a.png", "b.png", "c.png"])
+    shared_folder = tmp_path_factory.mktemp("noise")
+    images = write_photographs(shared_folder / "images", ["a.png", "b.png", "c.png"])
     from PIL import Image as Pillow
 
     for number, name in enumerate("abc"):
         noise = np.random.default_rng(number).integers(0, 256, (400, 300, 3), dtype=np.uint8)
         Pillow.fromarray(noise).save(images / f"{name}.png")
-    return make_run(work / "run", images, "--codec", "tiny", "--quality", "2,5")
+    return make_run(shared_folder / "run", images, "--codec", "tiny", "--quality", "2,5")
 
 
 def test_no_script_or_style_of_the_page_ends_its_element() -> None:

@@ -84,15 +84,15 @@ def test_colours_of_a_map_run_from_black_to_light() -> None:
     assert top == above
 
 
-def test_authors_and_licences_come_from_beside_the_originals(work: Path) -> None:
-    pictures = write_photographs(work / "credited", ["mine.png", "other.png"])
+def test_authors_and_licences_come_from_beside_the_originals(tmp_path: Path) -> None:
+    pictures = write_photographs(tmp_path / "credited", ["mine.png", "other.png"])
     (pictures / "PROVENANCE.csv").write_text('file,author,licence\nmine.png,"A. <b>Author</b>",CC-BY-4.0\n')
-    run = make_run(work / "credited-run", pictures, "--codec", "tiny", "--quality", "3")
-    assert call("report", str(run), "-o", str(work / "credited-page"), "--no-maps") == 0
-    text = (work / "credited-page/index.html").read_text()
+    run = make_run(tmp_path / "credited-run", pictures, "--codec", "tiny", "--quality", "3")
+    assert call("report", str(run), "-o", str(tmp_path / "credited-page"), "--no-maps") == 0
+    text = (tmp_path / "credited-page/index.html").read_text()
     assert "A. &lt;b&gt;Author&lt;/b&gt;, CC-BY-4.0" in text
     assert "Of 1 of the images no author" in text
-    data = json.loads((work / "credited-page/data.js").read_text().removeprefix("window.REPORT = ").rstrip(";\n"))
+    data = json.loads((tmp_path / "credited-page/data.js").read_text().removeprefix("window.REPORT = ").rstrip(";\n"))
     assert [picture["credit"] for picture in data["pictures"]] == ["A. <b>Author</b>, CC-BY-4.0", ""]
 
 
@@ -105,36 +105,37 @@ def test_reconstructions_are_the_runs_own_and_downloads_too(page_folder: Path, r
 
 
 def test_a_page_replaces_a_page_and_nothing_else(
-    work: Path, run_folder: Path, page_folder: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, run_folder: Path, page_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (page_folder / "left-over").touch()
     assert call("report", str(run_folder), "-o", str(page_folder)) == 0
     assert not (page_folder / "left-over").exists()
-    (work / "full").mkdir()
-    (work / "full" / "mine").touch()
-    for folder in (work / "full", run_folder, work):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").touch()
+    for folder in (tmp_path / "full", run_folder, tmp_path):
         assert call("report", str(run_folder), "-o", str(folder)) == 2
-    assert (work / "full" / "mine").exists()
-    assert call("report", str(run_folder), "-o", str(work / "full" / "mine")) == 2
+    assert (tmp_path / "full" / "mine").exists()
+    assert call("report", str(run_folder), "-o", str(tmp_path / "full" / "mine")) == 2
     assert "is a file" in capsys.readouterr().err
 
 
 def test_originals_that_are_gone_are_said(
-    work: Path, run_folder: Path, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, run_folder: Path, photographs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     moved = tmp_path / "moved"
     photographs.rename(moved)
     try:
-        assert call("report", str(run_folder), "-o", str(work / "gone-page"), "--no-maps") == 0
+        assert call("report", str(run_folder), "-o", str(tmp_path / "gone-page"), "--no-maps") == 0
         assert "3 of 3 originals are not shown" in capsys.readouterr().err
         assert (
-            call("report", str(run_folder), "-o", str(work / "found-page"), "--no-maps", "--dataset", str(moved)) == 0
+            call("report", str(run_folder), "-o", str(tmp_path / "found-page"), "--no-maps", "--dataset", str(moved))
+            == 0
         )
         assert "not shown" not in capsys.readouterr().err
-        assert (work / "found-page/pictures/original/a.png").is_file()
+        assert (tmp_path / "found-page/pictures/original/a.png").is_file()
         # Another image under the same name is not shown as the original.
         write_photographs(photographs, ["a.png", "c.png", "b.png"])
-        assert call("report", str(run_folder), "-o", str(work / "gone-page"), "--no-maps") == 0
+        assert call("report", str(run_folder), "-o", str(tmp_path / "gone-page"), "--no-maps") == 0
         assert "is another file than the one that was coded" in capsys.readouterr().err
     finally:
         for file in photographs.iterdir():
@@ -162,18 +163,18 @@ def test_an_image_that_failed_in_the_run_is_named_and_ends_no_report(
     assert len(list((tmp_path / "page/maps").rglob("a.png"))) == 1
 
 
-def test_runs_of_other_pictures_are_refused(work: Path, run_folder: Path) -> None:
-    other = make_run(work / "other", write_photographs(work / "other-pictures", ["x.png"]), "--codec", "tiny")
-    assert call("report", str(run_folder), str(other), "-o", str(work / "never")) == 4
-    assert call("report", str(work / "nowhere"), "-o", str(work / "never")) == 3
-    assert call("report", str(run_folder), "-o", str(work / "never"), "--pictures", "-1") == 2
-    assert not (work / "never").exists()
+def test_runs_of_other_pictures_are_refused(tmp_path: Path, run_folder: Path) -> None:
+    other = make_run(tmp_path / "other", write_photographs(tmp_path / "other-pictures", ["x.png"]), "--codec", "tiny")
+    assert call("report", str(run_folder), str(other), "-o", str(tmp_path / "never")) == 4
+    assert call("report", str(tmp_path / "nowhere"), "-o", str(tmp_path / "never")) == 3
+    assert call("report", str(run_folder), "-o", str(tmp_path / "never"), "--pictures", "-1") == 2
+    assert not (tmp_path / "never").exists()
 
 
 def test_a_map_that_cannot_be_drawn_is_said(
-    work: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = make_run(work / "unmapped-run", photographs, "--codec", "tiny", "--quality", "2", "--metric", "flip")
+    run = make_run(tmp_path / "unmapped-run", photographs, "--codec", "tiny", "--quality", "2", "--metric", "flip")
 
     def lacking(heat: Map) -> Mapped:
         if heat.name == "flip":
@@ -182,7 +183,7 @@ def test_a_map_that_cannot_be_drawn_is_said(
 
     monkeypatch.setattr(report, "open_map", lacking)
     capsys.readouterr()
-    assert call("report", str(run), "-o", str(work / "unmapped-page")) == 0
+    assert call("report", str(run), "-o", str(tmp_path / "unmapped-page")) == 0
     assert "note: there are no maps of FLIP: flip needs a package" in capsys.readouterr().err
-    assert (work / "unmapped-page" / "maps" / "run-1").is_dir()
-    assert not (work / "unmapped-page" / "maps" / "flip").exists()
+    assert (tmp_path / "unmapped-page" / "maps" / "run-1").is_dir()
+    assert not (tmp_path / "unmapped-page" / "maps" / "flip").exists()

@@ -134,12 +134,12 @@ def test_differences_and_heat_maps_are_shown(page: Page, page_folder: Path) -> N
 
 
 def test_a_measured_metric_that_declares_a_map_has_one_beside_that_of_lpips(
-    page: Page, work: Path, photographs: Path
+    page: Page, tmp_path: Path, photographs: Path
 ) -> None:
     words = ("--codec", "tiny", "--quality", "2,5", "--limit", "1", "--metric", "flip")
-    run = make_run(work / "flip-run", photographs, *words)
-    assert call("report", str(run), "-o", str(work / "flip-page")) == 0
-    open_page(page, work / "flip-page", "#?a=tiny%3D2&b=tiny%3D5")
+    run = make_run(tmp_path / "flip-run", photographs, *words)
+    assert call("report", str(run), "-o", str(tmp_path / "flip-page")) == 0
+    open_page(page, tmp_path / "flip-page", "#?a=tiny%3D2&b=tiny%3D5")
     for name, folder in (("FLIP map", "maps/flip/run-1/"), ("LPIPS map", "maps/run-1/")):
         page.get_by_role("button", name=name).click()
         images = page.locator(".stage.map .layer").all()
@@ -201,12 +201,12 @@ def test_it_fits_a_phone_and_prints(browser: Browser, page_folder: Path) -> None
 # Runs of other kinds
 
 
-def test_a_run_with_failures(page: Page, work: Path) -> None:
-    pictures = write_photographs(work / "partly", ["good.png", "fine.png"])
-    write_photographs(work / "partly", ["zero.png"], corner=0)
-    run = make_run(work / "failures", pictures, "--codec", "breaks", "--codec", "tiny")
-    assert call("report", str(run), "-o", str(work / "failures-page"), "--no-maps") == 0
-    open_page(page, work / "failures-page", "#?picture=zero&a=breaks%3D2&b=tiny%3D2&show=a")
+def test_a_run_with_failures(page: Page, tmp_path: Path) -> None:
+    pictures = write_photographs(tmp_path / "partly", ["good.png", "fine.png"])
+    write_photographs(tmp_path / "partly", ["zero.png"], corner=0)
+    run = make_run(tmp_path / "failures", pictures, "--codec", "breaks", "--codec", "tiny")
+    assert call("report", str(run), "-o", str(tmp_path / "failures-page"), "--no-maps") == 0
+    open_page(page, tmp_path / "failures-page", "#?picture=zero&a=breaks%3D2&b=tiny%3D2&show=a")
     assert "1 of 3 images failed" in page.locator(".notice").inner_text()
     assert "a zero in the corner" in page.locator(".absent.shown").inner_text()
     row = page.locator("#table-body tbody tr").filter(has_text="zero")
@@ -216,21 +216,21 @@ def test_a_run_with_failures(page: Page, work: Path) -> None:
     assert "tiny" in (layer(page, "b").get_attribute("alt") or "")
 
 
-def test_one_quality_of_one_codec_on_one_picture(page: Page, work: Path) -> None:
-    pictures = write_photographs(work / "one", ["only.png"])
-    run = make_run(work / "single", pictures, "--codec", "tiny", "--quality", "3")
-    assert call("report", str(run), "-o", str(work / "single-page"), "--no-maps") == 0
-    open_page(page, work / "single-page")
+def test_one_quality_of_one_codec_on_one_picture(page: Page, tmp_path: Path) -> None:
+    pictures = write_photographs(tmp_path / "one", ["only.png"])
+    run = make_run(tmp_path / "single", pictures, "--codec", "tiny", "--quality", "3")
+    assert call("report", str(run), "-o", str(tmp_path / "single-page"), "--no-maps") == 0
+    open_page(page, tmp_path / "single-page")
     expect(page.locator(".plot .scatterlayer .point")).to_have_count(1)
     expect(page.locator(".stage.flip")).to_be_visible()
     expect(page.locator("#differences")).to_be_hidden()
     expect(page.get_by_role("button", name="LPIPS map")).to_have_count(0)
 
 
-def test_without_reconstructions_the_page_says_how_to_get_them(page: Page, work: Path, photographs: Path) -> None:
-    run = make_run(work / "bare", photographs, "--codec", "tiny", keep=False)
-    assert call("report", str(run), "-o", str(work / "bare-page")) == 0
-    open_page(page, work / "bare-page")
+def test_without_reconstructions_the_page_says_how_to_get_them(page: Page, tmp_path: Path, photographs: Path) -> None:
+    run = make_run(tmp_path / "bare", photographs, "--codec", "tiny", keep=False)
+    assert call("report", str(run), "-o", str(tmp_path / "bare-page")) == 0
+    open_page(page, tmp_path / "bare-page")
     said = page.locator("#viewer").inner_text()
     assert "--keep-reconstructions" in said
     assert "--output" not in said
@@ -239,14 +239,14 @@ def test_without_reconstructions_the_page_says_how_to_get_them(page: Page, work:
     expect(page.locator("#table-body tbody tr")).to_have_count(3)
 
 
-def test_names_with_quotes_slashes_and_markup_inject_nothing(page: Page, work: Path) -> None:
-    root = work / "hostile"
+def test_names_with_quotes_slashes_and_markup_inject_nothing(page: Page, tmp_path: Path) -> None:
+    root = tmp_path / "hostile"
     for folder in ("</script><script>window.injected=1", "b"):
         write_photographs(root / folder, [f"{HOSTILE.replace('/', '')}.png"])
     spec = """tiny:note="<img src=x onerror='window.injected=1'></script>\""""
-    run = make_run(work / "hostile-run", Path(f"{root}/**/*.png"), "--codec", spec, "--quality", "2,4")
-    assert call("report", str(run), "-o", str(work / "hostile-page"), "--no-maps") == 0
-    open_page(page, work / "hostile-page", "#?one=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E")
+    run = make_run(tmp_path / "hostile-run", Path(f"{root}/**/*.png"), "--codec", spec, "--quality", "2,4")
+    assert call("report", str(run), "-o", str(tmp_path / "hostile-page"), "--no-maps") == 0
+    open_page(page, tmp_path / "hostile-page", "#?one=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E")
     page.locator(".plot").first.locator(".scatterlayer .point").first.hover(force=True)
     page.get_by_text("All values of the curves").click()
     page.locator(".strip button").last.click()
@@ -262,13 +262,13 @@ def test_names_with_quotes_slashes_and_markup_inject_nothing(page: Page, work: P
 # Two runs
 
 
-def test_two_runs_are_judged_and_their_pictures_can_be_seen(page: Page, work: Path, photographs: Path) -> None:
+def test_two_runs_are_judged_and_their_pictures_can_be_seen(page: Page, tmp_path: Path, photographs: Path) -> None:
     """The codec of the second run has fewer levels at the same quality, by its settings alone."""
-    base = make_run(work / "base", photographs, "--codec", "vandal", "--quality", "3,5")
-    worse = make_run(work / "worse", photographs, "--codec", "vandal", "--quality", "3,5")
+    base = make_run(tmp_path / "base", photographs, "--codec", "vandal", "--quality", "3,5")
+    worse = make_run(tmp_path / "worse", photographs, "--codec", "vandal", "--quality", "3,5")
     _make_worse(worse)
-    assert call("report", str(base), str(worse), "-o", str(work / "verdict-page"), "--no-maps") == 0
-    open_page(page, work / "verdict-page")
+    assert call("report", str(base), str(worse), "-o", str(tmp_path / "verdict-page"), "--no-maps") == 0
+    open_page(page, tmp_path / "verdict-page")
     assert "worse" in page.locator("#verdict .outcome").first.inner_text()
     expect(page.locator(".legend .codec")).to_have_count(2)
     page.locator(".verdicts tbody button").first.click()
@@ -290,25 +290,25 @@ def _make_worse(run: Path) -> None:
     write_summary(folder)
 
 
-def test_runs_that_cannot_be_judged_say_why(page: Page, work: Path, photographs: Path) -> None:
-    base = make_run(work / "base-tiny", photographs, "--codec", "tiny", "--quality", "3,5")
-    other = make_run(work / "other-noisy", photographs, "--codec", "noisy", "--quality", "3,5")
-    assert call("report", str(base), str(other), "-o", str(work / "unlike-page"), "--no-maps") == 0
-    open_page(page, work / "unlike-page")
+def test_runs_that_cannot_be_judged_say_why(page: Page, tmp_path: Path, photographs: Path) -> None:
+    base = make_run(tmp_path / "base-tiny", photographs, "--codec", "tiny", "--quality", "3,5")
+    other = make_run(tmp_path / "other-noisy", photographs, "--codec", "noisy", "--quality", "3,5")
+    assert call("report", str(base), str(other), "-o", str(tmp_path / "unlike-page"), "--no-maps") == 0
+    open_page(page, tmp_path / "unlike-page")
     assert "the codec tiny is missing in the new run" in page.locator("#verdict").inner_text()
 
 
 # Panels in which a point has no place
 
 
-def test_a_panel_says_why_points_have_no_place_in_it(page: Page, work: Path) -> None:
+def test_a_panel_says_why_points_have_no_place_in_it(page: Page, tmp_path: Path) -> None:
     """Of a codec that loses nothing PSNR is infinite, and MS-SSIM 1, which is infinite in decibels."""
-    pictures = work / "exact"
+    pictures = tmp_path / "exact"
     pictures.mkdir()
     draw = np.random.default_rng(0)
     for name in ("a.png", "b.png"):
         Image.fromarray(draw.integers(0, 256, (192, 192, 3), dtype=np.uint8)).save(pictures / name)
-    (work / "exact.py").write_text(
+    (tmp_path / "exact.py").write_text(
         """
 import io
 import numpy as np
@@ -341,10 +341,10 @@ class Everywhere(Exact):
         ("Everywhere", "No curve: {} is {} where images are exactly their originals."),
         ("Exact", "Not in this panel, since {} is {} where images are exactly their originals: {}, quality 2."),
     ):
-        spec = f"{work}/exact.py:{name}"
-        run = make_run(work / f"run-{name}", pictures, "--codec", spec, "--metric", "ms_ssim")
-        assert call("report", str(run), "-o", str(work / f"page-{name}"), "--no-maps") == 0
-        open_page(page, work / f"page-{name}")
+        spec = f"{tmp_path}/exact.py:{name}"
+        run = make_run(tmp_path / f"run-{name}", pictures, "--codec", spec, "--metric", "ms_ssim")
+        assert call("report", str(run), "-o", str(tmp_path / f"page-{name}"), "--no-maps") == 0
+        open_page(page, tmp_path / f"page-{name}")
         assert page.locator(".unplaced").all_inner_texts() == [
             said.format("PSNR", "infinite", spec),
             said.format("MS-SSIM", "1, which is infinite in decibels,", spec),

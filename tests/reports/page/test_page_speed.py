@@ -25,14 +25,14 @@ OPENED = "() => performance.getEntriesByType('navigation')[0].domContentLoadedEv
 
 
 @pytest.mark.slow
-def test_it_opens_within_a_second_and_moves_without_stutter(page: Page, work: Path) -> None:
-    pictures = write_photographs(work / "many", [f"{number:02}.png" for number in range(24)])
+def test_it_opens_within_a_second_and_moves_without_stutter(page: Page, tmp_path: Path) -> None:
+    pictures = write_photographs(tmp_path / "many", [f"{number:02}.png" for number in range(24)])
     codecs = [word for number in range(5) for word in ("--codec", f"tiny:note={number}")]
-    run = make_run(work / "five", pictures, *codecs, "--quality", "2,3,4,5,6,7")
-    assert call("report", str(run), "-o", str(work / "five-page"), "--no-maps") == 0
+    run = make_run(tmp_path / "five", pictures, *codecs, "--quality", "2,3,4,5,6,7")
+    assert call("report", str(run), "-o", str(tmp_path / "five-page"), "--no-maps") == 0
     opened, between = [], []
     for _ in range(3):  # the best of three: other processes may be at work
-        open_page(page, work / "five-page", "#?mode=side&view=0.5,0.5,8")
+        open_page(page, tmp_path / "five-page", "#?mode=side&view=0.5,0.5,8")
         opened.append(page.evaluate(OPENED))
         between.append(page.evaluate(PANS))
     assert min(opened) < 1000, opened

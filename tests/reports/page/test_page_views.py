@@ -138,9 +138,9 @@ def test_on_a_phone_the_viewer_stands_before_the_curves(browser: Browser, page_f
 
 
 @pytest.fixture(scope="module")
-def one_file(work: Path, run_folder: Path) -> Path:
-    assert call("report", str(run_folder), "-o", str(work / "one" / "page.html")) == 0
-    return work / "one" / "page.html"
+def one_file(shared_folder: Path, run_folder: Path) -> Path:
+    assert call("report", str(run_folder), "-o", str(shared_folder / "mailed" / "page.html")) == 0
+    return shared_folder / "mailed" / "page.html"
 
 
 def test_one_file_has_everything(page: Page, one_file: Path, page_folder: Path) -> None:

@@ -51,9 +51,9 @@ def watched(browser: Browser) -> Iterator[Watched]:
 
 
 @pytest.fixture(scope="module")
-def hostile_page(work: Path) -> Path:
+def hostile_page(shared_folder: Path) -> Path:
     names = [f"{number:02}.png" for number in range(len(HOSTILE))]
-    pictures = write_photographs(work / "hostile-words", names)
+    pictures = write_photographs(shared_folder / "hostile-words", names)
     write_photographs(pictures, ["99.png"], corner=0)
     with (pictures / "PROVENANCE.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -62,20 +62,27 @@ def hostile_page(work: Path) -> Path:
     runs = []
     for number in (1, 2):
         run = make_run(
-            work / f"hostile-words-{number}", pictures, "--codec", "breaks", "--codec", "tiny", "--quality", "2,4"
+            shared_folder / f"hostile-words-{number}",
+            pictures,
+            "--codec",
+            "breaks",
+            "--codec",
+            "tiny",
+            "--quality",
+            "2,4",
         )
         make_hostile(run)
         runs.append(str(run))
-    assert call("report", *runs, "-o", str(work / "hostile-words-page"), "--no-maps") == 0
-    return work / "hostile-words-page"
+    assert call("report", *runs, "-o", str(shared_folder / "hostile-words-page"), "--no-maps") == 0
+    return shared_folder / "hostile-words-page"
 
 
 @pytest.fixture(scope="module")
-def hostile_study(work: Path, hostile_page: Path) -> Path:
-    run = work / "hostile-words-1"
-    words = ["study", str(run), "-o", str(work / "hostile-study"), "--within", "1000", "--bpp", "1"]
-    assert call(*words, "--dataset", str(work / "hostile-words")) == 0
-    return work / "hostile-study"
+def hostile_study(shared_folder: Path, hostile_page: Path) -> Path:
+    run = shared_folder / "hostile-words-1"
+    words = ["study", str(run), "-o", str(shared_folder / "hostile-study"), "--within", "1000", "--bpp", "1"]
+    assert call(*words, "--dataset", str(shared_folder / "hostile-words")) == 0
+    return shared_folder / "hostile-study"
 
 
 @pytest.mark.parametrize("by", ["file", "http"])
@@ -184,7 +191,7 @@ def test_the_policy_holds_where_something_slipped_in(
     assert len([text for text in watched.happened if "Content Security Policy" in text]) > 10
 
 
-def test_the_policy_names_this_pages_scripts_alone(page_folder: Path, work: Path) -> None:
+def test_the_policy_names_this_pages_scripts_alone(page_folder: Path, tmp_path: Path) -> None:
     text = (page_folder / "index.html").read_text()
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
     assert policy is not None
@@ -197,9 +204,9 @@ def test_the_policy_names_this_pages_scripts_alone(page_folder: Path, work: Path
     assert "http" not in policy[1].replace("&#39;", "")
     loaded = re.findall(r"<(?:script|link)[^>]*(?:src|href)=[^>]*>", text)
     assert all(f'nonce="{nonce[1]}"' in element for element in loaded if "data:," not in element)
-    other = make_run(work / "policy", write_photographs(work / "policy-pictures", ["a.png"]), "--codec", "tiny")
-    assert call("report", str(other), "-o", str(work / "policy-page"), "--no-maps") == 0
-    assert nonce[1] not in (work / "policy-page" / "index.html").read_text()
+    other = make_run(tmp_path / "policy", write_photographs(tmp_path / "policy-pictures", ["a.png"]), "--codec", "tiny")
+    assert call("report", str(other), "-o", str(tmp_path / "policy-page"), "--no-maps") == 0
+    assert nonce[1] not in (tmp_path / "policy-page" / "index.html").read_text()
 
 
 # The address: whoever sends a link to a page chooses what stands behind the "#".

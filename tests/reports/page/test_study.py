@@ -14,10 +14,10 @@ from benchmark.reports.page.tally import MIDDLE, tally
 
 
 @pytest.fixture(scope="module")
-def study_folder(work: Path, run_folder: Path) -> Path:
-    words = ["study", str(run_folder), "-o", str(work / "study"), "--trials", "4", "--checks", "1"]
+def study_folder(shared_folder: Path, run_folder: Path) -> Path:
+    words = ["study", str(run_folder), "-o", str(shared_folder / "study"), "--trials", "4", "--checks", "1"]
     assert call(*words) == 0
-    return work / "study"
+    return shared_folder / "study"
 
 
 def _data(folder: Path) -> dict:
@@ -154,15 +154,15 @@ def test_a_codec_that_always_wins_has_no_points_and_that_is_said(
     assert "never won" in capsys.readouterr().out
 
 
-def test_bad_input_is_refused(work: Path, run_folder: Path, photographs: Path, tmp_path: Path) -> None:
+def test_bad_input_is_refused(tmp_path: Path, run_folder: Path, photographs: Path) -> None:
     (tmp_path / "no.json").write_text('{"kind": 3}')
     assert call("study", "tally", str(tmp_path / "no.json")) == 3
     assert call("study", "tally", str(tmp_path / "nowhere.json")) == 3
     never = str(tmp_path / "never")
     assert call("study", str(run_folder), "-o", never, "--bpp", "much") == 2
     assert call("study", str(run_folder), "-o", never, "--trials", "0") == 2
-    one = make_run(work / "lone", photographs, "--codec", "tiny", "--quality", "3")
+    one = make_run(tmp_path / "lone", photographs, "--codec", "tiny", "--quality", "3")
     assert call("study", str(one), "-o", never) == 2
-    bare = make_run(work / "bare-study", photographs, "--codec", "tiny", "--quality", "3", keep=False)
+    bare = make_run(tmp_path / "bare-study", photographs, "--codec", "tiny", "--quality", "3", keep=False)
     assert call("study", str(bare), "-o", never) == 2
     assert not Path(never).exists()
