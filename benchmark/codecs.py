@@ -32,7 +32,7 @@ from benchmark.identity import (
 from benchmark.installed import package_of
 from benchmark.objects import code_hash, names_of_variables, weights_hash
 from benchmark.pixels import Image as Image
-from benchmark.registry import Registry, Spec, parse_spec
+from benchmark.registry import Registry, Spec, defaults_of, parse_spec
 from benchmark.sources import modules_beside, packages_imported
 from benchmark.watching import inputs, watched
 
@@ -269,6 +269,22 @@ def anchored_spec(text: str) -> Spec:
         place["python"] = shlex.join(command_of(place["python"]))
     text = "@".join([name, _written(place)] if place else [name])
     return Spec(f"{text}:{_written(settings)}" if settings else text, name, settings, place)
+
+
+def without_defaults(text: str) -> str:
+    """The spec of a shipped codec without the settings that say what it does anyway: `hfd` for `hfd:decoder=one-step`.
+
+    Settings are sorted by name. What names no shipped codec, such as a label or a file, comes back as it is.
+    """
+    try:
+        spec = parse_codec_spec(text)
+    except UsageError:
+        return text
+    if spec.file is not None or spec.name not in CODECS or spec.name in (*CODECS.installed, *AROUND_ANOTHER):
+        return text
+    defaults = defaults_of(CODECS.load(spec.name))
+    kept = {key: value for key, value in sorted(spec.settings.items()) if value != defaults.get(key)}
+    return f"{spec.name}:{_written(kept)}" if kept else spec.name
 
 
 def _written(settings: Mapping[str, str]) -> str:

@@ -305,6 +305,17 @@ def settings_of(make: Callable[..., Any], given: Collection[str] = ("device",)) 
     return found
 
 
+def defaults_of(make: Callable[..., Any]) -> dict[str, str]:
+    """The factory's own settings that have a default, as a user would write it.
+
+    A factory whose default depends on other settings names it in its attribute `unsaid`: a function without arguments
+    that returns setting -> value.
+    """
+    parameters = inspect.signature(make).parameters.values()
+    known = {p.name: str(p.default) for p in parameters if p.default not in (p.empty, None, ())}
+    return known | getattr(make, "unsaid", dict)()
+
+
 def allowed(hint: Any) -> str:
     """What values an annotation takes, in words; "" if that cannot be said in a few."""
     hint, bounds = limits(hint)

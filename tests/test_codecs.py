@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.codecs import CODECS, Codec, open_codec, parse_codec_spec, quality_grid
+from benchmark.codecs import CODECS, Codec, open_codec, parse_codec_spec, quality_grid, without_defaults
 from benchmark.errors import BenchmarkError, UsageError
 
 ROOT = Path(__file__).parents[1]
@@ -278,3 +278,20 @@ def test_modules_beside_the_file_and_annotated_settings(own: Path, monkeypatch: 
     ):
         with pytest.raises(UsageError, match=reason):
             open_codec(spec)
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("hfd:decoder=one-step", "hfd"),
+        ("hfd:decoder=flow", 'hfd:decoder="flow"'),
+        ("hfd:realism=0.7", 'hfd:realism="0.7"'),
+        ("jpeg:subsampling=4:2:0", "jpeg"),
+        ("webp:method=4", "webp"),
+        ("a label (of somebody)", "a label (of somebody)"),
+        ("./mine.py:Codec", "./mine.py:Codec"),
+        ("bpp:jpeg:subsampling=4:2:0", "bpp:jpeg:subsampling=4:2:0"),
+    ],
+)
+def test_settings_that_change_nothing_are_left_out(text: str, plain: str) -> None:
+    assert without_defaults(text) == plain

@@ -46,7 +46,7 @@ def make(
     from benchmark.reports.leaderboard import write_leaderboard
 
     found = boards([_entry(path) for path in entries], () if at_bpp is None else parse_numbers(at_bpp), metric or ())
-    known = {} if costs is None else _costs(costs)
+    known = {} if costs is None else _of_codecs(_costs(costs), {name for board in found for name in board.codecs})
     typer.echo(write_leaderboard(found, output, title, known))
 
 
@@ -96,6 +96,14 @@ def _entry(path: Path) -> "Entry":
     from benchmark.analysis.leaderboard import Entry
 
     return Entry(path.resolve().name if path.is_dir() else path.stem, read_numbers(path))
+
+
+def _of_codecs(costs: dict[str, float], codecs: set[str]) -> dict[str, float]:
+    """The costs of `codecs`, however their settings are written."""
+    from benchmark.codecs import without_defaults
+
+    known = {without_defaults(name): cost for name, cost in costs.items()}
+    return {name: known[plain] for name in codecs if (plain := without_defaults(name)) in known}
 
 
 def _costs(path: Path) -> dict[str, float]:

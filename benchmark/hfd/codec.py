@@ -212,6 +212,7 @@ def hfd(
 
 
 hfd.further = lambda: {f"decoder={name}": kind.load().settings for name, kind in KINDS.items()}  # type: ignore[attr-defined]
+hfd.unsaid = lambda: {"decoder": _kind_of(None)}  # type: ignore[attr-defined]
 
 
 def _open_first_stage(

@@ -49,6 +49,14 @@ def test_a_page_without_scripts_that_fetches_nothing(
     assert "<h1>Ours</h1>" in (tmp_path / "again" / "index.html").read_text()
 
 
+def test_costs_of_a_codec_however_its_settings_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entry, costs = tmp_path / "entry.json", tmp_path / "costs.csv"
+    entry.write_text(baseline_json(synthetic(0, codec="jpeg", seconds=0.5)))
+    costs.write_text("codec,kmac_per_pixel\njpeg:subsampling=4:2:0,31.4\n")
+    assert call("leaderboard", entry, "-o", tmp_path / "board", "--at-bpp", "0.4", "--costs", costs) == 0
+    assert "<td>31</td>" in Path(capsys.readouterr().out.strip()).read_text()
+
+
 @pytest.mark.parametrize("content", ["codec,kmac\na,1\n", "codec,kmac_per_pixel\na,much\n"])
 def test_costs_that_are_none(
     content: str, files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
