@@ -4,7 +4,7 @@ Needs the run folder alone: per-image metrics come from trials.jsonl, metrics of
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -106,20 +106,45 @@ def write_summary(
     reads them, and the version of this file. Raises NotComparable if a metric of
     sets has another protocol now than the run was measured with, and BenchmarkError if features are missing.
     """
+    groups = StoredGroups(folder) if groups is None else groups
+    of_sets = values_of_sets(folder, groups, failures)
+    frame = _frame(folder, groups, of_sets)
+    text = frame.to_csv(index=False, lineterminator="\n").encode()
+    folder.write_bytes(folder.summary_path, text)
+    keep_values(folder, of_sets, text)
+    return frame
+
+
+def summary_so_far(folder: RunFolder, images: Collection[str]) -> "pandas.DataFrame":
+    """What `write_summary` returns, over `images` alone and without metrics of sets; nothing is written.
+
+    For a look at a run that goes on. A metric of sets has another value over a part of the images.
+    """
+    parts = (
+        replace(group, trials=tuple(trial for trial in group.trials if trial.image in images))
+        for group in StoredGroups(folder)
+    )
+    return _frame(folder, (part for part in parts if part.trials), None)
+
+
+def _frame(
+    folder: RunFolder, groups: Iterable[Group], of_sets: Mapping[tuple[str, float, str], SetValue] | None
+) -> "pandas.DataFrame":
+    """of_sets: values of metrics of sets; None leaves their rows out."""
     import pandas
 
     manifest = folder.manifest
     dataset = dataset_label(manifest)
-    groups = StoredGroups(folder) if groups is None else groups
-    of_sets = values_of_sets(folder, groups, failures)
     records = {"bpp": BPP, **manifest.metrics}
+    if of_sets is None:
+        records = {name: record for name, record in records.items() if record.kind != "set"}
     facts = {name: info_of(name, record) for name, record in records.items()}
     value_of = cache(folder.read_original_value)
     rows: list[list[object]] = []
     for group in groups:
         for name, record in records.items():
             if record.kind == "set":
-                values = [_of_the_set(of_sets.get((group.codec, group.quality, name)))]
+                values = [_of_the_set((of_sets or {}).get((group.codec, group.quality, name)))]
             elif name == "bpp":
                 values = _of_the_rate(group)
             else:
@@ -132,11 +157,7 @@ def write_summary(
                 rows[-1] += [record.unit, record.higher_is_better]
                 rows[-1] += [facts[name].title, facts[name].signed, facts[name].scale, SCHEMA_VERSION]
         del group  # some kilobytes an image: not beside the next one
-    frame = typed(pandas.DataFrame(rows, columns=list(COLUMNS)))
-    text = frame.to_csv(index=False, lineterminator="\n").encode()
-    folder.write_bytes(folder.summary_path, text)
-    keep_values(folder, of_sets, text)
-    return frame
+    return typed(pandas.DataFrame(rows, columns=list(COLUMNS)))
 
 
 def read_summary(path: Path) -> "pandas.DataFrame":

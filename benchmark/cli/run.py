@@ -164,7 +164,7 @@ def run(
         time_limit=time_limit,
         command=["python", "-m", "benchmark", *sys.argv[1:]],
     )
-    with finished_run(request, console) as folder:
+    with finished_run(request, console, draw=True) as folder:
         report(folder, console)
 
 
@@ -173,9 +173,11 @@ def report(folder: "RunFolder", console: "Console") -> None:
     from benchmark.cli.runs import show_failures
     from benchmark.cli.terminal import terminal
     from benchmark.reports.outcome import sum_up
+    from benchmark.reports.so_far import so_far_path
     from benchmark.reports.tables import print_summary
 
     outcome = sum_up(folder)
+    so_far_path(folder).unlink(missing_ok=True)  # the figures of all images are there
     print_summary(outcome.summary, terminal(highlight=False))
     for note in outcome.notes:
         console.print(f"note: {note}", markup=False)

@@ -6,24 +6,26 @@ import os
 import shlex
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
 
 from benchmark.cli.progress import track
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.results import RunFolder
+from benchmark.reports.so_far import SoFar
+from benchmark.results import RunFolder, Trial
 from benchmark.running.backends.here import Here
 from benchmark.running.interruption import finishing_trials
-from benchmark.running.run import Request, open_run
+from benchmark.running.run import Request, Run, open_run
 
 SHOWN_FAILURES = 20
 
 
 @contextlib.contextmanager
-def finished_run(request: Request, console: Console) -> Iterator[RunFolder]:
+def finished_run(request: Request, console: Console, *, draw: bool = False) -> Iterator[RunFolder]:
     """Does what `request` asks for and shows on `console` how far it is; the run's folder, nobody else's in the `with`.
 
+    draw: the curves of the images that are done, now and then.
     Where it is interrupted or stops, the command that goes on is shown before the error is passed on. Raises as
     `open_run` and `Run.execute` do.
     """
@@ -34,7 +36,8 @@ def finished_run(request: Request, console: Console) -> Iterator[RunFolder]:
             if not isinstance(ready.backend, Here):  # this process only waits then
                 threading.Thread(target=_import_the_end, name="imports", daemon=True).start()
             with finishing_trials(_tell) as stop, contextlib.closing(ready.execute(stop)) as trials:
-                track(trials, len(ready.trials), console)
+                shown = _drawn(trials, ready, console) if draw else trials
+                track(shown, len(ready.trials), console)
         except (KeyboardInterrupt, BenchmarkError, OSError) as error:
             if request.debug:
                 traceback.print_exc()  # of these, others see the message only
@@ -46,6 +49,13 @@ def finished_run(request: Request, console: Console) -> Iterator[RunFolder]:
                 console.print(f"{what}; to go on: {shlex.join(again)}", markup=False)
             raise
         yield ready.folder
+
+
+def _drawn(trials: Iterable[Trial], ready: Run, console: Console) -> Iterator[Trial]:
+    for trial, line in SoFar(ready.folder, (trial.image for trial in ready.trials)).watch(trials):
+        if line is not None:
+            console.print(line, markup=False)
+        yield trial
 
 
 def _import_the_end() -> None:
