@@ -50,7 +50,7 @@ FILES = {
     "it is missing",
     "summary.csv": "long form, one line per value with its interval; written at the end",
     "speed.csv": "with `--timing`: megapixels a second of encode and decode, median and quartiles",
-    "plots/": "curves as PNG and SVG",
+    "plots/": "curves as PNG and SVG; so-far.png while a run goes on, over the images that are done",
 }
 """What lies in a run folder."""
 
