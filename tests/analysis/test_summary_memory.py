@@ -9,7 +9,6 @@ from support.records import manifest, trial
 
 from benchmark.analysis.groups import StoredGroups
 from benchmark.analysis.set_values import keep_values, values_of_sets
-from benchmark.metrics import distribution
 from benchmark.results import CodecRecord, DatasetRecord, PictureRecord, RunFolder
 from benchmark.running.manifest import metric_records
 from benchmark.running.measurement import open_instruments
@@ -44,8 +43,7 @@ def make_run(path: Path, count: int) -> RunFolder:
 
 
 @pytest.mark.slow
-def test_bytes_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distribution, "EXACT_IMAGES", 100)
+def test_bytes_an_image(tmp_path: Path) -> None:
     peaks, kept = [], []
     counts = (1_000, 5_000)
     for count in counts:
