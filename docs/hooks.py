@@ -35,6 +35,8 @@ MAPPED = ("datasets", "baselines", "reports")
 """Folders beside the package that are installed in it: see [tool.setuptools.package-dir]."""
 
 LINK = re.compile(r"(?P<image>!?)\[(?P<words>[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*)\]\((?P<target>[^()\s]+)\)")
+IMAGE = re.compile(r'(?<!">)<img\b[^>]*\bsrc="(?P<source>[^":]+)"[^>]*>')
+"""An image of the site that is not a link already."""
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 _package: tempfile.TemporaryDirectory[str] | None = None
@@ -124,6 +126,11 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 
     parts = FENCE.split(markdown)
     return "".join(part if part.startswith("```") else LINK.sub(instead, part) for part in parts)
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
+    """An image of the page leads to itself, so that one too small to read can be opened in full size."""
+    return IMAGE.sub(r'<a href="\g<source>">\g<0></a>', html)
 
 
 def _links(text: str) -> Iterator[tuple[str, str]]:

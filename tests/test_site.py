@@ -92,6 +92,13 @@ def test_what_becomes_of_links(
     assert hooks.on_page_markdown(before, page, None, files) == after
 
 
+def test_an_image_leads_to_itself(hooks: ModuleType) -> None:
+    linked = '<a href="b.html"><img alt="b" src="b.png"></a> <img src="https://example.org/c.png">'
+    assert hooks.on_page_content(f'<p><img alt="a" src="../a.png" /></p> {linked}', None, None, None) == (
+        f'<p><a href="../a.png"><img alt="a" src="../a.png" /></a></p> {linked}'
+    )
+
+
 def test_what_is_linked_to_is_taken_in(hooks: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """With what that links to; a page of docs/ is not taken in a second time."""
     from mkdocs.structure.files import File, Files
@@ -154,9 +161,10 @@ def test_arguments_become_a_list(docstrings: ModuleType) -> None:
 
 
 def test_what_stands_first_is_there() -> None:
-    named = re.search(r"^    reference: \[(.*)\]$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
-    assert named is not None
-    assert [name for name in named[1].split(", ") if not (DOCS / "reference" / f"{name}.md").is_file()] == []
+    named = re.findall(r"^    ([a-z-]+): \[(.*)\]$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {"tutorials", "reference"} <= {folder for folder, _ in named}
+    files = [DOCS / folder / f"{name}.md" for folder, names in named for name in names.split(", ")]
+    assert [file for file in files if not file.is_file()] == []
 
 
 @pytest.fixture(scope="module")

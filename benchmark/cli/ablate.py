@@ -30,7 +30,7 @@ def ablate(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", "--output", "-o", help="Run folder; an ablation in it goes on.", metavar="FOLDER"
+            "--output", "-o", help="Run folder; an ablation in it goes on.", metavar="FOLDER"
         ),
     ] = Path("results/ablation"),
 ) -> None:

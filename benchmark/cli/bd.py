@@ -13,8 +13,8 @@ def bd(
         list[str] | None,
         typer.Option(help="Metric whose values are equal; may be repeated. Default: all.", metavar="NAME"),
     ] = None,
-    pictures: Annotated[
-        bool, typer.Option("--pictures", help="Name the images that each difference comes from.")
+    images: Annotated[
+        bool, typer.Option("--images", "--pictures", help="Name the images that each difference comes from.")
     ] = False,
     resamples: Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap over images.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
@@ -30,6 +30,6 @@ def bd(
 
     numbers = read_numbers(run)
     rows = rate_differences(numbers, anchor, metric or (), resamples=resamples, seed=seed)
-    print_rates(rows, numbers.label, terminal(highlight=False), pictures=pictures)
+    print_rates(rows, numbers.label, terminal(highlight=False), pictures=images)
     if not any(row.difference.defined for row in rows):
         raise typer.Exit(3)

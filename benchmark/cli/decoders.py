@@ -44,7 +44,7 @@ def decoders(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", "--output", "-o", help="Run folder; a comparison in it goes on.", metavar="FOLDER"
+            "--output", "-o", help="Run folder; a comparison in it goes on.", metavar="FOLDER"
         ),
     ] = Path("results/decoders"),
 ) -> None:

@@ -14,7 +14,7 @@ from benchmark.registry import described, limits
 
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: as torch chooses")]
 
-FOLDERS = Annotated[list[Path], typer.Argument(help="folders of training images", show_default=False)]
+FOLDERS = Annotated[list[Path], typer.Argument(help="folders of training images", metavar="FOLDER...", show_default=False)]
 OUTPUT = "folder of the training: log, checks, checkpoints, weights"
 OPTIONS: dict[str, Any] = {
     "model": Annotated[Literal["small", "paper"], typer.Option(help="the shipped size, or the full size")],
@@ -56,17 +56,17 @@ def recipe_command(name: str, place: str, summary: str) -> Any:
     keywords = _keywords(training.make, training.without)
     options = {field.name: field for field in fields(training.recipe) if described(_hint(training.recipe, field.name))}
 
-    def run(pictures: list[Path], output: Path | None, threads: int, **values: Any) -> None:
+    def run(folders: list[Path], output: Path | None, threads: int, **values: Any) -> None:
         use_threads(threads)
         said = {key: values[key] for key in options if values[key] is not None}
         if values.get("model") == "paper":
             said = {**training.full_size, **said}
         recipe = training.recipe(**{key: tuple(v) if isinstance(v, list) else v for key, v in said.items()})
         chosen = {key: values[key] for key in keywords}
-        training.make(pictures, output, cache_folder() / "training", recipe, **chosen)
+        training.make(folders, output, cache_folder() / "training", recipe, **chosen)
 
     parameters = [
-        _parameter("pictures", FOLDERS, inspect.Parameter.empty),
+        _parameter("folders", FOLDERS, inspect.Parameter.empty),
         _parameter("output", Annotated[Path | None, typer.Option(help=OUTPUT)], training.output),
         *(_parameter(key, OPTIONS[key], default) for key, default in keywords.items()),
         *(_option(training.recipe, key, training.full_size.get(key)) for key in options),

@@ -25,9 +25,9 @@ def report(
         str | None,
         typer.Option(help="Where the originals are, if not where the runs found them.", metavar="NAME|FOLDER"),
     ] = None,
-    pictures: Annotated[
+    images: Annotated[
         int | None,
-        typer.Option(help="Show the images of that many originals; numbers are of all. Default: all, up to 1000."),
+        typer.Option("--images", "--pictures", help="Show the images of that many originals; numbers are of all. Default: all, up to 1000."),
     ] = None,
     maps: Annotated[
         bool,
@@ -70,7 +70,7 @@ def report(
         output,
         gate=read_gate(gate),
         elsewhere=elsewhere,
-        shown=pictures,
+        shown=images,
         maps=maps,
         max_mb=max_mb,
         workers=workers or len(os.sched_getaffinity(0)),

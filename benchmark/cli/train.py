@@ -202,7 +202,9 @@ def _check_command(command: list[str]) -> None:
 @train.command("replay")
 def replay_step(
     step: Annotated[Path, typer.Argument(help="a file of TRAINING/left-out", show_default=False)],
-    pictures: Annotated[list[Path], typer.Option(help="the training's folder of images; repeatable")],
+    images: Annotated[
+        list[Path], typer.Option("--images", "--pictures", help="the training's folder of images; repeatable")
+    ],
     threads: Threads = 0,
 ) -> None:
     """Compute once more a step that a training of the first stage left out, and show each crop and gradient."""
@@ -212,7 +214,7 @@ def replay_step(
     from benchmark.fetching import cache_folder
     from benchmark.hfd.training.autoencoder import replay_autoencoder
 
-    task, number, parts = replay_autoencoder(step, pictures, cache_folder() / "training")
+    task, number, parts = replay_autoencoder(step, images, cache_folder() / "training")
     for place, part in enumerate(parts):
         figures = "  ".join(f"{key} {value:.6g}" for key, value in part.figures.items() if key != "whole")
         typer.echo(f"step {number}, batch {place + 1} of {len(parts)}: gradient norm {part.norm:.6g}  {figures}")

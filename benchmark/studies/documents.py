@@ -7,11 +7,18 @@ are those of `python -m benchmark table`, or
 - `checks FOLDER`: the last line of a decoder's `checks.csv`, what it decodes (0 steps) and samples of so many steps, on
   the held-out crops of its training;
 - `csv FILE COLUMN=TITLE…`: columns of any table as they are;
-- `posterior TABLE`: that of `studies posterior`.
+- `posterior TABLE`: that of `studies posterior`;
+- `vary SETTING SUMMARY --codec SPEC …`: of codecs that are SPEC but for one setting, each metric at each of its values;
+- `departure TABLE`: that of `studies departure`, a line per codec;
+- `parts FOLDER NAME…`: how long each part of a training took, from the recipe and the log in FOLDER/NAME.
+
+A number within a sentence is filled in between `<!-- value: WORDS -->` and `<!-- end -->`. WORDS are a file, a column and
+`NAME=VALUE` for each column that tells the row, as in `reports/t.csv value codec=jpeg metric=psnr --format .1f`.
 """
 
 import argparse
 import csv
+import json
 import math
 import re
 import shlex
@@ -25,36 +32,66 @@ from benchmark.analysis.inputs import read_inputs
 from benchmark.analysis.tabulation import tabulate
 from benchmark.errors import BenchmarkError, UsageError, one_line
 from benchmark.files import write_file
-from benchmark.metrics import shipped_info
+from benchmark.metrics import MetricInfo, shipped_info
 from benchmark.reports.arguments import parse_labels, parse_numbers
 from benchmark.reports.paper_tables import write_table
+from benchmark.reports.tables import decimals_of
 from benchmark.reports.training import read_training_table
 from benchmark.studies.coverage import read_table
 
 BLOCK = re.compile(r"(<!-- table: (.*?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+VALUE = re.compile(r"(<!-- value: ([^<>]*?) -->)[^<>]*(<!-- end -->)")
 
 
 def fill(text: str, folder: Path) -> str:
-    """`text` with its tables made again; paths in them are below `folder`.
+    """`text` with its tables and values made again; paths in them are below `folder`.
 
     Raises UsageError on words that mean nothing, BenchmarkError on files that cannot be read.
     """
-    return BLOCK.sub(lambda found: f"{found[1]}\n{made_by(found[2], folder)}\n{found[3]}", text)
+    text = BLOCK.sub(lambda found: f"{found[1]}\n{made_by(found[2], folder)}\n{found[3]}", text)
+    return VALUE.sub(lambda found: f"{found[1]}{value_of(found[2], folder)}{found[3]}", text)
 
 
 def made_by(words: str, folder: Path) -> str:
     """The table of `words`, in Markdown, with a line break at its end."""
-    kind, *rest = shlex.split(words)
+    kind, *rest = _split(words)
     makers: dict[str, Callable[[Sequence[str], Path], str]] = {
         "table": _table,
         "gains": _gains,
         "csv": _columns,
         "posterior": _posterior,
         "checks": _checks,
+        "departure": _departure,
+        "parts": _parts,
+        "vary": _vary,
     }
     if kind not in makers:
         raise UsageError(f"{words!r}: a table is made by {' or '.join(makers)}")
     return makers[kind](rest, folder)
+
+
+def value_of(words: str, folder: Path) -> str:
+    """The number of `words`, from the only row that they fit."""
+    parser = _Words(add_help=False)
+    parser.add_argument("file")
+    parser.add_argument("column")
+    parser.add_argument("where", nargs="*")
+    parser.add_argument("--format")
+    asked = parser.parse_args(_split(words))
+    rows = _rows(asked.file, folder)
+    wanted = dict(pair.split("=", 1) for pair in asked.where if "=" in pair)
+    if len(wanted) != len(asked.where):
+        raise UsageError(f"a value: {' '.join(asked.where)}: each is NAME=VALUE")
+    if unknown := [name for name in (asked.column, *wanted) if name not in rows[0]]:
+        raise BenchmarkError(f"{asked.file}: no column {', '.join(unknown)}")
+    fitting = [row for row in rows if all(_same(row[name], value) for name, value in wanted.items())]
+    if len(fitting) != 1:
+        raise BenchmarkError(f"{asked.file}: {len(fitting)} rows have {' '.join(asked.where)}, not one")
+    text = fitting[0][asked.column]
+    try:
+        return text if asked.format is None else format(float(text), asked.format).replace("-", "−")
+    except ValueError as error:
+        raise UsageError(f"a value: --format {asked.format} of {text!r}: {error}") from None
 
 
 def write(files: Sequence[Path], folder: Path) -> Iterator[str]:
@@ -65,6 +102,32 @@ def write(files: Sequence[Path], folder: Path) -> Iterator[str]:
         if filled != text:
             write_file(file, filled)
             yield str(file)
+
+
+def _split(words: str) -> list[str]:
+    try:
+        return shlex.split(words)
+    except ValueError as error:
+        raise UsageError(f"{words}: {error}") from None
+
+
+def _same(cell: str, value: str) -> bool:
+    """Whether both are the same text, or the same number."""
+    try:
+        return cell == value or float(cell) == float(value)
+    except ValueError:
+        return False
+
+
+def _rows(path: str, folder: Path) -> list[dict[str, str]]:
+    try:
+        with (folder / path).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"{path}: cannot be read: {one_line(error)}") from None
+    if not rows:
+        raise BenchmarkError(f"{path}: no lines")
+    return rows
 
 
 class _Words(argparse.ArgumentParser):
@@ -95,14 +158,10 @@ def _columns(words: Sequence[str], folder: Path) -> str:
     if len(words) < 2:
         raise UsageError("a table: csv FILE COLUMN=TITLE…")
     path, *asked = words
-    try:
-        with (folder / path).open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchmarkError(f"{path}: cannot be read: {one_line(error)}") from None
+    rows = _rows(path, folder)
     columns = {name: title or name for name, _, title in (one.partition("=") for one in asked)}
-    if not rows or (unknown := [name for name in columns if name not in rows[0]]):
-        raise BenchmarkError(f"{path}: no column {', '.join(unknown)}" if rows else f"{path}: no lines")
+    if unknown := [name for name in columns if name not in rows[0]]:
+        raise BenchmarkError(f"{path}: no column {', '.join(unknown)}")
     lines = [list(columns.values()), ["---"] * len(columns), *([row[name] for name in columns] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
@@ -145,6 +204,68 @@ def _gains(words: Sequence[str], folder: Path) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
+def _vary(words: Sequence[str], folder: Path) -> str:
+    """A line per codec and metric, a column per value of the setting."""
+    if not words:
+        raise UsageError("a table: vary SETTING SUMMARY --codec SPEC …")
+    setting, *rest = words
+    asked = _parser().parse_args(rest)
+    frame = pd.concat(read_inputs([folder / path for path in asked.summaries]).summaries)
+    frame = frame[frame["aggregation"].isin(("mean over images", "set"))]
+    found: dict[tuple[str, str, float], float] = {}
+    for codec, metric, value in zip(*(frame[column] for column in ("codec", "metric", "value")), strict=True):
+        others, chosen = _parted(codec, setting)
+        if chosen:
+            found[others, metric, float(chosen)] = value
+    labels = parse_labels(asked.label, asked.codec)
+    if unknown := [spec for spec in asked.codec if spec not in {others for others, _, _ in found}]:
+        raise BenchmarkError(f"{', '.join(map(str, asked.summaries))}: {setting} is not varied of {', '.join(unknown)}")
+    values = sorted({value for spec, _, value in found if spec in asked.codec})
+    lines = [
+        ["decoder", "metric", *(f"{value:g}" for value in values)],
+        ["---", "---", *["---:"] * len(values)],
+    ]
+    for spec in asked.codec:
+        for metric in asked.metric:
+            info = shipped_info(metric)
+            digits = decimals_of([value for (_, name, _), value in found.items() if name == metric])
+            cells = [found.get((spec, metric, value)) for value in values]
+            texts = ["–" if cell is None else f"{cell:.{digits}f}" for cell in cells]
+            lines.append([labels.get(spec, spec), metric if info is None else info.title, *texts])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _parted(codec: str, setting: str) -> tuple[str, str]:
+    """(the spec without the setting, the setting's value, empty if it is not there)."""
+    name, _, settings = codec.partition(":")
+    pairs = settings.split(",") if settings else []
+    chosen = [pair.partition("=")[2] for pair in pairs if pair.partition("=")[0] == setting]
+    others = [pair for pair in pairs if pair.partition("=")[0] != setting]
+    return f"{name}:{','.join(others)}" if others else name, "".join(chosen)
+
+
+def _departure(words: Sequence[str], folder: Path) -> str:
+    """A line per codec, a column per metric."""
+    asked = _parser().parse_args(words)
+    rows = [row for path in asked.summaries for row in _rows(str(path), folder)]
+    known = list(dict.fromkeys(row["codec"] for row in rows))
+    if unknown := [codec for codec in asked.codec if codec not in known]:
+        raise BenchmarkError(f"{', '.join(map(str, asked.summaries))}: no codec {', '.join(unknown)}")
+    metrics = list(dict.fromkeys(row["metric"] for row in rows))
+    titles = [name if (info := shipped_info(name)) is None else _title(info) for name in metrics]
+    labels = parse_labels(asked.label, known)
+    lines = [["codec", "bpp", *titles], ["---", *["---:"] * (len(metrics) + 1)]]
+    for codec in asked.codec or known:
+        own = {row["metric"]: row for row in rows if row["codec"] == codec}
+        values = [own[metric]["value"] if metric in own else "–" for metric in metrics]
+        lines.append([labels.get(codec, codec), next(iter(own.values()))["bpp"], *values])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _title(info: MetricInfo) -> str:
+    return info.title + (f" ({info.unit})" if info.unit else "") + (" ↑" if info.higher_is_better else " ↓")
+
+
 def _posterior(words: Sequence[str], folder: Path) -> str:
     """A line per quality and codec of the tables of `studies posterior`."""
     from benchmark.studies.posterior import Checked
@@ -174,6 +295,29 @@ def _checks(words: Sequence[str], folder: Path) -> str:
         steps = sorted(int(name[6:]) for name in last.index if name.startswith("lpips_") and f"psnr_{name[6:]}" in last)
         lines += [f"| {n} | {last[f'psnr_{n}']:.2f} | {last[f'lpips_{n}']:.4f} |" for n in steps]
     return "\n".join(lines) + "\n"
+
+
+def _parts(words: Sequence[str], folder: Path) -> str:
+    """A line per part and, of several, one for all. Megapixels: of all crops that its steps saw."""
+    if len(words) < 2:
+        raise UsageError("a table: parts FOLDER NAME…")
+    place, *names = words
+    lines, sums = [], (0, 0.0, 0.0)
+    for name in names:
+        file = folder / place / name / "recipe.json"
+        try:
+            recipe = json.loads(file.read_text(encoding="utf-8"))
+            crop, batch = int(recipe["crop"]), int(recipe["batch"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BenchmarkError(f"{place}/{name}/recipe.json: {one_line(error)}") from None
+        last = read_training_table(file.with_name("log.csv"), ("step", "seconds")).iloc[-1]
+        steps, pixels, minutes = int(last["step"]), last["step"] * batch * crop**2 / 1e6, last["seconds"] / 60
+        lines.append(f"| `{name}` | {steps:,} | {crop} | {batch} | {pixels:,.0f} | {minutes:.0f} |")
+        sums = (sums[0] + steps, sums[1] + pixels, sums[2] + minutes)
+    if len(names) > 1:
+        lines.append(f"| in all | {sums[0]:,} | | | {sums[1]:,.0f} | {sums[2]:.0f} |")
+    head = ["| part | steps | crop | batch | megapixels | minutes |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
+    return "\n".join([*head, *lines]) + "\n"
 
 
 def _difference(ours: float, unit: str, theirs: float) -> str:

@@ -13,6 +13,11 @@ from benchmark.metrics import MetricInfo
 from benchmark.reports.tables import decimals_of, two_digits
 
 PAGE = "index.html"
+EXTRAS = (
+    {"key": "kmac", "title": "kMAC/px", "words": "thousand multiply-accumulates of the decoder per pixel"},
+    {"key": "seconds", "title": "s", "words": "median over images of decoding"},
+)
+"""Columns behind the metrics, of a board where at least one codec has a value."""
 
 
 def write_leaderboard(
@@ -44,20 +49,23 @@ def _board(board: Board, costs: Mapping[str, float], start: int) -> dict[str, An
         )
         for info in board.metrics
     }
+    tables = [
+        {
+            "rate": f"{rate:g}",
+            "rows": [_row(row, board, digits, costs, f"facts-{number}-{place}") for place, row in enumerate(rows)],
+            "absent": ", ".join(board.absent[rate]),
+        }
+        for number, (rate, rows) in enumerate(board.tables.items(), start)
+    ]
+    extras = [extra for extra in EXTRAS if any(row[extra["key"]] for table in tables for row in table["rows"])]
     return {
         "dataset": board.dataset,
         "images": board.images,
+        "extras": extras,
         "columns": [_column(info) for info in board.metrics],
         "protocols": [(info.title, board.protocols[info.name]) for info in board.metrics],
         "front": [info.title for name in board.sides or () for info in board.metrics if info.name == name],
-        "tables": [
-            {
-                "rate": f"{rate:g}",
-                "rows": [_row(row, board, digits, costs, f"facts-{number}-{place}") for place, row in enumerate(rows)],
-                "absent": ", ".join(board.absent[rate]),
-            }
-            for number, (rate, rows) in enumerate(board.tables.items(), start)
-        ],
+        "tables": tables,
     }
 
 

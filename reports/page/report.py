@@ -79,7 +79,7 @@ def write_report(
     UsageError if `output` holds anything but an older page, or `max_mb` is too little for a page without images.
     """
     if shown is not None and shown < 0:
-        raise UsageError(f"--pictures {shown}: a number of images, 0 for none")
+        raise UsageError(f"--images {shown}: a number of images, 0 for none")
     one_file = output.suffix.lower() == ".html"
     if one_file and output.is_dir():
         raise UsageError(f"{output}: is a folder, and a page of one file is asked for")
@@ -111,7 +111,7 @@ def write_report(
         if fitting < count:
             lacking = [f"{line}; --max-mb {max_mb:g} allows no more" for line in data["leftOut"]] + lacking
         elif shown is None:
-            lacking = [f"{line}; --pictures shows another number" for line in data["leftOut"]] + lacking
+            lacking = [f"{line}; --images shows another number" for line in data["leftOut"]] + lacking
         for metric in data["metrics"]:
             found = [
                 point["values"][metric["name"]]["value"]

@@ -189,7 +189,7 @@ def test_exports_know_sign_and_direction(here: Path) -> None:
 
 
 def test_the_page_gets_the_facts(here: Path) -> None:
-    assert call("report", "run", "-o", "page", "--no-maps", "--pictures", "0") == 0
+    assert call("report", "run", "-o", "page", "--no-maps", "--images", "0") == 0
     data = json.loads(Path("page/data.js").read_text().partition("=")[2].strip().removesuffix(";"))
     metrics = {metric["name"]: metric for metric in data["metrics"]}
     assert [metrics[name]["signed"] for name in ("psnr", *NAMES)] == [False, True, False, False, False, False]

@@ -6,7 +6,7 @@ import pytest
 from support.web_pages import call
 
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.studies.documents import BLOCK, fill, made_by, write
+from benchmark.studies.documents import BLOCK, fill, made_by, value_of, write
 
 ROOT = Path(__file__).parents[2]
 CARDS = (*(ROOT / "benchmark").rglob("weights/*.md"), *(ROOT / "baselines").rglob("weights/*.md"))
@@ -111,7 +111,7 @@ def test_what_stands_between_the_marks_is_filled_in(
 
 
 def test_words_that_mean_nothing_are_refused(summary: Path) -> None:
-    with pytest.raises(UsageError, match="made by table or gains or csv or posterior or checks"):
+    with pytest.raises(UsageError, match="made by table or gains or csv or posterior"):
         made_by("tabel s.csv", summary)
     with pytest.raises(UsageError, match="a table: unrecognized arguments: --metrics"):
         made_by("gains base s.csv --metrics psnr", summary)
@@ -156,3 +156,77 @@ def test_columns_that_are_not_there(words: str, message: str, tmp_path: Path) ->
 def test_tables_of_speed_are_those_of_their_files(words: str) -> None:
     folder = ROOT / "docs" / "explanation"
     assert made_by(f"csv {words}", folder / "speed") in (folder / "speed.md").read_text("utf-8")
+
+
+def test_a_setting_is_varied(tmp_path: Path) -> None:
+    rows = [line(f'"a:steps={n},x=1"', 3, "psnr", value, "dB") for n, value in ((16, 26), (2, 28.5))]
+    rows += [line("a:x=1", 3, "psnr", 1, "dB"), line("b:steps=2", 3, "psnr", 20, "dB")]
+    (tmp_path / "s.csv").write_text("\n".join([HEAD, *rows]) + "\n", encoding="utf-8")
+    asked = "vary steps s.csv --codec a:x=1 --codec b --metric psnr --label b=B"
+    assert made_by(asked, tmp_path).splitlines() == [
+        "| decoder | metric | 2 | 16 |",
+        "| --- | --- | ---: | ---: |",
+        "| a:x=1 | PSNR | 28.50 | 26.00 |",
+        "| B | PSNR | 20.00 | – |",
+    ]
+    with pytest.raises(BenchmarkError, match="s.csv: noise is not varied of b"):
+        made_by("vary noise s.csv --codec b --metric psnr", tmp_path)
+    with pytest.raises(UsageError, match="vary SETTING SUMMARY"):
+        made_by("vary", tmp_path)
+
+
+def test_what_departs(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text(
+        "dataset,codec,quality,bpp,metric,value\nk,a,1,0.1,psnr,25.3\nk,a,1,0.1,own (dB),31\nk,b,1,0.2,psnr,24\n"
+    )
+    assert made_by("departure d.csv --codec b --codec a --label a=A", tmp_path).splitlines() == [
+        "| codec | bpp | PSNR (dB) ↑ | own (dB) |",
+        "| --- | ---: | ---: | ---: |",
+        "| b | 0.2 | 24 | – |",
+        "| A | 0.1 | 25.3 | 31 |",
+    ]
+    with pytest.raises(BenchmarkError, match="d.csv: no codec c"):
+        made_by("departure d.csv --codec c", tmp_path)
+
+
+def test_the_parts_of_a_training(tmp_path: Path) -> None:
+    for name, steps, seconds, crop, batch in (("1-a", 2000, 119.0, 100, 8), ("2-b", 100, 1, 200, 4)):
+        (tmp_path / "t" / name).mkdir(parents=True)
+        (tmp_path / "t" / name / "recipe.json").write_text(f'{{"crop": {crop}, "batch": {batch}}}')
+        (tmp_path / "t" / name / "log.csv").write_text(f"step,seconds,loss\n1,0.5,3\n{steps},{seconds},1\n")
+    assert made_by("parts t 1-a 2-b", tmp_path).splitlines()[2:] == [
+        "| `1-a` | 2,000 | 100 | 8 | 160 | 2 |",
+        "| `2-b` | 100 | 200 | 4 | 16 | 0 |",
+        "| in all | 2,100 | | | 176 | 2 |",
+    ]
+    assert len(made_by("parts t 1-a", tmp_path).splitlines()) == 3
+    (tmp_path / "t" / "1-a" / "recipe.json").write_text("{}")
+    with pytest.raises(BenchmarkError, match="t/1-a/recipe.json: .*crop"):
+        made_by("parts t 1-a", tmp_path)
+    with pytest.raises(UsageError, match="parts FOLDER NAME"):
+        made_by("parts t", tmp_path)
+
+
+def test_a_value_within_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("codec,quality,value\na:x=1,1.0,-0.2345\na:x=1,2.0,3\n")
+    text = "It is <!-- value: t.csv value codec=a:x=1 quality=1 --format .2f -->7<!-- end --> dB.\n"
+    assert fill(text, tmp_path) == text.replace(">7<", ">−0.23<")
+    assert value_of("t.csv value quality=2", tmp_path) == "3"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("t.csv value codec=a", "t.csv: 2 rows have codec=a, not one"),
+        ("t.csv value codec=b", "t.csv: 0 rows have codec=b, not one"),
+        ("t.csv value no=b", "t.csv: no column no"),
+        ("t.csv value codec", "codec: each is NAME=VALUE"),
+        ("t.csv codec quality=1 --format .2f", "--format .2f of 'a'"),
+        ("t.csv value codec='a", "No closing quotation"),
+        ("gone.csv value codec=a", "gone.csv: cannot be read"),
+    ],
+)
+def test_values_that_are_not_there(words: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("codec,quality,value\na,1,2\na,2,3\n")
+    with pytest.raises((BenchmarkError, UsageError), match=message):
+        value_of(words, tmp_path)

@@ -16,7 +16,7 @@ from support.web_pages import call
 from benchmark.codecs import parse_codec_spec
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.hfd.decoders import KINDS
-from benchmark.studies.documents import BLOCK
+from benchmark.studies.documents import BLOCK, VALUE
 from benchmark.studies.figures import Figures, lines
 
 ROOT = Path(__file__).parents[2]
@@ -299,18 +299,21 @@ def test_every_file_of_figures_is_of_one_target(ours: Figures) -> None:
     assert set(listed.stdout.split()) <= there
 
 
+FILLED = re.compile(f"{BLOCK.pattern}|{VALUE.pattern}", re.DOTALL)
+
+
 @pytest.mark.checkout
 def test_every_table_of_results_is_filled_in_and_read_from_what_a_target_makes(ours: Figures) -> None:
     (documents,) = [target for target in ours.declared.target if target.documents]
     places = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmark").rglob("weights/*.md")]
     places += (ROOT / "baselines").rglob("weights/*.md")
-    marked = {path.relative_to(ROOT).as_posix() for path in places if BLOCK.search(path.read_text("utf-8"))}
+    marked = {path.relative_to(ROOT).as_posix() for path in places if FILLED.search(path.read_text("utf-8"))}
     assert marked <= set(documents.documents)
     outputs = {file for target in ours.declared.target for file in target.outputs}
     for name in documents.documents:
         text = (ROOT / name).read_text("utf-8")
-        for _, words, _ in BLOCK.findall(text):
-            if words.startswith("checks "):  # of the log of a training, which is no target's
+        for _, words, _ in (*BLOCK.findall(text), *VALUE.findall(text)):
+            if words.startswith(("checks ", "parts ")):  # of the log of a training, which is no target's
                 assert (ROOT / words.split()[1]).is_dir()
                 continue
             files = set(re.findall(r"\S+\.csv", words))

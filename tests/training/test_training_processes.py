@@ -153,7 +153,7 @@ def test_replay_as_a_command(pictures: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path))
     train_with_limit(pictures, tmp_path / "t", 1e-6, steps=1)
     file = tmp_path / "t" / "left-out" / "step-0.safetensors"
-    result = CliRunner().invoke(app, ["train", "replay", str(file), "--pictures", str(pictures)])
+    result = CliRunner().invoke(app, ["train", "replay", str(file), "--images", str(pictures)])
     assert result.exit_code == 0, result.output
     _, evidence = read_training(file)
     lines = result.output.splitlines()

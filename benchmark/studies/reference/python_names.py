@@ -1,8 +1,11 @@
 """The public names of the package, whose documentation mkdocstrings takes from their docstrings."""
 
+import ast
 import inspect
+import itertools
 
 import benchmark
+from benchmark import pixels
 from benchmark.studies.reference.markdown import documentation, page, table
 
 FIRST = ("evaluate", "load", "compare", "Results")
@@ -16,7 +19,7 @@ def python_page() -> str:
     """The page: a table of the names, and a directive of mkdocstrings for each, which GitHub shows as it is."""
     others = sorted(set(benchmark.__all__) - {*FIRST}, key=lambda name: (name[0].isupper(), name.lower()))
     names = [*FIRST, *others]
-    listed = table(("name", "what it is"), ((_link(name), _first_line(getattr(benchmark, name))) for name in names))
+    listed = table(("name", "what it is"), ((_link(name), _first_line(name)) for name in names))
     return page("Python", INTRODUCTION, listed, *(f"::: benchmark.{name}" for name in names))
 
 
@@ -25,7 +28,13 @@ def _link(name: str) -> str:
     return f'<a href="#benchmark.{name}"><code>{name}</code></a>'
 
 
-def _first_line(thing: object) -> str:
-    """Of its docstring; "" for what has none of its own, such as the name of a type."""
-    described = inspect.isclass(thing) or inspect.isfunction(thing)
-    return documentation(thing)[0] if described and thing.__doc__ else ""
+def _first_line(name: str) -> str:
+    """Of its docstring; of the name of a type, of what stands below it."""
+    thing = getattr(benchmark, name)
+    if inspect.isclass(thing) or inspect.isfunction(thing):
+        return documentation(thing)[0] if thing.__doc__ else ""
+    body = ast.parse(inspect.getsource(pixels)).body
+    for one, below in itertools.pairwise(body):
+        if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == name and isinstance(below, ast.Expr):
+            return str(ast.literal_eval(below.value)).splitlines()[0]
+    return ""

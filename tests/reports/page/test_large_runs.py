@@ -44,7 +44,7 @@ def test_many_images_come_in_portions(
     made = time.monotonic() - started
     told = capsys.readouterr().err
     left_out = f"The images of the first {MOST_SHOWN:,} of {images:,} originals are on this page"
-    assert f"note: {left_out}; numbers are of all {images:,}; --pictures shows another number" in told
+    assert f"note: {left_out}; numbers are of all {images:,}; --images shows another number" in told
     folder = tmp_path / "page"
     data, text = (folder / "data.js").stat().st_size, (folder / "index.html").stat().st_size
     open_page(page, folder)
@@ -94,10 +94,10 @@ def test_the_strip_of_the_viewer_follows_what_is_shown(page: Page, tmp_path: Pat
 
 
 def test_fewer_originals_than_there_are_is_said_on_the_page(page: Page, run_folder: Path, tmp_path: Path) -> None:
-    assert call("report", str(run_folder), "-o", str(tmp_path / "fewer"), "--no-maps", "--pictures", "1") == 0
+    assert call("report", str(run_folder), "-o", str(tmp_path / "fewer"), "--no-maps", "--images", "1") == 0
     open_page(page, tmp_path / "fewer")
     said = page.locator("#viewer").inner_text()
     assert "The images of the first 1 of 3 originals are on this page; numbers are of all 3." in said
-    assert call("report", str(run_folder), "-o", str(tmp_path / "fewer"), "--no-maps", "--pictures", "0") == 0
+    assert call("report", str(run_folder), "-o", str(tmp_path / "fewer"), "--no-maps", "--images", "0") == 0
     open_page(page, tmp_path / "fewer")
     assert "No images are on this page; numbers are of all 3." in page.locator("#viewer").inner_text()

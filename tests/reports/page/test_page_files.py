@@ -167,7 +167,7 @@ def test_runs_of_other_pictures_are_refused(tmp_path: Path, run_folder: Path) ->
     other = make_run(tmp_path / "other", write_photographs(tmp_path / "other-pictures", ["x.png"]), "--codec", "tiny")
     assert call("report", str(run_folder), str(other), "-o", str(tmp_path / "never")) == 4
     assert call("report", str(tmp_path / "nowhere"), "-o", str(tmp_path / "never")) == 3
-    assert call("report", str(run_folder), "-o", str(tmp_path / "never"), "--pictures", "-1") == 2
+    assert call("report", str(run_folder), "-o", str(tmp_path / "never"), "--images", "-1") == 2
     assert not (tmp_path / "never").exists()
 
 
