@@ -175,7 +175,14 @@ def test_functions_and_methods_that_are_patched_stay_patched_for_that_code_alone
 
     places: list[tuple[Any, str]] = [
         *((Path, name) for name in ("write_text", "exists", "open")),
-        *((json, "dumps"), (os, "replace"), (builtins, "open"), (zlib, "compress"), (np.linalg, "norm"), (time, "time")),
+        *(
+            (json, "dumps"),
+            (os, "replace"),
+            (builtins, "open"),
+            (zlib, "compress"),
+            (np.linalg, "norm"),
+            (time, "time"),
+        ),
         *((Image.Image, "save"), (torch.Tensor, "numpy"), (torch.nn.Module, "__call__"), (fidelity, "Psnr")),
     ]
     before = [getattr(owner, name) for owner, name in places]

@@ -200,7 +200,8 @@ class Workbench:
     def measure(self, planned: PlannedTrial, broken: Mapping[str, str] | None = None) -> Trial:
         """The record of a trial; its features, and its image if it is to be kept, are in the folder by then.
 
-        broken: metrics that are not asked, as in `Instruments`. Raises UsageError, which concerns every image: a quality out of range, say.
+        broken: metrics that are not asked, as in `Instruments`. Raises UsageError, which concerns every image: a
+        quality out of range, say.
         """
         trial = Trial(
             codec=planned.codec, quality=planned.quality, decoder_seed=planned.decoder_seed, image=planned.image

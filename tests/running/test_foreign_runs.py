@@ -58,7 +58,10 @@ def errors(trials: list[Trial]) -> dict[float, set[str | None]]:
     ("name", "reason"),
     [
         ("Exits", r"encode: RuntimeError: it calls sys.exit\(\) \(unruly_codecs.py:\d+ in trouble\); tracebacks/.*"),
-        ("Interrupts", r"encode: .* raises KeyboardInterrupt, which nobody .* \(unruly_codecs.py:\d+ in trouble\); tracebacks/.*"),
+        (
+            "Interrupts",
+            r"encode: .* raises KeyboardInterrupt, which nobody .* \(unruly_codecs.py:\d+ in trouble\); tracebacks/.*",
+        ),
         ("Crashes", rf"{ENDED}: signal 11 \(SIGSEGV\) \(unruly_codecs.py:\d+ in trouble\); tracebacks/\w+.txt"),
         ("Leaves", r"encode: RuntimeError: it calls os._exit\(0\) \(unruly_codecs.py:\d+ in trouble\); tracebacks/.*"),
         ("LeavesInC", f"{ENDED}: exit code 0"),

@@ -179,7 +179,13 @@ def patches_methods():
         *((json, name) for name in ("dumps", "loads")),
         *((tempfile, name) for name in ("mkstemp", "NamedTemporaryFile")),
         *((zlib, "compress"), (hashlib, "sha256"), (shutil, "rmtree"), (struct, "unpack"), (re, "compile")),
-        *((np.linalg, "norm"), (np.fft, "fft2"), (Image.Image, "save"), (Image.Image, "convert"), (time, "perf_counter")),
+        *(
+            (np.linalg, "norm"),
+            (np.fft, "fft2"),
+            (Image.Image, "save"),
+            (Image.Image, "convert"),
+            (time, "perf_counter"),
+        ),
     ):
         setattr(owner, name, nothing)
     del Path.exists, threading.Lock

@@ -187,9 +187,9 @@ class _Death:
 @dataclass
 class _Worker:
     """lifeline: this process's end of a pipe; when it is closed, by whatever way this process ends, the worker and all
-    that it has started are killed. crash: a file into which the worker's stack is written if it crashes. at: memory that
-    holds the name of the metric that is at work. limit: seconds that a trial may take, until `deadline`. broken: metrics
-    that ended earlier workers at `planned`, with the reason that is recorded in each one's place."""
+    that it has started are killed. crash: a file into which the worker's stack is written if it crashes. at: memory
+    that holds the name of the metric that is at work. limit: seconds that a trial may take, until `deadline`. broken:
+    metrics that ended earlier workers at `planned`, with the reason that is recorded in each one's place."""
 
     number: int
     process: BaseProcess
