@@ -12,12 +12,12 @@ import operator
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from benchmark.guards import is_installed
-from benchmark.process_state import FOLDER, PARTS, TABLES, UNKNOWN
+from benchmark.process_state import FOLDER, PARTS, UNKNOWN, Entries, Table, tables
 
 PATIENCE = 60.0
 """Seconds that a thread waits for other foreign code to come out; then it goes in as it is."""
@@ -58,17 +58,21 @@ class Containment:
                 yield
                 return
             before = {name: part.read() for name, part in PARTS.items()}
-            tables = {name: dict(found) for name, table in TABLES.items() if (found := table.get()) is not None}
+            watched = tables()
+            were = {name: found.copy() for name, table in watched.items() if (found := table.get()) is not None}
             kept = {FOLDER: self._values.pop(FOLDER)} if opening and FOLDER in self._values else {}
             for name, value in self._values.items():
                 PARTS[name].install(value)
             for name, entries in self._entries.items():
-                _put((TABLES[name].get() or {}), entries)
+                if name in were and (found := watched[name].get()) is not None:
+                    _put(found, entries)
             try:
                 with _streams(), _no_end():
                     yield
             finally:
-                self._entries = {name: own for name, was in tables.items() if (own := self._take_back(name, was))}
+                self._entries = {
+                    name: own for name, was in were.items() if (own := self._take_back(name, watched[name], was))
+                }
                 after = {name: part.read() for name, part in PARTS.items()}
                 for name, value in after.items():
                     if before[name] is UNKNOWN and value is not UNKNOWN:
@@ -80,22 +84,25 @@ class Containment:
                 for name in changed:
                     PARTS[name].install(before[name])
 
-    def _take_back(self, name: str, was: Mapping[str, Any]) -> dict[str, Any]:
+    def _take_back(self, name: str, table: Table, was: Mapping[str, Any]) -> dict[str, Any]:
         """Sets a table back to what it was, and returns the entries that were other ones."""
-        table, now = TABLES[name], TABLES[name].get()
-        if now is None or (len(now) == len(was) and all(map(operator.is_, was.values(), now.values()))):
+        entries = table.get()
+        if entries is None:
+            return {}
+        now = entries.copy()
+        if len(now) == len(was) and all(map(operator.is_, was.values(), now.values())):
             return {}
         changed = {
             key: now.get(key, _GONE)
             for key, value in was.items()
             if now.get(key, _GONE) is not value and table.holds(value)
         }
-        if table.added or name == "modules":
-            added = {key: value for key, value in list(now.items()) if key not in was}
-            if name == "modules":
-                added = {key: value for key, value in added.items() if self._is_beside(value)}
-            changed |= added
-        _put(now, {key: was.get(key, _GONE) for key in changed})
+        added = {key: value for key, value in now.items() if key not in was}
+        if name == "modules":
+            changed |= {key: value for key, value in added.items() if self._is_beside(value)}
+        else:
+            changed |= {key: value for key, value in added.items() if table.added(key)}
+        _put(entries, {key: was.get(key, _GONE) for key in changed})
         return changed
 
     def _is_beside(self, module: Any) -> bool:
@@ -132,12 +139,13 @@ def contained_anew(file: Path) -> Iterator[None]:
             _OF_FILES[file] = known
 
 
-def _put(table: MutableMapping[str, Any], entries: Mapping[str, Any]) -> None:
+def _put(table: Entries, entries: Mapping[str, Any]) -> None:
     for key, value in entries.items():
-        if value is _GONE:
-            table.pop(key, None)
-        else:
+        if value is not _GONE:
             table[key] = value
+        else:
+            with contextlib.suppress(KeyError, AttributeError):
+                del table[key]
 
 
 class _Turns:

@@ -9,7 +9,7 @@ import secrets
 import stat
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,24 @@ OF_A_RUN = (
     "features", "reconstructions", "tracebacks",
 )  # fmt: skip
 """Files and folders of a run folder that nothing but the run itself writes."""
+
+
+PAGE_MARK = ".hfd-benchmark-page"
+"""A file that tells a page's folder, which its next version may replace."""
+
+_RUN_MARKS = frozenset({"run.json", "trials.jsonl"})
+
+
+def written_as(names: Collection[str]) -> str:
+    """What a folder of files with these names is: "run" or "page" where the suite wrote it, else ""."""
+    if PAGE_MARK in names:
+        return "page"
+    return "run" if _RUN_MARKS.issubset(names) else ""
+
+
+def folder_written_as(folder: Path) -> str:
+    """As `written_as`, of a folder here; "" if it cannot be looked at."""
+    return written_as([name for name in (PAGE_MARK, *_RUN_MARKS) if os.path.lexists(folder / name)])
 
 
 def check_apart(output: Path, *inputs: Path | str) -> None:

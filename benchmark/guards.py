@@ -8,7 +8,8 @@ import re
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,9 +18,30 @@ from benchmark.errors import kind_and_message
 _CRASH_FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.*)')
 
 
+_meant: ContextVar[Callable[[], bool] | None] = ContextVar("meant", default=None)
+_meant_elsewhere: Callable[[], bool] = lambda: True  # noqa: E731
+
+
+def hear_interrupts(meant: Callable[[], bool]) -> None:
+    """From now on `meant` says, where nobody else does, whether a KeyboardInterrupt is the user's."""
+    global _meant_elsewhere
+    _meant_elsewhere = meant
+
+
+@contextlib.contextmanager
+def interrupts(meant: Callable[[], bool]) -> Iterator[None]:
+    """Inside, `meant` says whether a KeyboardInterrupt that comes out of foreign code is the user's."""
+    token = _meant.set(meant)
+    try:
+        yield
+    finally:
+        _meant.reset(token)
+
+
 def no_exit(function: Callable[..., Any], *arguments: Any) -> Any:
     """What `function` returns. An attempt to end the process, by `sys.exit` say, is raised as RuntimeError.
 
+    So is a KeyboardInterrupt of its own; the user's is passed on.
     A process that `function` forks and that comes back from it ends here: it would go on with the suite's own work.
     """
     process = os.getpid()
@@ -29,8 +51,13 @@ def no_exit(function: Callable[..., Any], *arguments: Any) -> Any:
         finally:
             if os.getpid() != process:
                 _end_child()
-    except (Exception, KeyboardInterrupt):
+    except Exception:
         raise
+    except KeyboardInterrupt as error:
+        if type(error).__module__.startswith("benchmark.") or (_meant.get() or _meant_elsewhere)():
+            raise
+        words = "it raises KeyboardInterrupt, which nobody asked for"
+        raise RuntimeError(words).with_traceback(error.__traceback__) from error
     except SystemExit as error:
         code = "" if error.code is None else repr(error.code)
         raise RuntimeError(f"it calls sys.exit({code})").with_traceback(error.__traceback__) from error

@@ -9,7 +9,7 @@ import re
 import stat
 import struct
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,8 @@ from benchmark.addresses import Location, read_bytes
 from benchmark.errors import BenchmarkError, one_line, printable
 from benchmark.files import write_file
 from benchmark.formats import FORMATS
-from benchmark.image_files import jpeg, tiff
+from benchmark.image_files import jpeg, tiff, webp
+from benchmark.image_files.deflated import left_over
 from benchmark.image_files.fields import damaged, too_deep
 from benchmark.image_files.pillow import MAX_PIXELS as MAX_PIXELS
 from benchmark.image_files.pillow import as_it_comes, opened
@@ -134,13 +135,37 @@ def _decoded(data: bytes) -> Pillow.Image:
         image_files.check(name, data)
         rgb = _rgb(picture)
         if name == "JPEG":
-            _check_complete(name, picture, [jpeg.padded(data, noise) for noise in jpeg.NOISES])
+            _check_jpeg(picture, data)
+        if name == "WEBP":
+            _check_needed(name, picture, webp.shortened(data))
     if name == "TIFF":
         for stream in tiff.jpeg_streams(data):
-            _check_complete("JPEG", opened("JPEG", stream), [jpeg.padded(stream, noise) for noise in jpeg.NOISES])
+            _check_jpeg(opened("JPEG", stream), stream)
         if tiff.is_fax(data):
             _check_complete(name, opened(name, data), [tiff.padded(data, noise) for noise in jpeg.NOISES])
     return rgb
+
+
+def _check_jpeg(picture: Pillow.Image, data: bytes) -> None:
+    _check_complete("JPEG", picture, [jpeg.padded(data, noise) for noise in jpeg.NOISES])
+    _check_needed("JPEG", picture, jpeg.shortened(data))
+
+
+def _check_needed(name: str, picture: Pillow.Image, shortened: Sequence[bytes]) -> None:
+    """Raises BenchmarkError if the last data is needed for no sample: it is of rows beyond those of the header.
+
+    shortened: the file of `picture` without that data.
+    """
+    if not shortened:
+        return
+    samples = np.asarray(picture)
+    for data in shortened:
+        try:
+            if not np.array_equal(samples, np.asarray(opened(name, data))):
+                return
+        except (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error):  # it is missed
+            return
+    raise left_over()
 
 
 def _check_complete(name: str, picture: Pillow.Image, padded: Iterable[bytes]) -> None:

@@ -1,12 +1,13 @@
 """The state of this process that any code may change and that others would then have to live with.
 
-`PARTS` are values that are read and set back: the working folder, seeds, torch's flags. `TABLES` are mappings whose
-entries are set back one by one: imported modules, functions of modules that the suite computes with. What is in neither
+`PARTS` are values that are read and set back: the working folder, seeds, torch's flags. `tables` are mappings whose
+entries are set back one by one: imported modules, functions and methods that the suite itself calls. What is in neither
 is not watched, such as attributes of other modules and what a library in C keeps to itself.
 """
 
 import builtins
 import contextlib
+import functools
 import gc
 import locale
 import os
@@ -15,10 +16,11 @@ import resource
 import signal
 import sys
 import threading
+import types
 import warnings
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 FOLDER = "working folder"
 """The part that says what relative paths mean."""
@@ -203,6 +205,13 @@ PARTS: Mapping[str, Part] = {
         lambda module: locale.setlocale(locale.LC_ALL), lambda module, value: locale.setlocale(locale.LC_ALL, value)
     ),
     "recursion": Part(lambda sys: sys.getrecursionlimit(), lambda sys, value: sys.setrecursionlimit(value)),
+    "digits of integers": Part(
+        lambda sys: sys.get_int_max_str_digits(), lambda sys, value: sys.set_int_max_str_digits(value)
+    ),
+    "tracing": Part(
+        lambda sys: (sys.gettrace(), sys.getprofile()),
+        lambda sys, value: (sys.settrace(value[0]), sys.setprofile(value[1])),
+    ),
     "garbage collection": Part(
         lambda module: gc.isenabled(), lambda module, enabled: gc.enable() if enabled else gc.disable()
     ),
@@ -270,48 +279,145 @@ PARTS: Mapping[str, Part] = {
 }
 
 
+class Entries(Protocol):
+    """A mapping of names whose entries can be set and taken out: a dictionary, or the attributes of a class."""
+
+    def copy(self) -> dict[Any, Any]: ...
+    def __setitem__(self, name: Any, value: Any, /) -> None: ...
+    def __delitem__(self, name: Any, /) -> None: ...
+
+
+class _Attributes:
+    """Of a class, which hands out a view of them alone."""
+
+    def __init__(self, owner: type) -> None:
+        self._owner = owner
+
+    def copy(self) -> dict[str, Any]:
+        return vars(self._owner).copy()
+
+    def hide(self, name: str) -> bool:
+        """Whether an attribute of this name is in the place of an inherited one."""
+        return any(name in vars(base) for base in self._owner.__mro__[1:])
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self._owner, name, value)
+
+    def __delitem__(self, name: str) -> None:
+        delattr(self._owner, name)
+
+
+def _everything(value: Any) -> bool:
+    return True
+
+
+def _nothing(name: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Table:
     """A mapping whose entries belong to the process's state.
 
-    get: the mapping, None while there is none. added: whether entries that are new are taken out again; else only
-    those that were there are put back. holds: which entries count, by their value before.
+    get: the mapping, None while there is none. added: which entries that are new are taken out again, by their name;
+    those that were there are put back. holds: which of these count, by their value before.
     """
 
-    get: Callable[[], MutableMapping[str, Any] | None]
-    added: bool = False
-    holds: Callable[[Any], bool] = lambda value: True
+    get: Callable[[], Entries | None]
+    added: Callable[[str], bool] = _nothing
+    holds: Callable[[Any], bool] = _everything
 
 
-def _namespace(module: str) -> Callable[[], MutableMapping[str, Any] | None]:
-    def get() -> MutableMapping[str, Any] | None:
-        found = sys.modules.get(module)
-        return None if found is None else vars(found)
-
-    return get
-
-
-def _of_pillow(name: str) -> Callable[[], MutableMapping[str, Any] | None]:
-    def get() -> MutableMapping[str, Any] | None:
+def _of_pillow(name: str) -> Callable[[], Entries | None]:
+    def get() -> Entries | None:
         found = sys.modules.get("PIL.Image")
         if found is None or not hasattr(found, "init"):
             return None
         found.init()  # else what it registers by itself, once, would pass for the work of others
-        registry: MutableMapping[str, Any] | None = getattr(found, name, None)
+        registry: Entries | None = getattr(found, name, None)
         return registry
 
     return get
 
 
-TABLES: Mapping[str, Table] = {
+def _settings_of_matplotlib() -> Entries | None:
+    found: Entries | None = getattr(sys.modules.get("matplotlib"), "rcParams", None)
+    return found
+
+
+_FIXED: Mapping[str, Table] = {
     "modules": Table(lambda: sys.modules),
-    "builtins": Table(lambda: vars(builtins), added=True),
+    "builtins": Table(lambda: vars(builtins), added=_everything),
+    "matplotlib's settings": Table(_settings_of_matplotlib),
     **{
-        f"functions of {name}": Table(_namespace(name), holds=callable)
-        for name in ("os", "io", "time", "math", "warnings", "numpy", "PIL.Image", "torch", "torch.nn.functional")
-    },
-    **{
-        f"Pillow's {name}": Table(_of_pillow(name), added=True)
+        f"Pillow's {name}": Table(_of_pillow(name), added=_everything)
         for name in ("OPEN", "MIME", "SAVE", "SAVE_ALL", "EXTENSION", "DECODERS", "ENCODERS")
     },
 }
+
+_MODULES = frozenset(
+    (
+        *("codecs", "contextlib", "copy", "csv", "functools", "gc", "glob", "hashlib", "importlib", "io", "itertools"),
+        *("json", "json.decoder", "json.encoder", "math", "operator", "os", "pickle", "posixpath", "random", "re"),
+        *("select", "shutil", "signal", "socket", "statistics", "struct", "subprocess", "sys", "tempfile", "threading"),
+        *("time", "traceback", "urllib.request", "warnings", "zipfile", "zlib"),
+        *("numpy", "numpy.fft", "numpy.linalg", "scipy.fft", "scipy.ndimage", "scipy.special"),
+        *("PIL.Image", "PIL.ImageFile", "PIL.ImageOps", "torch", "torch.fft", "torch.linalg", "torch.nn.functional"),
+        *("benchmark.files", "benchmark.images", "benchmark.running.measurement"),
+    )
+)
+"""Whose functions the suite calls for each trial; so are those of `benchmark.metrics`."""
+
+_CLASSES = frozenset(
+    (
+        *("pathlib.Path", "pathlib.PurePath", "json.encoder.JSONEncoder", "subprocess.Popen", "threading.Thread"),
+        *("PIL.Image.Image", "PIL.ImageFile.ImageFile", "PIL.PngImagePlugin.PngImageFile", "torch.Tensor"),
+        *("torch.nn.modules.module.Module", "torch.nn.modules.conv.Conv2d", "benchmark.results.RunFolder"),
+        *("benchmark.results.Trial", "benchmark.running.measurement.Workbench"),
+    )
+)
+"""Whose methods it calls."""
+
+_METRICS = "benchmark.metrics."
+
+
+def _is_code(value: Any) -> bool:
+    return callable(value) or isinstance(value, classmethod | property | functools.cached_property)
+
+
+_TABLES_OF: dict[str, tuple[Any, Table]] = {}
+"""Name -> a module or class, and the table of its code."""
+
+
+def _of(what: str, owner: Any) -> Table:
+    known = _TABLES_OF.get(what)
+    if known is None or known[0] is not owner:
+        if isinstance(owner, type):
+            attributes = _Attributes(owner)
+            known = owner, Table(lambda: attributes, attributes.hide, _is_code)
+        else:
+            known = owner, Table(lambda: vars(owner), holds=_is_code)
+        _TABLES_OF[what] = known
+    return known[1]
+
+
+_WATCHED: tuple[int, tuple[str, ...]] = 0, ()
+"""How many modules there were, and the names of those that are watched."""
+
+
+def tables() -> dict[str, Table]:
+    """Name -> table, of what is there. A module that is being imported still changes by itself, so it is left out."""
+    global _WATCHED
+    if _WATCHED[0] != len(sys.modules):
+        names = list(sys.modules)
+        _WATCHED = len(names), tuple(name for name in names if name in _MODULES or name.startswith(_METRICS))
+    found = dict(_FIXED)
+    for name in _WATCHED[1]:
+        module = sys.modules.get(name)
+        if isinstance(module, types.ModuleType) and not getattr(module.__spec__, "_initializing", False):
+            found[f"functions of {name}"] = _of(name, module)
+    for name in _CLASSES:
+        place, _, last = name.rpartition(".")
+        if isinstance(owner := getattr(sys.modules.get(place), last, None), type):
+            found[f"methods of {name}"] = _of(name, owner)
+    return found

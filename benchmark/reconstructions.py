@@ -50,16 +50,22 @@ class Reconstruction:
 class Reconstructions(Protocol):
     """In a codec's place: images by name. `benchmark.codecs.Codec` without anything that codes.
 
-    qualities: from few bits to many. bits: how they came about.
+    qualities: from few bits to many. bits: how they came about. passed_over: lines on what lies beside them and was not
+    taken.
     """
 
     qualities: tuple[float, ...]
     stochastic: bool
     bits: Bits
+    passed_over: tuple[str, ...]
 
     @property
     def names(self) -> Collection[str]:
         """Of all images that there are, at any quality."""
+        ...
+
+    def others(self, wanted: Collection[str]) -> list[str]:
+        """Names of those that are of none of the images `wanted`."""
         ...
 
     def reconstruction(self, name: str, quality: float) -> Reconstruction:

@@ -6,6 +6,7 @@ place or from a shard, and a kill loses none. A file in its own place counts, th
 
 import os
 import re
+import struct
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -147,7 +148,10 @@ def _table(folder: Path, numbers: Sequence[int]) -> _Table:
                     places[_hash(member.filename)] = place
         except FileNotFoundError:
             raise ValueError(f"{shard.name} is gone") from None
-        except Exception as error:  # zipfile's many, on a file that is none
+        except (
+            *(zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError),
+            *(struct.error, IndexError, KeyError, OverflowError),
+        ) as error:  # zipfile's many, on a file that is none
             raise ValueError(f"{shard.name} is no archive: {one_line(error)}") from None
     hashes = np.array(sorted(places), dtype=np.uint64)
     table = np.array([places[one] for one in hashes.tolist()], dtype=np.int64).reshape(-1, 4)

@@ -368,12 +368,12 @@ def versions(names: Sequence[str]) -> dict[str, str]:
         try:
             found[name] = metadata.version(name)
             continue
-        except Exception:
+        except (metadata.PackageNotFoundError, ValueError, KeyError, OSError):  # a package whose metadata is damaged
             pass
         if owners is None:
             try:
                 owners = metadata.packages_distributions()
-            except Exception:
+            except (ValueError, KeyError, AttributeError, TypeError, OSError):
                 owners = {}
         for owner in owners.get(name, ()):
             found[owner] = metadata.version(owner)

@@ -16,7 +16,7 @@ from benchmark import addresses
 from benchmark.addresses import Location
 from benchmark.errors import BenchmarkError, UsageError, printable
 from benchmark.fetching import file_sha256
-from benchmark.files import expanded
+from benchmark.files import expanded, folder_written_as, written_as
 from benchmark.formats import SUFFIXES, is_named_as_another, is_named_as_image
 from benchmark.reading import brief
 
@@ -99,6 +99,8 @@ def folder_dataset(folder: Path, name: str) -> Dataset:
     if not files:
         hint = f"; did you mean {_below(folder)}?" if _below(folder) else ""
         raise UsageError(f"{folder}: no image lies in this folder ({_wanted(path.name for path in lying)}){hint}")
+    if what := folder_written_as(folder):
+        raise UsageError(f"{folder}: is a {what} of the suite; what lies there are its figures, no originals")
     own, notes = _once(files)
     names = unique_names(path.name for path in own)
     pictures = (Picture(names[path.name], path, file_sha256(path)) for path in own)
@@ -215,6 +217,8 @@ def address_dataset(address: str) -> Dataset:
     files = {file: found for file, found in lying.items() if is_named_as_image(file)}
     if not files:
         raise UsageError(f"{address}: no image lies in this folder ({_wanted(lying)})")
+    if what := written_as(lying):
+        raise UsageError(f"{address}: is a {what} of the suite; what lies there are its figures, no originals")
     names = unique_names(files)
     pictures = _hashed([names[file] for file in files], list(files.values()))
     notes = _passed_over(lying)
@@ -234,9 +238,43 @@ def glob_dataset(pattern: str) -> Dataset:
     files = _existing(path for path in found if path.suffix.lower() in SUFFIXES)
     if not files:
         raise UsageError(f"{pattern}: no image has such a path ({_wanted(path.name for path in found)})")
-    own, notes = _once(files)
+    originals, left_out = _without_ours(files, _fixed(wanted), pattern)
+    own, notes = _once(originals)
     dataset = _of_files(printable(pattern), own)
-    return replace(dataset, notes=notes + _passed_over(path.name for path in found))
+    return replace(dataset, notes=notes + left_out + _passed_over(path.name for path in found))
+
+
+def _fixed(pattern: Path) -> Path:
+    """The folder that a pattern names itself, before its first sign."""
+    parts = pattern.parts
+    return Path(*parts[: next(at for at, part in enumerate(parts) if glob.has_magic(part))])
+
+
+def _without_ours(files: Sequence[Path], named: Path, pattern: str) -> tuple[list[Path], tuple[str, ...]]:
+    """`files` without those that a run or a page of the suite has written, and a note that counts them.
+
+    named: the folder from which they were looked for; who names a folder inside of a run means it. Raises UsageError if
+    none is left.
+    """
+    known: dict[Path, Path | None] = {}
+
+    def ours(folder: Path) -> Path | None:
+        if folder not in known:
+            above = None if folder == named or folder == folder.parent else ours(folder.parent)
+            known[folder] = above or (folder if folder_written_as(folder) else None)
+        return known[folder]
+
+    places = {path: ours(path.parent) for path in files}
+    left = [place for place in places.values() if place is not None]
+    if not left:
+        return list(files), ()
+    folders = sorted(set(left))
+    which = _some([printable(str(folder)) for folder in folders])
+    what = "runs or pages of the suite" if len(folders) > 1 else f"a {folder_written_as(folders[0])} of the suite"
+    counted = "1 image that belongs" if len(left) == 1 else f"{len(left)} images that belong"
+    if len(left) == len(files):
+        raise UsageError(f"{pattern}: there are only {counted} to {what} ({which}); a folder in it may be named itself")
+    return [path for path in files if places[path] is None], (f"{counted} to {what} ({which}) left out",)
 
 
 def _fitting(pattern: Path) -> Iterable[Path]:

@@ -1,16 +1,24 @@
 """What foreign code changes in the process is there for it, and for nobody else."""
 
+import builtins
+import json
+import math
 import os
 import sys
+import time
 import warnings
+import zlib
 from pathlib import Path
+from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageFile
 
 from benchmark.containment import Containment
+from benchmark.metrics import fidelity
 
 
 def change(folder: Path) -> None:
@@ -160,3 +168,50 @@ def test_code_inside_code_sees_its_own_state(tmp_path: Path) -> None:
             os.chdir("/")
         assert Path.cwd() == tmp_path
     assert Path.cwd() == home
+
+
+def test_functions_and_methods_that_are_patched_stay_patched_for_that_code_alone() -> None:
+    def nothing(*all_of_them: object, **named: object) -> None: ...
+
+    places: list[tuple[Any, str]] = [
+        *((Path, name) for name in ("write_text", "exists", "open")),
+        *(
+            (json, "dumps"),
+            (os, "replace"),
+            (builtins, "open"),
+            (zlib, "compress"),
+            (np.linalg, "norm"),
+            (time, "time"),
+        ),
+        *((Image.Image, "save"), (torch.Tensor, "numpy"), (torch.nn.Module, "__call__"), (fidelity, "Psnr")),
+    ]
+    before = [getattr(owner, name) for owner, name in places]
+    own, other = Containment(), Containment()
+    with own.inside():
+        for owner, name in places:
+            setattr(owner, name, nothing)
+        del Path.is_file, math.sqrt
+    assert [getattr(owner, name) for owner, name in places] == before
+    assert Path(__file__).is_file()
+    assert math.sqrt(4) == 2
+    with other.inside():
+        assert [getattr(owner, name) for owner, name in places] == before
+    with own.inside():
+        assert {getattr(owner, name) for owner, name in places} == {nothing}
+        assert not hasattr(math, "sqrt")
+    assert [getattr(owner, name) for owner, name in places] == before
+
+
+def test_a_module_that_is_being_imported_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json.__spec__, "_initializing", True, raising=False)
+    monkeypatch.setattr(json, "dumps", json.dumps)
+    with Containment().inside():
+        own = json.dumps = lambda value: "as its import goes on"
+    assert json.dumps is own
+
+
+def test_settings_of_plots_are_the_suite_s() -> None:
+    size = matplotlib.rcParams["font.size"]
+    with Containment().inside():
+        matplotlib.rcParams["font.size"] = size + 5
+    assert matplotlib.rcParams["font.size"] == size

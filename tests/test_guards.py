@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.guards import crash_place, no_exit, own_place, told
+from benchmark.guards import crash_place, interrupts, no_exit, own_place, told
+from benchmark.running.interruption import Terminated
 
 
 def test_the_last_place_in_the_user_s_own_code() -> None:
@@ -35,6 +36,12 @@ def test_the_end_of_the_process_is_an_error_like_others() -> None:
         assert own_place(caught.value).endswith("in ends")
     with pytest.raises(KeyboardInterrupt):
         no_exit(ends, KeyboardInterrupt())
+    with interrupts(lambda: True), pytest.raises(KeyboardInterrupt):
+        no_exit(ends, KeyboardInterrupt())
+    with interrupts(lambda: False), pytest.raises(RuntimeError, match="it raises KeyboardInterrupt, which nobody"):
+        no_exit(ends, KeyboardInterrupt())
+    with interrupts(lambda: False), pytest.raises(Terminated):
+        no_exit(ends, Terminated(15))
 
 
 def test_the_place_of_a_crash_is_in_the_thread_that_crashed() -> None:

@@ -1,12 +1,12 @@
 """`images:PATTERN`: reconstructions that were made elsewhere, in a codec's place."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from benchmark.baselines.reconstructions import layouts, rates
+from benchmark.baselines.reconstructions import layouts, passed_over, rates
 from benchmark.baselines.reconstructions.patterns import Files, files_that_fit, is_pattern
 from benchmark.baselines.reconstructions.rates import Rates
 from benchmark.errors import BenchmarkError, UsageError
@@ -24,13 +24,19 @@ HOW_MANY = "how many bits? bits=PATTERN or .csv, or bpp=NUMBER says it"
 class ImageFiles:
     """Image files by quality and name, as `benchmark.reconstructions.Reconstructions`.
 
-    source: where they come from, in words. qualities: by the bits that they took, the fewest first.
+    source: where they come from, in words. passed_over: a line on what lies beside them and was not taken, each with
+    the reason. qualities: by the bits that they took, the fewest first.
     """
 
     images: Files
     rates: Rates
     source: Mapping[str, str] = field(default_factory=dict)
     stochastic: bool = False
+    passed_over: tuple[str, ...] = ()
+
+    def others(self, wanted: Collection[str]) -> list[str]:
+        """As `Reconstructions` has it."""
+        return passed_over.of_others(self.images, wanted)
 
     @property
     def qualities(self) -> tuple[float, ...]:
@@ -118,6 +124,7 @@ def images(
     if "{name}" in pattern:
         files, known = files_that_fit(pattern, "images"), None
         source = {"pattern": pattern}
+        beside = tuple(passed_over.beside_pattern(pattern, files))
     elif is_pattern(pattern):
         raise UsageError(f"images:{pattern}: a pattern needs a {{name}}, by which images are matched to the originals")
     else:
@@ -127,6 +134,7 @@ def images(
         layout = layouts.read_layout(folder)
         files, known = layout.images, layout.rates
         source = {"folder": pattern, "layout": layout.name}
+        beside = tuple(passed_over.beside_layout(folder, layout.folders, files)) if layout.folders else ()
     qualities = sorted(files)
     if bits:
         known = rates.said_in(bits, qualities)
@@ -134,7 +142,7 @@ def images(
         known = rates.stated(bpp, qualities)
     if known is None:
         raise UsageError(f"images:{pattern}: {HOW_MANY}")
-    return ImageFiles(files, known, source)
+    return ImageFiles(files, known, source, passed_over=(*beside, *passed_over.of_figures(files, known)))
 
 
 def given(files: Files) -> ImageFiles:

@@ -15,7 +15,7 @@ around it, such as `ft2` and `ft32`.
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmark.baselines.reconstructions.patterns import NUMBER, ONLY, Files, name_of
@@ -34,11 +34,13 @@ _SIZE = re.compile(r"_\d+x\d+$")
 
 @dataclass(frozen=True)
 class Layout:
-    """name: in words. rates: None where the folder does not tell."""
+    """name: in words. rates: None where the folder does not tell. folders: one a quality; none in JPEG AI's layout, of
+    which every file counts."""
 
     name: str
     images: Files
     rates: Rates | None
+    folders: tuple[Path, ...] = ()
 
 
 def read_layout(folder: Path) -> Layout:
@@ -57,8 +59,9 @@ def read_layout(folder: Path) -> Layout:
             raise UsageError(f"{shown(empty[0] / reconstructions)}: no image lies there; name a pattern with {{name}}")
         if streams:
             files = {quality: _files(own / streams) for quality, own in inner.items()}
-            return Layout("StableCodec's" if reconstructions else "DiffEIC's", images, of_streams(files))
-        return _plain(folder, inner, images)
+            name = "StableCodec's" if reconstructions else "DiffEIC's"
+            return Layout(name, images, of_streams(files), tuple(inner.values()))
+        return replace(_plain(folder, inner, images), folders=tuple(inner.values()))
     except OSError as error:
         raise BenchmarkError(f"{error.filename}: cannot be read: {error.strerror or error}") from None
 

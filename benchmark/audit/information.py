@@ -223,7 +223,7 @@ def _pickled(data: bytes) -> tuple[int, int] | None:
                 content, as_text = content + len(argument), False
             if opcode.name == "STOP":
                 return (int(place or 0) + 1, content) if content and count > 3 else None
-    except Exception:  # pickletools raises whatever it stumbles over
+    except (ValueError, IndexError, KeyError, OverflowError, EOFError):  # it is none
         return None
     return None
 

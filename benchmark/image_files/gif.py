@@ -1,6 +1,9 @@
 """GIF89a: whether the frame covers the screen, and whether its blocks are whole."""
 
+from collections.abc import Iterator
+
 from benchmark.errors import BenchmarkError
+from benchmark.image_files.deflated import left_over, size_of_lzw
 from benchmark.image_files.fields import damaged, number, part
 
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
@@ -19,7 +22,11 @@ def check(data: bytes) -> None:
             at = _behind_blocks(data, at + 2)
         elif data[at] == _IMAGE:
             frames.append(tuple(number(data, at + 1 + 2 * n, 2, "little") for n in range(4)))
-            at = _behind_blocks(data, at + 11 + _colours(data[at + 9]))
+            start = at + 10 + _colours(data[at + 9])
+            at = _behind_blocks(data, start + 1)
+            pixels = size_of_lzw(b"".join(_blocks(data, start + 1)), data[start], high_first=False)
+            if pixels is not None and pixels > frames[-1][2] * frames[-1][3]:
+                raise left_over()
         else:
             raise damaged(f"there is no block {data[at]:#04x}")
     if not frames:
@@ -31,6 +38,12 @@ def check(data: bytes) -> None:
 def _colours(flags: int) -> int:
     """Bytes of a colour table."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _blocks(data: bytes, at: int) -> Iterator[bytes]:
+    while size := data[at]:
+        yield part(data, at + 1, size)
+        at += 1 + size
 
 
 def _behind_blocks(data: bytes, at: int) -> int:

@@ -21,6 +21,8 @@ _RESTARTS = range(0xD0, 0xD8)
 _MARKER = re.compile(rb"\xff+([^\x00\xff])")
 
 _SOME = bytes((n * n * 97 + n * 41 + 89) % 251 for n in range(96))
+_LAST, _SHORTEST, _VARIED = 8, 24, 5
+"""Bytes of a scan that are taken away; how long it must be, and how many values but 0 must be among them."""
 NOISES = (_SOME, bytes(254 - byte for byte in _SOME))
 """No byte of them begins a marker. Two: where little is missing, one may by chance decode to what nothing does."""
 
@@ -29,8 +31,8 @@ NOISES = (_SOME, bytes(254 - byte for byte in _SOME))
 class _Scan:
     """components: their numbers. first, last: of the coefficients. high, low: successive approximation.
 
-    ends: where the data of each restart interval ends. restarts: numbers of the markers between them. interval: MCUs
-    between two markers, 0 for none.
+    start: of its data. ends: where the data of each restart interval ends. restarts: numbers of the markers between
+    them. interval: MCUs between two markers, 0 for none.
     """
 
     components: tuple[int, ...]
@@ -38,6 +40,7 @@ class _Scan:
     last: int
     high: int
     low: int
+    start: int
     ends: tuple[int, ...]
     restarts: tuple[int, ...]
     interval: int
@@ -77,6 +80,31 @@ def padded(data: bytes, noise: bytes) -> bytes:
     return noise.join(data[start:stop] for start, stop in pairwise(ends))
 
 
+def shortened(data: bytes) -> list[bytes]:
+    """The first image of the file with noise in the place of each scan's last bytes, for each of `NOISES`: to an image
+    of this size those bytes matter, unless they are of more blocks than it has.
+
+    Scans of few bytes, and those that end in filling or in one code again and again, are left as they are; nothing is
+    returned where all are.
+    """
+    _, scans, end = _parsed(data)
+    places = []
+    for scan in scans:
+        start = scan.ends[-2] if len(scan.ends) > 1 else scan.start
+        content = data[start : scan.ends[-1]].rstrip(b"\xff")
+        if len(content) >= _SHORTEST and len(set(content[-_LAST:]) - {0}) >= _VARIED:
+            places.append((start + len(content[:-_LAST].rstrip(b"\xff")), scan.ends[-1]))
+    ends = [0, *(place for pair in places for place in pair), end]
+    parts = [data[start:stop] for start, stop in pairwise(ends)][::2]
+    return [noise.join(parts) for noise in NOISES] if places else []
+
+
+def size(data: bytes) -> tuple[int, int]:
+    """(width, height) that the frame states."""
+    frame, _, _ = _parsed(data)
+    return frame.width, frame.height
+
+
 def _parsed(data: bytes) -> tuple[_Frame, list[_Scan], int]:
     """Frame, scans, and where the first image of the file ends. Raises IndexError beyond the file's end."""
     frame: _Frame | None = None
@@ -103,11 +131,12 @@ def _parsed(data: bytes) -> tuple[_Frame, list[_Scan], int]:
         elif marker == _INTERVAL:
             interval = number(body, 0, 2, "big")
         elif marker == _SCAN:
+            start = at
             ends, restarts, at = _intervals(data, at)
             count = body[0]
             components = tuple(body[1 + 2 * n] for n in range(count))
             first, last, bits = part(body, 1 + 2 * count, 3)
-            scans.append(_Scan(components, first, last, bits >> 4, bits & 15, ends, restarts, interval))
+            scans.append(_Scan(components, first, last, bits >> 4, bits & 15, start, ends, restarts, interval))
     if frame is None:
         raise damaged("it has no frame")
     return frame, scans, at
@@ -149,7 +178,7 @@ def _check_restarts(frame: _Frame, scan: _Scan) -> None:
         raise damaged("its restart markers are out of order")
     if scan.interval and frame.kind != _LOSSLESS:
         wanted = -(-_units(frame, scan) // scan.interval) - 1
-        if len(scan.restarts) < wanted:
+        if len(scan.restarts) != wanted:
             raise damaged(f"{len(scan.restarts)} restart markers, where there should be {wanted}")
 
 

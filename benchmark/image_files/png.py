@@ -1,4 +1,4 @@
-"""PNG (W3C, third edition): checksums, rows and palette, which Pillow looks at only in part."""
+"""PNG (W3C, third edition): checksums, number of rows and palette, which Pillow looks at only in part."""
 
 import zlib
 from collections.abc import Iterator

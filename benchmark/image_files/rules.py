@@ -46,6 +46,11 @@ RULES = (
     ),
     Rule("a suffix that is not the content's", "the content counts"),
     Rule("empty, truncated, damaged, another format, a pointer of Git LFS, git-annex or DVC", "refused"),
+    Rule(
+        "a header that states another size than the data has, be it more or less",
+        "refused",
+        "rows are lost, or shifted",
+    ),
     Rule(f"up to {_MOST}", "read, 1 × 1 and 1 × 3000 included"),
     Rule(f"more than {_MOST}", "refused before anything is unpacked", "a decompression bomb"),
 )
@@ -54,6 +59,8 @@ RULES = (
 NOT_NOTICED = (
     "the last digits of a plain PGM or PPM",
     "whole bands of coefficients that a progressive JPEG leaves out, as it may",
+    "a stated size that needs the same blocks, tiles or filled rows as the true one, or as many samples",
+    "rows left over in fax codes, Zstandard and WebP inside of a TIFF, and a few bytes of them in a JPEG or WebP",
     "samples of another value, except in PNG and deflated TIFF, which have checksums",
 )
 """Damage that a file's structure does not show. Missing samples are noticed in every format."""

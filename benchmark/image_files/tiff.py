@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmark.errors import BenchmarkError
 from benchmark.image_files import jpeg
-from benchmark.image_files.deflated import check_deflated
+from benchmark.image_files.deflated import check_deflated, check_size, size_of_lzma, size_of_lzw, size_of_packbits
 from benchmark.image_files.fields import Order, damaged, number, part, too_deep
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, DESCRIPTION = 256, 257, 258, 259, 262, 266, 270
@@ -18,7 +18,7 @@ TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_SIZES, SAMPLE_FORMAT, JPEG_TABLES, S
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8}
 """Bytes of a value, by its type: those that are integers or bytes."""
-_RAW, _JPEG, _FAX, _DEFLATED = 1, 7, (2, 3, 4), (8, 32946)
+_RAW, _JPEG, _FAX, _DEFLATED, _LZW, _PACKBITS, _LZMA = 1, 7, (2, 3, 4), (8, 32946), 5, 32773, 34925
 _HIGH_FIRST = 1
 _SEPARATE, _PALETTE, _YCBCR, _ALPHA = 2, 3, 6, 2
 _UNSIGNED, _UNKNOWN = 1, 4
@@ -152,7 +152,7 @@ def _places(tags: Tags) -> list[tuple[int, int]]:
         raise damaged("its strips or tiles have no size")
     planes = tags.get(SAMPLES, (1,))[0] if tags.get(PLANES) == (_SEPARATE,) else 1
     wanted = math.ceil(width / across) * math.ceil(height / down) * planes
-    if len(offsets) < wanted:
+    if len(offsets) != wanted:
         raise damaged(f"{len(offsets)} strips or tiles, where there should be {wanted}")
     if not sizes and not tiled and wanted == 1 and tags.get(COMPRESSION, (_RAW,)) == (_RAW,):
         sizes = (_raw_size(tags, width, height),)  # old writers left it out
@@ -170,15 +170,44 @@ def _check_places(data: bytes, tags: Tags, places: list[tuple[int, int]]) -> Non
             raise damaged(f"its strip or tile {index} is not there")
         if place + size > len(data):
             raise damaged(f"its strip or tile {index} is cut off; the file ends too early")
+        across, down, padded_down = width, min(rows, height - index % strips * rows), rows
         if TILE_OFFSETS in tags:
-            wanted = _raw_size(tags, tags[TILE_WIDTH][0], tags[TILE_HEIGHT][0])
-        else:
-            wanted = _raw_size(tags, width, min(rows, height - index % strips * rows))
-        compression = tags.get(COMPRESSION, (_RAW,))[0]
-        if compression == _RAW and size < wanted:
+            across, down = tags[TILE_WIDTH][0], tags[TILE_HEIGHT][0]
+            padded_down = down
+        wanted = _raw_size(tags, across, down)
+        allowed = {_raw_size(tags, across, padded_down)}  # some writers fill up the last strip, too
+        content = part(data, place, size)
+        if tags.get(COMPRESSION, (_RAW,)) == (_RAW,) and size < wanted:
             raise damaged(f"its strip or tile {index} has {size} bytes, where there should be {wanted}")
-        if compression in _DEFLATED and tags.get(FILL_ORDER, (_HIGH_FIRST,)) == (_HIGH_FIRST,):
-            check_deflated([part(data, place, size)], wanted)
+        _check_content(tags, content, wanted, allowed)
+        if tags.get(COMPRESSION) == (_JPEG,) and tags.get(PLANES) != (_SEPARATE,):
+            own = jpeg.size(b"\xff\xd8" + content[2:])
+            if own[0] != across or own[1] not in (down, padded_down):
+                raise damaged(f"its strip or tile {index} is {own[0]}x{own[1]}, where {across}x{down} should be")
+
+
+def _check_content(tags: Tags, content: bytes, wanted: int, allowed: set[int]) -> None:
+    """Raises BenchmarkError unless a strip or tile has `wanted` bytes, or one of `allowed`, once it is unpacked.
+
+    Of other compressions than these nothing is known; whoever decodes them misses what is not there.
+    """
+    compression = tags.get(COMPRESSION, (_RAW,))[0]
+    if compression != _RAW and tags.get(FILL_ORDER, (_HIGH_FIRST,)) != (_HIGH_FIRST,):
+        return
+    found = None
+    if compression == _RAW:
+        allowed = {even for size in (wanted, *allowed) for even in (size, size + size % 2)}
+        found = len(content)
+    elif compression in _DEFLATED:
+        check_deflated([content], wanted, allowed)
+    elif compression == _PACKBITS:
+        found = size_of_packbits(content)
+    elif compression == _LZW and content[:1] != b"\0":  # else of the first TIFFs, with the low bits first
+        found = size_of_lzw(content, 8, high_first=True)
+    elif compression == _LZMA:
+        found = size_of_lzma(content)
+    if found is not None:
+        check_size(found, wanted, allowed)
 
 
 def _raw_size(tags: Tags, width: int, height: int) -> int:

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from benchmark.guards import hear_interrupts
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP has come: whoever sends it kills soon, so all ends at once, and in order.
@@ -18,8 +20,14 @@ class Terminated(KeyboardInterrupt):
         self.number = number
 
 
+_came = False
+"""Whether SIGINT came, since somebody listens."""
+
+
 def heed_termination() -> None:
     """From now on SIGTERM and SIGHUP raise `Terminated`; a second one ends the process as it would have without this.
+
+    Ctrl-C raises KeyboardInterrupt as ever, and is told apart from one that foreign code raises by itself.
 
     What is ignored, as `nohup` has it, or heard by others, stays so. Only the main thread may say this.
     """
@@ -28,6 +36,15 @@ def heed_termination() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _terminate)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+        hear_interrupts(lambda: _came)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    global _came
+    _came = True
+    signal.default_int_handler(number, frame)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -1,12 +1,13 @@
 """One trial: encode, decode from the bytes alone, check, measure. What goes wrong is said in the trial's record."""
 
+import contextlib
 import gc
 import hashlib
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from statistics import median
 from typing import Any, TypeVar, cast
@@ -18,7 +19,7 @@ from benchmark.addresses import Location
 from benchmark.codecs import Codec, Image, hold_codec, is_unproven, open_afresh, open_codec, parse_codec_spec
 from benchmark.elsewhere import Gone, Raised, elsewhere_of
 from benchmark.errors import BenchmarkError, Undefined, UsageError, one_line
-from benchmark.guards import no_exit, own_place, told
+from benchmark.guards import interrupts, no_exit, own_place, told
 from benchmark.images import load_image, png_bytes
 from benchmark.metrics import (
     ImageMetric,
@@ -62,7 +63,8 @@ class TrialError(Exception):
 class Instruments:
     """Opened metrics by their names. specs: name -> what opened it, None for an object; in the order asked for.
 
-    recoding: those that need the codec besides.
+    recoding: those that need the codec besides. broken: those that are not asked, and the reasons that are recorded in
+    the values' place. begin: is told which is asked, "" once it has answered.
     """
 
     image: Mapping[str, ImageMetric]
@@ -70,6 +72,8 @@ class Instruments:
     alone: Mapping[str, NoReferenceMetric] = field(default_factory=dict)
     specs: Mapping[str, str | None] = field(default_factory=dict)
     recoding: Mapping[str, RecodingMetric] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
+    begin: Callable[[str], None] = lambda name: None
 
     @property
     def all(self) -> dict[str, Metric]:
@@ -193,16 +197,17 @@ class Workbench:
     _encoded: Encoded | None = None
     _warm: frozenset[str] = frozenset()
 
-    def measure(self, planned: PlannedTrial) -> Trial:
+    def measure(self, planned: PlannedTrial, broken: Mapping[str, str] | None = None) -> Trial:
         """The record of a trial; its features, and its image if it is to be kept, are in the folder by then.
 
-        Raises UsageError, which concerns every image: a quality out of range, say.
+        broken: metrics that are not asked, as in `Instruments`. Raises UsageError, which concerns every image: a
+        quality out of range, say.
         """
         trial = Trial(
             codec=planned.codec, quality=planned.quality, decoder_seed=planned.decoder_seed, image=planned.image
         )
         try:
-            with shortages() as short:
+            with shortages() as short, interrupts(self.is_interrupt), self._without(broken or {}):
                 original = self._original(planned)
                 trial.height, trial.width = original.image.shape[:2]
                 self._fill(trial, planned, original)
@@ -219,6 +224,16 @@ class Workbench:
             unasked.__cause__ = interrupt
             trial = self._failed(trial, str(unasked) + self._told_in_full(planned, unasked))
         return trial
+
+    @contextlib.contextmanager
+    def _without(self, broken: Mapping[str, str]) -> Iterator[None]:
+        whole, self.instruments = self.instruments, replace(self.instruments, broken=broken)
+        try:
+            yield
+        finally:
+            self.instruments = whole
+            if broken:
+                self._prepared = None  # it lacks what they would have made of the original
 
     def _failed(self, trial: Trial, error: str) -> Trial:
         return Trial(
@@ -423,7 +438,7 @@ def _prepare(folder: RunFolder, instruments: Instruments, name: str, image: Imag
         kept = passing if metric_name in objects else lasting
         if metric.protocol not in kept.prepared and metric.protocol not in kept.reasons:
             try:
-                kept.prepared[metric.protocol] = _guarded(metric_name, metric.prepare, image)
+                kept.prepared[metric.protocol] = _asked(instruments, metric_name, metric.prepare, image)
             except Undefined as reason:
                 kept.reasons[metric.protocol] = one_line(reason)
         if metric.protocol in kept.reasons:
@@ -436,7 +451,7 @@ def _prepare(folder: RunFolder, instruments: Instruments, name: str, image: Imag
         if not folder.holds(path):
             try:
                 if set_metric.feature_key not in kept.features:
-                    kept.features[set_metric.feature_key] = _features(metric_name, set_metric, image)
+                    kept.features[set_metric.feature_key] = _features(instruments, metric_name, set_metric, image)
                 folder.write_features(path, kept.features[set_metric.feature_key])
             except Undefined as reason:
                 prepared.reasons[metric_name] = one_line(reason)
@@ -444,7 +459,7 @@ def _prepare(folder: RunFolder, instruments: Instruments, name: str, image: Imag
         kept = passing if metric_name in objects else lasting
         if not folder.holds(folder.original_value_path(alone.feature_key, name)):
             if alone.feature_key not in kept.values:
-                kept.values[alone.feature_key] = _value(metric_name, alone.score, image)
+                kept.values[alone.feature_key] = _value(instruments, metric_name, alone.score, image)
             folder.write_original_value(alone.feature_key, name, *kept.values[alone.feature_key])
     return prepared
 
@@ -472,7 +487,7 @@ def measure_recoding(instruments: Instruments, trial: Trial, codec: Codec, data:
             _enter(trial, name, None, NO_X_HAT)
         else:
             try:
-                value = _value(name, metric.recode, encode, x_hat, data, reconstruction)
+                value = _value(instruments, name, metric.recode, encode, x_hat, data, reconstruction)
             except TrialError as failure:
                 value = None, f"{FAILED}{failure}"
             _enter(trial, name, *value)
@@ -485,9 +500,9 @@ def _measure_pair(
         if name in original.reasons:
             _enter(trial, name, None, original.reasons[name])
         else:
-            _enter(trial, name, *_value(name, metric.compare, original.metrics[name], reconstruction))
+            _enter(trial, name, *_value(instruments, name, metric.compare, original.metrics[name], reconstruction))
     for name, alone in instruments.alone.items():
-        _enter(trial, name, *_value(name, alone.score, reconstruction))
+        _enter(trial, name, *_value(instruments, name, alone.score, reconstruction))
     patches: dict[str, int] = {}  # metrics of one feature key share their features
     for name, set_metric in instruments.set.items():
         key = set_metric.feature_key
@@ -496,7 +511,7 @@ def _measure_pair(
             continue
         if key not in patches:
             try:
-                features = _features(name, set_metric, reconstruction)
+                features = _features(instruments, name, set_metric, reconstruction)
             except Undefined as reason:
                 trial.reasons[name] = one_line(reason)
                 continue
@@ -512,17 +527,30 @@ def _enter(trial: Trial, name: str, value: float | None, reason: str) -> None:
         trial.reasons[name] = reason
 
 
-def _value(name: str, function: Callable[..., float], *arguments: Any) -> tuple[float | None, str]:
+def _asked(instruments: Instruments, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """What `function` of the metric `name` returns. Raises Undefined and TrialError."""
+    if name in instruments.broken:
+        raise Undefined(instruments.broken[name])
+    instruments.begin(name)
+    try:
+        return _guarded(name, function, *arguments)
+    finally:
+        instruments.begin("")
+
+
+def _value(
+    instruments: Instruments, name: str, function: Callable[..., float], *arguments: Any
+) -> tuple[float | None, str]:
     """What the metric `name` returns; None, and the reason, where it has no value."""
     try:
-        value = float(_guarded(name, function, *arguments))
+        value = float(_asked(instruments, name, function, *arguments))
     except Undefined as reason:
         return None, one_line(reason)
     return (value, "") if abs(value) <= LARGEST else (None, f"the value is {value}")
 
 
-def _features(name: str, metric: SetMetric, image: Image) -> npt.NDArray[np.float32]:
-    features: npt.NDArray[np.float32] = _guarded(name, metric.features, image)
+def _features(instruments: Instruments, name: str, metric: SetMetric, image: Image) -> npt.NDArray[np.float32]:
+    features: npt.NDArray[np.float32] = _asked(instruments, name, metric.features, image)
     return features
 
 

@@ -335,7 +335,8 @@ def _undescribed(codecs: Mapping[str, Codec], records: Mapping[str, CodecRecord]
 
 
 def _unmatched(codecs: Mapping[str, Codec], dataset: Dataset) -> Iterator[str]:
-    """A line for each set of reconstructions in which images are missing. Raises UsageError if all are."""
+    """Lines on what is missing in sets of reconstructions, and on what of them is not taken. Raises UsageError if all
+    are missing."""
     wanted = [picture.name for picture in dataset.pictures]
     for label, codec in codecs.items():
         if not isinstance(codec, Reconstructions):
@@ -350,6 +351,10 @@ def _unmatched(codecs: Mapping[str, Codec], dataset: Dataset) -> Iterator[str]:
         if lacking:
             more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
             yield f"{label}: {len(lacking)} of {len(wanted)} images are missing: {', '.join(lacking[:3])}{more}"
+        if others := codec.others(wanted):
+            more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+            yield f"{label}: not taken, since {dataset.name} has no such image: {', '.join(others[:3])}{more}"
+        yield from (f"{label}: {line}" for line in codec.passed_over)
 
 
 def _close(there: Sequence[Elsewhere]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from PIL import Image as Pillow
 
 from benchmark.datasets import Dataset
+from benchmark.errors import BenchmarkError
 from benchmark.formats import FORMATS
 from benchmark.metrics import shipped_info
 from benchmark.metrics.patches import boxes
@@ -53,10 +54,13 @@ def _size(path: Path, preparation: str) -> tuple[int, int] | None:
             warnings.simplefilter("ignore")
             with Pillow.open(path, formats=FORMATS) as picture:
                 width, height = picture.size
-            if preparation != "none":
-                width, height = prepare(Pillow.new("RGB", (width, height)), preparation).size
     except Exception:  # whatever a damaged file makes Pillow stumble over
         return None
+    if preparation != "none":
+        try:
+            width, height = prepare(Pillow.new("RGB", (width, height)), preparation).size
+        except (BenchmarkError, MemoryError):
+            return None
     return height, width
 
 

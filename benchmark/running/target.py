@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from benchmark.baselines.target import candidates, closest
 from benchmark.codecs import Codec
 from benchmark.datasets import Dataset
-from benchmark.errors import BenchmarkError, UsageError
+from benchmark.errors import BenchmarkError, UsageError, kind_and_message, one_line
 from benchmark.images import load_image
+from benchmark.pixels import Image
 from benchmark.reconstructions import Reconstructions
 from benchmark.results import quality_name
 
@@ -125,13 +126,22 @@ def _rates(codec: Codec, quality: float, dataset: Dataset) -> tuple[list[float],
     for picture in dataset.pictures:
         try:
             image = load_image(picture.path, dataset.preparation)
-            pixels = image.shape[0] * image.shape[1]
             if isinstance(codec, Reconstructions):
-                rates.append(8 * codec.reconstruction(picture.name, quality).bytes / pixels)
+                size = codec.reconstruction(picture.name, quality).bytes
             else:
-                rates.append(8 * len(codec.encode(image, quality)) / pixels)
+                size = _size_of_stream(codec, image, quality)
+            rates.append(8 * size / (image.shape[0] * image.shape[1]))
         except UsageError:
             raise
-        except Exception as error:  # codecs are anyone's code; the trial itself will say what is wrong
-            reason = " ".join(str(error).split()) or type(error).__name__
+        except BenchmarkError as error:  # the trial itself will say what is wrong
+            reason = one_line(error)
     return rates, reason
+
+
+def _size_of_stream(codec: Codec, image: Image, quality: float) -> int:
+    try:
+        return len(codec.encode(image, quality))
+    except BenchmarkError:
+        raise
+    except Exception as error:  # codecs are anyone's code
+        raise BenchmarkError(kind_and_message(error)) from error

@@ -14,10 +14,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from benchmark.errors import BenchmarkError, UsageError, visible
-from benchmark.files import in_place_of_folder, write_file
+from benchmark.files import PAGE_MARK, in_place_of_folder, write_file
 
-_MARK = ".hfd-benchmark-page"
-"""A file that tells a page's folder, which may be written anew, from any other."""
 _PARTIAL = ".partial"
 """Inside of a page's folder: the page that is being made."""
 _HERE = Path(__file__).parent
@@ -27,7 +25,7 @@ def check_page_folder(path: Path) -> None:
     """Raises UsageError if `path` is anything but a new folder, an empty one, or a page."""
     if (other := in_place_of_folder(path)) is not None:
         raise UsageError(f"{path}: is {other}; the page is a folder")
-    if path.is_dir() and any(path.iterdir()) and not (path / _MARK).exists():
+    if path.is_dir() and any(path.iterdir()) and not (path / PAGE_MARK).exists():
         raise UsageError(f"{path}: holds other things; name an empty folder, a new one, or an older page")
 
 
@@ -41,7 +39,7 @@ def new_folder(path: Path) -> Path:
         if path.is_dir() and any(path.iterdir()):
             shutil.rmtree(path)
         path.mkdir(parents=True, exist_ok=True)
-        (path / _MARK).touch()
+        (path / PAGE_MARK).touch()
     except OSError as error:
         raise BenchmarkError(f"{path}: cannot be written: {error.strerror}") from None
     return path
@@ -55,17 +53,17 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     Raises as `new_folder` does, before the block.
     """
     check_page_folder(path)
-    was_there, was_page = path.is_dir(), (path / _MARK).exists()
+    was_there, was_page = path.is_dir(), (path / PAGE_MARK).exists()
     partial = path / _PARTIAL
     ended = False
     try:
         try:
             path.mkdir(parents=True, exist_ok=True)
-            (path / _MARK).touch()
+            (path / PAGE_MARK).touch()
             shutil.rmtree(partial, ignore_errors=True)  # of one that was killed
             partial.mkdir()
             yield partial
-            for old in [old for old in path.iterdir() if old.name not in (_MARK, _PARTIAL)]:
+            for old in [old for old in path.iterdir() if old.name not in (PAGE_MARK, _PARTIAL)]:
                 shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
             for new in sorted(
                 partial.iterdir(), key=lambda new: new.name == "index.html"
@@ -78,9 +76,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
         with contextlib.suppress(OSError):
             if not (ended or was_page):  # then the folder was new or empty, and all in it is of this page
-                for ours in [ours for ours in path.iterdir() if ours.name != _MARK]:
+                for ours in [ours for ours in path.iterdir() if ours.name != PAGE_MARK]:
                     shutil.rmtree(ours) if ours.is_dir() and not ours.is_symlink() else ours.unlink()
-                (path / _MARK).unlink(missing_ok=True)
+                (path / PAGE_MARK).unlink(missing_ok=True)
             if not (ended or was_there):
                 path.rmdir()
 

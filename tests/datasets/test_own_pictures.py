@@ -388,3 +388,36 @@ def test_fetched_archives_are_known_by_the_hashes_of_their_pictures(tmp_path: Pa
 def test_pictures_that_nobody_knows_have_no_note() -> None:
     write(Path("x/a.png"), 77)
     assert open_dataset("x").notes == ()
+
+
+def test_what_runs_and_pages_hold_is_no_original() -> None:
+    for file in (
+        "d/a.png",
+        "d/run/curve.png",
+        "d/run/reconstructions/jpeg/10/a.png",
+        "d/page/pictures/a.png",
+        "d/b.png",
+    ):
+        write(Path(file))
+    write(Path("d/notes/c.png"))
+    for file in ("d/run/run.json", "d/run/trials.jsonl", "d/page/.hfd-benchmark-page", "d/notes/run.json"):
+        Path(file).touch()
+    for pattern in ("d/**/*.png", str(Path("d/**/*.png").absolute())):
+        dataset = open_dataset(pattern)
+        assert [Path(str(image.path)).name for image in dataset.pictures] == ["a.png", "b.png", "c.png"]
+        folders = Path(pattern).parents[1] / "page"
+        left_out = f"3 images that belong to runs or pages of the suite ({folders} and 1 more) left out"
+        assert dataset.notes == (left_out,)
+    with pytest.raises(
+        UsageError, match=r"only 2 images that belong to a run of the suite \(d/run\); a folder in it may"
+    ):
+        open_dataset("d/r*/**/*.png")
+    with pytest.raises(UsageError, match=r"only 2 images that belong to a run"):
+        open_dataset("d/run/**/*.png")
+    assert names("d/run/reconstructions/**/*.png") == ["a"]  # who names it means it
+    assert names("d/run/reconstructions/jpeg/10") == ["a"]
+    for folder, what in (("d/run", "run"), ("d/page", "page")):
+        write(Path(folder, "curve.png"))
+        for place in (folder, Path(folder).absolute().as_uri()):
+            with pytest.raises(UsageError, match=f"is a {what} of the suite; what lies there are its figures"):
+                open_dataset(place)

@@ -22,7 +22,7 @@ from support.pictures import write_pictures
 from benchmark.codecs import Image
 from benchmark.errors import UsageError
 from benchmark.reports.outcome import sum_up
-from benchmark.results import RunFolder, Trial
+from benchmark.results import FAILED, RunFolder, Trial
 from benchmark.running.backends.here import Here
 from benchmark.running.backends.processes import Processes
 from benchmark.running.interruption import Stop, finishing_trials
@@ -58,7 +58,10 @@ def errors(trials: list[Trial]) -> dict[float, set[str | None]]:
     ("name", "reason"),
     [
         ("Exits", r"encode: RuntimeError: it calls sys.exit\(\) \(unruly_codecs.py:\d+ in trouble\); tracebacks/.*"),
-        ("Interrupts", r"KeyboardInterrupt, .* \(unruly_codecs.py:\d+ in trouble\); tracebacks/.*"),
+        (
+            "Interrupts",
+            r"encode: .* raises KeyboardInterrupt, which nobody .* \(unruly_codecs.py:\d+ in trouble\); tracebacks/.*",
+        ),
         ("Crashes", rf"{ENDED}: signal 11 \(SIGSEGV\) \(unruly_codecs.py:\d+ in trouble\); tracebacks/\w+.txt"),
         ("Leaves", r"encode: RuntimeError: it calls os._exit\(0\) \(unruly_codecs.py:\d+ in trouble\); tracebacks/.*"),
         ("LeavesInC", f"{ENDED}: exit code 0"),
@@ -101,7 +104,7 @@ def test_an_interrupt_of_the_codec_s_own_in_this_process(asked: Request) -> None
     with finishing_trials(lambda: None) as stop:
         run, trials = do(asked, {"mine": unruly_codecs.Interrupts()}, stop)
     assert errors(trials)[1] == {None}
-    assert all(error is not None and error.startswith("KeyboardInterrupt, which nobody") for error in errors(trials)[2])
+    assert all("it raises KeyboardInterrupt, which nobody asked for" in str(error) for error in errors(trials)[2])
     assert run.folder.manifest.status == "complete"
 
 
@@ -439,17 +442,43 @@ def test_a_limit_that_cannot_be_held_is_refused(asked: Request) -> None:
 # Metrics
 
 
-def test_a_metric_that_crashes_is_a_failure_of_its_trial(asked: Request, tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(
-        "import ctypes\nclass Mine:\n    higher_is_better = True\n    def compare(self, original, reconstruction):\n"
-        "        if (original != reconstruction).any():\n            ctypes.string_at(0)\n        return 1.0\n"
+def test_a_metric_that_ends_its_process_fails_alone(asked: Request, tmp_path: Path) -> None:
+    """On that image; other metrics have their values of it, and so has this metric of the others."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import ctypes, os, signal, sys\nENDS = {'crash': lambda: ctypes.string_at(0), 'leave': lambda: os._exit(0),\n"
+        "        'exit': lambda: sys.exit(0), 'kill': lambda: os.kill(os.getpid(), signal.SIGKILL)}\n"
+        "class Base:\n    higher_is_better = True\n"
+        "    def __init__(self, how: str):\n        self.how = self.name = how\n"
+        "    def value(self, image):\n        if image.shape[0] > 20:\n"
+        "            if self.how == 'interrupt':\n                raise KeyboardInterrupt\n"
+        "            ENDS[self.how]()\n        return 1.0\n"
+        "class Mine(Base):\n    def compare(self, original, reconstruction):\n"
+        "        return self.value(original)\n"
+        "class Features(Base):\n    distance = 'frechet'\n"
+        "    def features(self, image):\n        return [self.value(image), image.mean()]\n"
     )
-    run, trials = do(replace(asked, metrics=["psnr", f"{tmp_path}/mine.py:Mine"]), ["jpeg:subsampling=4:4:4"])
+    write_pictures(tmp_path / "pictures", ["tall.png"], size=(48, 32))
+    metrics = ["psnr", *(f"{path}:Mine:how={how}" for how in ("interrupt", "exit", "leave", "crash"))]
+    run, trials = do(replace(asked, metrics=[*metrics, f"{path}:Features:how=kill"]), ["jpeg"])
     assert isinstance(run.backend, Processes)
     assert run.folder.manifest.status == "complete"
-    crashed = [trial for trial in trials if trial.error is not None]
-    assert crashed
-    assert all("signal 11 (SIGSEGV) (mine.py:6 in compare)" in str(trial.error) for trial in crashed)
+    assert {trial.error for trial in trials} == {None}
+    for trial in trials:
+        assert trial.metrics["psnr"] is not None
+        ended = trial.image == "tall"
+        assert [trial.metrics[how] for how in ("interrupt", "exit", "leave", "crash")] == [None if ended else 1] * 4
+        failed = {name for name, why in trial.reasons.items() if why.startswith(FAILED)}
+        assert failed == ({"interrupt", "exit", "leave", "crash", "kill"} if ended else set())
+    told = next(trial for trial in trials if trial.image == "tall").reasons
+    for how, words in {
+        "interrupt": "it raises KeyboardInterrupt, which nobody asked for (mine.py:",
+        "exit": "it calls sys.exit(0) (mine.py:",
+        "leave": "it calls os._exit(0) (mine.py:",
+        "crash": "the worker process ended in it: signal 11 (SIGSEGV) (mine.py:",
+        "kill": "the worker process ended in it: signal 9 (SIGKILL), perhaps for want of memory",
+    }.items():
+        assert words in told[how]
 
 
 @pytest.mark.parametrize(

@@ -256,6 +256,15 @@ def test_what_is_missing_or_does_not_fit_is_recorded_and_ends_nothing(
     Path("out/2/c.png").unlink()
     with open_run(Request(codecs=[FILES], only=True, dataset="originals", metrics=["psnr"], output=Path("x"))) as ready:
         assert f"{FILES} (bits of files): 1 of 3 images are missing: c" in ready.notes
+        assert (
+            f"{FILES} (bits of files): bits of c at 1, b at 2, c at 2 are not used: there is no such image"
+            in ready.notes
+        )
+    Path("originals/b.png").unlink()
+    Path("out/q3").mkdir()
+    with open_run(Request(codecs=[FILES], only=True, dataset="originals", metrics=["psnr"], output=Path("x"))) as ready:
+        assert f"{FILES} (bits of files): not taken, since originals has no such image: b" in ready.notes
+        assert f"{FILES} (bits of files): out/q3 not taken: no number is in the place of {{quality}}" in ready.notes
 
 
 def test_names_that_fit_nothing_are_refused_before_anything_is_written(foreign: Foreign) -> None:

@@ -6,16 +6,22 @@ import ctypes
 import gc
 import hashlib
 import io
+import json
 import locale
 import os
 import random
+import re
 import resource
+import shutil
 import signal
+import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +48,8 @@ def _constant():
         "home": os.environ.get("HOME"),
         "open": builtins.open is io.open,
         "asarray": np.asarray.__module__,
+        "code": [one.__name__ for one in (Path.write_text, json.dumps, zlib.compress, Image.Image.save, Path.exists)],
+        "trace": (sys.gettrace(), sys.getprofile(), sys.get_int_max_str_digits()),
         "dtype": "torch.float32" if torch is None else str(torch.get_default_dtype()),
         "device": "cpu" if torch is None else str(torch.get_default_device()),
         "grad": True if torch is None else torch.is_grad_enabled(),
@@ -162,6 +170,41 @@ def patches():
     sys.path[:] = []
 
 
+def patches_methods():
+    def nothing(*a, **k):
+        return None
+
+    for owner, name in (
+        *((Path, name) for name in ("write_text", "write_bytes", "open", "is_file", "unlink")),
+        *((json, name) for name in ("dumps", "loads")),
+        *((tempfile, name) for name in ("mkstemp", "NamedTemporaryFile")),
+        *((zlib, "compress"), (hashlib, "sha256"), (shutil, "rmtree"), (struct, "unpack"), (re, "compile")),
+        *(
+            (np.linalg, "norm"),
+            (np.fft, "fft2"),
+            (Image.Image, "save"),
+            (Image.Image, "convert"),
+            (time, "perf_counter"),
+        ),
+    ):
+        setattr(owner, name, nothing)
+    del Path.exists, threading.Lock
+    for name, module in list(sys.modules.items()):
+        if name.startswith("benchmark.metrics."):
+            for key, value in list(vars(module).items()):
+                if callable(value):
+                    setattr(module, key, nothing)
+    if "torch" in sys.modules:
+        torch = sys.modules["torch"]
+        torch.Tensor.numpy = torch.nn.Conv2d.forward = torch.nn.functional.interpolate = nothing
+
+
+def traces():
+    sys.settrace(lambda *a: None)
+    sys.setprofile(lambda *a: None)
+    sys.set_int_max_str_digits(640)
+
+
 def environment():
     os.environ.clear()
     os.environ["MISBEHAVING"] = "1"
@@ -218,6 +261,8 @@ HARMLESS = {
     "closes_streams": closes_streams,
     "descriptors": descriptors,
     "patches": patches,
+    "patches_methods": patches_methods,
+    "traces": traces,
     "environment": environment,
     "recursion": recursion,
     "signals": signals,

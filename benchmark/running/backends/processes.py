@@ -1,6 +1,7 @@
 """The trials in worker processes on this machine; each record is handed on as soon as it is there."""
 
 import contextlib
+import ctypes
 import faulthandler
 import hashlib
 import multiprocessing
@@ -14,7 +15,7 @@ import time
 import traceback
 import types
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -25,7 +26,7 @@ from benchmark.codecs import CODECS, Codec, CodecSpec
 from benchmark.errors import BenchmarkError, kind_and_message
 from benchmark.guards import crash_place
 from benchmark.metrics import modules_of_metric
-from benchmark.results import RunFolder, Trial
+from benchmark.results import FAILED, RunFolder, Trial
 from benchmark.running.interruption import Stop
 from benchmark.running.measurement import Instruments
 from benchmark.running.plan import PlannedTrial
@@ -40,6 +41,8 @@ SECONDS_FOR_STACK = 5.0
 """A worker that can write its stack ends once it has; one that cannot is killed after these."""
 SECONDS_TO_END = 5.0
 """Between the end of a worker's connection and its own."""
+
+_LONGEST_NAME = 255
 
 
 class Processes:
@@ -147,10 +150,13 @@ def execute_in_processes(
                         del workers[connection]
                         cause = message.cause + _crash(worker, folder)
                         worker.end()
-                        yield _lost(worker.planned, cause)
-                        planned = next_trial(worker.number)
+                        broken = _with_metric_at_work(worker, cause)
+                        if broken is None:
+                            yield _lost(worker.planned, cause)
+                        again = broken is not None and not stop.asked
+                        planned = worker.planned if again else next_trial(worker.number)
                         if planned is not None:
-                            worker = _start(worker.number, setup, planned)
+                            worker = _start(worker.number, setup, planned, broken if again else None)
                             workers[worker.connection] = worker
                         continue
                     case _:
@@ -181,25 +187,29 @@ class _Death:
 @dataclass
 class _Worker:
     """lifeline: this process's end of a pipe; when it is closed, by whatever way this process ends, the worker and all
-    that it has started are killed. crash: a file into which the worker's stack is written if it crashes. limit: seconds
-    that a trial may take, until `deadline`."""
+    that it has started are killed. crash: a file into which the worker's stack is written if it crashes. at: memory
+    that holds the name of the metric that is at work. limit: seconds that a trial may take, until `deadline`. broken:
+    metrics that ended earlier workers at `planned`, with the reason that is recorded in each one's place."""
 
     number: int
     process: BaseProcess
     connection: Connection
     lifeline: Connection
     crash: IO[bytes]
+    at: Any
     planned: PlannedTrial
     limit: float | None = None
     ready: bool = False
     deadline: float | None = None
+    broken: Mapping[str, str] = field(default_factory=dict)
 
     def begin(self, planned: PlannedTrial) -> None:
         """Sends it a trial, whose time runs from now."""
-        self.planned = planned
+        if planned is not self.planned:
+            self.planned, self.broken = planned, {}
         self.deadline = None if self.limit is None else time.monotonic() + self.limit
         with contextlib.suppress(OSError):  # a worker that has died by now says so at the next recv
-            self.connection.send(planned)
+            self.connection.send((planned, self.broken))
 
     def is_late(self) -> bool:
         return self.deadline is not None and time.monotonic() >= self.deadline
@@ -222,18 +232,19 @@ class _Worker:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
 
-def _start(number: int, setup: Setup, planned: PlannedTrial) -> _Worker:
+def _start(number: int, setup: Setup, planned: PlannedTrial, broken: Mapping[str, str] | None = None) -> _Worker:
     ours, theirs = _CONTEXT.Pipe()
     their_lifeline, lifeline = _CONTEXT.Pipe(duplex=False)
     crash = tempfile.NamedTemporaryFile(prefix="benchmark-crash-")  # noqa: SIM115  # `_Worker.end` closes it
     own = replace(setup, device=device_of_worker(number, setup.device))
-    arguments = (theirs, their_lifeline, crash.name, own)
+    at = _CONTEXT.RawArray(ctypes.c_char, _LONGEST_NAME + 1)  # memory, since a descriptor may be closed by anybody
+    arguments = (theirs, their_lifeline, crash.name, at, own)
     process = _CONTEXT.Process(target=_work, args=arguments, name=f"worker-{number}", daemon=True)
     with _inherited(setup.threads, setup.without_script):
         process.start()
     theirs.close()
     their_lifeline.close()
-    return _Worker(number, process, ours, lifeline, crash, planned, setup.time_limit)
+    return _Worker(number, process, ours, lifeline, crash, at, planned, setup.time_limit, broken=broken or {})
 
 
 def _patience(workers: Iterable[_Worker]) -> float | None:
@@ -279,7 +290,7 @@ def _inherited(threads: int, without_script: bool) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _work(connection: Connection, lifeline: Connection, crash: str, setup: Setup) -> None:
+def _work(connection: Connection, lifeline: Connection, crash: str, at: Any, setup: Setup) -> None:
     """A worker's life: open, then one record for each trial, until the other end is closed."""
     os.setsid()  # so that what a codec starts here can be ended with it
     multiprocessing.current_process().daemon = False  # a daemon may start no processes; for the run it remains one
@@ -296,9 +307,10 @@ def _work(connection: Connection, lifeline: Connection, crash: str, setup: Setup
     limit_threads(setup.threads)
     try:
         workbench = open_workbench(setup, RunFolder.open(setup.run))
+        workbench.instruments = replace(workbench.instruments, begin=lambda name: setattr(at, "value", name.encode()))
         connection.send(_Ready())
         while True:
-            connection.send(workbench.measure(connection.recv()))
+            connection.send(workbench.measure(*connection.recv()))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)  # the run has ended, in whatever way; taking torch apart would only keep it waiting
     except BenchmarkError as error:
@@ -328,6 +340,14 @@ def _cause(process: BaseProcess) -> str:
         return f"exit code {code}"
     name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
     return f"signal {-code} ({name})" + (", perhaps for want of memory" if -code == signal.SIGKILL else "")
+
+
+def _with_metric_at_work(worker: _Worker, cause: str) -> dict[str, str] | None:
+    """The broken metrics of the worker's trial with that in which it ended; None if it was in none that is known."""
+    name = worker.at.value.decode()
+    if not name or name in worker.broken:
+        return None
+    return {**worker.broken, name: f"{FAILED}the worker process ended in it: {cause}"}
 
 
 def _crash(worker: _Worker, folder: RunFolder) -> str:

@@ -296,3 +296,41 @@ def test_the_first_setting_needs_no_key() -> None:
         parse_codec_spec("jpeg:a/b")
     with pytest.raises(UsageError, match="'pattern' is set twice"):
         parse_codec_spec("images:a,pattern=b")
+
+
+def test_what_lies_beside_a_pattern_is_named(foreign: Foreign) -> None:
+    assert opened("images:out/{quality}/{name}.png,bits=out/{quality}/{name}.bin").passed_over == ()
+    foreign.write("out/q2{quality}/{name}.png")
+    for file in ("out/1/a_rec.jpg", "out/1/b.heic", "out/1/notes.txt", "out/30/d.jpg", "out/1/e.bin"):
+        Path(file).parent.mkdir(exist_ok=True)
+        Path(file).write_bytes(b"x")
+    Path("out/2/c.png").unlink()
+    codec = opened("images:out/{quality}/{name}.png,bits=out/{quality}/{name}.bin")
+    assert codec.qualities == QUALITIES
+    assert codec.passed_over == (
+        "out/q21, out/q22 not taken: no number is in the place of {quality}",
+        "out/30 not taken: nothing in it fits the pattern",
+        "out/1/a_rec.jpg, out/1/b.heic not taken: the pattern does not fit it",
+        "bits of e at 1, c at 2 are not used: there is no such image",
+    )
+    assert codec.others(["a", "c"]) == ["b"]
+
+
+def test_what_lies_beside_a_folder_per_quality_is_named(foreign: Foreign) -> None:
+    foreign.write("theirs/q{quality}/{name}.png", "theirs/q{quality}/{name}.bin")
+    assert opened("images:theirs").passed_over == ()
+    foreign.write("theirs/best/{name}.png")
+    foreign.write("theirs/more/of/{name}.png")
+    foreign.write("theirs/{name}.png")
+    Path("theirs/logs").mkdir()
+    Path("theirs/q1/x.heic").write_bytes(b"x")
+    codec = opened("images:theirs")
+    assert codec.qualities == QUALITIES
+    assert codec.passed_over == (
+        "theirs/best, theirs/more not taken: no number is in its name, as in those of the qualities",
+        "theirs/a.png, theirs/b.png, theirs/c.png not taken: it lies beside the folders of the qualities",
+        "theirs/q1/x.heic not taken: it is named like no image of the kinds that are read",
+    )
+    foreign.write("theirs/{quality}/{name}.png")
+    with pytest.raises(UsageError, match="which folders are its qualities, #, q#"):
+        opened("images:theirs")
