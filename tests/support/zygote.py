@@ -1,7 +1,8 @@
-"""Many starts of the command line, each in a process of its own, that import the suite once: a copy of one that waits.
+"""Many starts of a command or a program, each in a process of its own, that import once: a copy of one that waits.
 
 `Zygote.start` gives a process whose streams, folder and variables are what a test says, and which can be killed. Run as
-a script, this file is the one that waits: it forks for each line of JSON that it reads, before it has any thread.
+a script, this file is the one that waits: it imports the modules that its arguments name, and forks for each line of
+JSON that it reads, before it has any thread and before it has computed anything.
 """
 
 import atexit
@@ -17,14 +18,15 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).parents[1]
 
-PRELOADED = (
+COMMANDS = (
     "pandas",
     "matplotlib.figure",
     "matplotlib.backends.backend_agg",
@@ -40,6 +42,10 @@ PRELOADED = (
     "benchmark.analysis.history",
     "benchmark.running.run",
 )
+"""What commands import."""
+
+CODING = ("torch._dynamo", "compressai.zoo", "benchmark.training.loop")
+"""What programs import that code with networks or train them; nothing of `benchmark.hfd`, whose tables some change first."""
 
 Stream = str | None
 """A file, opened for appending; or None for a descriptor that is closed."""
@@ -74,10 +80,10 @@ class Started:
 
 
 class Zygote:
-    def __init__(self) -> None:
+    def __init__(self, modules: Sequence[str] = COMMANDS) -> None:
         path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
         self._process = subprocess.Popen(
-            [sys.executable, "-P", __file__],
+            [sys.executable, "-P", __file__, *modules],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "100"},
@@ -104,10 +110,10 @@ class Zygote:
         variables: Mapping[str, str | None] | None = None,
         script: str | None = None,
     ) -> Started:
-        """Starts the command line `arguments` in `folder`, or `script`, a Python program.
+        """Starts the command line `arguments` in `folder`, or `script`, a Python program with these arguments.
 
         out, err: where its streams go, relative to `folder`. into: standard input. variables: of its environment; None
-        takes one away.
+        takes one away. OMP_NUM_THREADS among them is the number of torch's threads too.
         """
         job = {
             "do": "start",
@@ -135,8 +141,8 @@ class Zygote:
 
 
 @contextlib.contextmanager
-def a_zygote() -> Iterator[Zygote]:
-    zygote = Zygote()
+def a_zygote(modules: Sequence[str] = COMMANDS) -> Iterator[Zygote]:
+    zygote = Zygote(modules)
     try:
         yield zygote
     finally:
@@ -148,8 +154,10 @@ def _text(path: Path) -> str:
 
 
 def _serve() -> None:
-    for module in PRELOADED:
-        importlib.import_module(module)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of torch, about the way in which CompressAI compiles functions
+        for module in sys.argv[1:]:
+            importlib.import_module(module)
     gc.collect()
     gc.freeze()  # a copy touches none of it
     ended: dict[int, int] = {}
@@ -195,6 +203,9 @@ def _begin(job: dict[str, Any]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+    threads = job["variables"].get("OMP_NUM_THREADS")
+    if threads is not None and "torch" in sys.modules:  # which read it when it was loaded
+        sys.modules["torch"].set_num_threads(int(threads))
     sys.stdin = sys.stdout = sys.stderr = None
     for number, name in enumerate(job["streams"]):
         os.close(number)

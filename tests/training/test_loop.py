@@ -3,8 +3,6 @@
 import csv
 import json
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +14,7 @@ from PIL import Image
 from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from support.zygote import Zygote
 
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.hfd.autoencoder import AutoencoderConfig
@@ -170,17 +169,13 @@ def test_refusals(pictures: Path, tmp_path: Path) -> None:
         mse("cpu", first_stage=tmp_path / "nan.safetensors")
 
 
-def test_an_interrupt_ends_it_cleanly(pictures: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-W", "ignore", "-m", "benchmark", "train", "autoencoder", str(pictures)]
-    command += ["--output", str(tmp_path / "out"), "--steps", "100000", "--threads", "1"]
-    process = subprocess.Popen(
-        command, cwd=Path(__file__).parents[2], env={"BENCHMARK_CACHE": str(tmp_path), "PATH": ""}
-    )
-    begun = tmp_path / "out" / "recipe.json"
-    deadline = time.monotonic() + 120
-    while not begun.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
-    assert (tmp_path / "out" / "last.safetensors").exists()
-    assert (tmp_path / "out" / "first-stage.safetensors").exists()
+def test_an_interrupt_ends_it_cleanly(pictures: Path, tmp_path: Path, coding: Zygote) -> None:
+    words = ("train", "autoencoder", str(pictures), "--output", "trained", "--steps", "100000", "--threads", "1")
+    process = coding.start(*words, folder=tmp_path, variables={"BENCHMARK_CACHE": str(tmp_path)})
+    begun = tmp_path / "trained" / "recipe.json"
+    while not begun.exists() and process.running():
+        time.sleep(0.05)
+    process.signal(signal.SIGINT)
+    assert process.wait(600) == 0, (tmp_path / "err").read_text()
+    assert (tmp_path / "trained" / "last.safetensors").exists()
+    assert (tmp_path / "trained" / "first-stage.safetensors").exists()
