@@ -40,8 +40,14 @@ def train_tiny(pictures: Path, output: Path, recipe: AutoencoderRecipe = RECIPE)
     return train_autoencoder(pictures, output, output.parent / "cache", recipe, QUIET, config=TINY)
 
 
-def test_resumed_equals_uninterrupted(pictures: Path, tmp_path: Path) -> None:
-    whole = load_file(train_tiny(pictures, tmp_path / "whole"))
+@pytest.fixture(scope="module")
+def trained(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The averaged weights of a training of RECIPE, in the folder of all that it has written. Nobody changes them."""
+    return train_tiny(pictures, tmp_path_factory.mktemp("trained") / "whole")
+
+
+def test_resumed_equals_uninterrupted(pictures: Path, tmp_path: Path, trained: Path) -> None:
+    whole = load_file(trained)
     train_tiny(pictures, tmp_path / "parts", replace(RECIPE, steps=3, decay=0))
     parts = load_file(train_tiny(pictures, tmp_path / "parts"))
     assert whole.keys() == parts.keys()
@@ -51,8 +57,8 @@ def test_resumed_equals_uninterrupted(pictures: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["averaged", "weights file"])
-def test_begins_with_earlier_weights(pictures: Path, tmp_path: Path, form: str) -> None:
-    earlier = train_tiny(pictures, tmp_path / "earlier")
+def test_begins_with_earlier_weights(pictures: Path, tmp_path: Path, trained: Path, form: str) -> None:
+    earlier = trained
     expected = load_file(earlier)
     if form == "weights file":
         export_first_stage(earlier, tmp_path / "first-stage.safetensors")
@@ -76,11 +82,16 @@ def test_schedule() -> None:
     ("kind", "enlarged"), [("flow", None), ("diffusion", None), ("one-step", ()), ("one-step", (2, 3)), ("energy", ())]
 )
 def test_from_pictures_to_codecs(
-    pictures: Path, tmp_path: Path, kind: str, enlarged: tuple[int, ...] | None, monkeypatch: pytest.MonkeyPatch
+    pictures: Path,
+    tmp_path: Path,
+    trained: Path,
+    kind: str,
+    enlarged: tuple[int, ...] | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In the precision that was asked for; "auto" is what the processor is quick at, here float32."""
     monkeypatch.setattr("benchmark.training.precision.quick_at_bfloat16", lambda device: False)
-    export_first_stage(train_tiny(pictures, tmp_path / "first"), tmp_path / "first.safetensors")
+    export_first_stage(trained, tmp_path / "first.safetensors")
     precision = "auto" if kind != "one-step" else "float32" if enlarged else "bf16"
     own = {} if enlarged is None else {"enlarged": enlarged}
     crop = 32 * max(enlarged or (1,))
@@ -91,8 +102,8 @@ def test_from_pictures_to_codecs(
     )
     unet = UNetConfig(channels=(8, 12), blocks_down=(1, 1), blocks_up=(1,), embedding=16)
     first, weights = tmp_path / "first.safetensors", tmp_path / "decoder.safetensors"
-    trained = train_decoder(kind, first, pictures, tmp_path / kind, tmp_path / "cache", recipe, QUIET, unet=unet)
-    export_decoder(trained, weights, steps=2)
+    decoder = train_decoder(kind, first, pictures, tmp_path / kind, tmp_path / "cache", recipe, QUIET, unet=unet)
+    export_decoder(decoder, weights, steps=2)
     image = np.asarray(Image.open(pictures / "0.png"))
     base = mse("cpu", first_stage=first)
     codec = hfd("cpu", first_stage=first, decoder=kind, weights=weights)
