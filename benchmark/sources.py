@@ -130,6 +130,7 @@ def modules_beside(file: Path) -> dict[str, Path]:
     waiting = [file]
     seen = {file}
     roots = [file.parent]
+    listed: dict[Path, frozenset[str] | None] = {}
     while waiting:
         current = waiting.pop()
         source = source_of(current)
@@ -142,12 +143,28 @@ def modules_beside(file: Path) -> dict[str, Path]:
                 continue
         for dots, name in source.imports:
             bases = [current.parents[min(dots, len(current.parents)) - 1]] if dots else roots
+            bases = [base for base in bases if _may_have(base, name, listed)]
             for path in _resolved(bases, name):
                 if path not in seen:
                     seen.add(path)
                     found[path] = None
                     waiting.append(path)
     return dict(sorted((_relative(path, file.parent), path) for path in found))
+
+
+def _may_have(folder: Path, name: str, listed: dict[Path, frozenset[str] | None]) -> bool:
+    """False if no entry of `folder` can be of the module `name`: most are not, and looking for each costs more.
+
+    listed: entries of the folders that were asked about; None for one that cannot be listed.
+    """
+    first = next((step for step in name.split(".") if step), "")
+    if folder not in listed:
+        try:
+            listed[folder] = frozenset(os.listdir(folder))  # noqa: PTH208  # names alone are wanted
+        except OSError:
+            listed[folder] = None
+    entries = listed[folder]
+    return not first or entries is None or any(first + end in entries for end in ("", *SUFFIXES))
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Puts this folder on the path, for `support`, and makes the fake codecs known by name."""
+"""Puts this folder on the path, for `support`, makes the fake codecs known by name, and has what all tests share."""
 
 import os
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ import pytest  # noqa: E402
 from support import fake_codecs  # noqa: E402
 from support.cpu_seconds import pytest_addoption, pytest_configure  # noqa: E402, F401
 from support.turns import turn  # noqa: E402
+from support.zygote import CODING, Zygote, a_zygote  # noqa: E402
 
 IN_CHECKOUT = (Path(__file__).parents[1] / "datasets" / "shipped.py").is_file()
 
@@ -46,6 +47,13 @@ def shared_folder(config: pytest.Config) -> Path:
     """The same for all workers of a session."""
     factory: pytest.TempPathFactory = config._tmp_path_factory  # type: ignore[attr-defined]  # before any fixture
     return factory.getbasetemp().parent
+
+
+@pytest.fixture(scope="session")
+def coding() -> Iterator[Zygote]:
+    """A process that has imported torch and codecs and done nothing else: programs in copies of it begin at once."""
+    with a_zygote(CODING) as zygote:
+        yield zygote
 
 
 @pytest.fixture

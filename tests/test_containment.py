@@ -123,7 +123,7 @@ def test_threads_of_one_piece_of_code_are_inside_together_and_others_wait() -> N
 
     one, other = Containment(), Containment()
     order: list[str] = []
-    together, entered = threading.Barrier(2, timeout=60), threading.Event()
+    together, entered = threading.Barrier(2, timeout=600), threading.Event()
 
     def of_one() -> None:
         with one.inside():
@@ -141,7 +141,7 @@ def test_threads_of_one_piece_of_code_are_inside_together_and_others_wait() -> N
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(600)
     assert order == ["one", "one", "other"]
 
 

@@ -187,7 +187,7 @@ def test_a_pipe_and_a_device_are_written_to_and_stay(tmp_path: Path) -> None:
         reader = threading.Thread(target=lambda received=received: received.append(pipe.read_bytes()))
         reader.start()
         write()
-        reader.join(30)
+        reader.join(600)
         assert received[0].removesuffix(b"\n") == data.removesuffix(b"\n")
         assert pipe.is_fifo()
     write_file(Path(os.devnull), data)

@@ -407,7 +407,7 @@ def test_threads_and_processes_that_are_left_do_not_keep_the_command(here: Path)
         "psnr",
     ]
     ended = subprocess.run(
-        [*line, "--dataset", "./mine.py:images"], capture_output=True, text=True, timeout=240, check=False
+        [*line, "--dataset", "./mine.py:images"], capture_output=True, text=True, timeout=600, check=False
     )
     assert ended.returncode == 0, ended.stderr
     assert "words" not in ended.stdout

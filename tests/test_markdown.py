@@ -22,6 +22,7 @@ YOURS = "reports/baselines/mine.json"
 """A file that a command in the README makes."""
 
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+COMMANDS = typer.main.get_command(app)
 COMMAND = re.compile(r"python -m benchmark ((?:[^`\n]|\n(?!\n))*)")
 
 
@@ -71,7 +72,7 @@ def test_paths_in_code_exist(file: Path) -> None:
 
 def unknown_words(words: list[str]) -> list[str]:
     """The first word that names no command, or the options that the command does not have."""
-    command = typer.main.get_command(app)
+    command = COMMANDS
     while words and hasattr(command, "get_command"):
         context = command.make_context(None, [], resilient_parsing=True)
         below = command.get_command(context, words[0])

@@ -103,7 +103,7 @@ def test_requests_that_are_none_end_it_quietly(data: bytes) -> None:
         [sys.executable, "-c", BOOT],
         input=b"%d\n" % len(source) + source + data,
         capture_output=True,
-        timeout=60,
+        timeout=600,
         start_new_session=True,  # its watcher ends its whole group
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, worker.GREETING, b"")

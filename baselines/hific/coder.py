@@ -11,14 +11,13 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
-from compressai._CXX import pmf_to_quantized_cdf
-from compressai.ans import BufferedRansEncoder, RansDecoder
 from torch import Tensor, nn
 
 from benchmark.baselines.hific.density import MIN_SCALE, FactorisedDensity, lower_bound, unit_interval
 from benchmark.baselines.hific.model import HificConfig
 from benchmark.baselines.hific.network import HYPER_STRIDE
 from benchmark.errors import BenchmarkError, CorruptStream
+from benchmark.hfd.compressai_parts import BufferedRansEncoder, RansDecoder, pmf_to_quantized_cdf
 from benchmark.hfd.entropy import CdfTables
 from benchmark.hfd.rans import decoder_of, require_bits
 

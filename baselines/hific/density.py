@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from compressai.ops.bound_ops import LowerBoundFunction
 from torch import Tensor, nn
+
+from benchmark.hfd.compressai_parts import LowerBoundFunction
 
 LIKELIHOODS = ("gaussian", "logistic")
 MIN_SCALE = 0.11

@@ -17,10 +17,9 @@ from decimal import Decimal, localcontext
 
 import numpy as np
 import numpy.typing as npt
-from compressai._CXX import pmf_to_quantized_cdf
-from compressai.ans import BufferedRansEncoder
 
 from benchmark.errors import BenchmarkError, CorruptStream
+from benchmark.hfd.compressai_parts import BufferedRansEncoder, pmf_to_quantized_cdf
 from benchmark.hfd.container import read_varint, varint
 from benchmark.hfd.entropy import CdfTables
 from benchmark.hfd.rans import CDF_BITS, decoder_of, require_bits

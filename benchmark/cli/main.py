@@ -4,9 +4,11 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import NoReturn
+from functools import cache
+from typing import Any, NoReturn
 
 import typer
+from typer.main import get_command
 
 from benchmark.cli.ablate import ablate
 from benchmark.cli.audit import audit
@@ -94,9 +96,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
+@cache
+def _command() -> Any:
+    """What `app` describes. A process may run many commands, tests do: it is put together once."""
+    return get_command(app)
+
+
 def _exit_code(arguments: Sequence[str] | None) -> int:
     try:
-        app(args=arguments, prog_name="python -m benchmark")
+        _command()(args=arguments, prog_name="python -m benchmark")
     except SystemExit as ended:  # typer's, of whatever it has caught
         if ended.code == 128 + signal.SIGINT:  # of every KeyboardInterrupt
             return 128 + _signal_behind(ended)

@@ -10,11 +10,10 @@ import zlib
 from dataclasses import dataclass
 
 import torch
-from compressai.ans import BufferedRansEncoder, RansDecoder
-from compressai.entropy_models import EntropyModel
 from torch import Tensor
 
 from benchmark.errors import BenchmarkError, CorruptStream
+from benchmark.hfd.compressai_parts import BufferedRansEncoder, EntropyModel, RansDecoder
 from benchmark.hfd.container import quality_of
 from benchmark.hfd.deterministic import repeatable
 from benchmark.hfd.elic import LATENT_STRIDE, STRIDE, CodePart, Elic

@@ -17,13 +17,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from compressai._CXX import pmf_to_quantized_cdf
-from compressai.ans import BufferedRansEncoder, RansDecoder
-from compressai.entropy_models import EntropyBottleneck, GaussianConditional
-from compressai.ops import LowerBound
 from torch import Tensor, nn
 
 from benchmark.errors import CorruptStream
+from benchmark.hfd.compressai_parts import (
+    BufferedRansEncoder,
+    EntropyBottleneck,
+    GaussianConditional,
+    LowerBound,
+    RansDecoder,
+    pmf_to_quantized_cdf,
+)
 from benchmark.hfd.exact import (
     ACTIVATION_BITS,
     LATENT_ONE,

@@ -9,9 +9,8 @@ import math
 import re
 from collections.abc import Iterable
 
-from compressai.ans import RansDecoder
-
 from benchmark.errors import CorruptStream
+from benchmark.hfd.compressai_parts import RansDecoder
 
 CDF_BITS = 16
 """Precision of rANS probabilities."""

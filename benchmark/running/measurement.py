@@ -333,28 +333,28 @@ class Workbench:
         """Decodes `data` once more, without what `encode` may have left. Raises TrialError if that is needed."""
         codec, opener = self.codecs[planned.codec], self.fresh[planned.codec]
         self._stateful[planned.codec] = None
-        try:
-            if opener is None:
-                found = "after another image was encoded, decode"
-                _encode(codec, np.ascontiguousarray(np.rot90(original)[::2]), planned.quality)
-                other = codec
-            else:
-                found = "a fresh instance"
-                other = opener()
-        except (TrialError, BenchmarkError) as error:
-            trial.reasons[NOT_COMPARED] = one_line(error)
-            return
-        try:
-            again = _checked(_decode(other, data, planned.decoder_seed), original, "decode returned")
-            difference = int((again != reconstruction).sum())
-            found += f" gives another image: {difference} of {again.size} samples differ"
-        except TrialError as failure:
-            if is_shortage(failure.__cause__):
-                trial.reasons[NOT_COMPARED] = one_line(failure)
+        with _freed():
+            try:
+                if opener is None:
+                    found = "after another image was encoded, decode"
+                    _encode(codec, np.ascontiguousarray(np.rot90(original)[::2]), planned.quality)
+                    other = codec
+                else:
+                    found = "a fresh instance"
+                    other = opener()
+            except (TrialError, BenchmarkError) as error:
+                trial.reasons[NOT_COMPARED] = one_line(error)
                 return
-            difference, found = 1, f"{found} fails: {failure}"
-        del other
-        gc.collect()  # what it held, perhaps gigabytes, before the next codec wants room
+            try:
+                again = _checked(_decode(other, data, planned.decoder_seed), original, "decode returned")
+                difference = int((again != reconstruction).sum())
+                found += f" gives another image: {difference} of {again.size} samples differ"
+            except TrialError as failure:
+                if is_shortage(failure.__cause__):
+                    trial.reasons[NOT_COMPARED] = one_line(failure)
+                    return
+                difference, found = 1, f"{found} fails: {failure}"
+            del other
         if not difference:
             return
         if opener is not None and not _repeats(codec, data, planned.decoder_seed, reconstruction):
@@ -609,6 +609,20 @@ def _on_the_way(codec: Codec) -> float | None:
     """
     there = elsewhere_of(codec)
     return None if there is None else there.seconds_on_the_way
+
+
+@contextlib.contextmanager
+def _freed() -> Iterator[None]:
+    """Afterwards what was made inside and is not used is free, perhaps gigabytes, before anything else wants room.
+
+    What was there before is not looked through, which takes long once torch is there.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.unfreeze()
 
 
 def _synchronise() -> None:

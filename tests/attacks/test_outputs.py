@@ -153,7 +153,7 @@ def test_a_reader_that_takes_one_byte_and_goes(
         thread = threading.Thread(target=read)
         thread.start()
         code, _, errors, there = done(zygote, material, name, **streams)
-        thread.join(60)
+        thread.join(600)
         assert code == expected, errors
         assert "Traceback" not in errors
         assert there == files
@@ -225,7 +225,7 @@ def test_an_output_that_is_no_file_is_written_through_or_refused(name: str, zygo
     reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()))
     reader.start()
     assert run(f"o/pipe{suffix}")[0] == 0
-    reader.join(60)
+    reader.join(600)
     assert same(received[0])
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 

@@ -118,14 +118,14 @@ def test_what_is_known_when_it_is_stopped_is_kept_and_nothing_else(
     begun = tmp_path / "begun"
     Path("mine.py").write_text(SLEEPS.format(begun=str(begun)))
     process = start("audit", "./mine.py:Mine", "--dataset", "pictures", "--output", "out", folder=tmp_path)
-    end = time.monotonic() + 120
+    end = time.monotonic() + 600
     while not begun.exists() or not begun.read_text():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
         time.sleep(0.02)
     started = [int(number) for number in begun.read_text().split()]
     process.send_signal(how)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == code
     assert "takes about " in said
     left = list((tmp_path / "temporary").glob("benchmark-audit-*"))

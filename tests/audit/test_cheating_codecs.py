@@ -74,7 +74,7 @@ def test_an_honest_codec_passes(audited: Audit) -> None:
         slow("NominalBits", "size", "bytes for 65x63 and 64x64"),
         slow("SizeElsewhere", "size", "beside the encoder, 64x64 in a fresh process"),
         slow("NeedsEncoder", "one process", "decoded beside the encoder, in a fresh process IndexError"),
-        ("NeedsEncoder", "fresh process", "list index out of range"),
+        slow("NeedsEncoder", "fresh process", "list index out of range"),
         ("IgnoresQuality", "quality", "the same image as at quality 3"),
         slow("PadsQuality", "quality", "the same image as at quality 3"),
         slow("TurnsQuality", "quality", "quality 1 to 3: fewer bytes"),

@@ -2,8 +2,6 @@
 
 import pickle
 import re
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import torch
 from compressai.models import Cheng2020AnchorCheckerboard
 from compressai.zoo import image_models
 from support.web_server import served
+from support.zygote import Zygote
 
 from benchmark.baselines import zoo
 from benchmark.baselines.zoo import ARCHITECTURES, ZooCodec
@@ -249,7 +248,7 @@ def forged(data: bytes, **changes: Any) -> bytes:
 
 
 @pytest.mark.parametrize("model", ["bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018"])
-def test_forged_strings_end_no_process(model: str, folder: Path) -> None:
+def test_forged_strings_end_no_process(model: str, folder: Path, tmp_path: Path, coding: Zygote) -> None:
     """CompressAI's coder reads eight bytes of an empty string, and far beyond a long run of ones."""
     data = opened(model, folder).encode(PICTURE, 1)
     two = model != "bmshj2018-factorized"
@@ -266,11 +265,11 @@ def test_forged_strings_end_no_process(model: str, folder: Path) -> None:
         forged(data, strings=len(string).to_bytes(4, "big") + string + least if two else string).hex()
         for string in [*streams, b"\xff" * 300_000]
     ]
+    (tmp_path / "streams").write_text("\n".join(lines))
     spec = f"compressai:model={model},weights={folder / f'{model}.pth'}"
-    command = [sys.executable, "-W", "ignore", "-c", program, spec]
-    done = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    ends = done.stdout.splitlines()
+    exit_code, out, errors = coding.run(spec, folder=tmp_path, script=program, into="streams")
+    assert exit_code == 0, errors
+    ends = out.splitlines()
     assert len(ends) == 4
     assert set(ends) <= {"corrupt", "(50, 45, 3)"}
     assert ends[-1] == "corrupt"
@@ -355,9 +354,11 @@ def test_the_identity_of_a_newer_model_has_its_name() -> None:
     assert len({zoo._identity(network, name) for name in ("", "stf", "tcm")}) == 3
 
 
-def test_names_are_those_of_the_installed_version(folder: Path) -> None:
+def test_names_are_those_of_the_installed_version(folder: Path, tmp_path: Path, coding: Zygote) -> None:
+    """The names are read when the suite's module is imported, which the copied process has not done."""
     program = (
         "import sys, torch, compressai.zoo as z; from compressai.models import Cheng2020AnchorCheckerboard as C\n"
+        "assert 'benchmark.baselines.zoo' not in sys.modules\n"
         "z.image_models['newest'] = lambda quality, pretrained: C(24)\n"
         "torch.save(C(12).state_dict(), sys.argv[1])\n"
         "from benchmark.codecs import open_codec; import numpy\n"
@@ -365,9 +366,8 @@ def test_names_are_those_of_the_installed_version(folder: Path) -> None:
         "image = numpy.zeros((9, 7, 3), numpy.uint8)\n"
         "print(codec.qualities, codec.decode(codec.encode(image, 3)).shape)"
     )
-    command = [sys.executable, "-W", "ignore", "-c", program, str(folder / "newest.pth")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.stdout == "(3.0,) (9, 7, 3)\n", done.stderr
+    _, out, errors = coding.run(str(folder / "newest.pth"), folder=tmp_path, script=program)
+    assert out == "(3.0,) (9, 7, 3)\n", errors
 
 
 @pytest.mark.parametrize("wrap", ["bare", "state_dict", "model", "model_state_dict"])

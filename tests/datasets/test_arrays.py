@@ -317,7 +317,7 @@ def test_a_function_that_goes_wrong_is_one_line_and_no_run(code: str, reason: st
         f"import numpy as np\n\n\ndef images():\n    a = np.zeros((8, 8, 3), np.uint8)\n    yield 'a', a\n    {code}\n"
     )
     process = start("run", "--only", "--codec", "jpeg", "--dataset", "./bad.py:images", "-o", "run", folder=Path.cwd())
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == exit_code
     assert errors.startswith(f"error: data set bad.py:images: {reason}")
     assert errors.count("\n") == 1
@@ -476,7 +476,7 @@ def test_the_page_s_data_set_runs(tmp_path: Path) -> None:
         "run", "--only", "--codec", "jpeg", "--quality", "50", "--metric", "psnr", "--workers", "1",
         "--dataset", "./my_data.py:images:n=2", "-o", "run", folder=tmp_path,
     )  # fmt: skip
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     assert "my_data.py:images:n=2" in output
     assert len({picture.sha256 for picture in RunFolder.open(tmp_path / "run").manifest.dataset.pictures}) == 2

@@ -1,7 +1,5 @@
 """The full-size first stage: CompressAI's network as oracle, streams that decode in another process, refusals."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.zygote import Zygote
 
 from benchmark.codecs import open_codec
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
@@ -115,17 +114,18 @@ def test_bits_close_to_the_estimate(paper_mse: MseCodec) -> None:
 
 
 def test_a_fresh_process_on_another_thread_count_decodes_it(
-    paper_mse: MseCodec, paper_file: Path, picture: np.ndarray, tmp_path: Path
+    paper_mse: MseCodec, paper_file: Path, picture: np.ndarray, tmp_path: Path, coding: Zygote
 ) -> None:
     (tmp_path / "stream").write_bytes(paper_mse.encode(picture, 2.5))
-    root = Path(__file__).parents[2]
     code = (
-        "import sys, numpy as np, torch; from pathlib import Path; from benchmark.hfd.codec import mse; "
-        "torch.set_num_threads(2); codec = mse('cpu', model='paper', first_stage=Path(sys.argv[1])); "
+        "import sys, numpy as np, torch; from pathlib import Path; from benchmark.hfd.codec import mse\n"
+        "assert torch.get_num_threads() == 2\n"
+        "codec = mse('cpu', model='paper', first_stage=Path(sys.argv[1]))\n"
         "np.save('decoded.npy', codec.decode(Path('stream').read_bytes()))"
     )
-    command = [sys.executable, "-W", "ignore", "-c", code, str(paper_file)]
-    subprocess.run(command, check=True, cwd=tmp_path, env={"PYTHONPATH": str(root), "PATH": ""})
+    more = {"script": code, "variables": {"OMP_NUM_THREADS": "2"}}
+    exit_code, _, errors = coding.run(str(paper_file), folder=tmp_path, **more)
+    assert exit_code == 0, errors
     assert np.array_equal(np.load(tmp_path / "decoded.npy"), paper_mse.decode((tmp_path / "stream").read_bytes()))
 
 

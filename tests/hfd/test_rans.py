@@ -1,8 +1,6 @@
 """The guard around CompressAI's rANS decoder, held against a decoder in Python that counts what it reads."""
 
 import random
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from compressai._CXX import pmf_to_quantized_cdf
 from compressai.ans import BufferedRansEncoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.zygote import Zygote
 
 from benchmark.errors import CorruptStream
 from benchmark.hfd.codec import mse
@@ -123,7 +122,9 @@ def test_the_fewest_bits_are_those_of_the_likeliest_symbols() -> None:
         require_bits(stream[: len(stream) * 9 // 10], 3000 * each)
 
 
-def test_a_forged_payload_of_ones_ends_no_process(first_stage_file: Path, picture: np.ndarray) -> None:
+def test_a_forged_payload_of_ones_ends_no_process(
+    first_stage_file: Path, picture: np.ndarray, tmp_path: Path, coding: Zygote
+) -> None:
     """In a process of its own, since what is tested is that it lives."""
     codec = mse("cpu", first_stage=first_stage_file)
     whole = unpack(codec.encode(picture, 2))
@@ -133,6 +134,6 @@ def test_a_forged_payload_of_ones_ends_no_process(first_stage_file: Path, pictur
         "try: mse('cpu', first_stage=Path(sys.argv[1])).decode(sys.stdin.buffer.read()); print('image')\n"
         "except CorruptStream: print('corrupt')"
     )
-    forged = pack(replace(whole, payload=b"\xff" * 300_000))
-    done = subprocess.run([sys.executable, "-c", code, str(first_stage_file)], input=forged, capture_output=True)
-    assert (done.returncode, done.stdout) == (0, b"corrupt\n"), done.stderr
+    (tmp_path / "forged").write_bytes(pack(replace(whole, payload=b"\xff" * 300_000)))
+    exit_code, out, errors = coding.run(str(first_stage_file), folder=tmp_path, script=code, into="forged")
+    assert (exit_code, out) == (0, "corrupt\n"), errors

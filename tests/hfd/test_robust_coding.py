@@ -3,9 +3,6 @@
 import contextlib
 import copy
 import itertools
-import os
-import subprocess
-import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +13,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
+from support.zygote import Zygote
 from torch import nn
 
 from benchmark.datasets.shipped import FOLDER
@@ -168,7 +166,9 @@ def test_written_on_two_threads_read_on_one_without_onednn_and_in_float64(
         torch.set_num_threads(before)
 
 
-def test_read_in_another_process(tiny: MseCodec, first_stage_file: Path, picture: np.ndarray, tmp_path: Path) -> None:
+def test_read_in_another_process(
+    tiny: MseCodec, first_stage_file: Path, picture: np.ndarray, tmp_path: Path, coding: Zygote
+) -> None:
     stream = tmp_path / "stream"
     stream.write_bytes(tiny.encode(picture, 2.3))
     code = (
@@ -177,12 +177,9 @@ def test_read_in_another_process(tiny: MseCodec, first_stage_file: Path, picture
         "image = mse('cpu', first_stage=Path(sys.argv[1])).decode(Path(sys.argv[2]).read_bytes()); "
         "np.save(sys.argv[3], image)"
     )
-    subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, str(first_stage_file), str(stream), str(tmp_path / "read.npy")],
-        check=True,
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    arguments = (str(first_stage_file), str(stream), str(tmp_path / "read.npy"))
+    exit_code, _, errors = coding.run(*arguments, folder=tmp_path, script=code, variables={"OMP_NUM_THREADS": "1"})
+    assert exit_code == 0, errors
     read = np.load(tmp_path / "read.npy").astype(int)
     # the latents are the same; the transform's floats may differ in their last bits without oneDNN
     assert np.abs(read - tiny.decode(stream.read_bytes())).max() <= 1

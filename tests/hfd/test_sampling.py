@@ -139,14 +139,21 @@ def test_local_deviation_reaches_no_farther_than_it_says() -> None:
     assert 80 + 12 < int(moved.max()) <= 80 + LocalDeviation.RECEPTIVE_FIELD
 
 
-@pytest.mark.parametrize("quality", [1, 4, 7])
+AGREEMENT = [
+    ("flow", FlowSettings(4), "ukui-bridgecity"),
+    ("flow", FlowSettings(4), "budgie-oakland-zoo-otters"),
+    ("diffusion", DiffusionSettings(4), "budgie-oakland-zoo-otters"),
+    ("one-step", OneStepSettings(), "ukui-bridgecity"),
+]
+QUICK = {("flow", 1), ("diffusion", 4), ("one-step", 7)}
+
+
 @pytest.mark.parametrize(
-    ("kind", "sampler", "name"),
+    ("kind", "sampler", "name", "quality"),
     [
-        ("flow", FlowSettings(4), "ukui-bridgecity"),
-        ("flow", FlowSettings(4), "budgie-oakland-zoo-otters"),
-        ("diffusion", DiffusionSettings(4), "budgie-oakland-zoo-otters"),
-        ("one-step", OneStepSettings(), "ukui-bridgecity"),
+        pytest.param(*case, quality, marks=() if (case[0], quality) in QUICK else pytest.mark.slow)
+        for case in AGREEMENT
+        for quality in (1, 4, 7)
     ],
 )
 def test_bfloat16_agrees_with_float32(

@@ -209,10 +209,10 @@ def test_a_cluster_does_the_same(asked: Request, tmp_path: Path) -> None:
 def test_the_command_line_does_the_same_and_nothing_is_left(asked: Request, tmp_path: Path) -> None:
     """With a time limit, in processes of their own."""
     place = fine(tmp_path)
-    line = ["run", "--only", "--codec", f"./my_codec.py:Mine@python={sys.executable},timeout=60", "--dataset", place]
+    line = ["run", "--only", "--codec", f"./my_codec.py:Mine@python={sys.executable},timeout=600", "--dataset", place]
     line += ["--metric", "psnr", "--workers", "2", "--time-limit", "60", "--output", "there"]
     process = start(*line, folder=tmp_path)
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     trials = list(RunFolder.open(tmp_path / "there").trials())
     assert len(trials) == 4

@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def finish(process: "subprocess.Popen[str]", exit_code: int = 0) -> str:
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == exit_code, errors
     assert "Traceback" not in errors, errors
     return errors
@@ -54,7 +54,7 @@ def whole_lines(run: Path) -> list[bytes]:
 
 
 def wait_until(condition: Any, process: "subprocess.Popen[str]") -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 600
     while not condition():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
@@ -275,7 +275,7 @@ def test_ctrl_c_finishes_the_trial_in_hand(workers: int, folder: Path) -> None:
 @pytest.mark.parametrize("ignored", [False, True])
 def test_a_second_ctrl_c_stops_at_once(folder: Path, ignored: bool) -> None:
     """Also where a shell has started the run in the background, with Ctrl-C ignored."""
-    codec = f"waits:folder={folder},seconds=60"
+    codec = f"waits:folder={folder},seconds=3600"  # longer than `finish` waits
     command = ("run", "--codec", codec, "--only", "--metric", "bpp", "--dataset", "pictures", "--output", "run")
     before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
     try:
@@ -290,9 +290,7 @@ def test_a_second_ctrl_c_stops_at_once(folder: Path, ignored: bool) -> None:
         heard += process.stderr.readline()
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    began = time.monotonic()
     finish(process, 130)
-    assert time.monotonic() - began < 30
     assert whole_lines(folder / "run") == []
 
 

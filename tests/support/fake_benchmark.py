@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from support import fake_codecs
+from support.zygote import Process, commands
 
 from benchmark.cli.main import main
 
@@ -24,11 +25,19 @@ def obey_modes() -> None:
         prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
-def start(*arguments: str, folder: Path, before: Callable[[], None] | None = None) -> "subprocess.Popen[str]":
+PROGRAM = f"import runpy; runpy.run_path({__file__!r}, run_name='__main__')"
+
+
+def start(*arguments: str, folder: Path, before: Callable[[], None] | None = None) -> "subprocess.Popen[str] | Process":
     """A process that runs the command line `arguments` in `folder`, with pipes for its output.
 
-    before: called in the new process before the program starts.
+    before: called in the new process before the program starts, which then is one of its own from the beginning.
     """
+    if before is None:
+        zygote = commands()
+        variables = {name: os.environ.get(name) for name in (*zygote.variables, *os.environ)}
+        variables |= {name: zygote.variables[name] for name in ("PYTHONPATH", "OMP_NUM_THREADS")}
+        return Process(zygote, *arguments, folder=folder, script=PROGRAM, variables=variables)
     tests = Path(__file__).parents[1]
     return subprocess.Popen(
         [sys.executable, "-P", __file__, *arguments],  # the modules beside this file would hide packages of their names

@@ -1,7 +1,8 @@
-"""Many starts of the command line, each in a process of its own, that import the suite once: a copy of one that waits.
+"""Many starts of a command or a program, each in a process of its own, that import once: a copy of one that waits.
 
 `Zygote.start` gives a process whose streams, folder and variables are what a test says, and which can be killed. Run as
-a script, this file is the one that waits: it forks for each line of JSON that it reads, before it has any thread.
+a script, this file is the one that waits: it imports the modules that its arguments name, and forks for each line of
+JSON that it reads, before it has any thread and before it has computed anything.
 """
 
 import atexit
@@ -14,17 +15,20 @@ import runpy
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).parents[1]
 
-PRELOADED = (
+COMMANDS = (
     "pandas",
     "matplotlib.figure",
     "matplotlib.backends.backend_agg",
@@ -40,6 +44,10 @@ PRELOADED = (
     "benchmark.analysis.history",
     "benchmark.running.run",
 )
+"""What commands import."""
+
+CODING = ("torch._dynamo", "compressai.zoo", "benchmark.training.loop")
+"""What programs import that code with networks or train them; not `benchmark.hfd`, whose tables some change first."""
 
 Stream = str | None
 """A file, opened for appending; or None for a descriptor that is closed."""
@@ -74,13 +82,14 @@ class Started:
 
 
 class Zygote:
-    def __init__(self) -> None:
+    def __init__(self, modules: Sequence[str] = COMMANDS) -> None:
         path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
+        self.variables = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
         self._process = subprocess.Popen(
-            [sys.executable, "-P", __file__],
+            [sys.executable, "-P", __file__, *modules],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "100"},
+            env=self.variables,
             text=True,
         )
         self.ask({"do": "nothing"})
@@ -104,10 +113,10 @@ class Zygote:
         variables: Mapping[str, str | None] | None = None,
         script: str | None = None,
     ) -> Started:
-        """Starts the command line `arguments` in `folder`, or `script`, a Python program.
+        """Starts the command line `arguments` in `folder`, or `script`, a Python program with these arguments.
 
         out, err: where its streams go, relative to `folder`. into: standard input. variables: of its environment; None
-        takes one away.
+        takes one away. OMP_NUM_THREADS among them is the number of torch's threads too.
         """
         job = {
             "do": "start",
@@ -134,9 +143,69 @@ class Zygote:
         self._process.wait()
 
 
-@contextlib.contextmanager
-def a_zygote() -> Iterator[Zygote]:
+@cache
+def commands() -> Zygote:
+    """That of commands, for all tests of this process."""
     zygote = Zygote()
+    atexit.register(zygote.close)
+    return zygote
+
+
+class Process:
+    """A process with pipes for its output, which is used as one of `subprocess.Popen` is."""
+
+    def __init__(self, zygote: Zygote, *arguments: str, folder: Path, **more: Any) -> None:
+        """See `Zygote.start`."""
+        self.returncode: int | None = None
+        with tempfile.TemporaryDirectory() as place:
+            pipes = [Path(place) / name for name in ("out", "err")]
+            ends = []
+            for pipe in pipes:
+                os.mkfifo(pipe)
+                ends.append(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
+            self._started = zygote.start(*arguments, folder=folder, out=str(pipes[0]), err=str(pipes[1]), **more)
+        for end in ends:
+            os.set_blocking(end, True)
+        self.stdout, self.stderr = (os.fdopen(end, encoding="utf-8", errors="replace") for end in ends)
+        self.pid = self._started.pid
+
+    def poll(self) -> int | None:
+        if self.returncode is None and not self._started.running():
+            self.returncode = self._started.wait()
+        return self.returncode
+
+    def communicate(self, timeout: float = 600) -> tuple[str, str]:
+        """All that it still says, and waits for it."""
+        said = ["", ""]
+
+        def read(number: int, stream: Any) -> None:
+            with stream:
+                said[number] = stream.read()
+
+        readers = [
+            threading.Thread(target=read, args=each, daemon=True) for each in enumerate((self.stdout, self.stderr))
+        ]
+        for reader in readers:
+            reader.start()
+        end = time.monotonic() + timeout
+        for reader in readers:
+            reader.join(max(0.0, end - time.monotonic()))
+            if reader.is_alive():
+                self._started.kill()
+                raise AssertionError(f"it did not end within {timeout:g} seconds")
+        self.returncode = self._started.wait()
+        return said[0], said[1]
+
+    def send_signal(self, number: int) -> None:
+        self._started.signal(number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def a_zygote(modules: Sequence[str] = COMMANDS) -> Iterator[Zygote]:
+    zygote = Zygote(modules)
     try:
         yield zygote
     finally:
@@ -148,8 +217,10 @@ def _text(path: Path) -> str:
 
 
 def _serve() -> None:
-    for module in PRELOADED:
-        importlib.import_module(module)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of torch, about the way in which CompressAI compiles functions
+        for module in sys.argv[1:]:
+            importlib.import_module(module)
     gc.collect()
     gc.freeze()  # a copy touches none of it
     ended: dict[int, int] = {}
@@ -160,12 +231,16 @@ def _serve() -> None:
         job = json.loads(line)
         answer: dict[str, Any] = {}
         if job["do"] == "start":
+            opened, opens = os.pipe()
             pid = os.fork()
             if not pid:
-                os.close(commands.fileno())
-                os.close(answers.fileno())
-                _begin(job)
+                for number in (commands.fileno(), answers.fileno(), opened):
+                    os.close(number)
+                _begin(job, opens)
                 return
+            os.close(opens)
+            os.read(opened, 1)  # until its streams are there
+            os.close(opened)
             answer = {"pid": pid}
         elif job["do"] == "wait":
             answer = {"code": _wait(job["pid"], job["seconds"], ended)}
@@ -186,8 +261,8 @@ def _wait(pid: int, seconds: float, ended: dict[int, int]) -> int | None:
     return ended[pid]
 
 
-def _begin(job: dict[str, Any]) -> None:
-    """Makes this process what a shell would have made it, and starts the command."""
+def _begin(job: dict[str, Any], opens: int) -> None:
+    """Makes this process what a shell would have made it, and starts the command. opens: closed once it is that."""
     os.setsid()
     os.chdir(job["folder"])
     for name, value in job["variables"].items():
@@ -195,6 +270,9 @@ def _begin(job: dict[str, Any]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+    threads = job["variables"].get("OMP_NUM_THREADS")
+    if threads is not None and "torch" in sys.modules:  # which read it when it was loaded
+        sys.modules["torch"].set_num_threads(int(threads))
     sys.stdin = sys.stdout = sys.stderr = None
     for number, name in enumerate(job["streams"]):
         os.close(number)
@@ -209,6 +287,7 @@ def _begin(job: dict[str, Any]) -> None:
             mode = "r" if number == 0 else "w"
             stream = open(number, mode, encoding=job["encoding"], errors=errors, closefd=False)  # noqa: SIM115
             setattr(sys, ("stdin", "stdout", "stderr")[number], stream)
+    os.close(opens)
     sys.argv = ["benchmark", *job["arguments"]]
     _run(job["script"])
 

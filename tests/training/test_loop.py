@@ -3,8 +3,6 @@
 import csv
 import json
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +14,7 @@ from PIL import Image
 from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from support.zygote import Zygote
 
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.hfd.autoencoder import AutoencoderConfig
@@ -41,8 +40,14 @@ def train_tiny(pictures: Path, output: Path, recipe: AutoencoderRecipe = RECIPE)
     return train_autoencoder(pictures, output, output.parent / "cache", recipe, QUIET, config=TINY)
 
 
-def test_resumed_equals_uninterrupted(pictures: Path, tmp_path: Path) -> None:
-    whole = load_file(train_tiny(pictures, tmp_path / "whole"))
+@pytest.fixture(scope="module")
+def trained(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The averaged weights of a training of RECIPE, in the folder of all that it has written. Nobody changes them."""
+    return train_tiny(pictures, tmp_path_factory.mktemp("trained") / "whole")
+
+
+def test_resumed_equals_uninterrupted(pictures: Path, tmp_path: Path, trained: Path) -> None:
+    whole = load_file(trained)
     train_tiny(pictures, tmp_path / "parts", replace(RECIPE, steps=3, decay=0))
     parts = load_file(train_tiny(pictures, tmp_path / "parts"))
     assert whole.keys() == parts.keys()
@@ -52,8 +57,8 @@ def test_resumed_equals_uninterrupted(pictures: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["averaged", "weights file"])
-def test_begins_with_earlier_weights(pictures: Path, tmp_path: Path, form: str) -> None:
-    earlier = train_tiny(pictures, tmp_path / "earlier")
+def test_begins_with_earlier_weights(pictures: Path, tmp_path: Path, trained: Path, form: str) -> None:
+    earlier = trained
     expected = load_file(earlier)
     if form == "weights file":
         export_first_stage(earlier, tmp_path / "first-stage.safetensors")
@@ -77,11 +82,16 @@ def test_schedule() -> None:
     ("kind", "enlarged"), [("flow", None), ("diffusion", None), ("one-step", ()), ("one-step", (2, 3)), ("energy", ())]
 )
 def test_from_pictures_to_codecs(
-    pictures: Path, tmp_path: Path, kind: str, enlarged: tuple[int, ...] | None, monkeypatch: pytest.MonkeyPatch
+    pictures: Path,
+    tmp_path: Path,
+    trained: Path,
+    kind: str,
+    enlarged: tuple[int, ...] | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In the precision that was asked for; "auto" is what the processor is quick at, here float32."""
     monkeypatch.setattr("benchmark.training.precision.quick_at_bfloat16", lambda device: False)
-    export_first_stage(train_tiny(pictures, tmp_path / "first"), tmp_path / "first.safetensors")
+    export_first_stage(trained, tmp_path / "first.safetensors")
     precision = "auto" if kind != "one-step" else "float32" if enlarged else "bf16"
     own = {} if enlarged is None else {"enlarged": enlarged}
     crop = 32 * max(enlarged or (1,))
@@ -92,8 +102,8 @@ def test_from_pictures_to_codecs(
     )
     unet = UNetConfig(channels=(8, 12), blocks_down=(1, 1), blocks_up=(1,), embedding=16)
     first, weights = tmp_path / "first.safetensors", tmp_path / "decoder.safetensors"
-    trained = train_decoder(kind, first, pictures, tmp_path / kind, tmp_path / "cache", recipe, QUIET, unet=unet)
-    export_decoder(trained, weights, steps=2)
+    decoder = train_decoder(kind, first, pictures, tmp_path / kind, tmp_path / "cache", recipe, QUIET, unet=unet)
+    export_decoder(decoder, weights, steps=2)
     image = np.asarray(Image.open(pictures / "0.png"))
     base = mse("cpu", first_stage=first)
     codec = hfd("cpu", first_stage=first, decoder=kind, weights=weights)
@@ -170,17 +180,13 @@ def test_refusals(pictures: Path, tmp_path: Path) -> None:
         mse("cpu", first_stage=tmp_path / "nan.safetensors")
 
 
-def test_an_interrupt_ends_it_cleanly(pictures: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-W", "ignore", "-m", "benchmark", "train", "autoencoder", str(pictures)]
-    command += ["--output", str(tmp_path / "out"), "--steps", "100000", "--threads", "1"]
-    process = subprocess.Popen(
-        command, cwd=Path(__file__).parents[2], env={"BENCHMARK_CACHE": str(tmp_path), "PATH": ""}
-    )
-    begun = tmp_path / "out" / "recipe.json"
-    deadline = time.monotonic() + 120
-    while not begun.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
-    assert (tmp_path / "out" / "last.safetensors").exists()
-    assert (tmp_path / "out" / "first-stage.safetensors").exists()
+def test_an_interrupt_ends_it_cleanly(pictures: Path, tmp_path: Path, coding: Zygote) -> None:
+    words = ("train", "autoencoder", str(pictures), "--output", "trained", "--steps", "100000", "--threads", "1")
+    process = coding.start(*words, folder=tmp_path, variables={"BENCHMARK_CACHE": str(tmp_path)})
+    begun = tmp_path / "trained" / "recipe.json"
+    while not begun.exists() and process.running():
+        time.sleep(0.05)
+    process.signal(signal.SIGINT)
+    assert process.wait(600) == 0, (tmp_path / "err").read_text()
+    assert (tmp_path / "trained" / "last.safetensors").exists()
+    assert (tmp_path / "trained" / "first-stage.safetensors").exists()

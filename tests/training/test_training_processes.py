@@ -6,7 +6,6 @@ import math
 import os
 import signal
 import socket
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 from support import tiny_training
 from support.tiny_training import RECIPE, TINY, TINY_ELIC, options_for, train_tiny
+from support.zygote import Started, Zygote
 from typer.testing import CliRunner
 
 from benchmark.cli.main import app
@@ -40,7 +40,6 @@ from benchmark.training.options import Schedule
 from benchmark.training.processes import open_processes
 from benchmark.training.replay import replay
 
-ROOT = Path(__file__).parents[2]
 QUIET = Console(quiet=True)
 
 
@@ -50,26 +49,28 @@ def rows(path: Path) -> list[dict[str, str]]:
         return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
 
 
-def start(pictures: Path, output: Path, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-W", "ignore", tiny_training.__file__, str(pictures), str(output), *arguments]
-    inherited = {"PYTHONPATH": str(ROOT), "PATH": "", "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=ROOT, env=inherited | environment)
+PROGRAM = f"import runpy; runpy.run_path({tiny_training.__file__!r}, run_name='__main__')"
 
 
 @pytest.fixture(scope="module")
-def shared(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(pictures: Path, tmp_path_factory: pytest.TempPathFactory, coding: Zygote) -> Path:
     """A training of two processes and one that was killed; they run at the same time."""
     folder = tmp_path_factory.mktemp("trainings")
+
+    def start(name: str, *arguments: str, **variables: str) -> Started:
+        told = f"told-{name}-{variables.get('RANK', '')}"
+        variables["OMP_NUM_THREADS"] = "1"
+        more = {"out": told, "err": told, "variables": variables, "script": PROGRAM}
+        return coding.start(str(pictures), str(folder / name), *arguments, folder=folder, **more)
+
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true"}
-    ranks = [
-        start(pictures, folder / "two", **common, RANK=rank, LOCAL_RANK=rank, LOCAL_WORLD_SIZE="2") for rank in "01"
-    ]
-    killed = start(pictures, folder / "killed", "7")
-    assert killed.wait(200) == -signal.SIGKILL
-    assert [process.wait(200) for process in ranks] == [0, 0]
+    ranks = [start("two", **common, RANK=rank, LOCAL_RANK=rank, LOCAL_WORLD_SIZE="2") for rank in "01"]
+    killed = start("killed", "7")
+    assert killed.wait(600) == -signal.SIGKILL
+    assert [process.wait(600) for process in ranks] == [0, 0], (folder / "told-two-0").read_text()
     return folder
 
 

@@ -1,8 +1,5 @@
 """The codec as a user has it."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.hific_checkpoints import SMALL, checkpoint, example_picture
+from support.zygote import Zygote
 
 from benchmark.baselines.hific.codec import MEMORY, HificCodec, hific, picture_to_tensor
 from benchmark.baselines.hific.container import OVERHEAD, Container, pack, unpack
@@ -81,17 +79,19 @@ def test_any_size(codec: HificCodec, height: int, width: int, seed: int) -> None
     assert decoded.shape == image.shape
 
 
-def test_in_another_process_and_thread_count(codec: HificCodec, checkpoint_file: Path, tmp_path: Path) -> None:
+def test_in_another_process_and_thread_count(
+    codec: HificCodec, checkpoint_file: Path, tmp_path: Path, coding: Zygote
+) -> None:
     data = codec.encode(example_picture(100, 90), 1)
     (tmp_path / "stream").write_bytes(data)
     code = (
-        "import sys, numpy as np, torch; torch.set_num_threads(3); from pathlib import Path; "
+        "import sys, numpy as np, torch; from pathlib import Path; assert torch.get_num_threads() == 3; "
         "from benchmark.baselines.hific.codec import hific; "
-        "np.save(sys.argv[3], hific('cpu', weights=Path(sys.argv[1])).decode(Path(sys.argv[2]).read_bytes()))"
+        "np.save('decoded.npy', hific('cpu', weights=Path(sys.argv[1])).decode(Path('stream').read_bytes()))"
     )
-    arguments = [str(checkpoint_file), str(tmp_path / "stream"), str(tmp_path / "decoded.npy")]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "3"}
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code, *arguments], check=True, env=environment, cwd=tmp_path)
+    more = {"script": code, "variables": {"OMP_NUM_THREADS": "3"}}
+    exit_code, _, errors = coding.run(str(checkpoint_file), folder=tmp_path, **more)
+    assert exit_code == 0, errors
     assert np.array_equal(np.load(tmp_path / "decoded.npy"), codec.decode(data))
 
 

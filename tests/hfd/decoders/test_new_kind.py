@@ -1,13 +1,12 @@
 """A new kind of decoder is a file and a line in the table: codec, streams, lists and commands take it from there."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 from support.tiny_networks import TINY, TINY_UNET, first_stage_file, picture  # noqa: F401
+from support.zygote import Zygote
 
 from benchmark.hfd.score import ScoreNetwork
 from benchmark.hfd.weights import load_autoencoder, write_weights
@@ -93,7 +92,12 @@ print(json.dumps({
 """
 
 
-def test_a_file_and_a_line_are_enough(first_stage_file: Path, picture: np.ndarray, tmp_path: Path) -> None:  # noqa: F811
+def test_a_file_and_a_line_are_enough(
+    first_stage_file: Path,  # noqa: F811
+    picture: np.ndarray,  # noqa: F811
+    tmp_path: Path,
+    coding: Zygote,
+) -> None:
     (tmp_path / "toy_kind.py").write_text(FILE)
     network = ScoreNetwork(TINY_UNET, TINY.levels)
     network.residual_deviation = torch.full((3, 3), 0.05)
@@ -102,10 +106,9 @@ def test_a_file_and_a_line_are_enough(first_stage_file: Path, picture: np.ndarra
     write_weights(tmp_path / "toy.safetensors", network, "toy-kind", configuration, {})
     np.save(tmp_path / "picture.npy", picture)
     arguments = [tmp_path, first_stage_file, tmp_path / "toy.safetensors", tmp_path / "picture.npy"]
-    line = [sys.executable, "-W", "ignore", "-c", PROGRAM, *map(str, arguments)]
-    ended = subprocess.run(line, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    found = json.loads(ended.stdout)
+    exit_code, out, errors = coding.run(*map(str, arguments), folder=tmp_path, script=PROGRAM)
+    assert exit_code == 0, errors
+    found = json.loads(out)
     assert found["code"] == 6
     assert found["changed"]
     assert found["mse"]

@@ -43,7 +43,7 @@ def test_a_cluster_of_this_machine_begins_and_ends_with_the_run(tmp_path: Path) 
     for executor in ("local", "ray"):
         run = tmp_path / executor
         command = [sys.executable, "-W", "ignore", "-c", PROGRAM, str(folder), executor, str(run)]
-        ended = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120)
+        ended = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=600)
         assert ended.returncode == 0, ended.stderr
         lines = map(json.loads, (run / "trials.jsonl").read_text().splitlines())
         records.append(

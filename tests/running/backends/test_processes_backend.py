@@ -35,7 +35,7 @@ def uninterrupted(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def finish(process: "subprocess.Popen[str]", exit_code: int = 0) -> str:
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == exit_code, errors
     return errors
 
@@ -46,7 +46,7 @@ def lines(run: Path) -> int:
 
 
 def wait_for_lines(run: Path, count: int, process: "subprocess.Popen[str]") -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 600
     while lines(run) < count:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
