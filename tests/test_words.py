@@ -37,7 +37,7 @@ BANNED = {
     r"(?<!is )(?<!are )(?<!be )(?<!was )(?<!were )\bused to\b": "no history; CHANGELOG.md has it",
     r"\b(no longer|formerly|previously|of before|x̂ of then|as (it|that|they) (was|were) (then|before))\b": "no history",
     r"cannot be meant": "invalid",
-    r"\ba\s+(image|original|encoder|encoding|evaluation|interval|hour|option|error|other|operation|entry|index)s?\b": "an",
+    r"\ba\s+(image|original|encod(er|ing)|evaluation|interval|hour|option|error|other|operation|entry|index)s?\b": "an",
 }
 """A pattern, and what stands in its place."""
 
