@@ -57,6 +57,42 @@ def draw_contest(table: Path, output: Path) -> Path:
     return output
 
 
+def contest_table(table: Path, data: str | None = None) -> str:
+    """A Markdown table of `table`, a contest.csv: each member with one evaluation of its network, and with the most.
+
+    Its realism is the one at which the first distance between sets is least. Distances are over x̂'s, the geometric
+    mean over qualities; PSNR is less x̂'s. data: on which images; None for those named last. Raises BenchmarkError if no
+    finished member was measured on them.
+    """
+    everything = pd.read_csv(table)
+    named = data or str(everything["data"].iloc[-1])
+    rows = everything[everything["finished"] & (everything["data"] == named)]
+    metrics = [name for name in list(rows.columns)[list(rows.columns).index("seed") + 1 :] if rows[name].notna().any()]
+    if not len(rows) or not metrics:
+        raise BenchmarkError(f"{table} has no finished member of a contest on {named}")
+    ruling = next((name for name in metrics if metric_info(name).kind == "set"), metrics[0])
+    titles = [
+        f"{metric_info(m).title} − x̂'s, dB ↑" if m == "psnr" else f"{metric_info(m).title} ÷ x̂'s ↓" for m in metrics
+    ]
+    lines = [["loss", "decoder", "evaluations", "realism", *titles], ["---"] * 2 + ["---:"] * (len(metrics) + 2)]
+    for group in [group for group in TITLES if group in set(rows["group"])]:
+        own = rows[rows["group"] == group]
+        values = {metric: relative(own, metric) for metric in metrics}
+        for member, found in values[ruling].groupby("member", sort=False):
+            for steps in sorted({found["steps"].min(), found["steps"].max()}):
+                best = found[found["steps"] == steps].nsmallest(1, "value").iloc[0]
+                cells = [_value_at(values[metric], member, steps, best["realism"]) for metric in metrics]
+                realism = "–" if pd.isna(best["realism"]) else f"{best['realism']:g}"
+                lines.append([TITLES[group], str(member), f"{steps:g}", realism, *cells])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _value_at(values: pd.DataFrame, member: object, steps: float, realism: float) -> str:
+    same = values["realism"].isna() if pd.isna(realism) else values["realism"] == realism
+    found = values.loc[(values["member"] == member) & (values["steps"] == steps) & same, "value"]
+    return "–" if not len(found) else f"{found.mean():.2f}"
+
+
 def relative(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     """`rows` of decoders with a `value`: `metric` over x̂'s, the geometric mean over qualities; PSNR less x̂'s, the mean.
 

@@ -10,6 +10,7 @@ are those of `python -m benchmark table`, or
 - `posterior TABLE`: that of `studies posterior`;
 - `vary SETTING SUMMARY --codec SPEC …`: of codecs that are SPEC but for one setting, each metric at each of its values;
 - `departure TABLE`: that of `studies departure`, a line per codec;
+- `contest TABLE`: that of `studies contest`, on the images that it names last;
 - `parts FOLDER NAME…`: how long each part of a training took, from the recipe and the log in FOLDER/NAME.
 
 A number within a sentence is filled in between `<!-- value: WORDS -->` and `<!-- end -->`. WORDS are a file, a column and
@@ -61,6 +62,7 @@ def made_by(words: str, folder: Path) -> str:
         "csv": _columns,
         "posterior": _posterior,
         "checks": _checks,
+        "contest": _contest,
         "departure": _departure,
         "parts": _parts,
         "vary": _vary,
@@ -260,6 +262,15 @@ def _departure(words: Sequence[str], folder: Path) -> str:
         values = [own[metric]["value"] if metric in own else "–" for metric in metrics]
         lines.append([labels.get(codec, codec), next(iter(own.values()))["bpp"], *values])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _contest(words: Sequence[str], folder: Path) -> str:
+    from benchmark.reports.contest import contest_table
+
+    [table] = _parser().parse_args(words).summaries
+    if not (folder / table).is_file():
+        raise BenchmarkError(f"{table}: no such file")
+    return contest_table(folder / table)
 
 
 def _title(info: MetricInfo) -> str:

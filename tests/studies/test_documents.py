@@ -189,6 +189,33 @@ def test_what_departs(tmp_path: Path) -> None:
         made_by("departure d.csv --codec c", tmp_path)
 
 
+def test_a_contest(tmp_path: Path) -> None:
+    """Over x̂'s, the geometric mean over two qualities: 0.5 and 2 make 1; the dial with the least distance is chosen."""
+    head = "group,member,step,tera,finished,data,images,quality,steps,realism,seed,psnr,lpips,fd-effnet"
+    rows = [
+        "none,x̂,9,1,True,kodak,6,1,0,,0,30,0.2,100",
+        "none,x̂,9,1,True,kodak,6,2,0,,0,32,0.1,50",
+        "none,flow,9,1,True,held-out,6,1,1,,0,1,1,1",
+        *(f"none,gan,9,1,True,kodak,6,1,1,{dial},0,29.5,0.1,{fd}" for dial, fd in ((0.5, 50), (1.0, 75))),
+        *(f"none,gan,9,1,True,kodak,6,2,1,{dial},0,31.0,0.2,{fd}" for dial, fd in ((0.5, 100), (1.0, 75))),
+        "none,gan,9,1,True,kodak,6,1,4,0.5,0,30,0.2,25",
+        "none,gan,9,1,True,kodak,6,2,4,0.5,0,32,0.1,12.5",
+        "none,gan,5,1,False,kodak,6,1,1,0.5,0,1,1,1",
+    ]
+    (tmp_path / "c.csv").write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    assert made_by("contest c.csv", tmp_path).splitlines() == [
+        "| loss | decoder | evaluations | realism | PSNR − x̂'s, dB ↑ | LPIPS ÷ x̂'s ↓ | FD-EffNet ÷ x̂'s ↓ |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+        "| no perceptual network | gan | 1 | 0.5 | -0.75 | 1.00 | 1.00 |",
+        "| no perceptual network | gan | 4 | 0.5 | 0.00 | 1.00 | 0.25 |",
+    ]
+    with pytest.raises(BenchmarkError, match=r"none\.csv: no such file"):
+        made_by("contest none.csv", tmp_path)
+    (tmp_path / "c.csv").write_text(f"{head}\n{rows[-1]}\n", encoding="utf-8")
+    with pytest.raises(BenchmarkError, match="no finished member"):
+        made_by("contest c.csv", tmp_path)
+
+
 def test_the_parts_of_a_training(tmp_path: Path) -> None:
     for name, steps, seconds, crop, batch in (("1-a", 2000, 119.0, 100, 8), ("2-b", 100, 1, 200, 4)):
         (tmp_path / "t" / name).mkdir(parents=True)
