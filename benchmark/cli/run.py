@@ -37,7 +37,8 @@ def run(
     quality: Annotated[
         list[str] | None,
         typer.Option(
-            help="1,2 for all codecs, or hfd=1,3, by label, spec or name; may be repeated. Default: the codec's own.",
+            help="1,2 for all codecs, or hfd=1,3, by label, spec or name; may be repeated. Default: the codec's own; "
+            "four of them with neither --dataset nor --limit.",
             metavar="[CODEC=]Q,…",
         ),
     ] = None,

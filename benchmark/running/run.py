@@ -45,6 +45,8 @@ from benchmark.running.target import Target, choose_qualities, parse_target
 DEFAULT_DATASET = "photos"
 QUICK_LOOK = 8
 """Images of the default data set that a run takes if neither --dataset nor --limit is given."""
+QUICK_QUALITIES = 4
+"""Qualities of a codec, spread evenly over its own, that such a run takes if --quality does not name them."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,8 @@ def open_run(request: Request) -> Iterator[Run]:
         check_device(device)
         codecs = open_codecs(chosen, device)
         instruments = open_instruments(names, device)
-        qualities = _choose_qualities(codecs, asked, target, dataset, notes)
+        quick = request.dataset is None and request.limit is None and request.sample is None
+        qualities = _choose_qualities(codecs, asked, target, dataset, quick, notes)
         records = {
             label: codec_record(label, specs.get(label), codec, qualities[label]) for label, codec in codecs.items()
         }
@@ -301,18 +304,37 @@ def _choose_qualities(
     asked: Mapping[str, Sequence[float]],
     target: Target | None,
     dataset: Dataset,
+    quick: bool,
     notes: list[str],
 ) -> dict[str, Sequence[float]]:
-    """Of each codec: those asked for, its own, or what a search for `target` finds. Raises UsageError if none."""
+    """Of each codec: those asked for, its own, or what a search for `target` finds. Raises UsageError if none.
+
+    quick: of its own a few.
+    """
     qualities: Mapping[str, Sequence[float]] = {
         label: asked.get(label, tuple(codec.qualities)) for label, codec in codecs.items()
     }
     if target is not None:
         qualities, found = choose_qualities(target, codecs, asked, dataset)
         notes.extend(found)
+    elif quick:
+        fewer = {label: _spread(own) for label, own in qualities.items() if label not in asked}
+        qualities = {**qualities, **fewer}
+        if shorter := [label for label, own in fewer.items() if len(own) < len(codecs[label].qualities)]:
+            notes.append(
+                f"a quick look too at {QUICK_QUALITIES} qualities of {', '.join(shorter)}; --limit 0 takes all"
+            )
     for label in (label for label in qualities if not qualities[label]):
         raise UsageError(f"{label} names no qualities of its own; --quality gives some")
     return dict(qualities)
+
+
+def _spread(qualities: Sequence[float]) -> Sequence[float]:
+    """`QUICK_QUALITIES` of them, the first and the last among these; all if there are no more."""
+    last = len(qualities) - 1
+    if last < QUICK_QUALITIES:
+        return qualities
+    return tuple(qualities[round(place * last / (QUICK_QUALITIES - 1))] for place in range(QUICK_QUALITIES))
 
 
 def _undescribed(codecs: Mapping[str, Codec], records: Mapping[str, CodecRecord]) -> Iterator[str]:

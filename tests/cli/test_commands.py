@@ -12,6 +12,7 @@ import pytest
 from support.pictures import write_pictures
 
 from benchmark.cli.main import main
+from benchmark.codecs import open_codec
 from benchmark.images import load_image, png_bytes
 from benchmark.results import RunFolder
 
@@ -297,6 +298,23 @@ def test_photos_are_a_quick_look_unless_a_limit_is_named(capsys: pytest.CaptureF
     assert call(*common, "--output", "whole", "--limit", "0") == 0
     assert "quick look" not in capsys.readouterr().err
     assert len(RunFolder.open(Path("whole")).manifest.dataset.pictures) == 24
+
+
+def test_a_quick_look_takes_four_qualities_of_each_codec_unless_they_are_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    common = ("run", "--workers", "1", "--codec", "jpeg", "--codec", "avif", "--metric", "bpp")
+    assert call(*common, "--quality", "avif=1,2,3,4,5,6", "--output", "quick") == 0
+    assert "a quick look too at 4 qualities of jpeg; --limit 0 takes all" in capsys.readouterr().err
+    chosen = {name: record.qualities for name, record in RunFolder.open(Path("quick")).manifest.codecs.items()}
+    every = open_codec("jpeg").qualities
+    assert chosen["avif"] == [1, 2, 3, 4, 5, 6]
+    assert len(chosen["jpeg"]) == 4 < len(every)
+    assert set(chosen["jpeg"]) < set(every)
+    assert (chosen["jpeg"][0], chosen["jpeg"][-1]) == (every[0], every[-1])
+    assert call(*common, "--quality", "avif=30", "--limit", "1", "--output", "all") == 0
+    assert "quick look too" not in capsys.readouterr().err
+    assert tuple(RunFolder.open(Path("all")).manifest.codecs["jpeg"].qualities) == tuple(every)
 
 
 def test_a_dated_folder_is_the_default() -> None:
