@@ -33,12 +33,13 @@ class Spent:
 
 
 class Watched:
-    """Another object, whose methods `names` add their seconds to `spent` under its `label` and their name."""
+    """Another object; those of the methods `names` that it has add their seconds to `spent`, under its `label`."""
 
     def __init__(self, other: Any, label: str, names: Mapping[str, str], spent: Spent) -> None:
         self._other = other
         for name, what in names.items():
-            setattr(self, name, _watched(getattr(other, name), f"{label} {what}", spent))
+            if (method := getattr(other, name, None)) is not None:
+                setattr(self, name, _watched(method, f"{label} {what}", spent))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._other, name)
@@ -62,7 +63,7 @@ def watch(run: Run) -> tuple[Run, Spent]:
     bench = run.backend.workbench
     assert bench is not None
     spent = Spent()
-    coding = {"encode": "encode", "decode": "decode"}
+    coding = dict.fromkeys(("encode", "encode_with_estimate", "estimate_bits"), "encode") | {"decode": "decode"}
     image_metrics = {"prepare": "of the original", "compare": "of the reconstruction"}
     instruments = Instruments(
         {name: Watched(metric, name, image_metrics, spent) for name, metric in bench.instruments.image.items()},

@@ -21,17 +21,21 @@ def request(folder: Path, **options: Any) -> Request:
     return Request(dataset=str(pictures), output=folder / "run", **(defaults | options))
 
 
-def test_a_slow_codec_is_not_the_harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method", ["encode", "encode_with_estimate", "estimate_bits"])
+def test_a_slow_codec_is_not_the_harness(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encode = fake_codecs.Tiny.encode
 
-    def slow(self: Any, *arguments: Any) -> bytes:
+    def slow(self: Any, *arguments: Any) -> Any:
         time.sleep(0.05)  # by the clock
         end = time.process_time() + 0.05
         while time.process_time() < end:  # of the CPU
             pass
-        return encode(self, *arguments)
+        data = encode(self, *arguments)
+        return {"encode": data, "encode_with_estimate": (data, 8.0 * len(data)), "estimate_bits": 8.0 * len(data)}[
+            method
+        ]
 
-    monkeypatch.setattr(fake_codecs.Tiny, "encode", slow)
+    monkeypatch.setattr(fake_codecs.Tiny, method, slow, raising=False)
     found = profile(request(tmp_path))
     assert found.trials == 4
     assert found.spent["tiny encode"] >= 0.2
