@@ -204,10 +204,14 @@ def profile(
     metric: Annotated[list[str] | None, typer.Option(help="As for run; may be repeated.", metavar="NAME")] = None,
     limit: Annotated[int, typer.Option(min=0, help="Number of images, spread over the set; 0 takes all.")] = 2,
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The table as CSV. Default: none.", metavar="FILE.csv")
+    ] = None,
 ) -> None:
     """Show what a run spends its time on, and how long 30,000 such trials take."""
     from benchmark.running.run import Request
-    from benchmark.studies.profile import lines, measure
+    from benchmark.studies.coverage import write_table
+    from benchmark.studies.profile import items, lines, measure
 
     request = Request(
         codecs=codec or (),
@@ -218,7 +222,10 @@ def profile(
         limit=limit,
         device=device,
     )
-    _print(lines(measure(request)))
+    found = measure(request)
+    if output is not None:
+        write_table(items(found), output)
+    _print(lines(found))
 
 
 KeptTable = Annotated[

@@ -137,11 +137,26 @@ def measure(request: Request) -> Profile:
         return profile(replace(request, output=Path(folder) / "run"))
 
 
+@dataclass(frozen=True)
+class Item:
+    """What a run spends time on, its CPU seconds and its share of all of them in per cent."""
+
+    what: str
+    seconds: float
+    share: float
+
+
+def items(found: Profile) -> list[Item]:
+    """The largest first; the last is the whole."""
+    total = sum(found.spent.values())
+    largest_first = sorted(found.spent.items(), key=lambda item: -item[1])
+    named = [*largest_first, ("CPU in all", total)]
+    return [Item(what, round(seconds, 2), round(100 * seconds / total, 1)) for what, seconds in named]
+
+
 def lines(found: Profile) -> Iterator[str]:
     """Seconds and shares, the largest first; the harness's share; how long many trials take."""
-    total = sum(found.spent.values())
-    for what, seconds in sorted(found.spent.items(), key=lambda item: -item[1]):
-        yield f"{seconds:8.2f} s  {100 * seconds / total:5.1f} %  {what}"
-    yield f"{total:8.2f} s  100.0 %  CPU in all"
+    for item in items(found):
+        yield f"{item.seconds:8.2f} s  {item.share:5.1f} %  {item.what}"
     yield f"harness by the clock: {found.harness_wall:.2f} of {found.wall_seconds:.2f} s, {found.harness_share:.1%}"
     yield from found.per_many()

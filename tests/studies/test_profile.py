@@ -10,7 +10,7 @@ from support.pictures import write_pictures
 
 from benchmark.errors import BenchmarkError
 from benchmark.running.run import Request
-from benchmark.studies.profile import HARNESS, Profile, profile
+from benchmark.studies.profile import HARNESS, Item, Profile, items, lines, profile
 
 fake_codecs.register()
 
@@ -41,6 +41,12 @@ def test_a_slow_codec_is_not_the_harness(method: str, tmp_path: Path, monkeypatc
     assert found.spent["tiny encode"] >= 0.2
     assert found.wall_seconds - found.harness_wall >= 0.4
     assert sum(found.spent.values()) >= found.cpu_seconds >= found.spent["tiny encode"] + found.spent[HARNESS]
+
+
+def test_items_stand_the_largest_first() -> None:
+    found = Profile({"a": 1.0, "b": 3.0}, trials=1, cpu_seconds=4.0, wall_seconds=4.0, harness_wall=0.0)
+    assert items(found) == [Item("b", 3.0, 75.0), Item("a", 1.0, 25.0), Item("CPU in all", 4.0, 100.0)]
+    assert list(lines(found))[0] == "    3.00 s   75.0 %  b"
 
 
 def test_what_many_trials_take() -> None:
