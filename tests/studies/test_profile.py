@@ -46,7 +46,7 @@ def test_a_slow_codec_is_not_the_harness(method: str, tmp_path: Path, monkeypatc
 def test_items_stand_the_largest_first() -> None:
     found = Profile({"a": 1.0, "b": 3.0}, trials=1, cpu_seconds=4.0, wall_seconds=4.0, harness_wall=0.0)
     assert items(found) == [Item("b", 3.0, 75.0), Item("a", 1.0, 25.0), Item("CPU in all", 4.0, 100.0)]
-    assert list(lines(found))[0] == "    3.00 s   75.0 %  b"
+    assert next(iter(lines(found))) == "    3.00 s   75.0 %  b"
 
 
 def test_what_many_trials_take() -> None:
