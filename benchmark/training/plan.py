@@ -87,7 +87,7 @@ def read_plan(path: Path, images: Sequence[Path] = ()) -> Plan:
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"{shown(path)}: two trainings are called {twice}")
     folders = list(images) or [path.parent / folder for folder in plan.images]
-    if lost := next((folder for folder in folders if not folder.is_dir()), None):
+    if lost := next((folder for folder in folders if not _is_there(folder.is_dir)), None):
         raise UsageError(f"{shown(path)}: there is no folder {shown(lost)}")
     trainings = [_with_paths(training, path) for training in plan.training]
     return plan.model_copy(update={"images": [str(folder) for folder in folders], "training": trainings})
@@ -98,10 +98,18 @@ def _with_paths(training: Training, plan: Path) -> Training:
     for key in FILES:
         if key in options:
             file = plan.parent / str(options[key])
-            if not file.is_file():
+            if not _is_there(file.is_file):
                 raise UsageError(f"{shown(plan)}: {training.name}: there is no file {shown(file)}")
             options[key] = str(file)
     return training.model_copy(update={"options": options})
+
+
+def _is_there(ask: Callable[[], bool]) -> bool:
+    """What a path says of itself; False where the system takes no such name."""
+    try:
+        return ask()
+    except OSError:
+        return False
 
 
 def words(plan: Plan, training: Training, output: Path) -> list[str]:

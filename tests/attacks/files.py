@@ -32,6 +32,18 @@ from benchmark.errors import BenchmarkError, one_line
 
 HERE = Path(__file__).parents[1] / "compatibility"
 CODES = (0, 1, 2, 3, 4)
+GPU = b"""minutes = 12
+images = ["images"]
+
+[[training]]
+name = "energy"
+train = "energy"
+share = 2
+[training.options]
+steps = 40000
+from = "one-step.safetensors"
+crop = [64, 128]
+"""
 GATE = b"""[project]
 name = "a"
 
@@ -372,6 +384,19 @@ def _read_history(folder: Path) -> object:
     return read_entries(folder / "history.jsonl")
 
 
+def _plan(folder: Path) -> None:
+    (folder / "images").mkdir()
+    (folder / "one-step.safetensors").write_bytes(b"")
+    (folder / "gpu.toml").write_bytes(GPU)
+
+
+def _read_plan(folder: Path) -> object:
+    from benchmark.training.plan import read_plan, words
+
+    plan = read_plan(folder / "gpu.toml")
+    return [words(plan, training, folder / "out") for training in plan.training]
+
+
 def _read_gate(folder: Path) -> object:
     from benchmark.analysis.margins import read_gate
 
@@ -521,6 +546,7 @@ KINDS = {
         (("compare", "{}/baseline.json", "{}/baseline.json", "--gate", "{}/gate.toml"),),
         reader=_read_gate,
     ),
+    "plan": Kind(_plan, "gpu.toml", (mutations.toml_text, mutations.any_bytes), (_read_plan,)),
     "votes": Kind(_votes, "votes.json", _JSON, (("study", "tally", "{}/votes.json"),), reader=_read_votes),
     "compressai": Kind(
         _compressai,
