@@ -150,7 +150,15 @@ def test_columns_that_are_not_there(words: str, message: str, tmp_path: Path) ->
     [
         'device-cpu.csv "what=codec or metric" step= batch= "images=images a second" waiting= megabytes=MB '
         '"hours=h for 30,000"',
-        'scale.csv first=from end=to "cpu_seconds=CPU s a trial" megabytes=MB',
+        'scale.csv first=from end=to "cpu_seconds=CPU s per trial" megabytes=MB',
+        'coco.csv codec= quality= "trials=trials a second and core" "hours=h for 30,000, one core"',
+        'batches.csv network= alone= "batch=in a batch of four"',
+        'profile.csv what= "share=share, %"',
+        'items.csv item= "done=what was done" before= after=',
+        'originals.csv "what=`webp` after `jpeg`" "same=in its folder" "own=in one of its own" less=',
+        "ratios.csv what= seconds= ratio= aim=",
+        'decoder.csv time= "over=over that of" ratio=',
+        'network.csv processor= precision= "ms=ms per step" "rate=rate over that of its convolutions alone"',
     ],
 )
 def test_tables_of_speed_are_those_of_their_files(words: str) -> None:
