@@ -125,3 +125,9 @@ def test_a_narrow_terminal_cuts_no_codec_or_number(width: int) -> None:
     output = io.StringIO()
     print_comparison(worse(), Console(file=output, width=width))
     assert max(map(len, output.getvalue().splitlines())) <= width
+
+
+@pytest.mark.parametrize(("change", "text"), [(-0.0, "+0"), (0.0, "+0"), (-0.5, "−0.5"), (1e-9, "+1e-09")])
+def test_a_change_has_one_kind_of_minus_and_zero_none(change: float, text: str) -> None:
+    row = Row("c", 1.0, "value", "own", "own", True, 1.0, 1.0 + change, change)
+    assert _change(row, change) == text
