@@ -177,7 +177,7 @@ def test_a_setting_is_varied(tmp_path: Path) -> None:
         "| a:x=1 | PSNR | 28.50 | 26.00 |",
         "| B | PSNR | 20.00 | – |",
     ]
-    with pytest.raises(BenchmarkError, match="s.csv: noise is not varied of b"):
+    with pytest.raises(BenchmarkError, match=r"s\.csv: noise is not varied of b"):
         made_by("vary noise s.csv --codec b --metric psnr", tmp_path)
     with pytest.raises(UsageError, match="vary SETTING SUMMARY"):
         made_by("vary", tmp_path)
@@ -193,7 +193,7 @@ def test_what_departs(tmp_path: Path) -> None:
         "| b | 0.2 | 24 | – |",
         "| A | 0.1 | 25.3 | 31 |",
     ]
-    with pytest.raises(BenchmarkError, match="d.csv: no codec c"):
+    with pytest.raises(BenchmarkError, match=r"d\.csv: no codec c"):
         made_by("departure d.csv --codec c", tmp_path)
 
 
@@ -236,7 +236,7 @@ def test_the_parts_of_a_training(tmp_path: Path) -> None:
     ]
     assert len(made_by("parts t 1-a", tmp_path).splitlines()) == 3
     (tmp_path / "t" / "1-a" / "recipe.json").write_text("{}")
-    with pytest.raises(BenchmarkError, match="t/1-a/recipe.json: .*crop"):
+    with pytest.raises(BenchmarkError, match=r"t/1-a/recipe\.json: .*crop"):
         made_by("parts t 1-a", tmp_path)
     with pytest.raises(UsageError, match="parts FOLDER NAME"):
         made_by("parts t", tmp_path)
