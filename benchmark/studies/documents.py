@@ -15,6 +15,7 @@ are those of `python -m benchmark table`, or
 
 A number within a sentence is filled in between `<!-- value: WORDS -->` and `<!-- end -->`. WORDS are a file, a column
 and `NAME=VALUE` for each column that tells the row, as in `reports/t.csv value codec=jpeg metric=psnr --format .1f`.
+No line may begin with the mark: Markdown would end the paragraph there.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """Tables of the documents are those of the committed numbers."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def test_every_table_is_that_of_its_words(file: Path) -> None:
     """Stale? `python -m benchmark studies documents FILE` makes it again."""
     text = file.read_text(encoding="utf-8")
     assert fill(text, ROOT) == text
+    assert not re.search(r"^\s*<!-- value", text, re.MULTILINE)  # it would begin another paragraph
 
 
 @pytest.mark.checkout
