@@ -44,5 +44,5 @@ def images(
         shown += 1
     if not shown and lacking:
         raise lacking[0]
-    for error in lacking:
-        typer.echo(f"note: {error}", err=True)
+    for reason in lacking:
+        typer.echo(f"note: {reason}", err=True)
