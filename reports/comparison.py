@@ -150,9 +150,13 @@ def _number(value: float) -> str:
 def _change(row: Row, change: float) -> str:
     if math.isnan(change):
         return "–"
+    change += 0.0  # no sign of a zero
     if row.kind == "bd-rate":
-        return f"{change:+.2f} %"
-    return f"{100 * change:+.2f} %" if row.margin is not None and row.margin.relative else f"{change:+.3g}"
+        text = f"{change:+.2f} %"
+    else:
+        relative = row.margin is not None and row.margin.relative
+        text = f"{100 * change:+.2f} %" if relative else f"{change:+.3g}"
+    return text.replace("-", "−", 1) if text.startswith("-") else text
 
 
 def _allowed(row: Row) -> str:

@@ -55,7 +55,9 @@ def view_of(numbers: Baseline, metric: str, point: Point, against: Point | None)
     new = numbers.replicates(point, metric, images)
     old = numbers.replicates(against, metric, images) if against is not None else None
     if new is None or (against is not None and old is None):
-        raise NotComparable(f"{metric}: the points have no images in common, or no value without each image")
+        raise NotComparable(
+            f"{metric}: no image has a value at both points, or none of the values without each image is there"
+        )
     names = tuple(numbers.images[index] for index in images)
     without = left_out(numbers, [point] if against is None else [point, against], metric, images)
     lacking = tuple(name for name in numbers.images if name not in set(names))
@@ -75,7 +77,8 @@ def view_of(numbers: Baseline, metric: str, point: Point, against: Point | None)
         *([without] if without else []),
         *dominating(names, influence(difference.value, difference.without)),
     ]
-    if old.value > 0 and not numbers.facts(metric).signed:
+    info = numbers.facts(metric)
+    if old.value > 0 and not info.signed and info.unit != "dB":  # a share of decibels says nothing
         lines.append(f"that is {100 * difference.value / old.value:+.2f} %")
     if of_set:
         shares = influence(difference.value, difference.without)

@@ -22,13 +22,27 @@ def images(
     """
     from benchmark.analysis.baseline import read_numbers
     from benchmark.cli.terminal import terminal
+    from benchmark.errors import NotComparable
     from benchmark.reports.pictures import find_point, print_view, view_of
 
     numbers = read_numbers(run)
     chosen = find_point(numbers, point)
     other = None if against is None else find_point(numbers, against)
     console = terminal(highlight=False)
-    for number, name in enumerate(metric or numbers.metrics):
-        if number:
+    shown, lacking = 0, []
+    for name in metric or numbers.metrics:
+        try:
+            view = view_of(numbers, name, chosen, other)
+        except NotComparable as error:
+            if metric:
+                raise
+            lacking.append(error)
+            continue
+        if shown:
             console.print()
-        print_view(view_of(numbers, name, chosen, other), console)
+        print_view(view, console)
+        shown += 1
+    if not shown and lacking:
+        raise lacking[0]
+    for reason in lacking:
+        typer.echo(f"note: {reason}", err=True)

@@ -14,7 +14,9 @@ from benchmark.registry import described, limits
 
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: as torch chooses")]
 
-FOLDERS = Annotated[list[Path], typer.Argument(help="folders of training images", metavar="FOLDER...", show_default=False)]
+FOLDERS = Annotated[
+    list[Path], typer.Argument(help="folders of training images", metavar="FOLDER...", show_default=False)
+]
 OUTPUT = "folder of the training: log, checks, checkpoints, weights"
 OPTIONS: dict[str, Any] = {
     "model": Annotated[Literal["small", "paper"], typer.Option(help="the shipped size, or the full size")],
@@ -117,8 +119,14 @@ def _option(recipe: type, name: str, full_size: Any) -> inspect.Parameter:
         shown = ", ".join(map(str, default)) or "none"
         kind, text = list[kind], f"{text}; repeatable; default {shown}"  # type: ignore[valid-type]
     else:
-        text = f"{text}; default {default}" + (f", with --model paper {full_size}" if full_size is not None else "")
+        text = f"{text}; default {_said(default)}"
+        text += f", with --model paper {_said(full_size)}" if full_size is not None else ""
     return _parameter(name, Annotated[kind | None, typer.Option(help=text, show_default=False, **option)], None)
+
+
+def _said(value: object) -> str:
+    """0.0012, not 0.0012000000000000001."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _hint(recipe: type, name: str) -> Any:

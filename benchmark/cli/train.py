@@ -89,7 +89,7 @@ def export(
         ),
     ] = None,
 ) -> None:
-    """Write the weights file of a training that has not reached its end, or one between its start and its end."""
+    """Write a weights file of a training that has not ended, or interpolate between its first and its last weights."""
     from benchmark.files import check_apart
     from benchmark.hfd.training.export import export_trained
     from benchmark.training.checkpoint import read_training

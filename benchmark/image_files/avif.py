@@ -112,7 +112,7 @@ class _Bits:
 
 
 def _sizes(bits: _Bits) -> tuple[int, int]:
-    bits.take(4)  # profile, still picture
+    bits.take(4)  # profile, `still_picture`
     if bits.take(1):  # reduced header
         bits.take(5)
     else:

@@ -13,8 +13,9 @@ are those of `python -m benchmark table`, or
 - `contest TABLE`: that of `studies contest`, on the images that it names last;
 - `parts FOLDER NAME…`: how long each part of a training took, from the recipe and the log in FOLDER/NAME.
 
-A number within a sentence is filled in between `<!-- value: WORDS -->` and `<!-- end -->`. WORDS are a file, a column and
-`NAME=VALUE` for each column that tells the row, as in `reports/t.csv value codec=jpeg metric=psnr --format .1f`.
+A number within a sentence is filled in between `<!-- value: WORDS -->` and `<!-- end -->`. WORDS are a file, a column
+and `NAME=VALUE` for each column that tells the row, as in `reports/t.csv value codec=jpeg metric=psnr --format .1f`.
+No line may begin with the mark: Markdown would end the paragraph there.
 """
 
 import argparse

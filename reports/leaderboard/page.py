@@ -49,7 +49,7 @@ def _board(board: Board, costs: Mapping[str, float], start: int) -> dict[str, An
         )
         for info in board.metrics
     }
-    tables = [
+    tables: list[dict[str, Any]] = [
         {
             "rate": f"{rate:g}",
             "rows": [_row(row, board, digits, costs, f"facts-{number}-{place}") for place, row in enumerate(rows)],

@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 from support.baselines import METRICS, synthetic
 
-from benchmark.analysis.comparison import Comparison, compare
+from benchmark.analysis.comparison import Comparison, Row, compare
 from benchmark.analysis.margins import Gate
-from benchmark.reports.comparison import markdown, print_comparison, verdict
+from benchmark.reports.comparison import cells_of, markdown, print_comparison, verdict
 from benchmark.reports.exports.continuous import (
     bencher,
     github_action_benchmark,
@@ -125,3 +125,9 @@ def test_a_narrow_terminal_cuts_no_codec_or_number(width: int) -> None:
     output = io.StringIO()
     print_comparison(worse(), Console(file=output, width=width))
     assert max(map(len, output.getvalue().splitlines())) <= width
+
+
+@pytest.mark.parametrize(("change", "text"), [(-0.0, "+0"), (0.0, "+0"), (-0.5, "−0.5"), (1e-9, "+1e-09")])
+def test_a_change_has_one_kind_of_minus_and_zero_none(change: float, text: str) -> None:
+    row = Row("c", 1.0, "own", "value", "", True, 1.0, 1.0 + change, change, None, False, None, "not tested", 2)
+    assert cells_of(row)[5] == text

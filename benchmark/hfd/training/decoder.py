@@ -391,7 +391,7 @@ class _Commands(Mapping[str, TrainingCommand]):
             None,
             FULL_SIZE,
             without=() if has_steps(name) else ("sampling_steps",),
-            notes=f"Writes OUTPUT/{name}.safetensors; OUTPUT is trainings/{name}[-BASE] if unsaid.",
+            notes=f"Writes OUTPUT/{name}.safetensors; OUTPUT by default: trainings/{name}[-BASE].",
         )
 
     def __iter__(self) -> Iterator[str]:
