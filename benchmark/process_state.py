@@ -363,7 +363,9 @@ _MODULES = frozenset(
         *("time", "traceback", "urllib.request", "warnings", "zipfile", "zlib"),
         *("numpy", "numpy.fft", "numpy.linalg", "scipy.fft", "scipy.ndimage", "scipy.special"),
         *("PIL.Image", "PIL.ImageFile", "PIL.ImageOps", "torch", "torch.fft", "torch.linalg", "torch.nn.functional"),
-        *("benchmark.files", "benchmark.images", "benchmark.running.measurement"),
+        *("dataclasses", "inspect", "multiprocessing.connection", "pydantic.main", "pydantic_core", "shlex", "stat"),
+        *("benchmark.codecs", "benchmark.containment", "benchmark.errors", "benchmark.files", "benchmark.foreign"),
+        *("benchmark.guards", "benchmark.images", "benchmark.results", "benchmark.running.measurement"),
     )
 )
 """Whose functions the suite calls for each trial; so are those of `benchmark.metrics`."""
@@ -372,6 +374,8 @@ _CLASSES = frozenset(
     (
         *("pathlib.Path", "pathlib.PurePath", "json.encoder.JSONEncoder", "subprocess.Popen", "threading.Thread"),
         *("PIL.Image.Image", "PIL.ImageFile.ImageFile", "PIL.PngImagePlugin.PngImageFile", "torch.Tensor"),
+        *("pydantic.main.BaseModel", "multiprocessing.connection.Connection", "threading.Condition", "zipfile.ZipFile"),
+        *("multiprocessing.connection._ConnectionBase", "contextlib.ExitStack", "benchmark.foreign.ForeignCodec"),
         *("torch.nn.modules.module.Module", "torch.nn.modules.conv.Conv2d", "benchmark.results.RunFolder"),
         *("benchmark.results.Trial", "benchmark.running.measurement.Workbench"),
     )

@@ -9,11 +9,13 @@ import sys
 import time
 import warnings
 import zlib
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
+import pydantic
 import pytest
 import torch
 from PIL import Image, ImageFile
@@ -178,6 +180,8 @@ def test_functions_and_methods_that_are_patched_stay_patched_for_that_code_alone
         *((Path, name) for name in ("write_text", "exists", "open")),
         *(
             (json, "dumps"),
+            (pydantic.BaseModel, "model_dump_json"),
+            (connection.Connection, "send"),
             (os, "replace"),
             (builtins, "open"),
             (zlib, "compress"),
