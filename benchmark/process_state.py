@@ -139,6 +139,16 @@ def _set_timers(module: Any, running: tuple[bool, ...]) -> None:
             signal.setitimer(which, 0)
 
 
+def _logging(logging: Any) -> tuple[Any, ...]:
+    return logging.root.level, list(logging.root.handlers), logging.root.manager.disable
+
+
+def _set_logging(logging: Any, state: tuple[Any, ...]) -> None:
+    level, logging.root.handlers[:], disabled = state
+    logging.root.setLevel(level)  # which makes loggers forget what they decided by another one
+    logging.disable(disabled)
+
+
 def _numpy_random(module: Any) -> tuple[Any, ...]:
     name, keys, *others = module.get_state()
     return (name, keys.tobytes(), *others)
@@ -216,6 +226,7 @@ PARTS: Mapping[str, Part] = {
         lambda module: gc.isenabled(), lambda module, enabled: gc.enable() if enabled else gc.disable()
     ),
     "warnings": Part(lambda module: list(warnings.filters), _set_filters),
+    "logging": Part(_logging, _set_logging, "logging"),
     "random": Part(lambda module: random.getstate(), lambda module, state: random.setstate(state)),
     "temporary folder": _attribute("tempdir", "tempfile"),
     "sockets' patience": Part(

@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import logging
 import math
 import os
 import subprocess
@@ -26,6 +27,8 @@ from benchmark.metrics import fidelity
 
 def change(folder: Path) -> None:
     os.chdir(folder)
+    logging.basicConfig(level=1, force=True)
+    logging.disable(7)
     warnings.simplefilter("error")
     np.seterr(all="raise")
     ImageFile.LOAD_TRUNCATED_IMAGES = True
@@ -47,6 +50,7 @@ def seen() -> tuple[object, ...]:
     del caught
     return (
         Path.cwd(),
+        (logging.root.level, len(logging.root.handlers), logging.root.manager.disable),
         raises,
         np.geterr()["over"],
         ImageFile.LOAD_TRUNCATED_IMAGES,
@@ -60,7 +64,7 @@ def seen() -> tuple[object, ...]:
 
 def test_each_finds_what_it_left_and_others_what_was_there(tmp_path: Path) -> None:
     before = seen()
-    changed = (tmp_path, True, "raise", True, None, torch.float64, False, True, (False,) * 3)
+    changed = (tmp_path, (1, 1, 7), True, "raise", True, None, torch.float64, False, True, (False,) * 3)
     one, other = Containment(), Containment()
     with one.inside():
         change(tmp_path)
