@@ -29,9 +29,7 @@ def ablate(
     workers: Annotated[int | None, typer.Option(help="Processes that share the cores.")] = None,
     output: Annotated[
         Path,
-        typer.Option(
-            "--output", "-o", help="Run folder; an ablation in it goes on.", metavar="FOLDER"
-        ),
+        typer.Option("--output", "-o", help="Run folder; an ablation in it goes on.", metavar="FOLDER"),
     ] = Path("results/ablation"),
 ) -> None:
     """Vary one setting of the decoders at a time, on the same bytes; a table and a plot per study.

@@ -43,9 +43,7 @@ def decoders(
     workers: Annotated[int | None, typer.Option(help="Processes that share the cores.")] = None,
     output: Annotated[
         Path,
-        typer.Option(
-            "--output", "-o", help="Run folder; a comparison in it goes on.", metavar="FOLDER"
-        ),
+        typer.Option("--output", "-o", help="Run folder; a comparison in it goes on.", metavar="FOLDER"),
     ] = Path("results/decoders"),
 ) -> None:
     """Compare decoders on the same bytes: table, curves, quality over cost, crops.

@@ -14,7 +14,9 @@ from benchmark.registry import described, limits
 
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: as torch chooses")]
 
-FOLDERS = Annotated[list[Path], typer.Argument(help="folders of training images", metavar="FOLDER...", show_default=False)]
+FOLDERS = Annotated[
+    list[Path], typer.Argument(help="folders of training images", metavar="FOLDER...", show_default=False)
+]
 OUTPUT = "folder of the training: log, checks, checkpoints, weights"
 OPTIONS: dict[str, Any] = {
     "model": Annotated[Literal["small", "paper"], typer.Option(help="the shipped size, or the full size")],

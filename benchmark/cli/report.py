@@ -27,7 +27,11 @@ def report(
     ] = None,
     images: Annotated[
         int | None,
-        typer.Option("--images", "--pictures", help="Show the images of that many originals; numbers are of all. Default: all, up to 1000."),
+        typer.Option(
+            "--images",
+            "--pictures",
+            help="Show the images of that many originals; numbers are of all. Default: all, up to 1000.",
+        ),
     ] = None,
     maps: Annotated[
         bool,
