@@ -545,6 +545,20 @@ def test_a_codec_that_describes_no_weights_is_named(asked: Request, tmp_path: Pa
     ]
 
 
+def test_variables_that_a_codec_reads_and_does_not_name_are_named(asked: Request, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    body = "    def encode(self, i, q): return os.environ.get('STEP', '') + os.environ.get('SHIFT', '')\n"
+    body += "    def decode(self, d): ...\n"
+    notes = []
+    for more in ("", "    environment = ('STEP',)\n", "    environment = ('STEP', 'SHIFT')\n"):
+        path.write_text(f"import os\nclass Mine:\n    qualities = (1,)\n{more}{body}")
+        with open_run(replace(asked, codecs=[f"{path}:Mine"], output=tmp_path / f"run{len(notes)}")) as run:
+            notes.append([note for note in run.notes if "of the environment" in note])
+    assert [len(each) for each in notes] == [1, 1, 0]
+    assert f"{path}:Mine reads SHIFT, STEP of the environment: they are not in the record" in notes[0][0]
+    assert f"{path}:Mine reads SHIFT of the environment: it is not in the record" in notes[1][0]
+
+
 def test_files_named_like_packages_in_the_working_folder_are_no_packages(tmp_path: Path) -> None:
     write_pictures(tmp_path / "pictures", ["a.png"])
     for name in ("numpy", "json", "pandas", "tempfile", "torch"):
