@@ -37,8 +37,9 @@ class ForeignCodec:
 
     codec: has at least `encode` and `decode`. what: names it in messages. made_of: what tells it from another version,
     beside its own description. containment: of its code. describes: whether it has a `describe` of its own;
-    describes_weights: whether what that returned tells of weights. variables: of the environment, that it names. elsewhere: the other interpreter that it runs in, if
-    it does. Raises UsageError on a codec that cannot be used, with the part that is wrong.
+    describes_weights: whether what that returned tells of weights. variables: of the environment, that it names.
+    elsewhere: the other interpreter that it runs in, if it does. Raises UsageError on a codec that cannot be used, with
+    the part that is wrong.
     """
 
     def __init__(

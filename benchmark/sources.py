@@ -92,7 +92,10 @@ def _source(content: bytes) -> Source:
 
 
 _OF_THE_MACHINE = frozenset(
-    ["HOME", "PATH", "TMPDIR", "USER", "PYTHONPATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "LOCAL_RANK", "RANK"]
+    (
+        *("HOME", "PATH", "TMPDIR", "USER", "PYTHONPATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS"),
+        *("CUDA_VISIBLE_DEVICES", "LOCAL_RANK", "RANK"),
+    )
 )
 
 
