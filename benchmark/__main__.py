@@ -1,6 +1,11 @@
 """python -m benchmark."""
 
 import faulthandler
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # `-m` puts the working folder first: a numpy.py or json.py that lies there would be taken for the package itself.
+    sys.path.append(sys.path.pop(0))
 
 from benchmark.cli.ending import ending
 from benchmark.cli.streams import settle_streams

@@ -5,18 +5,20 @@ or import a `utils.py` of its own, and mean it for itself. Without this, the nex
 live with it. `benchmark.process_state` lists what is watched.
 """
 
+import atexit
 import contextlib
 import ctypes
 import fcntl
+import functools
 import operator
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from benchmark.guards import is_installed
+from benchmark.guards import is_installed, no_exit, told
 from benchmark.process_state import FOLDER, PARTS, UNKNOWN, Entries, Table, tables
 
 PATIENCE = 60.0
@@ -57,6 +59,7 @@ class Containment:
             if not first:
                 yield
                 return
+            _keep_from_threads()
             before = {name: part.read() for name, part in PARTS.items()}
             watched = tables()
             were = {name: found.copy() for name, table in watched.items() if (found := table.get()) is not None}
@@ -81,7 +84,8 @@ class Containment:
                     name: value for name, value in after.items() if value is not UNKNOWN and value != before[name]
                 }
                 self._values = kept | changed
-                for name in changed:
+                lost = [name for name, value in after.items() if value is UNKNOWN and before[name] is not UNKNOWN]
+                for name in (*changed, *lost):  # a working folder that was removed, say
                     PARTS[name].install(before[name])
 
     def _take_back(self, name: str, table: Table, was: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,21 +221,60 @@ def apart() -> Iterator[None]:
 # The end of the process
 
 
+_LEAVE, _AT_EXIT = os._exit, atexit.register
+_kept = 0
+"""The process in which `_keep_from_threads` was called."""
+
+
 @contextlib.contextmanager
 def _no_end() -> Iterator[None]:
-    """Inside, `os._exit` is an error like others, for this process; a forked child ends by it as it should."""
-    process, leave = os.getpid(), os._exit
+    """Inside, `os._exit` is an error like others, for this process; a forked child ends by it as it should.
+
+    What foreign code wants done at the end of Python is done likewise, and says one line if it fails.
+    """
+    process = os.getpid()
 
     def refuse(status: int) -> None:
         if os.getpid() != process:
-            leave(status)
+            _LEAVE(status)
         raise RuntimeError(f"it calls os._exit({status!r})")
 
-    os._exit = refuse  # type: ignore[assignment]
+    def register(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Callable[..., Any]:
+        _AT_EXIT(_at_the_end, refuse, functools.partial(function, *arguments, **named))
+        return function
+
+    before = os._exit, atexit.register
+    os._exit, atexit.register = refuse, register  # type: ignore[assignment]
     try:
         yield
     finally:
-        os._exit = leave
+        os._exit, atexit.register = before
+
+
+def _keep_from_threads() -> None:
+    """From now on the main thread alone ends this process by `os._exit`: another may be of foreign code."""
+    global _kept
+    if _kept == (process := os.getpid()):
+        return
+    main, leave = threading.main_thread(), os._exit
+
+    def refuse(status: int) -> None:
+        if os.getpid() == process and threading.current_thread() is not main:
+            raise RuntimeError(f"a thread calls os._exit({status!r})")
+        leave(status)
+
+    os._exit, _kept = refuse, process  # type: ignore[assignment]
+
+
+def _at_the_end(refuse: Callable[[int], None], function: Callable[[], Any]) -> None:
+    os._exit = refuse  # type: ignore[assignment]
+    try:
+        no_exit(function)
+    except Exception as error:  # anyone's function
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            print(f"at the end of Python: {told(error)}", file=sys.stderr)
+    finally:
+        os._exit = _LEAVE
 
 
 # Standard streams

@@ -70,12 +70,16 @@ class NotComparable(BenchmarkError):
 
 def one_line(error: BaseException) -> str:
     """The message of an error without its line breaks and secrets, or the error's type if it has none."""
-    return _message(error) or type(error).__name__
+    return _message(error) or _kind(error)
 
 
 def kind_and_message(error: BaseException) -> str:
     """The error's type and its message without secrets, in one line: for errors of foreign code."""
-    return f"{type(error).__name__}: {_message(error)}".rstrip(": ")
+    return f"{_kind(error)}: {_message(error)}".rstrip(": ")
+
+
+def _kind(error: BaseException) -> str:
+    return visible(" ".join(type(error).__name__.split()))[:LONGEST]
 
 
 def _message(error: BaseException) -> str:

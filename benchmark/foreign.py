@@ -37,8 +37,9 @@ class ForeignCodec:
 
     codec: has at least `encode` and `decode`. what: names it in messages. made_of: what tells it from another version,
     beside its own description. containment: of its code. describes: whether it has a `describe` of its own;
-    describes_weights: whether what that returned tells of weights. elsewhere: the other interpreter that it runs in, if
-    it does. Raises UsageError on a codec that cannot be used, with the part that is wrong.
+    describes_weights: whether what that returned tells of weights. variables: of the environment, that it names.
+    elsewhere: the other interpreter that it runs in, if it does. Raises UsageError on a codec that cannot be used, with
+    the part that is wrong.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class ForeignCodec:
         self.describes_weights = False  # as far as is known before it is asked
         self.describes = callable(getattr(codec, "describe", None))
         self.trained_on = trained_on(codec, what)
-        names_of_variables(codec, what)
+        self.variables = names_of_variables(codec, what)
         if hasattr(codec, "scale"):
             self.scale = _scale(codec.scale, what)
         for name in AMOUNTS:

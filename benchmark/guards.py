@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NoReturn
 
-from benchmark.errors import kind_and_message
+from benchmark.errors import kind_and_message, visible
 
 _CRASH_FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.*)')
 
@@ -88,7 +88,7 @@ def own_place(error: BaseException) -> str:
     """ "my_codec.py:41 in decode": the last frame that is neither the suite's nor of an installed package; or ""."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if not is_installed(frame.filename):
-            return f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}"
+            return visible(f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}")
     return ""
 
 

@@ -139,6 +139,16 @@ def _set_timers(module: Any, running: tuple[bool, ...]) -> None:
             signal.setitimer(which, 0)
 
 
+def _logging(logging: Any) -> tuple[Any, ...]:
+    return logging.root.level, list(logging.root.handlers), logging.root.manager.disable
+
+
+def _set_logging(logging: Any, state: tuple[Any, ...]) -> None:
+    level, logging.root.handlers[:], disabled = state
+    logging.root.setLevel(level)  # which makes loggers forget what they decided by another one
+    logging.disable(disabled)
+
+
 def _numpy_random(module: Any) -> tuple[Any, ...]:
     name, keys, *others = module.get_state()
     return (name, keys.tobytes(), *others)
@@ -216,6 +226,7 @@ PARTS: Mapping[str, Part] = {
         lambda module: gc.isenabled(), lambda module, enabled: gc.enable() if enabled else gc.disable()
     ),
     "warnings": Part(lambda module: list(warnings.filters), _set_filters),
+    "logging": Part(_logging, _set_logging, "logging"),
     "random": Part(lambda module: random.getstate(), lambda module, state: random.setstate(state)),
     "temporary folder": _attribute("tempdir", "tempfile"),
     "sockets' patience": Part(
@@ -363,7 +374,9 @@ _MODULES = frozenset(
         *("time", "traceback", "urllib.request", "warnings", "zipfile", "zlib"),
         *("numpy", "numpy.fft", "numpy.linalg", "scipy.fft", "scipy.ndimage", "scipy.special"),
         *("PIL.Image", "PIL.ImageFile", "PIL.ImageOps", "torch", "torch.fft", "torch.linalg", "torch.nn.functional"),
-        *("benchmark.files", "benchmark.images", "benchmark.running.measurement"),
+        *("dataclasses", "inspect", "multiprocessing.connection", "pydantic.main", "pydantic_core", "shlex", "stat"),
+        *("benchmark.codecs", "benchmark.containment", "benchmark.errors", "benchmark.files", "benchmark.foreign"),
+        *("benchmark.guards", "benchmark.images", "benchmark.results", "benchmark.running.measurement"),
     )
 )
 """Whose functions the suite calls for each trial; so are those of `benchmark.metrics`."""
@@ -372,6 +385,8 @@ _CLASSES = frozenset(
     (
         *("pathlib.Path", "pathlib.PurePath", "json.encoder.JSONEncoder", "subprocess.Popen", "threading.Thread"),
         *("PIL.Image.Image", "PIL.ImageFile.ImageFile", "PIL.PngImagePlugin.PngImageFile", "torch.Tensor"),
+        *("pydantic.main.BaseModel", "multiprocessing.connection.Connection", "threading.Condition", "zipfile.ZipFile"),
+        *("multiprocessing.connection._ConnectionBase", "contextlib.ExitStack", "benchmark.foreign.ForeignCodec"),
         *("torch.nn.modules.module.Module", "torch.nn.modules.conv.Conv2d", "benchmark.results.RunFolder"),
         *("benchmark.results.Trial", "benchmark.running.measurement.Workbench"),
     )

@@ -26,12 +26,13 @@ class Source:
 
     imports: (dots of a relative import, name), of all places, those in functions and by `import_module` too. folders:
     that it may add to the import path, as it writes them. texts: that may be names of files which it reads; "*" stands
-    for what is not known, in f"q{quality}.pth" say.
+    for what is not known, in f"q{quality}.pth" say. variables: of the environment, that it reads by their names.
     """
 
     imports: tuple[tuple[int, str], ...] = ()
     folders: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
 
 
 def source_of(file: Path) -> Source:
@@ -49,6 +50,7 @@ def _source(content: bytes) -> Source:
     imports: dict[tuple[int, str], None] = {}
     folders: dict[str, None] = {}
     texts: dict[str, None] = {}
+    variables: dict[str, None] = {}
     written: set[str] = set()
     for node in ast.walk(ast.parse(content)):
         match node:
@@ -67,19 +69,41 @@ def _source(content: bytes) -> Source:
                 if name in ("import_module", "__import__") and literal:
                     stripped = literal[0].lstrip(".")
                     imports[len(literal[0]) - len(stripped), stripped] = None
+                elif name == "getenv" or (
+                    name == "get" and _last_name(getattr(function, "value", function)) == "environ"
+                ):
+                    variables |= dict.fromkeys(literal[:1])
                 elif name in ("insert", "append", "extend", "addsitedir") and "path" in ast.unparse(function):
                     folders |= dict.fromkeys(_texts_in(node))
                 elif _writes(name, literal):
                     written |= set(_texts_in(node))
                 elif name in ("join", "joinpath", "Path") and arguments:
                     texts["/".join(part for one in arguments if (part := _text(one)) is not None)] = None
+            case ast.Subscript(value=mapping, slice=ast.Constant(value=str() as key), ctx=ast.Load()):
+                if _last_name(mapping) == "environ":
+                    variables[key] = None
             case ast.BinOp(op=ast.Div()):
                 texts["/".join(_parts(node))] = None
             case ast.Constant() | ast.JoinedStr():
                 if (text := _text(node)) is not None:
                     texts[text] = None
     named = tuple(text for text in texts if text not in written and _may_be_a_file(text))
-    return Source(tuple(imports), tuple(folders), named)
+    return Source(tuple(imports), tuple(folders), named, tuple(variables))
+
+
+_OF_THE_MACHINE = frozenset(
+    (
+        *("HOME", "PATH", "TMPDIR", "USER", "PYTHONPATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS"),
+        *("CUDA_VISIBLE_DEVICES", "LOCAL_RANK", "RANK"),
+    )
+)
+
+
+def variables_read(file: Path) -> tuple[str, ...]:
+    """The environment variables that a file, or a module beside it that it imports, reads by their names; but for those
+    that say where something is, or how many threads there are."""
+    found = {name for one in (file, *modules_beside(file).values()) for name in source_of(one).variables}
+    return tuple(sorted(found - _OF_THE_MACHINE))
 
 
 def _writes(name: str, texts: list[str]) -> bool:

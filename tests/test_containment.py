@@ -2,17 +2,21 @@
 
 import builtins
 import json
+import logging
 import math
 import os
+import subprocess
 import sys
 import time
 import warnings
 import zlib
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
+import pydantic
 import pytest
 import torch
 from PIL import Image, ImageFile
@@ -23,6 +27,8 @@ from benchmark.metrics import fidelity
 
 def change(folder: Path) -> None:
     os.chdir(folder)
+    logging.basicConfig(level=1, force=True)
+    logging.disable(7)
     warnings.simplefilter("error")
     np.seterr(all="raise")
     ImageFile.LOAD_TRUNCATED_IMAGES = True
@@ -44,6 +50,7 @@ def seen() -> tuple[object, ...]:
     del caught
     return (
         Path.cwd(),
+        (logging.root.level, len(logging.root.handlers), logging.root.manager.disable),
         raises,
         np.geterr()["over"],
         ImageFile.LOAD_TRUNCATED_IMAGES,
@@ -57,7 +64,7 @@ def seen() -> tuple[object, ...]:
 
 def test_each_finds_what_it_left_and_others_what_was_there(tmp_path: Path) -> None:
     before = seen()
-    changed = (tmp_path, True, "raise", True, None, torch.float64, False, True, (False,) * 3)
+    changed = (tmp_path, (1, 1, 7), True, "raise", True, None, torch.float64, False, True, (False,) * 3)
     one, other = Containment(), Containment()
     with one.inside():
         change(tmp_path)
@@ -177,6 +184,8 @@ def test_functions_and_methods_that_are_patched_stay_patched_for_that_code_alone
         *((Path, name) for name in ("write_text", "exists", "open")),
         *(
             (json, "dumps"),
+            (pydantic.BaseModel, "model_dump_json"),
+            (connection.Connection, "send"),
             (os, "replace"),
             (builtins, "open"),
             (zlib, "compress"),
@@ -215,3 +224,46 @@ def test_settings_of_plots_are_the_suite_s() -> None:
     with Containment().inside():
         matplotlib.rcParams["font.size"] = size + 5
     assert matplotlib.rcParams["font.size"] == size
+
+
+def test_a_working_folder_that_is_removed_is_left(tmp_path: Path) -> None:
+    home = Path.cwd()
+    with Containment().inside():
+        (tmp_path / "gone").mkdir()
+        os.chdir(tmp_path / "gone")
+        (tmp_path / "gone").rmdir()
+    assert Path.cwd() == home
+
+
+LATER = """
+import atexit, os, sys, threading, time
+from benchmark.containment import Containment
+
+def leave():
+    time.sleep(0.1)
+    os._exit(0)
+
+with Containment().inside():
+    threading.Thread(target=leave).start()
+    for function in (leave, lambda: sys.exit(0), lambda: os._exit(0), lambda: 1 / 0):
+        atexit.register(function)
+    if os.fork() == 0:
+        os._exit(5)
+    ended = os.waitstatus_to_exitcode(os.wait()[1])
+time.sleep(0.3)
+os._exit(7) if len(sys.argv) > 1 else sys.exit(ended)
+"""
+
+
+def test_a_thread_or_the_end_of_python_does_not_end_the_process_with_another_code() -> None:
+    ended = subprocess.run([sys.executable, "-c", LATER], capture_output=True, text=True, check=False)
+    assert ended.returncode == 5
+    assert "a thread calls os._exit(0)" in ended.stderr
+    told = [line for line in ended.stderr.splitlines() if line.startswith("at the end of Python: ")]
+    assert [line.partition(": ")[2].partition(" (")[0] for line in told] == [
+        "ZeroDivisionError: division by zero",
+        "RuntimeError: it calls os._exit(0)",
+        "RuntimeError: it calls sys.exit(0)",
+        "RuntimeError: it calls os._exit(0)",
+    ]
+    assert subprocess.run([sys.executable, "-c", LATER, "x"], capture_output=True, check=False).returncode == 7

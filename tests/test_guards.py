@@ -1,6 +1,7 @@
 """What anyone's code raises, in one line."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,3 +55,12 @@ def test_the_place_of_a_crash_is_in_the_thread_that_crashed() -> None:
     assert crash_place(report) == "my codec.py:57 in encode"
     assert crash_place(report.partition("/home/me/my")[0]) == ""
     assert crash_place("") == ""
+
+
+def test_names_of_classes_functions_and_files_break_no_line() -> None:
+    namespace: dict[str, Any] = {"error": type("Two\nlines", (Exception,), {})("and\x1b[2J\nmore")}
+    code = compile("def fails():\n    raise error\n", "/home/me/my\ncodec.py", "exec")
+    exec(code, namespace)
+    with pytest.raises(Exception, match="more") as caught:
+        namespace["fails"]()
+    assert told(caught.value) == r"Two lines: and\x1b[2J more (my\ncodec.py:2 in fails)"

@@ -22,7 +22,7 @@ from benchmark.identity import (
     unknown_parts,
     variables,
 )
-from benchmark.sources import modules_beside, packages_imported
+from benchmark.sources import modules_beside, packages_imported, variables_read
 
 HEAD = "class Mine:\n    qualities = (1,)\n    def encode(self, image, q): return b'1'\n    def decode(self, d): ...\n"
 
@@ -412,3 +412,13 @@ def test_threads_and_processes_that_are_left_do_not_keep_the_command(here: Path)
     assert ended.returncode == 0, ended.stderr
     assert "words" not in ended.stdout
     assert "words of a data set" in ended.stderr
+
+
+def test_variables_that_the_code_reads_are_known_by_its_text(here: Path) -> None:
+    (here / "beside.py").write_text("import os\nQ = os.getenv('OF_THE_MODULE', '1')\n")
+    (here / "mine.py").write_text(
+        "import os\nfrom os import environ, getenv\nimport beside\nA = os.environ['INDEXED']\n"
+        "B = environ.get('GOT', 'no')\nC = getenv('ASKED')\nos.environ['SET'] = '1'\nD = os.environ.get('HOME')\n"
+        "E = {}.get('NONE')\nF = os.environ[A]\n"
+    )
+    assert variables_read(here / "mine.py") == ("ASKED", "GOT", "INDEXED", "OF_THE_MODULE")

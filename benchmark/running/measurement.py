@@ -216,7 +216,7 @@ class Workbench:
         except TrialError as failure:
             if self.debug and failure.__cause__ is not None:
                 raise failure.__cause__ from None
-            trial = self._failed(trial, str(failure) + self._told_in_full(planned, failure))
+            trial = self._failed(trial, one_line(failure) + self._told_in_full(planned, failure))
         except KeyboardInterrupt as interrupt:
             if self.debug or isinstance(interrupt, Terminated) or self.is_interrupt():
                 raise

@@ -41,6 +41,7 @@ from benchmark.running.setup import (
 )
 from benchmark.running.sizes import metrics_without_value
 from benchmark.running.target import Target, choose_qualities, parse_target
+from benchmark.sources import variables_read
 
 DEFAULT_DATASET = "photos"
 QUICK_LOOK = 8
@@ -195,6 +196,7 @@ def open_run(request: Request) -> Iterator[Run]:
             label: codec_record(label, specs.get(label), codec, qualities[label]) for label, codec in codecs.items()
         }
         notes += _undescribed(codecs, records)
+        notes += _unnamed_variables(codecs, chosen)
         notes += _unmatched(codecs, dataset)
         planned = plan.plan_trials(
             [(picture.name, picture.path) for picture in dataset.pictures],
@@ -354,6 +356,20 @@ def _undescribed(codecs: Mapping[str, Codec], records: Mapping[str, CodecRecord]
         elif not known and not codec.describes_weights:
             how = "name their file in a setting, or their hash in describe()"
             yield f"{label} describes no weights: if it has any, {how}, or a changed checkpoint is not noticed"
+
+
+def _unnamed_variables(codecs: Mapping[str, Codec], chosen: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each codec of a file whose code reads environment variables that it does not name."""
+    for label, codec in codecs.items():
+        file = parse_codec_spec(chosen[label]).file if isinstance(chosen[label], str) else None
+        if file is None or not isinstance(codec, ForeignCodec):
+            continue
+        if names := [name for name in variables_read(file) if name not in codec.variables]:
+            verb = "it is" if len(names) == 1 else "they are"
+            yield (
+                f"{label} reads {', '.join(names)} of the environment: {verb} not in the record, so a change is not "
+                f"noticed, unless the codec names {'it' if len(names) == 1 else 'them'} in `environment`"
+            )
 
 
 def _unmatched(codecs: Mapping[str, Codec], dataset: Dataset) -> Iterator[str]:

@@ -20,7 +20,7 @@ from support.fake_benchmark import start
 from support.pictures import write_pictures
 
 from benchmark.codecs import Image
-from benchmark.errors import UsageError
+from benchmark.errors import BenchmarkError, UsageError
 from benchmark.reports.outcome import sum_up
 from benchmark.results import FAILED, RunFolder, Trial
 from benchmark.running.backends.here import Here
@@ -543,3 +543,48 @@ def test_a_codec_that_describes_no_weights_is_named(asked: Request, tmp_path: Pa
         f"{spec('Plain')} describes no weights: if it has any, name their file in a setting, or their hash in "
         "describe(), or a changed checkpoint is not noticed"
     ]
+
+
+def test_variables_that_a_codec_reads_and_does_not_name_are_named(asked: Request, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    body = "    def encode(self, i, q): return os.environ.get('STEP', '') + os.environ.get('SHIFT', '')\n"
+    body += "    def decode(self, d): ...\n"
+    notes = []
+    for more in ("", "    environment = ('STEP',)\n", "    environment = ('STEP', 'SHIFT')\n"):
+        path.write_text(f"import os\nclass Mine:\n    qualities = (1,)\n{more}{body}")
+        with open_run(replace(asked, codecs=[f"{path}:Mine"], output=tmp_path / f"run{len(notes)}")) as run:
+            notes.append([note for note in run.notes if "of the environment" in note])
+    assert [len(each) for each in notes] == [1, 1, 0]
+    assert f"{path}:Mine reads SHIFT, STEP of the environment: they are not in the record" in notes[0][0]
+    assert f"{path}:Mine reads SHIFT of the environment: it is not in the record" in notes[1][0]
+
+
+def test_files_named_like_packages_in_the_working_folder_are_no_packages(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", ["a.png"])
+    for name in ("numpy", "json", "pandas", "tempfile", "torch"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('taken for a package')\n")
+    (tmp_path / "beside.py").write_text("NAME = 'beside'\n")
+    (tmp_path / "codecs").mkdir()
+    (tmp_path / "codecs" / "mine.py").write_text(
+        "import os\nimport beside\n"
+        "class Mine:\n    qualities = (1,)\n    def encode(self, image, quality):\n"
+        "        assert 'PYTHONSAFEPATH' not in os.environ\n        self.image = image\n"
+        "        return image.tobytes() + beside.NAME.encode()\n"
+        "    def decode(self, data):\n        import numpy\n"
+        "        return numpy.frombuffer(data[:-6], numpy.uint8).reshape(16, 24, 3)\n"
+    )
+    line = [sys.executable, "-m", "benchmark", "run", "--only", "--codec", "./codecs/mine.py:Mine", "--workers", "1"]
+    line += ["--dataset", "pictures", "--metric", "psnr", "-o", "run"]
+    ended = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode == 0, ended.stderr
+    assert [trial.error for trial in RunFolder.open(tmp_path / "run").trials()] == [None]
+
+
+def test_a_metric_whose_load_interrupts_is_one_line(asked: Request, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "class Mine:\n    higher_is_better = True\n    def load(self):\n        raise KeyboardInterrupt\n"
+        "    def compare(self, original, reconstruction):\n        return 1.0\n"
+    )
+    with pytest.raises(BenchmarkError, match=r"^Mine: load: RuntimeError: it raises KeyboardInterrupt, which nobody"):
+        do(replace(asked, metrics=[f"{tmp_path}/mine.py:Mine"]), ["jpeg"])

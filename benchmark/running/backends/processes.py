@@ -24,7 +24,7 @@ from typing import IO, Any, cast
 
 from benchmark.codecs import CODECS, Codec, CodecSpec
 from benchmark.errors import BenchmarkError, kind_and_message
-from benchmark.guards import crash_place
+from benchmark.guards import crash_place, hear_interrupts
 from benchmark.metrics import modules_of_metric
 from benchmark.results import FAILED, RunFolder, Trial
 from benchmark.running.interruption import Stop
@@ -41,6 +41,11 @@ SECONDS_FOR_STACK = 5.0
 """A worker that can write its stack ends once it has; one that cannot is killed after these."""
 SECONDS_TO_END = 5.0
 """Between the end of a worker's connection and its own."""
+
+_SAFE_PATH = "PYTHONSAFEPATH"
+_FIRST_IMPORTS = {_SAFE_PATH: "first imports"}
+"""While the process starts that workers are forked from: a numpy.py in the working folder is no NumPy. Workers get the
+import path of this process."""
 
 _LONGEST_NAME = 255
 
@@ -272,10 +277,14 @@ def _inherited(threads: int, without_script: bool) -> Iterator[None]:
     is not there `without_script`: it would be run again from its top, with the call of the suite in it unless that is
     guarded, and nothing of it is sent.
     """
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    variables = {
+        **dict.fromkeys(THREAD_VARIABLES, str(threads)),
+        **({} if _SAFE_PATH in os.environ else _FIRST_IMPORTS),
+    }
+    before = {name: os.environ.get(name) for name in variables}
     script = sys.modules["__main__"]
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    os.environ.update(variables)
     if without_script:
         sys.modules["__main__"] = types.ModuleType("__main__")
     try:
@@ -292,6 +301,9 @@ def _inherited(threads: int, without_script: bool) -> Iterator[None]:
 
 def _work(connection: Connection, lifeline: Connection, crash: str, at: Any, setup: Setup) -> None:
     """A worker's life: open, then one record for each trial, until the other end is closed."""
+    hear_interrupts(lambda: False)  # Ctrl-C does not come here
+    if os.environ.get(_SAFE_PATH) == _FIRST_IMPORTS[_SAFE_PATH]:  # not for programs that are started from here
+        del os.environ[_SAFE_PATH]
     os.setsid()  # so that what a codec starts here can be ended with it
     multiprocessing.current_process().daemon = False  # a daemon may start no processes; for the run it remains one
     for one in (connection, lifeline):  # another program in this process's place must not hold them open
