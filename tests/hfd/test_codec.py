@@ -234,8 +234,8 @@ def test_shipped_codec_in_another_process_directory_and_thread_count(tmp_path: P
     finally:
         torch.set_num_threads(before)
     code = (
-        "import numpy as np, torch; from pathlib import Path; from benchmark.hfd.codec import hfd, mse; "
-        "assert torch.get_num_threads() == 1; "
+        "import sys, numpy as np, torch; from pathlib import Path; from benchmark.hfd.codec import hfd, mse; "
+        "assert torch.get_num_threads() == 1; assert 'torch_geometric' not in sys.modules; "
         "codecs = {'mse': mse('cpu'), 'hfd': hfd('cpu')}; "
         "np.save('one.npy', np.stack([codec.decode(Path(name).read_bytes()) for name, codec in codecs.items()]))"
     )

@@ -278,8 +278,8 @@ def test_a_second_ctrl_c_stops_at_once(folder: Path, ignored: bool) -> None:
     codec = f"waits:folder={folder},seconds=3600"  # longer than `finish` waits
     command = ("run", "--codec", codec, "--only", "--metric", "bpp", "--dataset", "pictures", "--output", "run")
     before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
-    try:
-        process = start(*command, "--workers", "2", folder=folder)
+    try:  # a program from its beginning, which inherits whether Ctrl-C is ignored
+        process = start(*command, "--workers", "2", folder=folder, before=lambda: None)
     finally:
         signal.signal(signal.SIGINT, before)
     wait_until(lambda: list(folder.glob("decoding-*")), process)

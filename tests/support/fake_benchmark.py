@@ -31,7 +31,8 @@ PROGRAM = f"import runpy; runpy.run_path({__file__!r}, run_name='__main__')"
 def start(*arguments: str, folder: Path, before: Callable[[], None] | None = None) -> "subprocess.Popen[str] | Process":
     """A process that runs the command line `arguments` in `folder`, with pipes for its output.
 
-    before: called in the new process before the program starts, which then is one of its own from the beginning.
+    before: called in the new process before the program starts, which then is one from its beginning: with signals that
+    are ignored here, and an order of sets of its own. Else it is a copy of one that has imported the suite.
     """
     if before is None:
         zygote = commands()

@@ -264,6 +264,7 @@ def _wait(pid: int, seconds: float, ended: dict[int, int]) -> int | None:
 def _begin(job: dict[str, Any], opens: int) -> None:
     """Makes this process what a shell would have made it, and starts the command. opens: closed once it is that."""
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the tests behind it has it ignored
     os.chdir(job["folder"])
     for name, value in job["variables"].items():
         if value is None:

@@ -105,11 +105,14 @@ def test_reconstructions_are_the_runs_own_and_downloads_too(page_folder: Path, r
 
 
 def test_a_page_replaces_a_page_and_nothing_else(
-    tmp_path: Path, run_folder: Path, page_folder: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, run_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (page_folder / "left-over").touch()
-    assert call("report", str(run_folder), "-o", str(page_folder)) == 0
-    assert not (page_folder / "left-over").exists()
+    page = tmp_path / "page"
+    assert call("report", str(run_folder), "-o", str(page), "--no-maps") == 0
+    (page / "left-over").touch()
+    assert call("report", str(run_folder), "-o", str(page), "--no-maps") == 0
+    assert (page / "index.html").is_file()
+    assert not (page / "left-over").exists()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").touch()
     for folder in (tmp_path / "full", run_folder, tmp_path):

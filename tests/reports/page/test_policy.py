@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -85,7 +86,12 @@ def hostile_study(shared_folder: Path, hostile_page: Path) -> Path:
     return shared_folder / "hostile-study"
 
 
-@pytest.mark.parametrize("by", ["file", "http"])
+def slow(*values: str) -> Any:
+    """By default a page and a study, a file and a server are each looked at once; all of their pairs when asked."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("by", ["file", slow("http")])
 def test_words_of_a_run_do_nothing_on_its_page(by: str, hostile_page: Path, watched: Watched) -> None:
     page = watched.page
     with served(hostile_page.parent) as address:
@@ -114,7 +120,7 @@ def test_words_of_a_run_do_nothing_on_its_page(by: str, hostile_page: Path, watc
     assert all(re.fullmatch(r"#[a-z]+|runs/[12]/[a-z.]+|assets/[\w.-]+", link) for link in links), links
 
 
-@pytest.mark.parametrize("by", ["file", "http"])
+@pytest.mark.parametrize("by", [slow("file"), "http"])
 def test_words_of_a_run_do_nothing_in_a_study(by: str, hostile_study: Path, watched: Watched) -> None:
     page = watched.page
     with served(hostile_study.parent) as address:
@@ -160,8 +166,9 @@ def violations(watched: Watched) -> list[str]:
     return [text for text in watched.happened if "Content Security Policy" in text]
 
 
-@pytest.mark.parametrize("by", ["file", "http"])
-@pytest.mark.parametrize("kind", ["page", "study"])
+@pytest.mark.parametrize(
+    ("kind", "by"), [("page", "http"), ("study", "file"), slow("page", "file"), slow("study", "http")]
+)
 def test_the_policy_holds_where_something_slipped_in(
     kind: str, by: str, request: pytest.FixtureRequest, watched: Watched, tmp_path: Path
 ) -> None:
@@ -229,12 +236,13 @@ STATES = [
 ]  # fmt: skip
 
 
-def test_no_address_breaks_the_page_or_makes_it_ask(page_folder: Path, watched: Watched) -> None:
+@pytest.mark.parametrize("mixtures", [15, pytest.param(200, marks=pytest.mark.slow)])
+def test_no_address_breaks_the_page_or_makes_it_ask(mixtures: int, page_folder: Path, watched: Watched) -> None:
     page = watched.page
     open_page(page, page_folder)
     draw = random.Random(0)
     words = [f"{key}={quote(text)}" for key in ("picture", "a", "b", "mode", "by", "off") for text in HOSTILE[:8]]
-    mixed = ["&".join(draw.sample([quote(s, safe="=&%") for s in STATES] + words, 4)) for _ in range(60)]
+    mixed = ["&".join(draw.sample([quote(s, safe="=&%") for s in STATES] + words, 4)) for _ in range(mixtures)]
     for state in [*(quote(s, safe="=&%") for s in STATES), *mixed]:
         page.evaluate("state => { location.hash = '?' + state; }", state)
         page.wait_for_timeout(15)

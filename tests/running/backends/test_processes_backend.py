@@ -29,8 +29,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def uninterrupted(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """By a program from its beginning: its sets have another order than those of copies of one process."""
     folder = tmp_path_factory.mktemp("uninterrupted")
-    finish(start(*RUN, "--dataset", str(pictures), "--output", "run", "--workers", "1", folder=folder))
+    command = (*RUN, "--dataset", str(pictures), "--output", "run", "--workers", "1")
+    finish(start(*command, folder=folder, before=lambda: None))
     return folder / "run"
 
 
