@@ -367,7 +367,7 @@ def described(hint: Any) -> str:
 
 
 def _hints(make: Callable[..., Any]) -> dict[str, Any]:
-    """Parameter -> type. Annotations of somebody else's file may name what is not there; the others count all the same."""
+    """Parameter -> type. Annotations of somebody else's file may name what is not there; the others count."""
     function: Any = make.__init__ if isinstance(make, type) else make  # type: ignore[misc]
     try:
         return typing.get_type_hints(function, include_extras=True)
