@@ -6,6 +6,7 @@ shape follows lm-evaluation-harness, `lm_eval/api/registry.py`. The attribute is
 parameters are the settings: `def jpeg(subsampling: Literal["4:2:0", "4:4:4"] = "4:2:0")`. Nothing else declares them.
 """
 
+import contextlib
 import difflib
 import hashlib
 import importlib
@@ -366,10 +367,18 @@ def described(hint: Any) -> str:
 
 
 def _hints(make: Callable[..., Any]) -> dict[str, Any]:
+    """Parameter -> type. Annotations of somebody else's file may name what is not there; the others count."""
+    function: Any = make.__init__ if isinstance(make, type) else make  # type: ignore[misc]
     try:
-        return typing.get_type_hints(make.__init__ if isinstance(make, type) else make, include_extras=True)  # type: ignore[misc]
-    except Exception:  # annotations of somebody else's file may name what is not there
-        return {}
+        return typing.get_type_hints(function, include_extras=True)
+    except Exception:  # whatever an annotation raises
+        written = dict(getattr(function, "__annotations__", {}))
+    found: dict[str, Any] = {}
+    for name, annotation in written.items():
+        alone = type("Alone", (), {"__annotations__": {name: annotation}})
+        with contextlib.suppress(Exception):  # likewise
+            found |= typing.get_type_hints(alone, getattr(function, "__globals__", {}), include_extras=True)
+    return found
 
 
 def _converted(text: str, hint: Any, what: str) -> Any:

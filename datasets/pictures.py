@@ -104,7 +104,9 @@ def folder_dataset(folder: Path, name: str) -> Dataset:
     own, notes = _once(files)
     names = unique_names(path.name for path in own)
     pictures = (Picture(names[path.name], path, file_sha256(path)) for path in own)
-    notes += _passed_over(path.name for path in lying)
+    notes += _no_files(path for path in lying if is_named_as_image(path.name)) + _passed_over(
+        path.name for path in lying
+    )
     return Dataset(name, tuple(sorted(pictures, key=lambda picture: picture.name)), notes=notes)
 
 
@@ -118,6 +120,15 @@ def _existing(paths: Iterable[Path]) -> list[Path]:
         return [path for path in paths if path.is_file()]
     except OSError as error:
         raise BenchmarkError(f"{error.filename}: cannot be read: {error.strerror}") from None
+
+
+def _no_files(paths: Iterable[Path]) -> tuple[str, ...]:
+    """A note on those of `paths`, called like images, that are folders, pipes or devices."""
+    others = [printable(str(path)) for path in paths if not path.is_file()]
+    if not others:
+        return ()
+    are = "is no file, and was" if len(others) == 1 else "are no files, and were"
+    return (f"{_some(others)} {are} passed over",)
 
 
 def _leads_nowhere(path: Path) -> bool:
@@ -241,7 +252,8 @@ def glob_dataset(pattern: str) -> Dataset:
     originals, left_out = _without_ours(files, _fixed(wanted), pattern)
     own, notes = _once(originals)
     dataset = _of_files(printable(pattern), own)
-    return replace(dataset, notes=notes + left_out + _passed_over(path.name for path in found))
+    others = _no_files(path for path in found if path.suffix.lower() in SUFFIXES)
+    return replace(dataset, notes=notes + left_out + others + _passed_over(path.name for path in found))
 
 
 def _fixed(pattern: Path) -> Path:

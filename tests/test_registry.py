@@ -148,3 +148,12 @@ def test_a_codecs_file_may_name_its_interpreter(
 def test_an_interpreter_that_cannot_be_meant_is_refused(text: str, kind: str, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
         parse_spec(text, kind)
+
+
+def test_an_annotation_that_names_what_is_not_there_leaves_the_others_theirs() -> None:
+    def make(count: int = 1, share: "Share" = 0.5, flag: bool = False) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    settings = parse_spec("make:count=3,share=0.25,flag=yes").settings
+    assert typed_settings(make, settings, {}, "thing", "make") == {"count": 3, "share": "0.25", "flag": True}
+    with pytest.raises(UsageError, match="count"):
+        typed_settings(make, {"count": "x"}, {}, "thing", "make")

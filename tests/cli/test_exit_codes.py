@@ -59,7 +59,7 @@ def test_what_a_command_raises(
     def fail(*arguments: object, **more: object) -> None:
         raise error
 
-    monkeypatch.setattr(command_line, "app", fail)
+    monkeypatch.setattr(command_line, "_command", lambda: fail)
     with pytest.raises(SystemExit) as ended:
         command_line.main([])
     assert ended.value.code == code

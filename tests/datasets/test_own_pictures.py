@@ -421,3 +421,13 @@ def test_what_runs_and_pages_hold_is_no_original() -> None:
         for place in (folder, Path(folder).absolute().as_uri()):
             with pytest.raises(UsageError, match=f"is a {what} of the suite; what lies there are its figures"):
                 open_dataset(place)
+
+
+def test_folders_and_pipes_that_are_called_like_images_are_named() -> None:
+    write(Path("d/a.png"))
+    Path("d/b.png").mkdir()
+    assert open_dataset("d").notes == ("d/b.png is no file, and was passed over",)
+    os.mkfifo("d/c.jpg")
+    for place in ("d", "d/*"):
+        assert names(place) == ["a"]
+        assert open_dataset(place).notes == ("d/b.png and 1 more are no files, and were passed over",)
