@@ -38,7 +38,12 @@ def heed_termination() -> None:
             signal.signal(number, _terminate)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
-        hear_interrupts(lambda: _came)
+        hear_interrupts(_is_meant)
+
+
+def _is_meant() -> bool:
+    """Whether SIGINT came; where others listen to it by now, it may have."""
+    return _came or signal.getsignal(signal.SIGINT) is not _interrupt
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
