@@ -47,12 +47,16 @@ def draw_contest(table: Path, output: Path) -> Path:
             color = COLORS.get(str(member))
             panels[3].scatter(found["value_psnr"], found["value"], 9 + 5 * found["steps"], color=color, alpha=0.7)
         panels[0].set(xlabel="10¹² operations of training", ylabel=f"{metric_info(over).title} over x̂'s ↓, best steps")
-        panels[0].set_title(f"{TITLES[group]}; {rows['images'].iloc[-1]} images, {rows['data'].iloc[-1]}", fontsize=9)
+        panels[0].set_title(f"{TITLES[group]}; held-out images", fontsize=9)
+        panels[1].set_title(f"{rows['images'].iloc[-1]} images, {rows['data'].iloc[-1]}", fontsize=9)
         panels[3].set(xlabel="PSNR less x̂'s (dB)", ylabel=f"{metric_info(over).title} over x̂'s ↓")
         panels[3].set_title("larger: more evaluations", fontsize=9)
         for axes in panels:
             _finish(axes)
-        panels[0].legend(frameon=False, fontsize=7)
+    handles, names = max(
+        (panels.get_legend_handles_labels() for panels in figure.axes), key=lambda found: len(found[1])
+    )
+    figure.legend(handles, names, frameon=False, fontsize=8, loc="outside lower center", ncols=len(names))
     save_figure(figure, output, dpi=150)
     return output
 
@@ -90,7 +94,7 @@ def contest_table(table: Path, data: str | None = None) -> str:
 def _value_at(values: pd.DataFrame, member: object, steps: float, realism: float) -> str:
     same = values["realism"].isna() if pd.isna(realism) else values["realism"] == realism
     found = values.loc[(values["member"] == member) & (values["steps"] == steps) & same, "value"]
-    return "–" if not len(found) else f"{found.mean():.2f}"
+    return "–" if not len(found) else f"{found.mean():.2f}".replace("-0.00", "0.00")
 
 
 def relative(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
