@@ -6,15 +6,16 @@
 | 1 | version (high four bits) and decoder (low four, see `CODES`) |
 | 1-3 | height, varint |
 | 1-3 | width, varint |
-| 1 | quality: (quality − 1)·32 |
+| 1-2 | quality: (quality − 1)·32; from 225 on, in two bytes |
 | 1-2 | decoder seed, varint, below 16384 |
 | 4 | identity of the weights |
 | 1-4 | length of the payload, varint |
 | n | payload |
 | 4 | CRC-32 of everything before |
 
-Between 17 and 24 bytes: 20 or 21 for an image of 768×512. Varints are LEB128. With sides up to 65535 and a payload
-of up to 2^21 − 1 bytes it stays within 24; a larger payload takes one byte more.
+Between 17 and 25 bytes: 20 or 21 for an image of 768×512. Varints are LEB128. With sides up to 65535, a quality of 8 at
+most and a payload of up to 2^21 − 1 bytes it stays within 24; a larger payload takes one byte more, as a higher quality
+does. Of two bytes of quality, q₁ and q₂, the number is 225 + (q₁ − 225)·256 + q₂.
 """
 
 import struct
@@ -31,9 +32,12 @@ CODES = {"mse": 0, "hific-small": 3} | {kind.name: kind.code for kind in KINDS.v
 DECODERS = {code: name for name, code in CODES.items()}
 QUALITY_STEPS = 32
 """A stream keeps a quality in units of 1/32 level: "steps", (quality − 1)·32."""
+_ONE_BYTE = 225
+"""Fewer steps than so many are one byte."""
+MAX_STEPS = _ONE_BYTE + (256 - _ONE_BYTE) * 256 - 1
 MAX_SIDE, MAX_SEED = 65535, 2**14 - 1
 TYPICAL_BYTES = 20
-"""Of a container around its payload, for an image of 768×512; other sizes take 17 to 24."""
+"""Of a container around its payload, for an image of 768×512; other sizes take 17 to 25."""
 MAX_PIXELS = 2**28
 """Larger images are refused before anything is allocated."""
 
@@ -64,7 +68,7 @@ class Container:
 
 
 def pack(container: Container) -> bytes:
-    """The byte string. Raises BenchmarkError on an image too large or a seed out of range."""
+    """The byte string. Raises BenchmarkError on an image too large, or a quality or seed out of range."""
     if not (1 <= container.height <= MAX_SIDE and 1 <= container.width <= MAX_SIDE) or (
         container.height * container.width > MAX_PIXELS
     ):
@@ -72,6 +76,8 @@ def pack(container: Container) -> bytes:
             f"an image of {container.width}x{container.height} is too large: sides up to {MAX_SIDE}, "
             f"{MAX_PIXELS // 10**6} megapixels in all"
         )
+    if not 0 <= container.quality_steps <= MAX_STEPS:
+        raise BenchmarkError(f"quality {quality_of(container.quality_steps):g} is beyond what a stream can hold")
     if not 0 <= container.seed <= MAX_SEED:
         raise BenchmarkError(f"decoder seed {container.seed} is out of range: 0 to {MAX_SEED}")
     body = b"".join(
@@ -80,7 +86,7 @@ def pack(container: Container) -> bytes:
             bytes([VERSION << 4 | CODES[container.decoder]]),
             varint(container.height),
             varint(container.width),
-            bytes([container.quality_steps]),
+            _quality(container.quality_steps),
             varint(container.seed),
             container.weights,
             varint(len(container.payload)),
@@ -109,8 +115,8 @@ def unpack(data: bytes) -> Container:
         raise CorruptStream(f"the stream claims an image of {width}x{height}, beyond what any encoder writes")
     if at >= len(body):
         raise CorruptStream("the stream's header is truncated")
-    quality_steps = body[at]
-    seed, at = read_varint(body, at + 1)
+    quality_steps, at = _read_quality(body, at)
+    seed, at = read_varint(body, at)
     if seed > MAX_SEED:
         raise CorruptStream(f"the stream claims decoder seed {seed}, beyond what any encoder writes")
     weights = body[at : at + 4]
@@ -129,6 +135,23 @@ def codec_of(data: bytes) -> str | None:
 def spec_of(decoder: str) -> str:
     """The codec spec of one of CODES: `mse`, `hfd:decoder=flow`, `hific-small`."""
     return f"hfd:decoder={decoder}" if decoder in KINDS else decoder
+
+
+def _quality(steps: int) -> bytes:
+    if steps < _ONE_BYTE:
+        return bytes([steps])
+    high, low = divmod(steps - _ONE_BYTE, 256)
+    return bytes([_ONE_BYTE + high, low])
+
+
+def _read_quality(data: bytes, at: int) -> tuple[int, int]:
+    """The steps that begin at `at`, where there is a byte, and where they end. Raises CorruptStream."""
+    first = data[at]
+    if first < _ONE_BYTE:
+        return first, at + 1
+    if at + 1 >= len(data):
+        raise CorruptStream("the stream's header is truncated")
+    return _ONE_BYTE + (first - _ONE_BYTE) * 256 + data[at + 1], at + 2
 
 
 def varint(value: int) -> bytes:

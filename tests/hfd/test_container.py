@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.errors import BenchmarkError, CorruptStream
-from benchmark.hfd.container import CODES, MAX_SEED, Container, codec_of, pack, unpack
+from benchmark.hfd.container import CODES, MAX_SEED, MAX_STEPS, Container, codec_of, pack, quality_of, steps_of, unpack
 
 
 def example(**changes: object) -> Container:
@@ -27,7 +27,7 @@ containers = st.builds(
     decoder=st.sampled_from(sorted(CODES)),
     height=st.integers(1, 4096),
     width=st.integers(1, 65535),
-    quality_steps=st.integers(0, 255),
+    quality_steps=st.integers(0, 300) | st.integers(0, MAX_STEPS),
     seed=st.integers(0, MAX_SEED),
     weights=st.binary(min_size=4, max_size=4),
     payload=st.binary(max_size=300),
@@ -35,10 +35,20 @@ containers = st.builds(
 
 
 @given(containers)
-def test_round_trip_within_24_bytes(container: Container) -> None:
+def test_round_trip_within_24_bytes_and_one_more_for_high_qualities(container: Container) -> None:
     data = pack(container)
     assert unpack(data) == container
-    assert len(data) - len(container.payload) <= 24
+    assert len(data) - len(container.payload) <= 24 + (quality_of(container.quality_steps) > 8)
+
+
+def test_models_of_more_than_eight_levels() -> None:
+    """A byte of 1/32 level ends at 8.97."""
+    for quality in (8, 8.03125, 9, 10, 100):
+        steps = steps_of(quality, 100)
+        assert quality_of(unpack(pack(example(quality_steps=steps))).quality_steps) == quality
+    for steps in (-1, MAX_STEPS + 1):
+        with pytest.raises(BenchmarkError, match=r"quality \S+ is beyond"):
+            pack(example(quality_steps=steps))
 
 
 def test_overhead_at_the_largest_side_and_seed() -> None:
