@@ -28,6 +28,9 @@ from typing import Any
 
 TESTS = Path(__file__).parents[1]
 
+BEGINNING = dict(os.environ)
+"""The environment before any test: the one who waits outlives the test that first asks for it."""
+
 COMMANDS = (
     "pandas",
     "matplotlib.figure",
@@ -84,11 +87,12 @@ class Started:
 class Zygote:
     def __init__(self, modules: Sequence[str] = COMMANDS) -> None:
         path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
-        self.variables = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
+        self.variables = BEGINNING | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
         self._process = subprocess.Popen(
             [sys.executable, "-P", __file__, *modules],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            cwd=TESTS.parent,
             env=self.variables,
             text=True,
         )
