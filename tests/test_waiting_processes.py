@@ -7,7 +7,7 @@ from support.zygote import BEGINNING, a_zygote
 
 
 def test_they_have_the_environment_of_the_beginning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Not that of the test that first asks: with a long TMPDIR, say, no later test's worker has a place for its socket."""
+    """Not that of the test that first asks: with a long TMPDIR, no later test has a place for a socket."""
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
