@@ -14,6 +14,8 @@ from benchmark.reports.plots.files import save_figure
 COLORS = {"regression": "0.55", "gan": "#CC79A7", "flow": "#009E73", "diffusion": "#0072B2", "energy": "#D55E00"}
 TITLES = {"none": "no perceptual network", "lpips": "LPIPS's maps in the loss"}
 X_HAT = "x̂"
+HELD_OUT = "held-out"
+"""The images of checks along the way, on which choices are made."""
 
 
 def draw_contest(table: Path, output: Path) -> Path:
@@ -64,9 +66,9 @@ def draw_contest(table: Path, output: Path) -> Path:
 def contest_table(table: Path, data: str | None = None) -> str:
     """A Markdown table of `table`, a contest.csv: each member with one evaluation of its network, and with the most.
 
-    Its realism is the one at which the first distance between sets is least. Distances are over x̂'s, the geometric
-    mean over qualities; PSNR is less x̂'s. data: on which images; None for those named last. Raises BenchmarkError if no
-    finished member was measured on them.
+    Its realism is the one at which the first distance between sets is least on the held-out images, where there are
+    any. Distances are over x̂'s, the geometric mean over qualities; PSNR is less x̂'s. data: on which images; None for
+    those named last. Raises BenchmarkError if no finished member was measured on them.
     """
     everything = pd.read_csv(table)
     named = data or str(everything["data"].iloc[-1])
@@ -82,7 +84,11 @@ def contest_table(table: Path, data: str | None = None) -> str:
     for group in [group for group in TITLES if group in set(rows["group"])]:
         own = rows[rows["group"] == group]
         values = {metric: relative(own, metric) for metric in metrics}
-        for member, found in values[ruling].groupby("member", sort=False):
+        held_out = everything[
+            everything["finished"] & (everything["data"] == HELD_OUT) & (everything["group"] == group)
+        ]
+        chosen_on = values[ruling] if held_out.empty else relative(held_out, ruling)
+        for member, found in chosen_on.groupby("member", sort=False):
             for steps in sorted({found["steps"].min(), found["steps"].max()}):
                 best = found[found["steps"] == steps].nsmallest(1, "value").iloc[0]
                 cells = [_value_at(values[metric], member, steps, best["realism"]) for metric in metrics]

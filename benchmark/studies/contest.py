@@ -32,7 +32,7 @@ from benchmark.hfd.first_stage import load_first_stage
 from benchmark.hfd.unet import SMALL, UNetConfig
 from benchmark.images import load_image
 from benchmark.reading import parse_json, read_text, shown, sound
-from benchmark.reports.contest import draw_contest
+from benchmark.reports.contest import HELD_OUT, draw_contest
 from benchmark.studies.contestants import (
     MEMBERS,
     GanTask,
@@ -52,8 +52,6 @@ from benchmark.training.task import DiscriminatorTraining
 
 GROUPS = ("none", "lpips")
 """Without any perceptual network, and with LPIPS's maps."""
-HELD_OUT = "held-out"
-"""The data of checks along the way."""
 TERA = 10**12
 
 

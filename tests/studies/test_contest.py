@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 from benchmark.cli.main import app
 from benchmark.errors import UsageError
 from benchmark.macs import count_macs
-from benchmark.reports.contest import relative
+from benchmark.reports.contest import HELD_OUT, relative
 from benchmark.studies import contest as study
-from benchmark.studies.contest import HELD_OUT, Arena, Contest, choose, run
+from benchmark.studies.contest import Arena, Contest, choose, run
 from benchmark.studies.contestants import MEMBERS, Judging, operations_per_step
 
 JUDGING = Judging(images=1, side=64, places=(0.0, 1.0), steps=(1, 2), metrics=("psnr", "lpips"))

@@ -200,14 +200,19 @@ def test_what_departs(tmp_path: Path) -> None:
 
 
 def test_a_contest(tmp_path: Path) -> None:
-    """Over x̂'s, the geometric mean over two qualities: 0.5 and 2 make 1; the dial with the least distance is chosen."""
+    """Over x̂'s, the geometric mean over two qualities: 0.5 and 2 make 1; realism is chosen on held-out images."""
     head = "group,member,step,tera,finished,data,images,quality,steps,realism,seed,psnr,lpips,fd-effnet"
     rows = [
         "none,x̂,9,1,True,kodak,6,1,0,,0,30,0.2,100",
         "none,x̂,9,1,True,kodak,6,2,0,,0,32,0.1,50",
-        "none,flow,9,1,True,held-out,6,1,1,,0,1,1,1",
+        "none,x̂,9,1,True,held-out,8,1,0,,0,30,0.2,100",
+        *(
+            f"none,gan,9,1,True,held-out,8,1,{n},{dial},0,30,0.2,{fd}"
+            for n in (1, 4)
+            for dial, fd in ((0.5, 80), (1.0, 90))
+        ),
         *(f"none,gan,9,1,True,kodak,6,1,1,{dial},0,29.5,0.1,{fd}" for dial, fd in ((0.5, 50), (1.0, 75))),
-        *(f"none,gan,9,1,True,kodak,6,2,1,{dial},0,31.0,0.2,{fd}" for dial, fd in ((0.5, 100), (1.0, 75))),
+        *(f"none,gan,9,1,True,kodak,6,2,1,{dial},0,31.0,0.2,{fd}" for dial, fd in ((0.5, 100), (1.0, 25))),
         "none,gan,9,1,True,kodak,6,1,4,0.5,0,30,0.2,25",
         "none,gan,9,1,True,kodak,6,2,4,0.5,0,32,0.1,12.5",
         "none,gan,5,1,False,kodak,6,1,1,0.5,0,1,1,1",
