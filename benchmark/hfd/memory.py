@@ -35,9 +35,9 @@ megapixels, 598 and 715 at 1.0, 249 and 306 at 2.9, in tiles that see 1.0 megapi
 of a larger image see up to 1.7 megapixels."""
 
 SAMPLING = Memory(90, 90)
-"""Of a score decoder beyond x̂, U-Net `small`. Measured with small tiles, bytes per pixel: 65 (flow, Euler), 76
-(diffusion, ancestral), 88 (Heun, DDIM, or a `realism` between 0 and 1); of the network in a tile of 4 megapixels about
-65, and tiles of a larger image see up to 1.3 times as many pixels."""
+"""Of a score decoder beyond x̂, U-Net `small`. With small tiles never more than 90 bytes per pixel, which a slow test in
+`tests/hfd/test_memory.py` measures for each sampler; of the network in a tile of 4 megapixels about 65, and tiles of a
+larger image see up to 1.3 times as many pixels."""
 
 SMALL_CHANNELS = 32
 """Of the U-Net `small` at half the resolution, where most of the memory is."""

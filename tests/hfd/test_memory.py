@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -99,3 +101,50 @@ def test_the_memory_counts_what_a_tile_sees(config: UNetConfig) -> None:
 def test_beyond_a_tile_only_the_picture_counts() -> None:
     for one in (FIRST_STAGE, SAMPLING):
         assert one.of(8192, 8192) - one.of(4096, 8192) == one.bytes_per_pixel * 2**25
+
+
+MEASURED = """
+import sys
+import torch
+from benchmark.hfd.decoders import KINDS
+from benchmark.hfd.sampling import ScoreDecoder
+from benchmark.hfd.unet import UNetConfig
+from benchmark.registry import typed_settings
+
+def bytes_of(name):
+    return 1024 * next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
+
+torch.set_num_threads(1)
+kind, settings = sys.argv[1], dict(one.split("=") for one in sys.argv[2:])
+load = KINDS[kind].load()
+sampler = load.settings(**typed_settings(load.settings, settings, {}, "codec", kind))
+network = load.network(UNetConfig((8, 8), (1, 1), (1,), 16), 7, {"kappa": 1.0})
+decoder = ScoreDecoder(network.eval(), sampler, tile=16)
+decoder.sample(torch.zeros(1, 3, 64, 64), 5, 0)
+x_hat = torch.rand(1, 3, 2048, 2048) - 0.5
+open("/proc/self/clear_refs", "w").write("5")  # VmHWM begins anew
+before = bytes_of("VmRSS")
+decoder.sample(x_hat, 5, 0)
+print((bytes_of("VmHWM") - before) / 2**22)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        "one-step",
+        "energy steps=3",
+        "flow steps=3 sampler=euler",
+        "flow steps=3 sampler=heun",
+        "flow steps=3 realism=0.5",
+        "diffusion steps=3 sampler=ancestral realism=1",
+        "diffusion steps=3 sampler=ddim realism=1",
+        "diffusion steps=3 realism=0.5",
+    ],
+)
+def test_samplers_keep_to_their_memory(sampler: str) -> None:
+    command = [sys.executable, "-c", MEASURED, *sampler.split()]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert 40 < float(ended.stdout) <= SAMPLING.bytes_per_pixel, ended.stdout
