@@ -26,6 +26,7 @@ from benchmark.hfd.weights import FIRST_STAGE_FILE, from_json, write_weights
 from benchmark.hfd.weights import SHIPPED as FIRST_STAGES
 from benchmark.macs import count_macs
 from benchmark.metrics.perceptual import load_network
+from benchmark.packed import HALF
 from benchmark.reading import shown, sound
 from benchmark.training.adversarial import train_then_gan
 from benchmark.training.checkpoint import fill_averaged, read_training
@@ -266,11 +267,14 @@ COMMAND = TrainingCommand(
 )
 
 
-def export_generator(trained: Path, output: Path) -> None:
-    """Writes the generator in `trained` (`averaged.safetensors`, `best.safetensors`) as a weights file."""
+def export_generator(trained: Path, output: Path, bits: int = HALF) -> None:
+    """Writes the generator in `trained` (`averaged.safetensors`, `best.safetensors`) as a weights file.
+
+    bits: as in `write_weights`.
+    """
     averaged, recipe = read_training(trained)
     with sound(shown(trained), "a training of hific-small"):
         network = Generator(GeneratorConfig(**from_json(recipe["generator"])))
     fill_averaged(network, averaged, trained)
     configuration = {"generator": network.config.as_json(), "first_stage": recipe["first_stage"]}
-    write_weights(output, network, KIND, configuration, recipe)
+    write_weights(output, network, KIND, configuration, recipe, bits)

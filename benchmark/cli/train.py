@@ -88,6 +88,9 @@ def export(
             help="of a synthesis transform or a decoder: weight interpolation, the part of the new weights",
         ),
     ] = None,
+    bits: Annotated[
+        int, typer.Option(min=4, max=11, help="significant bits of each weight: fewer make a smaller file")
+    ] = 11,
 ) -> None:
     """Write a weights file of a training that has not ended, or interpolate between its first and its last weights."""
     from benchmark.files import check_apart
@@ -97,22 +100,25 @@ def export(
     check_apart(output, *filter(None, (trained, first_stage, begun)))
     _, recipe = read_training(trained)
     if "hific" in recipe or "generator" in recipe:
-        _export_baseline(trained, output, recipe, sampling_steps, first_stage, begun, share)
+        _export_baseline(trained, output, recipe, bits, sampling_steps, first_stage, begun, share)
     else:
-        export_trained(trained, output, sampling_steps, first_stage, begun, share)
+        export_trained(trained, output, sampling_steps, first_stage, begun, share, bits)
 
 
-def _export_baseline(trained: Path, output: Path, recipe: dict[str, object], *others: object) -> None:
+def _export_baseline(trained: Path, output: Path, recipe: dict[str, object], bits: int, *others: object) -> None:
     from benchmark.baselines.hific.training import export_hific
     from benchmark.baselines.hific_small.training import export_generator
     from benchmark.errors import UsageError
+    from benchmark.packed import HALF
 
     if any(other is not None for other in others):
-        raise UsageError(f"{trained} is a training of HiFiC, whose export has no options")
+        raise UsageError(f"{trained} is a training of HiFiC, whose export has none of these options but --bits")
     if "hific" in recipe:
+        if bits != HALF:
+            raise UsageError(f"--bits belongs to small networks; {trained} is one of HiFiC's size, in single precision")
         export_hific(trained, output, None)
     else:
-        export_generator(trained, output)
+        export_generator(trained, output, bits)
 
 
 @train.command("plan")

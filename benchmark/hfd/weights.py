@@ -1,7 +1,7 @@
 """Weights: safetensors files with the network's configuration inside; shipped ones, or a file that a user names.
 
-Never unpickled. The identity of a file is the SHA-256 over its tensors and configuration, so that it does not change
-when the file is written again.
+Never unpickled. Half-precision tensors may be packed, see `packed`. The identity of a file is the SHA-256 over its
+tensors and configuration, so that it does not change when the file is written again.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.files import write_tensors
 from benchmark.hfd.autoencoder import Autoencoder, AutoencoderConfig
+from benchmark.packed import HALF, pack, rounded, unpacked
 from benchmark.reading import STUMBLES, brief, parse_json, sound
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -48,6 +49,7 @@ def read_weights(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
     with sound(str(path), "a sound safetensors file", (SafetensorError,)), safe_open(path, "pt") as file:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+        tensors = unpacked(tensors, metadata, str(path))
     if "configuration" not in metadata:
         raise BenchmarkError(f"{path} does not say the configuration of its network")
     configuration: dict[str, Any] = parse_json(metadata["configuration"], f"{path}, configuration", finite=False)
@@ -63,16 +65,25 @@ def read_weights(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
 
 
 def write_weights(
-    path: Path, network: nn.Module, kind: str, configuration: dict[str, Any], training: dict[str, Any]
+    path: Path,
+    network: nn.Module,
+    kind: str,
+    configuration: dict[str, Any],
+    training: dict[str, Any],
+    bits: int = HALF,
 ) -> None:
-    """Writes parameters in half precision, buffers as they are, with the recipe that made them."""
+    """Writes parameters in half precision, packed, buffers as they are, with the recipe that made them.
+
+    bits: significant ones of each parameter; fewer make a smaller file.
+    """
     parameters = {name for name, _ in network.named_parameters()}
     tensors = {
-        name: (tensor.half() if name in parameters else tensor).detach().cpu().contiguous()
+        name: (rounded(tensor.half(), bits) if name in parameters else tensor).detach().cpu().contiguous()
         for name, tensor in network.state_dict().items()
     }
     metadata = {"kind": kind, "configuration": json.dumps(configuration), "training": json.dumps(training)}
-    write_tensors(path, tensors, metadata)
+    packed, shapes = pack(tensors)
+    write_tensors(path, packed, metadata | shapes)
 
 
 def fill(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:

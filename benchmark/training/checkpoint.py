@@ -6,7 +6,7 @@ exp_avg/NAME; names of a discriminator are led by `opponent.`. All else is JSON 
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.files import write_tensors
+from benchmark.packed import unpacked
 from benchmark.reading import brief, parse_json, shown, sound
 from benchmark.training.optimisers import trainable
 from benchmark.training.options import Options
@@ -105,7 +106,7 @@ def load_state(
     BenchmarkError if the file is damaged."""
     metadata = _metadata(path)
     with sound(shown(path), "the state of a training", (SafetensorError,)), safe_open(path, "pt") as file:
-        check_finite(path, file)
+        check_finite(path, ((name, file.get_tensor(name)) for name in file.keys()))  # noqa: SIM118
         _refuse_other(path, metadata, description, options)
         states: dict[str, set[str]] = {}
         for key in file.keys():  # noqa: SIM118
@@ -135,10 +136,9 @@ class Recipe(dict[str, Any]):
         raise BenchmarkError(f"{shown(self.path)}: its recipe has no {key}")
 
 
-def check_finite(path: Path, file: Any) -> None:
-    """Raises BenchmarkError if a tensor of a safetensors file has numbers that are not finite."""
-    for key in file.keys():  # noqa: SIM118
-        tensor = file.get_tensor(key)
+def check_finite(path: Path, tensors: Iterable[tuple[str, Tensor]]) -> None:
+    """Raises BenchmarkError if a tensor of the file `path` has numbers that are not finite."""
+    for key, tensor in tensors:
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise BenchmarkError(f"{shown(path)}: {brief(key)} has values that are not finite")
 
@@ -217,8 +217,9 @@ def read_training(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise BenchmarkError(f"there is no training at {path}")
     recipe = _metadata(path)
     with sound(shown(path), "a sound safetensors file", (SafetensorError,)), safe_open(path, "pt") as file:
-        check_finite(path, file)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors = unpacked(tensors, file.metadata() or {}, shown(path))
+        check_finite(path, tensors.items())
     return tensors, recipe
 
 

@@ -12,8 +12,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
-from safetensors import safe_open
 from safetensors.torch import save_file
+from support.weights_files import plain
 
 from benchmark.errors import BenchmarkError, CorruptStream
 from benchmark.hfd import codec as codec_module
@@ -218,9 +218,7 @@ def test_a_stream_whose_weights_are_not_there_is_refused_with_their_hash(
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("name", ["unet.enter.weight", "residual_deviation"])
 def test_a_decoder_with_numbers_that_are_not_finite(folder: Path, tmp_path: Path, value: float, name: str) -> None:
-    with safe_open(folder / "jpeg", "pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        metadata = dict(file.metadata())
+    tensors, metadata = plain(folder / "jpeg")
     tensors[name].view(-1)[1] = value
     save_file(tensors, tmp_path / "w", metadata=metadata)
     with pytest.raises(BenchmarkError, match=f"w: {name} has values that are not finite"):
@@ -228,9 +226,7 @@ def test_a_decoder_with_numbers_that_are_not_finite(folder: Path, tmp_path: Path
 
 
 def test_a_decoder_of_another_shape(folder: Path, tmp_path: Path) -> None:
-    with safe_open(folder / "jpeg", "pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        metadata = dict(file.metadata())
+    tensors, metadata = plain(folder / "jpeg")
     configuration = json.loads(metadata["configuration"])
     configuration["unet"]["channels"] = [8, 16]
     save_file(tensors, tmp_path / "w", metadata={**metadata, "configuration": json.dumps(configuration)})

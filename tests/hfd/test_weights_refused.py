@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
+from support.weights_files import plain
 
 from benchmark.errors import BenchmarkError, CorruptStream
 from benchmark.hfd.codec import mse
@@ -17,8 +17,7 @@ Tensors = dict[str, torch.Tensor]
 
 @pytest.fixture
 def parts(first_stage_file: Path) -> tuple[Tensors, dict[str, str]]:
-    with safe_open(first_stage_file, "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata())  # noqa: SIM118
+    return plain(first_stage_file)
 
 
 def refusal(path: Path, tensors: Tensors, metadata: dict[str, str]) -> str:

@@ -19,12 +19,16 @@ from benchmark.hfd.weights import (
     take_architecture,
     write_weights,
 )
+from benchmark.packed import HALF
 from benchmark.reading import shown, sound
 from benchmark.training.checkpoint import fill_averaged, read_training
 
 
-def export_first_stage(trained: Path, output: Path) -> None:
-    """Writes the first stage in `trained` (`averaged.safetensors`, `best.safetensors`) as a weights file."""
+def export_first_stage(trained: Path, output: Path, bits: int = HALF) -> None:
+    """Writes the first stage in `trained` (`averaged.safetensors`, `best.safetensors`) as a weights file.
+
+    bits: as in `write_weights`.
+    """
     averaged, recipe = read_training(trained)
     with sound(shown(trained), "a training of the first stage"):
         configuration = dict(recipe["autoencoder"])
@@ -40,15 +44,15 @@ def export_first_stage(trained: Path, output: Path) -> None:
             fill_averaged(model, averaged, trained)
             model.entropy.update()
     named = {"architecture": architecture, **model.config.as_json()}
-    write_weights(output, model, "first stage", named, recipe)
+    write_weights(output, model, "first stage", named, recipe, bits)
 
 
-def export_synthesis(trained: Path, first_stage: Path, output: Path, share: float = 1.0) -> None:
+def export_synthesis(trained: Path, first_stage: Path, output: Path, share: float = 1.0, bits: int = HALF) -> None:
     """Writes `first_stage`, the weights file that a training of the synthesis transform began with, with its results.
 
     share: weight interpolation, of the trained weights against those that it began with (Wortsman et al., "Robust
     fine-tuning of zero-shot models", 2022). All else, and so each stream but for the name of its weights, stays as it
-    is. Raises BenchmarkError if `first_stage` is not the one that was trained.
+    is. bits: as in `write_weights`. Raises BenchmarkError if `first_stage` is not the one that was trained.
     """
     averaged, recipe = read_training(trained)
     model, identity = load_autoencoder(first_stage)
@@ -63,11 +67,15 @@ def export_synthesis(trained: Path, first_stage: Path, output: Path, share: floa
     blended = {name: torch.lerp(begun[name], tensor, share) for name, tensor in averaged.items()}
     model.load_state_dict(blended, strict=False)
     named = {"architecture": "small", **model.config.as_json()}
-    write_weights(output, model, "first stage", named, recipe | {"share": share})
+    write_weights(output, model, "first stage", named, recipe | {"share": share}, bits)
 
 
-def export_decoder(trained: Path, output: Path, steps: int, begun: Path | None = None, share: float = 1.0) -> None:
+def export_decoder(
+    trained: Path, output: Path, steps: int, begun: Path | None = None, share: float = 1.0, bits: int = HALF
+) -> None:
     """Writes the decoder in `trained` as a weights file; steps: default number of a flow's or a diffusion's.
+
+    bits: as in `write_weights`.
 
     share: weight interpolation, of the trained weights against those in `begun`, the weights or the training that it
     began with, as in `export_synthesis`. Raises BenchmarkError if `begun` is of another kind or architecture.
@@ -97,7 +105,7 @@ def export_decoder(trained: Path, output: Path, steps: int, begun: Path | None =
         if deviation.shape != network.residual_deviation.shape or not bool(torch.isfinite(deviation).all()):
             raise ValueError(f"residual_deviation: {recipe['residual_deviation']!r}")
         network.residual_deviation = deviation
-    write_weights(output, network, kind, configuration, recipe)
+    write_weights(output, network, kind, configuration, recipe, bits)
 
 
 def export_trained(
@@ -107,12 +115,13 @@ def export_trained(
     first_stage: Path | None = None,
     begun: Path | None = None,
     share: float | None = None,
+    bits: int = HALF,
 ) -> None:
     """Writes the weights file of a training of the first stage, its synthesis transform, or a decoder.
 
     sampling_steps: default number of a decoder that samples in steps, 4 if None. first_stage: that a training of the
-    synthesis transform began with, the shipped one if None. begun, share: see `export_decoder`. Raises UsageError on an
-    argument that does nothing for this training.
+    synthesis transform began with, the shipped one if None. begun, share: see `export_decoder`; bits: `write_weights`.
+    Raises UsageError on an argument that does nothing for this training.
     """
     _, recipe = read_training(trained)
     is_decoder, is_synthesis = str(recipe.get("decoder")) in KINDS, "synthesis_of" in recipe
@@ -128,12 +137,13 @@ def export_trained(
     if share is not None and not is_synthesis and begun is None:
         need = "--begun FILE, the weights that it began with" if is_decoder else "a synthesis transform or decoder"
         raise UsageError(f"--share needs {need}")
+    part = 1.0 if share is None else share
     if is_synthesis:
-        export_synthesis(trained, first_stage or SHIPPED / FIRST_STAGE_FILE, output, 1.0 if share is None else share)
+        export_synthesis(trained, first_stage or SHIPPED / FIRST_STAGE_FILE, output, part, bits)
     elif "autoencoder" in recipe:
-        export_first_stage(trained, output)
+        export_first_stage(trained, output, bits)
     elif is_decoder:
-        export_decoder(trained, output, sampling_steps or 4, begun, 1.0 if share is None else share)
+        export_decoder(trained, output, sampling_steps or 4, begun, part, bits)
     else:
         raise BenchmarkError(f"{trained} holds no training of mse or hfd")
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors import safe_open
 from safetensors.torch import save_file
+from support.weights_files import plain
 
 from benchmark.baselines.hific_small.codec import SHIPPED, HificSmallCodec, hific_small
 from benchmark.baselines.hific_small.network import KIND, Generator, load_generator
@@ -27,9 +27,8 @@ def codec(small_first_stage: Path, generator_file: Path) -> HificSmallCodec:
 
 
 def rewritten(source: Path, target: Path, **changes: torch.Tensor) -> Path:
-    with safe_open(source, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        save_file(tensors | changes, target, metadata=file.metadata())
+    tensors, metadata = plain(source)
+    save_file(tensors | changes, target, metadata=metadata)
     return target
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from support.weights_files import plain
 from typer.testing import CliRunner
 
 from benchmark.cli.main import app
@@ -35,7 +36,7 @@ def test_old_levels_are_what_they_were_under_higher_numbers(first_stage_file: Pa
 
 
 def test_added_levels_go_on_as_the_lowest_two_do(first_stage_file: Path, tmp_path: Path) -> None:
-    old = load_file(first_stage_file)
+    old, _ = plain(first_stage_file)
     add_levels_below(first_stage_file, tmp_path / "begun.safetensors", 2)
     new = load_file(tmp_path / "begun.safetensors")
     for name in ("log_gain", "entropy.log2_scale"):

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file
+from support.weights_files import plain
 
 from benchmark.cli.train import export
 from benchmark.errors import BenchmarkError, UsageError
@@ -17,6 +18,7 @@ from benchmark.hfd.first_stage import AnyFirstStage, load_first_stage
 from benchmark.hfd.training.export import export_synthesis
 from benchmark.hfd.training.synthesis import SynthesisRecipe, train_synthesis
 from benchmark.hfd.weights import write_weights
+from benchmark.packed import rounded
 from benchmark.training.crops import to_tensor
 
 QUIET = Console(quiet=True)
@@ -64,7 +66,7 @@ def test_nothing_else_of_the_weights_file_changes(
 ) -> None:
     averaged = train_synthesis(first_stage, pictures, tmp_path / "training", cache, RECIPE, QUIET)
     export_synthesis(averaged, first_stage, tmp_path / "new.safetensors")
-    before, after = load_file(first_stage), load_file(tmp_path / "new.safetensors")
+    before, after = (plain(path)[0] for path in (first_stage, tmp_path / "new.safetensors"))
     assert before.keys() == after.keys()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
@@ -96,11 +98,15 @@ def test_the_export_command_takes_the_first_stage(
     export(averaged, tmp_path / "got.safetensors", first_stage=first_stage)
     export(averaged, tmp_path / "none.safetensors", first_stage=first_stage, share=0.0)
     export(averaged, tmp_path / "half.safetensors", first_stage=first_stage, share=0.5)
+    export(averaged, tmp_path / "few.safetensors", first_stage=first_stage, bits=6)
     (_, expected), (_, got) = (load_first_stage(tmp_path / f"{name}.safetensors") for name in ("expected", "got"))
     assert got == expected
     old, new, none, half = (
-        load_file(path)["synthesis.enter.1.weight"].float()
+        plain(path)[0]["synthesis.enter.1.weight"].float()
         for path in (first_stage, *(tmp_path / f"{name}.safetensors" for name in ("got", "none", "half")))
     )
     assert torch.equal(none, old)
+    few = plain(tmp_path / "few.safetensors")[0]["synthesis.enter.1.weight"]
+    assert torch.equal(few, rounded(new.half(), 6))
+    assert not torch.equal(few, new.half())
     torch.testing.assert_close(half, (old + new) / 2, rtol=2e-3, atol=1e-6)
