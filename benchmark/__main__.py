@@ -1,6 +1,7 @@
 """python -m benchmark."""
 
 import faulthandler
+import signal
 import sys
 
 if __name__ == "__main__" and not sys.flags.safe_path:
@@ -11,9 +12,14 @@ from benchmark.cli.ending import ending
 from benchmark.cli.streams import settle_streams
 
 if __name__ == "__main__":  # worker processes import this module under another name
-    settle_streams()
-    faulthandler.enable()  # a codec that crashes this process while it is opened is told with its line
-    from benchmark.cli.main import main
+    try:
+        settle_streams()
+        faulthandler.enable()  # a codec that crashes this process while it is opened is told with its line
+        from benchmark.cli.main import main
 
-    with ending():
-        main()
+        with ending():
+            main()
+    except KeyboardInterrupt as interrupt:  # while imports last, or while another one is dealt with
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with ending():
+            sys.exit(128 + getattr(interrupt, "number", signal.SIGINT))

@@ -25,6 +25,8 @@ STARTS: dict[str, tuple[str, ...]] = {
     "evaluate": (),
     "evaluate, in shards": (),
 }
+PATIENCE = {"ray": 180}
+"""Seconds until what a run has started is gone: Ray's agents notice by themselves, and late on a busy machine."""
 KINDS = ("SIGKILL group", "SIGKILL parent", "SIGKILL child", "SIGTERM", "SIGINT", "SIGINT twice")
 
 
@@ -113,7 +115,7 @@ def until_whole(zygote: Zygote, start: str, material: Material, seed: int, told:
         assert kept <= there, where
         kept = {line for line in there if json.loads(line)["error"] is None}
         assert is_complete(run) or code, where
-        gone(family, where)
+        gone(family, where, soon=PATIENCE.get(start, 60))
         if not code:
             break
     assert not code, where
@@ -139,7 +141,7 @@ def descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
-def gone(family: list[psutil.Process], where: object, soon: float = 60) -> None:
+def gone(family: list[psutil.Process], where: object, soon: float) -> None:
     """No process outlives its run: what it had started is gone `soon` after it."""
     _, alive = psutil.wait_procs(family, timeout=soon)
     names = []
@@ -179,7 +181,7 @@ def test_a_part_of_ray_that_dies_does_not_keep_the_run_waiting(part: str, zygote
     errors = (material.folder / "err").read_text()
     assert code in (0, 3), errors
     assert "Traceback" not in errors
-    gone(family, errors, soon=180)  # Ray's agents notice by themselves, and late on a busy machine
+    gone(family, errors, soon=PATIENCE["ray"])
     if code:
         again = begin(zygote, "ray", material.folder, run.name).wait(300)
         assert again == 0, (material.folder / "err").read_text()
