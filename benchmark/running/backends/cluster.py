@@ -6,8 +6,9 @@ features and kept images, which are written here before the record. No more than
 sent out, so what waits in memory does not grow with the run.
 
 An actor that is gone, with its process or with its node, is replaced. The trials that it had go to whoever is free; a
-trial during which `ATTEMPTS` actors in a row have gone is recorded as failed, so that what kills its process (a codec
-that crashes, say) ends. A trial is in the folder once: its record comes from the one actor that answered.
+trial during which `ATTEMPTS` actors have gone is recorded as failed, so that what kills its process (a codec that
+crashes, say) ends. Where the same metric was at work each time, the trial is done once more without that metric, whose
+value is missing then. A trial is in the folder once: its record comes from the one actor that answered.
 """
 
 import contextlib
@@ -29,7 +30,8 @@ from benchmark.codecs import Codec, CodecSpec
 from benchmark.datasets.arrays import store
 from benchmark.errors import BenchmarkError, UsageError, kind_and_message, needs
 from benchmark.guards import crash_place
-from benchmark.results import Manifest, RunFolder, Trial, TrialKey
+from benchmark.results import FAILED, Manifest, RunFolder, Trial, TrialKey
+from benchmark.running.backends.at_work import Note, note_of, read_note
 from benchmark.running.backends.connection import Connection, connecting, first_line
 from benchmark.running.backends.processes import modules_of_workers
 from benchmark.running.interruption import Stop
@@ -306,20 +308,29 @@ class Bench:
             self.workbench = open_workbench(setup, self.parcel)
         except BenchmarkError as error:
             return error
-        return _here()
+        place = _here()
+        self.note = Note(place.note if place is not None else "")
+        self.workbench.instruments = replace(self.workbench.instruments, begin=self.note.metric)
+        return place
 
     def measure(
-        self, planned: PlannedTrial, original_is_known: bool, content: Sequence[Any] = ()
+        self,
+        planned: PlannedTrial,
+        original_is_known: bool,
+        content: Sequence[Any] = (),
+        broken: Mapping[str, str] | None = None,
     ) -> tuple[Trial, list[File]] | BenchmarkError:
-        """content: a reference to the bytes of the original, for where its file is not; or nothing."""
+        """content: a reference to the bytes of the original, for where its file is not; or nothing. broken: metrics
+        that are not asked, as in `Workbench.measure`."""
         self.parcel.files, self.parcel.original_is_known = [], original_is_known
+        self.note.trial(planned.key)
         try:
             if content and isinstance(planned.path, Path) and not planned.path.is_file():
                 import ray
 
                 path, _ = store(ray.get(content[0]), planned.path.suffix)
                 planned = replace(planned, path=path)
-            return self.workbench.measure(planned), self.parcel.files
+            return self.workbench.measure(planned, broken), self.parcel.files
         except BenchmarkError as error:
             return error
 
@@ -331,8 +342,22 @@ class Place:
     node: str
     log: str
 
+    @property
+    def note(self) -> str:
+        """The file beside its log that tells what it is at; Ray takes no other name than a log's for one."""
+        return f"{self.log}.at-work" if self.log else ""
 
-def _here() -> Place:
+
+@dataclass(frozen=True)
+class Remains:
+    """What an actor that is gone has left: its stack if it crashed, the trial that it did and the metric at work."""
+
+    stack: str = ""
+    trial: str = ""
+    metric: str = ""
+
+
+def _here() -> Place | None:
     """Of this actor, whose stack is written to its log if it crashes."""
     import ray
 
@@ -343,39 +368,41 @@ def _here() -> Place:
     return Place(ray.get_runtime_context().get_node_id(), log)
 
 
-def _last_words(log: str) -> str:
-    with Path(log).open("rb") as stream:
+def _remains(place: Place) -> Remains:
+    """As its files on this machine have them."""
+    stack = ""
+    with contextlib.suppress(OSError), Path(place.log).open("rb") as stream:
         stream.seek(max(0, stream.seek(0, os.SEEK_END) - LAST_WORDS))
-        return stream.read().decode(errors="replace")
+        _, fatal, words = stream.read().decode(errors="replace").rpartition("Fatal Python error")
+        stack = fatal + words if fatal else ""
+    return Remains(stack, *read_note(place.note))
 
 
-def stack_of(place: Place | None) -> str:
-    """The stack of an actor that crashed there; "" if it left none, or its node is gone."""
+def remains_of(place: Place | None) -> Remains:
+    """What is left of an actor there; nothing if its node is gone."""
     if place is None or not place.log:
-        return ""
+        return Remains()
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    with contextlib.suppress(Exception):  # the node may be gone, or the file
-        if Path(place.log).is_file():
-            words = _last_words(place.log)
-        else:
-            there = NodeAffinitySchedulingStrategy(place.node, soft=False)
-            reader: Any = ray.remote(_last_words)
-            words = ray.get(
-                reader.options(num_cpus=0, scheduling_strategy=there).remote(place.log), timeout=SECONDS_FOR_WORDS
-            )
-        _, fatal, stack = words.rpartition("Fatal Python error")
-        return fatal + stack
-    return ""
+    if Path(place.log).is_file():
+        return _remains(place)
+    with contextlib.suppress(Exception):  # the node may be gone
+        there = NodeAffinitySchedulingStrategy(place.node, soft=False)
+        reader: Any = ray.remote(_remains)
+        found: Remains = ray.get(
+            reader.options(num_cpus=0, scheduling_strategy=there).remote(place), timeout=SECONDS_FOR_WORDS
+        )
+        return found
+    return Remains()
 
 
 @dataclass
 class _Actor:
     """number: of its place in the schedule. sent: the trials that it has, in the order in which it does them.
 
-    since: when it began the first of them, in seconds of `time.monotonic`. late: whether that took too long. cause: why
-    it is gone.
+    since: when it began the first of them, in seconds of `time.monotonic`. late: the trial for which it was ended, as
+    that took too long. cause: why it is gone.
     """
 
     number: int
@@ -385,7 +412,7 @@ class _Actor:
     gone: bool = False
     place: Place | None = None
     since: float = 0.0
-    late: bool = False
+    late: TrialKey | None = None
     cause: str = ""
 
 
@@ -405,7 +432,8 @@ class _Dispatch:
         self._left = [sum(t.codec in share.setup.codecs for t in trials) for share in shares]
         self._opening: dict[Any, _Actor] = {}
         self._sent: dict[Any, tuple[_Actor, PlannedTrial]] = {}
-        self._losses: Counter[TrialKey] = Counter()
+        self._losses: Counter[tuple[TrialKey, str]] = Counter()  # by trial, and metric at work or ""
+        self._broken: dict[TrialKey, dict[str, str]] = {}
         self._failed_openings = 0
         self._contents: dict[Path, Any] = {}
         pictures = folder.manifest.dataset.model_copy(update={"pictures": []})  # 30,000 hashes that no actor reads
@@ -428,7 +456,7 @@ class _Dispatch:
             self._take_opening(self._opening.pop(reference), _outcome(reference))
             return
         actor, planned = self._sent.pop(reference)
-        in_hand = actor.sent[0]
+        had = tuple(actor.sent)
         actor.sent.remove(planned)
         actor.since = time.monotonic()
         outcome = _outcome(reference)
@@ -436,7 +464,7 @@ class _Dispatch:
             raise outcome
         if isinstance(outcome, _Loss):
             if not actor.gone:
-                self._charge(actor, in_hand, outcome)
+                self._charge(actor, had, outcome)
             yield from self._lose(actor, planned)
             return
         trial, files = outcome
@@ -456,8 +484,8 @@ class _Dispatch:
         """An actor whose trial takes too long is ended; its trial then comes back as a loss."""
         for actor in {id(a): a for a, _ in self._sent.values()}.values():
             limit = self._shares[actor.share].setup.time_limit
-            if limit is not None and not actor.late and time.monotonic() - actor.since > limit:
-                actor.late = True
+            if limit is not None and actor.late is None and time.monotonic() - actor.since > limit:
+                actor.late = actor.sent[0].key
                 _kill(actor.handle)
 
     def end(self) -> None:
@@ -491,7 +519,7 @@ class _Dispatch:
             if planned is None:
                 break
             arguments = _absolute(planned), self._knows(planned.image), self._content(planned.path)
-            reference = actor.handle.measure.remote(*arguments)
+            reference = actor.handle.measure.remote(*arguments, self._broken.get(planned.key))
             if not actor.sent:
                 actor.since = time.monotonic()
             self._sent[reference] = (actor, planned)
@@ -500,18 +528,29 @@ class _Dispatch:
             actor.gone = True
             _kill(actor.handle)
 
-    def _charge(self, actor: _Actor, in_hand: PlannedTrial, loss: "_Loss") -> None:
-        """The actor is gone: it was the first of its trials that it had in hand, whichever comes back first."""
+    def _charge(self, actor: _Actor, had: Sequence[PlannedTrial], loss: "_Loss") -> None:
+        """The actor is gone: it was the trial that it had in hand, whichever comes back first."""
         actor.gone = True
         _kill(actor.handle)
         self._schedules[actor.share].put_back(actor.number)
-        self._losses[in_hand.key] += ATTEMPTS if actor.late else 1
+        left = remains_of(actor.place)
+        noted = [planned.key for planned in had if note_of(planned.key) == left.trial]
+        in_hand = noted[0] if noted else had[0].key
         limit = self._shares[actor.share].setup.time_limit
-        actor.cause = f"no end after {limit:g} seconds; it was killed" if actor.late else self._told(actor, loss)
+        if actor.late is None:
+            actor.cause, losses = self._told(left.stack, loss), 1
+        else:  # it may have ended that trial just before, and begun the next one, which was given no time
+            actor.cause, losses = f"no end after {limit:g} seconds; it was killed", ATTEMPTS * (actor.late == in_hand)
+        broken = self._broken.get(in_hand, {})
+        metric = left.metric if noted and left.metric not in broken else ""
+        self._losses[in_hand, metric] += losses
+        if metric and self._losses[in_hand, metric] >= ATTEMPTS:
+            why = f"{FAILED}the worker process ended in it: {actor.cause}"
+            self._broken[in_hand] = {**broken, metric: why}
 
     def _lose(self, actor: _Actor, planned: PlannedTrial) -> Iterator[Trial]:
-        """The trial goes to another actor, unless it was the one in hand `ATTEMPTS` times."""
-        if self._losses[planned.key] >= ATTEMPTS:
+        """The trial goes to another actor, unless it was the one in hand `ATTEMPTS` times, and not for a metric."""
+        if self._losses[planned.key, ""] >= ATTEMPTS:
             workers = "the worker" if actor.late else f"{ATTEMPTS} workers"
             yield Trial(
                 codec=planned.codec,
@@ -525,9 +564,8 @@ class _Dispatch:
         if not actor.sent and not self._stop.asked and self._schedules[actor.share].has_more(actor.number):
             self._start(actor.share, actor.number)
 
-    def _told(self, actor: _Actor, loss: "_Loss") -> str:
+    def _told(self, stack: str, loss: "_Loss") -> str:
         """Why, and where in the user's code, with the file of the run that has the whole stack."""
-        stack = stack_of(actor.place)
         if not stack:
             return loss.cause
         path = self._folder.traceback_path(f"{hashlib.sha256(stack.encode()).hexdigest()[:8]}.txt")

@@ -238,6 +238,43 @@ def test_a_crash_is_told_with_its_line_and_a_trial_without_end_is_ended(cluster:
 
 
 @pytest.mark.slow
+def test_a_metric_that_ends_its_process_fails_alone(cluster: Any, tmp_path: Path) -> None:
+    """On that image, of each kind and in each way; the reasons are those of a run on this machine."""
+    (tmp_path / "mine.py").write_text(
+        "import ctypes, os, signal, time\nENDS = {'crash': lambda: ctypes.string_at(0),\n"
+        "    'leave': lambda: ctypes.CDLL(None)._exit(0), 'kill': lambda: os.kill(os.getpid(), signal.SIGKILL),\n"
+        "    'hang': lambda: time.sleep(1000)}\n"
+        "class Base:\n    higher_is_better = True\n"
+        "    def __init__(self, how: str):\n        self.how = self.name = how\n"
+        "    def value(self, image):\n        if image.shape[0] > 20:\n            ENDS[self.how]()\n        return 1.0\n"
+        "class Mine(Base):\n    def compare(self, original, reconstruction):\n        return self.value(original)\n"
+        "class Alone(Base):\n    def score(self, image):\n        return self.value(image)\n"
+        "class Features(Base):\n    distance = 'frechet'\n"
+        "    def features(self, image):\n        return [self.value(image), image.mean()]\n"
+    )
+    folder = write_pictures(tmp_path / "pictures", ["a.png", "c.png"])
+    write_pictures(folder, ["b.png"], size=(48, 32))
+    own = (f"{tmp_path}/mine.py:{name}" for name in ("Mine:how=crash", "Alone:how=leave", "Features:how=kill", "Mine:how=hang"))
+    common: dict[str, Any] = {
+        "codecs": [f"{FAKES}:tiny"], "only": True, "qualities": ["2"], "metrics": ["psnr", *own], "time_limit": 20.0
+    }  # fmt: skip
+    run(request(folder, tmp_path / "ray", **common))
+    run(request(folder, tmp_path / "local", "local", **common))
+    found, same = records(tmp_path / "ray"), records(tmp_path / "local")
+    for key, record in found.items():
+        assert record["error"] is None
+        assert record["metrics"] == same[key]["metrics"]
+        told, expected = record["reasons"], same[key]["reasons"]
+        assert told.keys() == expected.keys()
+        if key[-1] == "b":
+            assert told.keys() == {"crash", "leave", "kill", "hang"}
+            assert {why.partition(": the")[0] for why in told.values()} == {"failed"}
+            assert all("the worker process ended in it: " in why for why in [*told.values(), *expected.values()])
+            assert "(mine.py:2 in <lambda>)" in told["crash"]
+            assert told["hang"].endswith("no end after 20 seconds; it was killed")
+
+
+@pytest.mark.slow
 def test_what_a_worker_cannot_do_ends_the_run(cluster: Any, pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="tiny: quality 9 is not between 1 and 8"):
         run(request(pictures, tmp_path / "run", qualities=["9"]))
