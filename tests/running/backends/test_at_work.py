@@ -101,14 +101,10 @@ def one(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     monkeypatch.setattr(cluster, "remains_of", cluster.remains_of)  # put back afterwards
     monkeypatch.setattr(cluster._Dispatch, "_content", lambda self, path: [])
     lost = cluster._Loss("the actor died")
-    monkeypatch.setattr(
-        cluster, "_outcome", lambda reference: Place("n", "") if reference not in before else lost
-    )
+    monkeypatch.setattr(cluster, "_outcome", lambda reference: Place("n", "") if reference not in before else lost)
     before: set[object] = set()
     dataset = SimpleNamespace(model_copy=lambda update: None)
-    manifest = SimpleNamespace(
-        dataset=dataset, model_copy=lambda update: SimpleNamespace(model_dump_json=lambda: "{}")
-    )
+    manifest = SimpleNamespace(dataset=dataset, model_copy=lambda update: SimpleNamespace(model_dump_json=lambda: "{}"))
     folder = SimpleNamespace(manifest=manifest, knows_original=lambda image: True)
     setup = SimpleNamespace(codecs={"jpeg": "jpeg"}, workers=1, time_limit=30.0)
     share = SimpleNamespace(setup=setup, reservation=cluster.Reservation(1, 0))

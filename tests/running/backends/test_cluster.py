@@ -254,7 +254,10 @@ def test_a_metric_that_ends_its_process_fails_alone(cluster: Any, tmp_path: Path
     )
     folder = write_pictures(tmp_path / "pictures", ["a.png", "c.png"])
     write_pictures(folder, ["b.png"], size=(48, 32))
-    own = (f"{tmp_path}/mine.py:{name}" for name in ("Mine:how=crash", "Alone:how=leave", "Features:how=kill", "Mine:how=hang"))
+    own = (
+        f"{tmp_path}/mine.py:{name}"
+        for name in ("Mine:how=crash", "Alone:how=leave", "Features:how=kill", "Mine:how=hang")
+    )
     common: dict[str, Any] = {
         "codecs": [f"{FAKES}:tiny"], "only": True, "qualities": ["2"], "metrics": ["psnr", *own], "time_limit": 20.0
     }  # fmt: skip
