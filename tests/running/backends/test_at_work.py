@@ -3,7 +3,6 @@
 import ctypes
 import mmap
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -81,7 +80,7 @@ class Cluster:
 
 
 @pytest.fixture
-def one(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+def one(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     from types import SimpleNamespace
 
     found = Cluster(None)
@@ -123,7 +122,7 @@ def one(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     found.dispatch.begin()
     for reference in list(found.dispatch._opening):
         list(found.dispatch.take(reference))
-    yield found
+    return found
 
 
 def test_a_metric_at_work_in_every_loss_is_left_out_and_the_trial_done_again(one: Cluster) -> None:
