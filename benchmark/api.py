@@ -135,7 +135,7 @@ def evaluate(
         with open_run(request) as ready:
             with contextlib.closing(ready.execute()) as trials:
                 _follow(trials, len(ready.trials), progress)
-            outcome = sum_up(ready.folder, draw=False)
+            outcome = sum_up(ready.folder, draw=False, time_limit=time_limit)
         undone.pop_all()
     results = Results(folder, notes=(*ready.notes, *outcome.notes), failures=outcome.failures, temporary=temporary)
     if results.failures:
@@ -153,6 +153,7 @@ def load(run: str | Path) -> "Results":
     from benchmark.analysis.baseline import check_complete
     from benchmark.analysis.codec_notes import codec_notes
     from benchmark.analysis.groups import StoredGroups
+    from benchmark.analysis.set_values import failures_of_sets
     from benchmark.analysis.summary import coverage_notes, read_summary
 
     folder = RunFolder.open(_path("run", run))
@@ -169,7 +170,7 @@ def load(run: str | Path) -> "Results":
     if status == "complete":
         check_complete(folder, groups.n_trials)
     notes += [*coverage_notes(folder.manifest, groups), *codec_notes(folder.manifest)]
-    return Results(folder.path, notes=notes, failures=groups.failures)
+    return Results(folder.path, notes=notes, failures=[*groups.failures, *failures_of_sets(folder)])
 
 
 def compare(base: "Results | str | Path", new: "Results | str | Path", gate: str | Path | None = None) -> "Comparison":

@@ -26,11 +26,12 @@ class Outcome:
     failures: Sequence[str]
 
 
-def sum_up(folder: RunFolder, *, draw: bool = True) -> Outcome:
-    """Writes summary.csv of the run, and its plots if `draw`. Raises as `write_summary` does."""
+def sum_up(folder: RunFolder, *, draw: bool = True, time_limit: float | None = None) -> Outcome:
+    """Writes summary.csv of the run, and its plots if `draw`. time_limit: seconds that a call of a distance of the
+    user's own may take. Raises as `write_summary` does."""
     groups = StoredGroups(folder)
     broken: list[str] = []
-    frame = write_summary(folder, groups, broken)
+    frame = write_summary(folder, groups, broken, time_limit)
     finite = set(drawable_metrics(frame))
     drawable = [name for name in folder.manifest.metrics if name in finite]
     plots = draw_curves([frame], drawable, folder.path / "plots") if draw and drawable else []

@@ -298,7 +298,7 @@ ALLOWED = {
     "benchmark/cli/streams.py",  # standard output and error
     "benchmark/fetching.py",  # NAME.part, which goes on
     "benchmark/locks.py",
-    "benchmark/running/backends/processes.py",  # the stack of a crash, temporary
+    "benchmark/children.py",  # the stack of a crash, temporary
     "benchmark/results.py",  # trials.jsonl, and the lock
     "benchmark/studies/device.py",  # Linux's own file that starts a count anew
     "benchmark/training/plan.py",  # an archive, through `replacing`

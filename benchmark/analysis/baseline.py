@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pydantic import Field, ValidationInfo, model_validator
 
 from benchmark.analysis.groups import Group, by_seed, groups_of
-from benchmark.analysis.set_values import SetValue, check_unchanged, values_of_sets
+from benchmark.analysis.set_values import SetFailure, SetValue, check_unchanged, values_of_sets
 from benchmark.compatibility import BASELINE
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.files import write_file
@@ -278,7 +278,8 @@ def baseline_of_run(folder: RunFolder) -> Baseline:
     groups = list(groups_of(manifest, trials))
     names = [picture.name for picture in manifest.dataset.pictures]
     sizes = {t.image: t.height * t.width for t in trials if t.height is not None and t.width is not None}
-    of_sets = values_of_sets(folder, groups, failures=[])  # the run has said what is wrong with a metric
+    broken: list[SetFailure] = []
+    of_sets = values_of_sets(folder, groups, failures=broken)  # the run has said what is wrong with a metric
     return Baseline(
         dataset=DatasetIdentity(
             name=manifest.dataset.name,

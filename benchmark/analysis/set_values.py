@@ -4,7 +4,9 @@ The values without an image cost seconds each where there are many patches, and 
 the summary leaves them in the run folder: leave-one-out.json, which holds only for the trials.jsonl whose hash it has.
 """
 
+import contextlib
 import hashlib
+import math
 import os
 import shlex
 import threading
@@ -21,11 +23,12 @@ from pydantic import Field, model_validator
 from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,import-untyped]  # has no hints
 
 from benchmark.analysis.groups import Group, by_seed, images_with
+from benchmark.children import Apart, Ended
 from benchmark.compatibility import LEAVE_ONE_OUT
 from benchmark.errors import BenchmarkError, NotComparable, Undefined, one_line
 from benchmark.metrics import SetMetric, open_metric, shipped_info
 from benchmark.metrics.distribution import Memory
-from benchmark.metrics.own import from_record, object_of
+from benchmark.metrics.own import OwnSetMetric, from_record, object_of
 from benchmark.metrics.records import info_of
 from benchmark.reading import parse_record, read_text, shown
 from benchmark.results import MOST, MetricRecord, Record, RunFolder, unique
@@ -36,6 +39,7 @@ SetKey = tuple[str, float, str]
 
 FILE = "leave-one-out.json"
 _MOST_THREADS = 4  # each holds some 4,096 patches of a set in float64, and a few square matrices: 0.2 GB
+_JOBS_OF_A_PROCESS = 8
 _KEPT_BYTES = 32 << 20
 """Of the features of a set that stay in memory; what is beyond is read again each time."""
 
@@ -66,6 +70,16 @@ class SetValue(Record):
         return self
 
 
+class SetFailure(Record):
+    """Why a metric of sets of the user's own has no value of one codec at one quality."""
+
+    codec: str = Field(description="codec spec")
+    quality: float = Field(description="on the codec's own scale")
+    metric: str = Field(description="as the user named it")
+    protocol: str = Field(description="of the metric")
+    reason: str = Field(description="one line")
+
+
 class _Stored(Record):
     schema_version: int = Field(description="of this file")
     trials_sha256: str = Field(description="of the trials.jsonl that the values belong to")
@@ -73,10 +87,30 @@ class _Stored(Record):
         default=None, description="of the summary.csv that was written with it; null in runs of 0.2.0 and before"
     )
     values: list[SetValue] = Field(description="of all codecs, qualities and metrics of sets")
+    failures: list[SetFailure] = Field(
+        default_factory=list,
+        description="of metrics of the user's own that broke down; none in runs of 0.2.0 and before",
+    )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A value to compute: metric `name` of a codec at a quality, over `images` and each of `seeds`."""
+
+    codec: str
+    quality: float
+    name: str
+    images: tuple[str, ...]
+    seeds: tuple[int | None, ...]
 
 
 def values_of_sets(
-    folder: RunFolder, groups: Iterable[Group], failures: list[str] | None = None
+    folder: RunFolder,
+    groups: Iterable[Group],
+    failures: list[SetFailure] | None = None,
+    *,
+    again: bool = False,
+    time_limit: float | None = None,
 ) -> dict[SetKey, SetValue]:
     """The values of all metrics of sets; none where a metric has none. Computed side by side on this machine's cores.
 
@@ -84,81 +118,146 @@ def values_of_sets(
     earlier summary of the same trials has left is taken as it is. Raises NotComparable if a metric has another protocol
     now than the run was measured with, and BenchmarkError if features are missing.
 
-    failures: gets a line for each metric of the user's own that breaks down, or is not there any more; it has no value
-    then. Without it, that is a BenchmarkError too.
+    failures: gets an entry for each value that a metric of the user's own fails to give, or that is not there any more;
+    without it, that is a BenchmarkError. again: what failed in an earlier summary is tried again. A distance of the
+    user's own class runs in a process of its own, where a call may take `time_limit` seconds; that of an object in this
+    one, which alone has it.
     """
     records = {name: record for name, record in folder.manifest.metrics.items() if record.kind == "set"}
     if not records:
         return {}
-    there = _read(folder)
+    there, broken = _read(folder)
     # Those of the suite at once: they must be the ones of the run. The user's file need not be there without need.
-    metrics = {name: _opened(name, record) for name, record in records.items() if shipped_info(name) is not None}
+    metrics = {name: _opened(name, record) for name, record in records.items() if _is_of_the_suite(name, record)}
     kept = {v.metric for v in there.values() if v.metric in records and records[v.metric].protocol == v.protocol}
-    lost: set[str] = set()
-    originals = _Originals(folder)
-    jobs = []
+    jobs: dict[str, list[_Job]] = {name: [] for name in records}
     keys = []
     same: dict[tuple[str, ...], tuple[str, ...]] = {}  # most points are over the same images
+    lost: dict[SetKey, SetFailure] = {}
     for group in groups:
         for name, record in records.items():
             key = (group.codec, group.quality, name)
             keys.append(key)
+            failed = broken.get(key)
+            if failed is not None and failed.protocol == record.protocol and not again:
+                lost[key] = failed
+                continue
             # Once a metric of the user's own has values here, those that are missing do not exist.
-            measured = name in kept and shipped_info(name) is None
+            measured = name in kept and shipped_info(name) is None and failed is None
             if not measured and getattr(there.get(key), "protocol", None) != record.protocol:
-                if name not in metrics and name not in lost:
-                    try:
-                        metrics[name] = _opened(name, record)
-                    except BenchmarkError as error:
-                        _fail(failures, error)
-                        lost.add(name)
-                if name in lost:
-                    continue
                 images = tuple(images_with(group, name, "set"))
-                jobs.append(_Job(*key, same.setdefault(images, images), tuple(by_seed(group))))
+                jobs[name].append(_Job(*key, same.setdefault(images, images), tuple(by_seed(group))))
         del group  # some kilobytes an image: not beside the next one
+    originals = _Originals(folder)
+    apart: list[Apart] = []
 
-    def value(job: _Job) -> SetValue | None:
+    def values(name: str, some: Sequence[_Job]) -> Iterator[tuple[_Job, SetValue | BenchmarkError | None]]:
+        metric = metrics.get(name) or object_of(records[name].protocol)
+        with contextlib.ExitStack() as undone:
+            if metric is not None:
+                value = partial(_value, folder, originals, metric)
+            else:
+                value = undone.enter_context(Apart(_opened_apart, (folder.path, name), time_limit))
+                apart.append(value)
+            for job in some:
+                try:
+                    yield job, value(job)
+                except BenchmarkError as error:
+                    if shipped_info(name) is not None:
+                        raise
+                    yield job, BenchmarkError(f"{name}: distance: {error}") if isinstance(error, Ended) else error
+
+    with threadpool_limits(1), ThreadPoolExecutor(_threads()) as pool:
+        pieces = [(name, piece) for name, some in jobs.items() for piece in _pieces(some, name in metrics)]
         try:
-            return _value(folder, job, metrics[job.name], originals)
-        except BenchmarkError as error:
-            if shipped_info(job.name) is not None:
-                raise
-            _fail(failures, error)
-            return None
+            found = [one for done in pool.map(lambda piece: list(values(*piece)), pieces) for one in done]
+        except BaseException:  # of whoever cannot wait any more
+            pool.shutdown(wait=False, cancel_futures=True)
+            for one in apart:
+                one.stop()
+            raise
+    computed = {}
+    for job, value in found:
+        key = (job.codec, job.quality, job.name)
+        if isinstance(value, BenchmarkError):
+            if failures is None:
+                raise value
+            reason = one_line(value)
+            lost[key] = SetFailure(
+                codec=job.codec,
+                quality=job.quality,
+                metric=job.name,
+                protocol=records[job.name].protocol,
+                reason=reason,
+            )
+        elif value is not None:
+            computed[key] = value
+    if failures is not None:
+        failures += [lost[key] for key in keys if key in lost]
+    return {key: values[key] for key in keys if key not in lost for values in (computed, there) if key in values}
 
-    with threadpool_limits(1), ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), _MOST_THREADS)) as pool:
-        found = list(pool.map(value, jobs))
-    computed = {(v.codec, v.quality, v.metric): v for v in found if v is not None}
-    return {key: values[key] for key in keys for values in (computed, there) if key in values}
+
+def _is_of_the_suite(name: str, record: MetricRecord) -> bool:
+    """Whether its distance is: the class's own runs elsewhere."""
+    return shipped_info(name) is not None or record.distance is not None
 
 
-def _fail(failures: list[str] | None, error: BenchmarkError) -> None:
-    """Raises `error` where nobody wants to go on. The same line is said once."""
-    if failures is None:
-        raise error
-    if one_line(error) not in failures:
-        failures.append(one_line(error))
+def _threads() -> int:
+    return min(len(os.sched_getaffinity(0)), _MOST_THREADS)
 
 
-def keep_values(folder: RunFolder, values: dict[SetKey, SetValue], summary: bytes) -> None:
+def _pieces(jobs: Sequence[_Job], is_of_the_suite: bool) -> list[Sequence[_Job]]:
+    """What one thread does after another: each job, or as many as a process of its own is worth."""
+    count = len(jobs) if is_of_the_suite else min(_threads(), math.ceil(len(jobs) / _JOBS_OF_A_PROCESS))
+    return [jobs[first::count] for first in range(count)]
+
+
+def _opened_apart(run: Path, name: str) -> Callable[[_Job, Callable[[], None]], SetValue | None]:
+    """In a process of its own: the values of a metric of the user's own."""
+    folder = RunFolder.open(run)
+    metric = _opened(name, folder.manifest.metrics[name])
+    originals = _Originals(folder)
+    threadpool_limits(1)
+
+    def value(job: _Job, begin: Callable[[], None]) -> SetValue | None:
+        if isinstance(metric, OwnSetMetric):
+            metric.begin = begin
+        return _value(folder, originals, metric, job)
+
+    return value
+
+
+def failure_lines(failures: Iterable[SetFailure]) -> list[str]:
+    """A line a metric and reason."""
+    return list(dict.fromkeys(failure.reason for failure in failures))
+
+
+def failures_of_sets(folder: RunFolder) -> list[str]:
+    """Why metrics of sets have no value in the run's summary, a line each; nothing where it is of other trials."""
+    return failure_lines(_read(folder)[1].values())
+
+
+def keep_values(
+    folder: RunFolder, values: dict[SetKey, SetValue], summary: bytes, failures: Sequence[SetFailure] = ()
+) -> None:
     """Writes leave-one-out.json of the run, atomically; only for who holds the folder's lock.
 
-    summary: what summary.csv holds.
+    summary: what summary.csv holds. failures: as `values_of_sets` gives them.
     """
     head = _Stored(
         schema_version=LEAVE_ONE_OUT.writes,
         trials_sha256=trials_sha256(folder.path),
         summary_sha256=hashlib.sha256(summary).hexdigest(),
         values=[],
-    ).model_dump_json()
+    ).model_dump_json(exclude={"failures"})
     assert head.endswith("[]}")
 
     def pieces() -> Iterator[bytes]:  # the whole text is larger than all that it is made from
         yield head.removesuffix("]}").encode()
         for number, value in enumerate(values.values()):
             yield ("," if number else "").encode() + value.model_dump_json().encode()
-        yield b"]}\n"
+        told = ",".join(failure.model_dump_json() for failure in failures)
+        yield (f'],"failures":[{told}]}}\n' if told else "]}\n").encode()
 
     folder.write_bytes(folder.path / FILE, pieces())
 
@@ -192,23 +291,25 @@ def check_unchanged(folder: RunFolder) -> None:
                 raise BenchmarkError(f"{shown(summary)}: has changed since the run wrote it; {again}")
 
 
-def _read(folder: RunFolder) -> dict[SetKey, SetValue]:
+def _read(folder: RunFolder) -> tuple[dict[SetKey, SetValue], dict[SetKey, SetFailure]]:
     """Nothing where there is no file, or one of other trials or of another version: it can always be made again."""
     stored = _stored(folder)
     if stored is None or stored.trials_sha256 != trials_sha256(folder.path):
-        return {}
+        return {}, {}
     images = {picture.name for picture in folder.manifest.dataset.pictures}
     codecs, seeds = folder.manifest.codecs, len(folder.manifest.decoder_seeds)
     found = {(value.codec, value.quality, value.metric): value for value in stored.values}
     if len(found) < len(stored.values):
-        return {}
-    return {
+        return {}, {}
+    values = {
         key: value
         for key, value in found.items()
         if value.codec in codecs
         and images.issuperset(value.images)
         and len(value.per_seed) <= (seeds if codecs[value.codec].stochastic else 1)
     }
+    failed = {(one.codec, one.quality, one.metric): one for one in stored.failures if one.codec in codecs}
+    return values, failed
 
 
 def _stored(folder: RunFolder) -> _Stored | None:
@@ -299,18 +400,7 @@ class _Originals:
             return self._sets[feature_key, images]
 
 
-@dataclass(frozen=True)
-class _Job:
-    """A value to compute: metric `name` of a codec at a quality, over `images` and each of `seeds`."""
-
-    codec: str
-    quality: float
-    name: str
-    images: tuple[str, ...]
-    seeds: tuple[int | None, ...]
-
-
-def _value(folder: RunFolder, job: _Job, metric: SetMetric, originals: _Originals) -> SetValue | None:
+def _value(folder: RunFolder, originals: _Originals, metric: SetMetric, job: _Job) -> SetValue | None:
     key = metric.feature_key
     images, before, shapes = originals(key, job.images)
     if not images:

@@ -14,7 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.analysis.groups import Group, StoredGroups, by_seed, images_with
-from benchmark.analysis.set_values import SetValue, check_unchanged, keep_values, values_of_sets
+from benchmark.analysis.set_values import (
+    SetFailure,
+    SetValue,
+    check_unchanged,
+    failure_lines,
+    keep_values,
+    values_of_sets,
+)
 from benchmark.codecs import ESTIMATE_BYTES, ESTIMATE_SHARE
 from benchmark.compatibility import SUMMARY, check_version
 from benchmark.errors import BenchmarkError, UsageError
@@ -89,11 +96,16 @@ class _Value:
 
 
 def write_summary(
-    folder: RunFolder, groups: Sequence[Group] | None = None, failures: list[str] | None = None
+    folder: RunFolder,
+    groups: Sequence[Group] | None = None,
+    failures: list[str] | None = None,
+    time_limit: float | None = None,
 ) -> "pandas.DataFrame":
     """Writes summary.csv of the run `folder` atomically and returns it; the columns are COLUMNS.
 
-    groups: of the run, if they are read already. failures: as `values_of_sets` has it.
+    groups: of the run, if they are read already. failures: gets a line for each metric of the user's own that breaks
+    down, or is not there any more; it has no value then. Without it, that is a BenchmarkError too. time_limit: as
+    `values_of_sets` has it.
 
     A row is over the images whose trials succeeded and have a value; n_images counts them, `coverage_notes` names the
     others. Where none has one, the row stays, with n_images 0 and no value. With several decoder seeds the value is
@@ -107,11 +119,14 @@ def write_summary(
     sets has another protocol now than the run was measured with, and BenchmarkError if features are missing.
     """
     groups = StoredGroups(folder) if groups is None else groups
-    of_sets = values_of_sets(folder, groups, failures)
+    broken: list[SetFailure] = []
+    of_sets = values_of_sets(folder, groups, None if failures is None else broken, again=True, time_limit=time_limit)
+    if failures is not None:
+        failures += failure_lines(broken)
     frame = _frame(folder, groups, of_sets)
     text = frame.to_csv(index=False, lineterminator="\n").encode()
     folder.write_bytes(folder.summary_path, text)
-    keep_values(folder, of_sets, text)
+    keep_values(folder, of_sets, text, broken)
     return frame
 
 

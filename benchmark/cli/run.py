@@ -166,18 +166,19 @@ def run(
         command=["python", "-m", "benchmark", *sys.argv[1:]],
     )
     with finished_run(request, console, draw=True) as folder:
-        report(folder, console)
+        report(folder, console, time_limit)
 
 
-def report(folder: "RunFolder", console: "Console") -> None:
-    """Table on standard output; notes, failures and where everything is on standard error."""
+def report(folder: "RunFolder", console: "Console", time_limit: float | None = None) -> None:
+    """Table on standard output; notes, failures and where everything is on standard error. time_limit: as `sum_up` has
+    it."""
     from benchmark.cli.runs import show_failures
     from benchmark.cli.terminal import terminal
     from benchmark.reports.outcome import sum_up
     from benchmark.reports.so_far import so_far_path
     from benchmark.reports.tables import print_summary
 
-    outcome = sum_up(folder)
+    outcome = sum_up(folder, time_limit=time_limit)
     so_far_path(folder).unlink(missing_ok=True)  # the figures of all images are there
     print_summary(outcome.summary, terminal(highlight=False))
     for note in outcome.notes:
