@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.analysis.comparison import Comparison, Move, Row
+from benchmark.analysis.missing import named
 from benchmark.reports.markdown import escaped
 from benchmark.results import quality_name
 from benchmark.statistics.gate import POWER, Outcome
@@ -62,12 +63,13 @@ def verdict(comparison: Comparison, strict: bool) -> str:
     code = comparison.exit_code(strict)
     if code == 3:
         return "incomplete, trials failed or values are missing" if comparison.failures else "nothing could be judged"
+    without = f"; nothing can be said of {named(comparison.unsaid)}" if comparison.unsaid else ""
     worse, open_ = len(comparison.with_outcome(Outcome.WORSE)), len(comparison.with_outcome(Outcome.UNDECIDED))
     if worse:
-        return f"worse in {_numbers(worse)}"
+        return f"worse in {_numbers(worse)}{without}"
     if open_:
-        return f"{_numbers(open_)} undecided" + (", which --strict does not let pass" if strict else "")
-    return "not worse"
+        return f"{_numbers(open_)} undecided" + (", which --strict does not let pass" if strict else "") + without
+    return f"not worse{without}"
 
 
 def ordered(comparison: Comparison) -> list[Row]:

@@ -23,6 +23,7 @@ from benchmark.metrics.records import BPP, info_of
 from benchmark.reading import parse_record, read_text, shown
 from benchmark.reconstructions import label_among
 from benchmark.results import (
+    FAILED,
     MOST,
     CodecRecord,
     Manifest,
@@ -117,6 +118,10 @@ class Point(Record):
     infinite: dict[str, list[int]] = Field(
         default_factory=dict, description="per-image metrics: images whose value is infinitely good at every seed"
     )
+    broken: dict[str, list[int]] = Field(
+        default_factory=dict,
+        description="metrics that broke down, and the images on which they did; not written where none did",
+    )
     encode_seconds: list[float] | None = Field(description="median of the repeats, measured alone, else null")
     decode_seconds: list[float] | None = Field(description="the same, mean over seeds, else null")
     failed: dict[str, str] = Field(description="image: why its trial failed")
@@ -182,13 +187,16 @@ class Baseline(Record):
             for field, known in (("sets", of_sets), ("infinite", of_images), ("per_seed", of_images)):
                 if other := getattr(point, field).keys() - known:
                     raise ValueError(f"{point}: {field}: {next(iter(other))} is unknown")
-            for name, places in point.infinite.items():
-                unique(f"{point}: infinite: {name}", places)
-                for place in places:
-                    if not 0 <= place < len(self.images):
-                        raise ValueError(f"{point}: infinite: {name}: there is no image {place}")
-                    if point.metrics[name][place] is not None:
-                        raise ValueError(f"{point}: infinite: {name}: image {place} has a value")
+            if other := point.broken.keys() - of_images - of_sets:
+                raise ValueError(f"{point}: broken: {next(iter(other))} is unknown")
+            for field, found in (("infinite", point.infinite), ("broken", point.broken)):
+                for name, places in found.items():
+                    unique(f"{point}: {field}: {name}", places)
+                    for place in places:
+                        if not 0 <= place < len(self.images):
+                            raise ValueError(f"{point}: {field}: {name}: there is no image {place}")
+                        if self._values(point, name)[place] is not None:
+                            raise ValueError(f"{point}: {field}: {name}: image {place} has a value")
             stated = self.codecs[point.codec].bits in ("stated", "nominal")
             if not stated and any(isinstance(size, float) for size in point.bytes):
                 raise ValueError(f"{point}: bytes: a fraction, but its bits are not stated")
@@ -222,6 +230,11 @@ class Baseline(Record):
     def infinite_images(self, point: Point, metric: str) -> list[int]:
         """The indices of the images whose value of `metric` at `point` is infinitely good: they have no number."""
         return point.infinite.get(metric, [])
+
+    def failed_images(self, point: Point, metric: str) -> set[int]:
+        """The indices of the images whose trial failed at `point`, or on which `metric` broke down."""
+        failed = {index for index, image in enumerate(self.images) if image in point.failed}
+        return failed | set(point.broken.get(metric, []))
 
     def image_values(self, point: Point, metric: str, images: Sequence[int]) -> Vector:
         """(n,): the per-image metric or bpp at `images`, which have values."""
@@ -291,7 +304,7 @@ def baseline_of_run(folder: RunFolder) -> Baseline:
         metrics={"bpp": BPP, **manifest.metrics},
         codecs=manifest.codecs,
         origin=_origin(manifest),
-        points=[_point(group, names, manifest, of_sets) for group in groups],
+        points=[_point(group, names, manifest, of_sets, broken) for group in groups],
     )
 
 
@@ -314,7 +327,11 @@ def _origin(manifest: Manifest) -> Origin:
 
 
 def _point(
-    group: Group, names: Sequence[str], manifest: Manifest, of_sets: dict[tuple[str, float, str], SetValue]
+    group: Group,
+    names: Sequence[str],
+    manifest: Manifest,
+    of_sets: dict[tuple[str, float, str], SetValue],
+    failures: Sequence[SetFailure],
 ) -> Point:
     seeds = list(by_seed(group).values())
     first = seeds[0] if seeds else {}
@@ -349,6 +366,12 @@ def _point(
         ]
         if places:
             infinite[name] = places
+    broken: dict[str, list[int]] = {}
+    whole = {one.metric for one in failures if (one.codec, one.quality) == (group.codec, group.quality)}
+    for name in manifest.metrics:
+        there = {t.image for t in group.trials if t.reasons.get(name, "").startswith(FAILED)}
+        if places := [place for place, image in enumerate(names) if name in whole or image in there]:
+            broken[name] = places
     found_sets = {name: of_sets.get((group.codec, group.quality, name)) for name in manifest.metrics}
 
     def seconds(field: Literal["encode_seconds", "decode_seconds"]) -> list[float] | None:
@@ -365,6 +388,7 @@ def _point(
         metrics=metrics,
         per_seed=per_seed,
         infinite=infinite,
+        broken=broken,
         sets={name: _set_point(found, names) for name, found in found_sets.items() if found is not None},
         encode_seconds=seconds("encode_seconds"),
         decode_seconds=seconds("decode_seconds"),
@@ -432,6 +456,9 @@ def baseline_json(baseline: Baseline) -> str:
     points = fields.pop("points")
     if fields["verified"] is None:
         del fields["verified"]
+    for point in points:
+        if not point["broken"]:
+            del point["broken"]
     lines = [f"{json.dumps(name)}: {_compact(value)}" for name, value in fields.items()]
     lines.append('"points": [\n' + ",\n".join(_compact(point) for point in points) + "\n]")
     return "{\n" + ",\n".join(lines) + "\n}\n"
@@ -453,7 +480,7 @@ def chosen(baseline: Baseline, codecs: Collection[str], metrics: Collection[str]
         point.model_copy(
             update={
                 field: {name: value for name, value in getattr(point, field).items() if name in kept}
-                for field in ("metrics", "per_seed", "sets", "infinite")
+                for field in ("metrics", "per_seed", "sets", "infinite", "broken")
             }
         )
         for point in baseline.points

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 Vector = npt.NDArray[np.float64]
 
 MOST_MOVED = 5
+NOTHING_SAID = "failed in both runs, so nothing can be said"
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,16 @@ class Comparison:
         """The rows with one of `outcomes`, in their order."""
         return [row for row in self.rows if row.outcome in outcomes]
 
+    @property
+    def unsaid(self) -> list[str]:
+        """The metrics of each codec that are gated, and judged at no quality: "psnr of jpeg"."""
+        rows = [row for row in self.rows if row.kind == "value"]
+        said = {(row.codec, row.metric) for row in rows if row.judgement is not None}
+        lacking = dict.fromkeys((row.codec, row.metric) for row in rows if (row.codec, row.metric) not in said)
+        return [f"{metric} of {codec}" for codec, metric in lacking]
+
     def exit_code(self, strict: bool = False) -> int:
-        """0 fine; 1 worse, or undecided if `strict`; 3 something failed or nothing could be judged."""
+        """0 fine; 1 worse, or undecided if `strict`; 3 something failed, or nothing could be judged."""
         if self.failures or not any(row.judgement for row in self.rows):
             return 3
         bad = (Outcome.WORSE, Outcome.UNDECIDED) if strict else (Outcome.WORSE,)
@@ -163,7 +172,7 @@ def compare(base: Baseline, new: Baseline, gate: Gate) -> Comparison:
         tests,
         gate.alpha,
         tuple(notes),
-        tuple(_failures(base, new)),
+        tuple(_failures(base, new, gate)),
         tuple(_moved(base, new, gate)),
     )
 
@@ -263,6 +272,13 @@ def _notes(base: Baseline, new: Baseline, gate: Gate) -> list[str]:
     ]
     if fresh:
         notes.append(f"only the new run has a value, which is not compared: {named(fresh)}")
+    twice = [
+        f"{named(failed)} at {point}"
+        for point, other in pairs
+        if other is not None and (failed := [image for image in point.failed if image in other.failed])
+    ]
+    if twice:
+        notes.append(f"failed in both runs, not compared: {named(twice)}")
     notes += [f"in the new run {line}" for line in missing_notes(new)]
     free = [name for name in base.metrics if gate.margin_of(name, base.facts(name)) is None]
     if free:
@@ -272,24 +288,37 @@ def _notes(base: Baseline, new: Baseline, gate: Gate) -> list[str]:
     return notes
 
 
-def _failures(base: Baseline, new: Baseline) -> Iterator[str]:
+def _failures(base: Baseline, new: Baseline, gate: Gate) -> Iterator[str]:
+    """What the new run lost, and of what is gated and cannot be judged since it failed in both."""
+    gated = {name for name in base.metrics if gate.margin_of(name, base.facts(name)) is not None}
     for point in base.points:
         found = new.point(*point.key)
         assert found is not None  # checked
         for image, error in found.failed.items():
             if image not in point.failed:
                 yield f"{point}, {image}: {error}"
+        if found.failed.keys() & point.failed.keys() == set(base.images):
+            yield f"{point}: {NOTHING_SAID}: {next(iter(found.failed.values()))}"
+            continue
         for metric in base.metrics:
             had, has = _valued(base, point, metric), _valued(new, found, metric)
             if had and not has:
                 yield f"{point}, {metric}: the base has a value, the new run has none"
             elif lost := [base.images[index] for index in sorted(had - has) if base.images[index] not in found.failed]:
                 yield f"{point}, {metric}: the base has a value of {named(lost)}, the new run has none"
+            elif (
+                metric in gated
+                and not had
+                and not has
+                and (base.failed_images(point, metric) or new.failed_images(found, metric))
+            ):
+                yield f"{point}, {metric}: {NOTHING_SAID}"
 
 
 def _valued(side: Baseline, point: Point, metric: str) -> set[int]:
-    """The images with a value, be it infinite."""
-    return {*side.images_with(point, metric), *side.infinite_images(point, metric)}
+    """The images with a value, be it infinite; all, of a set that has one and none without each image."""
+    there = {*side.images_with(point, metric), *side.infinite_images(point, metric)}
+    return there if there or metric not in point.sets else set(range(len(side.images)))
 
 
 # Numbers, before they are judged
@@ -344,10 +373,15 @@ def _of_point(base: Baseline, new: Baseline, point: Point, gate: Gate) -> Iterat
             yield _Pending(row, None, infinite)
             continue
         if before is None or after is None:
-            if before is None and not base.images_with(point, metric):
+            had, has = _valued(base, point, metric), _valued(new, other, metric)
+            if not had and not has:
+                why = "no value in either run"
+            elif not had:
                 why = "the base has no value"
-            elif not new.images_with(other, metric):
+            elif not has:
                 why = "the new run has no value"
+            elif not images and metric in point.sets:
+                why = "no error is known: not defined without each image"
             else:
                 why = "not over the same images in both runs"
             yield _Pending(replace(row, reason=why), None)

@@ -23,7 +23,7 @@ def why_missing(numbers: Baseline, point: Point, metric: str, image: int) -> str
     """Why an image has no number of `metric` at `point`: "failed", "infinite" or "no value"; empty if it has one."""
     if image in numbers.images_with(point, metric):
         return ""
-    if numbers.images[image] in point.failed:
+    if image in numbers.failed_images(point, metric):
         return "failed"
     return "infinite" if image in numbers.infinite_images(point, metric) else "no value"
 

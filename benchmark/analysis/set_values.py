@@ -128,7 +128,7 @@ def values_of_sets(
         return {}
     there, broken = _read(folder)
     # Those of the suite at once: they must be the ones of the run. The user's file need not be there without need.
-    metrics = {name: _opened(name, record) for name, record in records.items() if _is_of_the_suite(name, record)}
+    metrics = {name: _opened(name, record) for name, record in records.items() if shipped_info(name) is not None}
     kept = {v.metric for v in there.values() if v.metric in records and records[v.metric].protocol == v.protocol}
     jobs: dict[str, list[_Job]] = {name: [] for name in records}
     keys = []
@@ -152,13 +152,13 @@ def values_of_sets(
     apart: list[Apart] = []
 
     def values(name: str, some: Sequence[_Job]) -> Iterator[tuple[_Job, SetValue | BenchmarkError | None]]:
-        metric = metrics.get(name) or object_of(records[name].protocol)
         with contextlib.ExitStack() as undone:
-            if metric is not None:
-                value = partial(_value, folder, originals, metric)
+            if _runs_here(name, records[name]):
+                value: Callable[[_Job], SetValue | None] = partial(_value_here, folder, originals, metrics, name)
             else:
-                value = undone.enter_context(Apart(_opened_apart, (folder.path, name), time_limit))
-                apart.append(value)
+                process = undone.enter_context(Apart(_opened_apart, (folder.path, name), time_limit))
+                apart.append(process)
+                value = process
             for job in some:
                 try:
                     yield job, value(job)
@@ -168,7 +168,9 @@ def values_of_sets(
                     yield job, BenchmarkError(f"{name}: distance: {error}") if isinstance(error, Ended) else error
 
     with threadpool_limits(1), ThreadPoolExecutor(_threads()) as pool:
-        pieces = [(name, piece) for name, some in jobs.items() for piece in _pieces(some, name in metrics)]
+        pieces = [
+            (name, piece) for name, some in jobs.items() for piece in _pieces(some, _runs_here(name, records[name]))
+        ]
         try:
             found = [one for done in pool.map(lambda piece: list(values(*piece)), pieces) for one in done]
         except BaseException:  # of whoever cannot wait any more
@@ -197,19 +199,28 @@ def values_of_sets(
     return {key: values[key] for key in keys if key not in lost for values in (computed, there) if key in values}
 
 
-def _is_of_the_suite(name: str, record: MetricRecord) -> bool:
-    """Whether its distance is: the class's own runs elsewhere."""
-    return shipped_info(name) is not None or record.distance is not None
+def _runs_here(name: str, record: MetricRecord) -> bool:
+    """Whether its distance does: the suite's, or that of an object. What a spec opens anywhere runs elsewhere."""
+    return shipped_info(name) is not None or record.distance is not None or record.spec is None
 
 
 def _threads() -> int:
     return min(len(os.sched_getaffinity(0)), _MOST_THREADS)
 
 
-def _pieces(jobs: Sequence[_Job], is_of_the_suite: bool) -> list[Sequence[_Job]]:
+def _pieces(jobs: Sequence[_Job], runs_here: bool) -> list[Sequence[_Job]]:
     """What one thread does after another: each job, or as many as a process of its own is worth."""
-    count = len(jobs) if is_of_the_suite else min(_threads(), math.ceil(len(jobs) / _JOBS_OF_A_PROCESS))
+    count = len(jobs) if runs_here else min(_threads(), math.ceil(len(jobs) / _JOBS_OF_A_PROCESS))
     return [jobs[first::count] for first in range(count)]
+
+
+def _value_here(
+    folder: RunFolder, originals: "_Originals", metrics: dict[str, SetMetric], name: str, job: _Job
+) -> SetValue | None:
+    """metrics: those that are open; another one is opened."""
+    if name not in metrics:
+        metrics[name] = _opened(name, folder.manifest.metrics[name])
+    return _value(folder, originals, metrics[name], job)
 
 
 def _opened_apart(run: Path, name: str) -> Callable[[_Job, Callable[[], None]], SetValue | None]:

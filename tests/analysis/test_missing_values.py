@@ -14,6 +14,7 @@ from benchmark.analysis.comparison import Comparison, Row, compare
 from benchmark.analysis.groups import StoredGroups
 from benchmark.analysis.margins import Gate
 from benchmark.analysis.summary import MEAN, MEAN_MSE, write_summary
+from benchmark.errors import BenchmarkError
 from benchmark.metrics.fidelity import IDENTICAL
 from benchmark.reports.comparison import cells_of, lines_of, markdown, verdict
 from benchmark.reports.exports.junit import junit_xml
@@ -186,3 +187,149 @@ def test_values_over_fewer_images_than_their_rates_are_named() -> None:
     [note] = [note for note in compare(infinite(plain, 4), infinite(plain, 4), GATE).notes if "in the new run" in note]
     wanted = "psnr is over fewer images than the rate: noisy at quality 1 (11 of 12, picture04 infinite)"
     assert note == f"in the new run {wanted}"
+
+
+# What neither run has
+
+
+def without(baseline: Baseline, metric: str, *points: int, broken: bool, image: int | None = None) -> Baseline:
+    """The same with no value of `metric` at those points, of any image or of one: it broke down, or is not defined."""
+    found = list(baseline.points)
+    everywhere = list(range(len(baseline.images)))
+    for place in points:
+        point = found[place]
+        lost = everywhere if image is None else [image]
+        update: dict[str, Any] = {"broken": {metric: lost} if broken else {}}
+        if metric in point.sets:
+            update["sets"] = {}
+        else:
+            values = [None if index in lost else value for index, value in enumerate(point.metrics[metric])]
+            update["metrics"] = point.metrics | {metric: values}
+            update["per_seed"] = {}
+        found[place] = point.model_copy(update=update)
+    return baseline.model_copy(update={"points": found})
+
+
+@pytest.mark.parametrize("metric", ["psnr", "lpips", "fd-effnet"])
+@pytest.mark.parametrize("points", [(0, 1, 2), (1,)])
+def test_no_verdict_on_a_metric_that_failed_in_both_runs(metric: str, points: tuple[int, ...]) -> None:
+    plain = synthetic(None, stochastic=False)
+    failed = without(plain, metric, *points, broken=True)
+    undefined = without(plain, metric, *points, broken=False)
+    for base, new in ((failed, failed), (undefined, failed), (failed, undefined)):
+        comparison = compare(base, new, GATE)
+        assert comparison.exit_code() == 3
+        assert list(comparison.failures) == [
+            f"noisy at quality {place + 1}, {metric}: failed in both runs, so nothing can be said" for place in points
+        ]
+        assert verdict(comparison, strict=False) == "incomplete, trials failed or values are missing"
+        assert f'name="noisy at quality {points[0] + 1}, {metric}"' in junit_xml(comparison)
+    assert compare(plain, failed, GATE).exit_code() == 3
+    mended = compare(failed, plain, GATE)
+    assert mended.exit_code() == 0
+    assert any("only the new run has a value" in note for note in mended.notes)
+
+
+def test_what_no_gate_asks_for_stops_none() -> None:
+    failed = without(synthetic(None, stochastic=False), "psnr", 0, 1, 2, broken=True)
+    bare = failed.metrics["psnr"].model_copy(update={"title": "mine", "margin": None})
+    failed = failed.model_copy(
+        update={
+            "metrics": {name: record for name, record in failed.metrics.items() if name != "psnr"} | {"mine": bare},
+            "points": [
+                point.model_copy(
+                    update={
+                        "metrics": {"mine": point.metrics["psnr"], "lpips": point.metrics["lpips"]},
+                        "broken": {"mine": point.broken["psnr"]},
+                    }
+                )
+                for point in failed.points
+            ],
+        }
+    )  # fmt: skip
+    comparison = compare(failed, failed, GATE)
+    assert comparison.exit_code() == 0
+    assert "without a margin in [tool.benchmark.gate], so not judged: mine" in comparison.notes
+
+
+def test_the_verdict_names_what_is_not_defined_in_either_run() -> None:
+    """Images may be too small for a metric: no failure, and no verdict on it."""
+    plain = synthetic(None, stochastic=False)
+    undefined = without(plain, "lpips", 0, 1, 2, broken=False)
+    comparison = compare(undefined, undefined, GATE)
+    assert comparison.exit_code() == 0
+    assert verdict(comparison, strict=False) == "not worse; nothing can be said of lpips of noisy"
+    assert "nothing can be said of lpips of noisy" in markdown(comparison)
+    rows = [found for found in comparison.rows if (found.metric, found.kind) == ("lpips", "value")]
+    assert [(found.outcome, found.reason) for found in rows] == 3 * [(None, "no value in either run")]
+    worse = without(synthetic(None, stochastic=False, psnr_loss=1.0), "lpips", 0, 1, 2, broken=False)
+    assert verdict(compare(undefined, worse, GATE), strict=False).endswith("; nothing can be said of lpips of noisy")
+    some = without(plain, "lpips", 0, broken=False)
+    assert verdict(compare(some, some, GATE), strict=False) == "not worse"
+
+
+def test_one_image_that_fails_in_both_runs_is_named_and_the_rest_compared() -> None:
+    plain = synthetic(None, stochastic=False)
+    broken = without(plain, "psnr", 0, broken=True, image=4)
+    comparison = compare(broken, broken, GATE)
+    assert (comparison.exit_code(), row(comparison).n) == (0, 11)
+    said = "psnr is over fewer images than the rate: noisy at quality 1 (11 of 12, picture04 failed)"
+    assert any(said in note for note in comparison.notes)
+    lost = without(synthetic(None, stochastic=False, psnr_loss=1.0), "psnr", 0, broken=True, image=4)
+    assert compare(broken, lost, GATE).exit_code() == 1
+
+    first, *others = plain.points
+    gone = {
+        "bytes": [None if place == 4 else size for place, size in enumerate(first.bytes)],
+        "failed": {"picture04": "encode: no"},
+        "metrics": {n: [None if i == 4 else v for i, v in enumerate(vs)] for n, vs in first.metrics.items()},
+        "sets": {},
+    }
+    failed = plain.model_copy(update={"points": [first.model_copy(update=gone), *others]})
+    comparison = compare(failed, failed, GATE)
+    assert "failed in both runs, not compared: picture04 at noisy at quality 1" in comparison.notes
+
+
+def test_no_verdict_on_a_codec_that_failed_in_both_runs() -> None:
+    plain = synthetic(None, stochastic=False)
+    nothing: dict[str, Any] = {
+        "bytes": [None] * 12,
+        "failed": dict.fromkeys(plain.images, "encode: no"),
+        "metrics": {name: [None] * 12 for name in plain.points[0].metrics},
+        "sets": {},
+        "per_seed": {},
+    }
+    first, *others = plain.points
+    failed = plain.model_copy(update={"points": [first.model_copy(update=nothing), *others]})
+    comparison = compare(failed, failed, GATE)
+    assert comparison.exit_code() == 3
+    assert comparison.failures == ("noisy at quality 1: failed in both runs, so nothing can be said: encode: no",)
+
+
+def test_a_set_s_value_that_is_lost_is_a_failure_even_where_no_error_of_it_was_known() -> None:
+    plain = synthetic(None, stochastic=False)
+    points = [
+        point.model_copy(
+            update={"sets": {n: found.model_copy(update={"without": [None] * 12}) for n, found in point.sets.items()}}
+        )
+        for point in plain.points
+    ]
+    alone = plain.model_copy(update={"points": points})
+    comparison = compare(alone, without(plain, "fd-effnet", 0, 1, 2, broken=False), GATE)
+    assert comparison.exit_code() == 3
+    reasons = {r.reason for r in compare(alone, alone, GATE).rows if (r.metric, r.kind) == ("fd-effnet", "value")}
+    assert reasons == {"no error is known: not defined without each image"}
+
+
+def test_what_broke_down_is_part_of_baselines() -> None:
+    plain = synthetic(None)
+    for metric in ("psnr", "fd-effnet"):
+        broken = without(plain, metric, 1, broken=True)
+        assert parse_baseline(baseline_json(broken), "here").points[1].broken == {metric: list(range(12))}
+        assert chosen(broken, [], ["lpips"]).points[1].broken == {}
+    assert '"broken"' not in baseline_json(plain)
+    wrong = json.loads(baseline_json(without(plain, "psnr", 1, broken=True)))
+    for places in ({"psnr": [12]}, {"mine": [0]}, {"lpips": [0]}, {"psnr": [0, 0]}):
+        wrong["points"][1]["broken"] = places
+        with pytest.raises(BenchmarkError, match="broken"):
+            parse_baseline(json.dumps(wrong), "here")
