@@ -42,7 +42,7 @@ import path of this process."""
 
 Work = Callable[..., None]
 """What a child does, given its end of the connection and arguments; all of it can be pickled."""
-Opened = Callable[..., Callable[[Any, Callable[[], None]], Any]]
+Opened = Callable[..., Callable[[Any, Callable[[str], None]], Any]]
 
 _STARTS = threading.Lock()
 """What children inherit is set in this process while one starts."""
@@ -213,8 +213,8 @@ class Apart:
     """A function of foreign code that is called in a child, one call after another.
 
     opened: what makes the function, in the child, given `arguments`; all of them can be pickled. The function gets what
-    it is called with, and another that it may call whenever its time is to begin anew. limit: seconds that a call may
-    take, None for no limit.
+    it is called with, and another that it may call with a few words on what it does next, whose time begins anew.
+    limit: seconds that a call may take, None for no limit.
     """
 
     def __init__(self, opened: Opened, arguments: Sequence[Any], limit: float | None = None) -> None:
@@ -253,8 +253,10 @@ class Apart:
 
     def _said(self, lost: str, limit: float | None) -> Any:
         assert self._child is not None
-        message: Any = _Goes()
+        message: Any = _Goes("")
+        at = ""
         while isinstance(message, _Goes):
+            at = message.words and f"{message.words}: "
             if limit is not None and not self._child.connection.poll(limit):
                 self._child.interrupt()
                 message = Death(f"no end after {limit:g} seconds; it was killed")
@@ -266,7 +268,7 @@ class Apart:
             case Death():
                 place = crash_place(self._child.stack())
                 self._losses += 1
-                told = f"{lost}: {message.cause}" + (f" ({place})" if place else "")
+                told = f"{at}{lost}: {message.cause}" + (f" ({place})" if place else "")
                 self._end()
                 if self._losses == MOST_LOSSES:
                     self._refusal = Ended(f"not tried any more: {told}")
@@ -296,6 +298,8 @@ class _Answer:
 class _Goes:
     """The time of the call begins anew."""
 
+    words: str
+
 
 @dataclass(frozen=True)
 class _Raised:
@@ -306,8 +310,8 @@ def _answer(connection: Connection, opened: Opened, *arguments: Any) -> None:
     function = opened(*arguments)
     connection.send(_Answer(None))
 
-    def goes() -> None:
-        connection.send(_Goes())
+    def goes(words: str) -> None:
+        connection.send(_Goes(words))
 
     while True:
         (argument,) = connection.recv()

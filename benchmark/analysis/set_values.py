@@ -165,7 +165,7 @@ def values_of_sets(
                 except BenchmarkError as error:
                     if shipped_info(name) is not None:
                         raise
-                    yield job, BenchmarkError(f"{name}: distance: {error}") if isinstance(error, Ended) else error
+                    yield job, BenchmarkError(f"{name}: {error}") if isinstance(error, Ended) else error
 
     with threadpool_limits(1), ThreadPoolExecutor(_threads()) as pool:
         pieces = [
@@ -223,14 +223,14 @@ def _value_here(
     return _value(folder, originals, metrics[name], job)
 
 
-def _opened_apart(run: Path, name: str) -> Callable[[_Job, Callable[[], None]], SetValue | None]:
+def _opened_apart(run: Path, name: str) -> Callable[[_Job, Callable[[str], None]], SetValue | None]:
     """In a process of its own: the values of a metric of the user's own."""
     folder = RunFolder.open(run)
     metric = _opened(name, folder.manifest.metrics[name])
     originals = _Originals(folder)
     threadpool_limits(1)
 
-    def value(job: _Job, begin: Callable[[], None]) -> SetValue | None:
+    def value(job: _Job, begin: Callable[[str], None]) -> SetValue | None:
         if isinstance(metric, OwnSetMetric):
             metric.begin = begin
         return _value(folder, originals, metric, job)

@@ -27,8 +27,8 @@ def compare(
 ) -> None:
     """Tell whether NEW is worse than BASE, by paired tests over images and margins from pyproject.toml.
 
-    Exit code 0: nothing is shown to be worse. 1: something is. 2: usage. 3: trials failed, values are
-    missing, or nothing could be judged. 4: protocol, data set, codec or quality do not match.
+    Exit code 0: nothing is shown to be worse. 1: something is. 2: usage. 3: trials failed, in both
+    runs too, values are missing, or nothing could be judged. 4: protocol, data set, codec or quality do not match.
     """
     from benchmark.analysis.baseline import read_numbers
     from benchmark.analysis.comparison import compare as compare_numbers

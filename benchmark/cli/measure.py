@@ -14,6 +14,13 @@ def measure(
         typer.Option(help="Where the originals are, if not where they were.", metavar="NAME|FOLDER"),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            help="Longest time of a metric of your own, of an image or for a distance of sets. Default: no limit.",
+            metavar="SECONDS",
+        ),
+    ] = None,
 ) -> None:
     """Add a metric to a run that kept its reconstructions, without encoding again."""
     from benchmark.cli.progress import track
@@ -22,8 +29,8 @@ def measure(
     from benchmark.running.remeasure import open_measuring
 
     console = terminal(stderr=True, highlight=False, soft_wrap=True)
-    with open_measuring(run, metric, dataset, device) as measuring:
+    with open_measuring(run, metric, dataset, device, time_limit) as measuring:
         for note in measuring.notes:
             console.print(note, markup=False)
         track(measuring.execute(), len(measuring.trials), console)
-        report(measuring.folder, console)
+        report(measuring.folder, console, time_limit)

@@ -122,7 +122,7 @@ def run(
         float | None,
         typer.Option(
             help="Longest time of a trial: encode, decode, metrics; a codec's first trial decodes twice. A longer one "
-            "counts as failed, and the run goes on. Default: no limit.",
+            "counts as failed, and the run goes on. So long may a distance of your own take, too. Default: no limit.",
             metavar="SECONDS",
         ),
     ] = None,

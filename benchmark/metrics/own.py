@@ -170,8 +170,8 @@ class OwnNoReferenceMetric:
 
 @dataclass(eq=False)
 class OwnSetMetric:
-    """`features` of the user's class, as a SetMetric. cuts: whether the class cuts its patches itself. begin: is called
-    before each call of the class's own distance."""
+    """`features` of the user's class, as a SetMetric. cuts: whether the class cuts its patches itself. begin: is told
+    the name of each function of the class that compares sets, before it is called."""
 
     info: MetricInfo
     protocol: str
@@ -180,7 +180,7 @@ class OwnSetMetric:
     cuts: bool
     distance_name: str | None
     containment: Containment = field(default_factory=Containment)
-    begin: Callable[[], None] = lambda: None
+    begin: Callable[[str], None] = lambda name: None
     _dimensions: list[int] = field(default_factory=list)
 
     def load(self) -> None:
@@ -207,7 +207,7 @@ class OwnSetMetric:
             return DISTANCES[self.distance_name].leave_one_out(originals, reconstructions)
         before, after = list(originals), list(reconstructions)
         if hasattr(self.theirs, "leave_one_out"):
-            self.begin()
+            self.begin("leave_one_out")
             try:
                 values = np.asarray(_inside(self, self.theirs.leave_one_out, before, after), dtype=np.float64)
             except Undefined:
@@ -224,7 +224,7 @@ class OwnSetMetric:
         )
 
     def _distance(self, originals: list[Features], reconstructions: list[Features]) -> float:
-        self.begin()
+        self.begin("distance")
         try:
             value = number(_inside(self, self.theirs.distance, originals, reconstructions), "distance")
             value = in_range(value, self.info, "distance")

@@ -2,15 +2,16 @@
 
 import contextlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from benchmark.addresses import Location, location, sha256_of_each, why_gone
+from benchmark.children import Apart, Ended
 from benchmark.datasets import open_dataset
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
 from benchmark.images import load_image
-from benchmark.metrics import SetMetric, check_metric
+from benchmark.metrics import SetMetric, check_metric, shipped_info
 from benchmark.results import FAILED, Manifest, MetricRecord, RunFolder, Trial, locked
 from benchmark.running.manifest import metric_records
 from benchmark.running.measurement import (
@@ -23,7 +24,7 @@ from benchmark.running.measurement import (
     open_instruments,
     prepare,
 )
-from benchmark.running.setup import check_device
+from benchmark.running.setup import check_device, check_time_limit
 
 Result = TypeVar("Result")
 
@@ -33,7 +34,8 @@ class Measuring:
     """A run and the metrics that it is to have besides.
 
     trials: all that succeeded, image by image. instruments: what needs images. featured: metrics whose features
-    are all there. originals: image name -> file.
+    are all there. originals: image name -> file. apart: whether what needs images runs in a process of its own, since
+    it is not the suite's; a metric may then take `time_limit` seconds of an image.
     """
 
     folder: RunFolder
@@ -43,6 +45,9 @@ class Measuring:
     originals: Mapping[str, Location]
     records: Mapping[str, MetricRecord]
     notes: Sequence[str]
+    apart: bool = False
+    device: str = "cpu"
+    time_limit: float | None = None
 
     def execute(self) -> Generator[Trial, None, None]:
         """Measures, yields each trial with its new values, and at the end writes all of them at once.
@@ -50,43 +55,84 @@ class Measuring:
         Until then trials.jsonl is what it was, whatever happens. Raises BenchmarkError if an image cannot be read or
         measured.
         """
-        original: Prepared | None = None
-        for trial in self.trials:
-            if self.originals:
-                if original is None or original.name != trial.image:
-                    original = self._prepare(trial.image)
-                reconstruction = load_image(self.folder.reconstruction_path(trial.key))
-                _of(trial.image, measure_pair, self.folder, self.instruments, trial, original, reconstruction)
-                for name in self.instruments.all:
-                    if (why := trial.reasons.get(name, "")).startswith(FAILED):
-                        raise BenchmarkError(f"{trial.image}: {name}: {why.removeprefix(FAILED)}")
+        measured = {}
+        for trial in self._measured() if self.originals else self.trials:
             for name, metric in self.featured.items():
                 if not len(self.folder.read_features(self.folder.features_path(metric.feature_key, trial.key))):
                     trial.reasons[name] = NO_PATCH
+            measured[trial.key] = trial
             yield trial
-        measured = {trial.key: trial for trial in self.trials}
         self.folder.rewrite([measured.get(trial.key, trial) for trial in self.folder.trials()])
         self.folder.pack_rest()
         manifest = self.folder.manifest
         self.folder.write_manifest(manifest.model_copy(update={"metrics": {**manifest.metrics, **self.records}}))
 
-    def _prepare(self, image: str) -> Prepared:
-        original = load_image(self.originals[image], self.folder.manifest.dataset.preparation)
-        return _of(image, prepare, self.folder, self.instruments, image, original)
+    def _measured(self) -> Iterator[Trial]:
+        if not self.apart:
+            measure = _Pairs(self.folder, self.instruments, self.originals)
+            yield from map(measure, self.trials)
+            return
+        specs = [spec for spec in self.instruments.specs.values() if spec is not None]
+        arguments = self.folder.path, tuple(specs), self.device, dict(self.originals)
+        with Apart(_opened_apart, arguments, self.time_limit) as measure_apart:
+            for trial in self.trials:
+                try:
+                    yield measure_apart(trial)
+                except Ended as error:
+                    raise BenchmarkError(f"{trial.image}: {error}") from None
+
+
+@dataclass
+class _Pairs:
+    """Measures a trial anew, from its images."""
+
+    folder: RunFolder
+    instruments: Instruments
+    originals: Mapping[str, Location]
+    original: Prepared | None = None
+
+    def __call__(self, trial: Trial) -> Trial:
+        if self.original is None or self.original.name != trial.image:
+            image = load_image(self.originals[trial.image], self.folder.manifest.dataset.preparation)
+            self.original = _of(trial.image, prepare, self.folder, self.instruments, trial.image, image)
+        reconstruction = load_image(self.folder.reconstruction_path(trial.key))
+        _of(trial.image, measure_pair, self.folder, self.instruments, trial, self.original, reconstruction)
+        for name in self.instruments.all:
+            if (why := trial.reasons.get(name, "")).startswith(FAILED):
+                raise BenchmarkError(f"{trial.image}: {name}: {why.removeprefix(FAILED)}")
+        return trial
+
+
+def _opened_apart(
+    run: Path, specs: Sequence[str], device: str, originals: Mapping[str, Location]
+) -> Callable[[Trial, Callable[[str], None]], Trial]:
+    """In a process of its own."""
+    instruments = open_instruments(specs, device)
+    load_networks(instruments)
+    measure = _Pairs(RunFolder.open(run), instruments, originals)
+
+    def measured(trial: Trial, begin: Callable[[str], None]) -> Trial:
+        measure.instruments = replace(instruments, begin=begin)
+        return measure(trial)
+
+    return measured
 
 
 @contextlib.contextmanager
-def open_measuring(path: Path, names: Sequence[str], dataset: str | None, device: str) -> Iterator[Measuring]:
+def open_measuring(
+    path: Path, names: Sequence[str], dataset: str | None, device: str, time_limit: float | None = None
+) -> Iterator[Measuring]:
     """Makes ready to add the metrics `names` to the run at `path`, which nobody else may write to inside the `with`.
 
-    dataset: where the originals are if not where the run found them. Raises UsageError on an unknown metric or a run
-    that is not complete, BenchmarkError if images are needed that are not there, and NotComparable if the run has a
-    metric already that this version defines otherwise.
+    dataset: where the originals are if not where the run found them. time_limit: as in `Measuring`. Raises UsageError
+    on an unknown metric or a run that is not complete, BenchmarkError if images are needed that are not there, and
+    NotComparable if the run has a metric already that this version defines otherwise.
     """
     for name in names:
         if name != "bpp":
             check_metric(name)
     check_device(device)
+    check_time_limit(time_limit)
     RunFolder.open(path)  # before anything is made there
     with locked(path):
         folder = RunFolder.open(path)
@@ -109,6 +155,8 @@ def open_measuring(path: Path, names: Sequence[str], dataset: str | None, device
             {name: metric for name, metric in new_sets.items() if name not in featured},
             {name: metric for name, metric in instruments.alone.items() if name not in there},
         )
+        needing = replace(needing, specs={name: instruments.specs[name] for name in needing.all})
+        apart = any(shipped_info(name) is None for name in needing.all)
         originals: dict[str, Location] = {}
         if recoding := [name for name in instruments.recoding if name not in there]:
             raise UsageError(
@@ -118,7 +166,8 @@ def open_measuring(path: Path, names: Sequence[str], dataset: str | None, device
             if not folder.manifest.keep_reconstructions:
                 wanted = ", ".join(needing.all)
                 raise UsageError(f"{path}: {wanted} needs images, but the run was without --keep-reconstructions")
-            load_networks(needing)
+            if not apart:
+                load_networks(needing)
             originals = _originals(folder.manifest, dataset, [trial.image for trial in trials])
         anything = len(there) < len(records)
         yield Measuring(
@@ -129,6 +178,9 @@ def open_measuring(path: Path, names: Sequence[str], dataset: str | None, device
             originals,
             {name: record for name, record in records.items() if name not in there},
             [f"{name} is there already" for name in there],
+            apart,
+            device,
+            time_limit,
         )
 
 

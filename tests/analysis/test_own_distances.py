@@ -148,7 +148,7 @@ def test_what_ends_many_processes_is_not_tried_for_ever(work: Path, capsys: pyte
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("failed: ")]
     assert said == [
         f"failed: leave: distance: {REASONS['leave']}",
-        f"failed: leave: distance: not tried any more: {REASONS['leave']}",
+        f"failed: leave: not tried any more: distance: {REASONS['leave']}",
     ]
 
 
@@ -173,3 +173,62 @@ def test_calls_are_limited_one_by_one(work: Path) -> None:
     rows: Any = read_summary(work / "run").set_index("metric")
     assert rows.loc["fine", "value"] == 1.5
     assert rows.loc["fine", "stderr"] == 0
+
+
+# `measure`, which changes nothing where a metric fails
+
+IMAGES = """
+import ctypes, os, signal, time
+WAYS = {
+    "crash": lambda: ctypes.string_at(0), "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "hang": lambda: time.sleep(1000), "fine": lambda: None,
+}
+
+class Base:
+    higher_is_better = False
+    def __init__(self, how: str):
+        self.how = self.name = how
+    def value(self):
+        WAYS[self.how]()
+        return 2.5
+
+class Of(Base):
+    def compare(self, original, reconstruction):
+        return self.value()
+
+class Alone(Base):
+    def score(self, image):
+        return self.value()
+
+class Features(Base):
+    distance = "frechet"
+    def features(self, image):
+        return [self.value(), image.mean()]
+"""
+
+
+def test_measuring_ends_in_one_line_whatever_a_metric_does(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (work / "yours.py").write_text(IMAGES)
+    assert run("run", more=("--keep-reconstructions",)) == 0
+    before = {path.name: path.read_bytes() for path in (work / "run").iterdir() if path.is_file()}
+    for metric, reason in (
+        ("Of:how=crash", "a: crash: the process ended in it: signal 11 (SIGSEGV) (yours.py:4 in <lambda>)"),
+        ("Features:how=kill", "a: kill: the process ended in it: signal 9 (SIGKILL), perhaps for want of memory"),
+        ("Alone:how=hang", "a: hang: the process ended in it: no end after 5 seconds; it was killed (yours.py:5 in"),
+    ):
+        capsys.readouterr()
+        words = ("--metric", f"./yours.py:{metric}", "--metric", "psnr-y", *(("--time-limit", "5") if "hang" in metric else ()))
+        assert call("measure", "run", *words) == 3
+        assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: {reason}")
+        assert {path.name: path.read_bytes() for path in (work / "run").iterdir() if path.is_file()} == before
+    words = [f"--metric=./yours.py:{name}:how=fine" for name in ("Of", "Features", "Alone")]
+    for word in words:
+        kind = word.partition("py:")[2].partition(":")[0]
+        (work / "yours.py").write_text(
+            IMAGES.replace("self.how = self.name = how", f"self.how, self.name = how, {kind!r}")
+        )
+        assert call("measure", "run", word) == 0
+    rows: Any = read_summary(work / "run").set_index(["metric", "aggregation"])["value"]
+    assert rows.loc["Of"].tolist() == [2.5]
+    assert rows.loc["Alone"].tolist() == [2.5, 2.5]
+    assert rows.loc["Features"].notna().all()
