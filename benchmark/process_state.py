@@ -7,6 +7,7 @@ is not watched, such as attributes of other modules and what a library in C keep
 
 import builtins
 import contextlib
+import ctypes
 import functools
 import gc
 import locale
@@ -94,6 +95,7 @@ def _set_environment(module: Any, values: Mapping[str, str]) -> None:
             os.environ[name] = value
 
 
+_HOOKS = ("except", "unraisable", "display")
 _LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
 
 
@@ -194,6 +196,47 @@ def _set_autocast(torch: Any, values: tuple[Any, ...]) -> None:
         torch.set_autocast_dtype(kind, dtype)
 
 
+def _decimal(decimal: Any) -> tuple[Any, ...]:
+    context = decimal.getcontext()
+    traps = frozenset(signal for signal, trapped in context.traps.items() if trapped)
+    return context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp, traps
+
+
+def _set_decimal(decimal: Any, state: tuple[Any, ...]) -> None:
+    *numbers, traps = state
+    decimal.setcontext(decimal.Context(*numbers, flags=[], traps=list(traps)))
+
+
+def _import_hooks(sys: Any) -> tuple[list[Any], list[Any]]:
+    return list(sys.meta_path), list(sys.path_hooks)
+
+
+def _set_import_hooks(sys: Any, hooks: tuple[list[Any], list[Any]]) -> None:
+    sys.meta_path[:], sys.path_hooks[:] = hooks
+
+
+_SMALLEST = sys.float_info.min
+
+
+@functools.cache
+def _c() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
+
+
+def _arithmetic(module: Any) -> tuple[int, bool]:
+    """Of this thread's processor: the way it rounds, and whether numbers below the smallest normal one are zero."""
+    return _c().fegetround(), _SMALLEST * 0.5 == 0.0
+
+
+def _set_arithmetic(module: Any, state: tuple[int, bool]) -> None:
+    rounding, flushes = state
+    if _arithmetic(module)[1] and not flushes:
+        _c().fesetenv(ctypes.c_void_p(-1))  # FE_DFL_ENV: as every program begins
+    elif flushes and (torch := sys.modules.get("torch")) is not None:
+        torch.set_flush_denormal(True)
+    _c().fesetround(rounding)
+
+
 PARTS: Mapping[str, Part] = {
     FOLDER: Part(lambda module: os.getcwd(), lambda module, folder: os.chdir(folder)),  # noqa: PTH109
     "environment": Part(lambda module: os.environ.copy(), _set_environment),
@@ -225,6 +268,23 @@ PARTS: Mapping[str, Part] = {
     "garbage collection": Part(
         lambda module: gc.isenabled(), lambda module, enabled: gc.enable() if enabled else gc.disable()
     ),
+    "garbage": Part(lambda module: gc.get_threshold(), lambda module, numbers: gc.set_threshold(*numbers)),
+    "hooks": Part(
+        lambda sys: (sys.excepthook, sys.unraisablehook, sys.displayhook),
+        lambda sys, hooks: [setattr(sys, f"{name}hook", one) for name, one in zip(_HOOKS, hooks, strict=True)],
+    ),
+    "hook of threads": _attribute("excepthook", "threading"),
+    "turns of threads": Part(lambda sys: sys.getswitchinterval(), lambda sys, value: sys.setswitchinterval(value)),
+    "import hooks": Part(_import_hooks, _set_import_hooks),
+    "bytecode": _attribute("dont_write_bytecode", "sys"),
+    "arithmetic": Part(_arithmetic, _set_arithmetic),
+    "decimals": Part(_decimal, _set_decimal, "decimal"),
+    "time zone": Part(lambda time: (time.tzname, time.timezone), lambda time, zone: time.tzset(), "time"),
+    "start of processes": Part(
+        lambda module: module.get_start_method(allow_none=True),
+        lambda module, method: module.set_start_method(method, force=True),
+        "multiprocessing",
+    ),
     "warnings": Part(lambda module: list(warnings.filters), _set_filters),
     "logging": Part(_logging, _set_logging, "logging"),
     "random": Part(lambda module: random.getstate(), lambda module, state: random.setstate(state)),
@@ -233,6 +293,12 @@ PARTS: Mapping[str, Part] = {
         lambda socket: socket.getdefaulttimeout(), lambda socket, value: socket.setdefaulttimeout(value), "socket"
     ),
     "NumPy's errors": Part(lambda numpy: numpy.geterr(), lambda numpy, value: numpy.seterr(**value), "numpy"),
+    "NumPy's call on errors": Part(
+        lambda numpy: numpy.geterrcall(), lambda numpy, value: numpy.seterrcall(value), "numpy"
+    ),
+    "NumPy's words": Part(
+        lambda numpy: numpy.get_printoptions(), lambda numpy, options: numpy.set_printoptions(**options), "numpy"
+    ),
     "NumPy's seed": Part(_numpy_random, _set_numpy_random, "numpy.random"),
     "Pillow's truncated files": _attribute("LOAD_TRUNCATED_IMAGES", "PIL.ImageFile", False),
     "Pillow's blocks": _attribute("MAXBLOCK", "PIL.ImageFile", 65536),

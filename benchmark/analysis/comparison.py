@@ -36,6 +36,7 @@ Vector = npt.NDArray[np.float64]
 
 MOST_MOVED = 5
 NOTHING_SAID = "failed in both runs, so nothing can be said"
+NO_BASE = "failed, and the base has no value either, so nothing can be said"
 
 
 @dataclass(frozen=True)
@@ -306,13 +307,9 @@ def _failures(base: Baseline, new: Baseline, gate: Gate) -> Iterator[str]:
                 yield f"{point}, {metric}: the base has a value, the new run has none"
             elif lost := [base.images[index] for index in sorted(had - has) if base.images[index] not in found.failed]:
                 yield f"{point}, {metric}: the base has a value of {named(lost)}, the new run has none"
-            elif (
-                metric in gated
-                and not had
-                and not has
-                and (base.failed_images(point, metric) or new.failed_images(found, metric))
-            ):
-                yield f"{point}, {metric}: {NOTHING_SAID}"
+            elif metric in gated and not had and not has and len(new.failed_images(found, metric)) == len(new.images):
+                twice = len(base.failed_images(point, metric)) == len(base.images)
+                yield f"{point}, {metric}: {NOTHING_SAID if twice else NO_BASE}"
 
 
 def _valued(side: Baseline, point: Point, metric: str) -> set[int]:

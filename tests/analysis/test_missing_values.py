@@ -216,15 +216,16 @@ def test_no_verdict_on_a_metric_that_failed_in_both_runs(metric: str, points: tu
     plain = synthetic(None, stochastic=False)
     failed = without(plain, metric, *points, broken=True)
     undefined = without(plain, metric, *points, broken=False)
-    for base, new in ((failed, failed), (undefined, failed), (failed, undefined)):
-        comparison = compare(base, new, GATE)
+    for base, why in ((failed, "failed in both runs"), (undefined, "failed, and the base has no value either")):
+        comparison = compare(base, failed, GATE)
         assert comparison.exit_code() == 3
         assert list(comparison.failures) == [
-            f"noisy at quality {place + 1}, {metric}: failed in both runs, so nothing can be said" for place in points
+            f"noisy at quality {place + 1}, {metric}: {why}, so nothing can be said" for place in points
         ]
         assert verdict(comparison, strict=False) == "incomplete, trials failed or values are missing"
         assert f'name="noisy at quality {points[0] + 1}, {metric}"' in junit_xml(comparison)
     assert compare(plain, failed, GATE).exit_code() == 3
+    assert compare(failed, undefined, GATE).exit_code() == 0  # nothing failed in the new run
     mended = compare(failed, plain, GATE)
     assert mended.exit_code() == 0
     assert any("only the new run has a value" in note for note in mended.notes)
@@ -264,6 +265,8 @@ def test_the_verdict_names_what_is_not_defined_in_either_run() -> None:
     assert [(found.outcome, found.reason) for found in rows] == 3 * [(None, "no value in either run")]
     worse = without(synthetic(None, stochastic=False, psnr_loss=1.0), "lpips", 0, 1, 2, broken=False)
     assert verdict(compare(undefined, worse, GATE), strict=False).endswith("; nothing can be said of lpips of noisy")
+    one_failed = without(undefined, "lpips", 0, 1, 2, broken=True, image=3)  # on top: all others remain undefined
+    assert compare(one_failed, one_failed, GATE).exit_code() == 0
     some = without(plain, "lpips", 0, broken=False)
     assert verdict(compare(some, some, GATE), strict=False) == "not worse"
 

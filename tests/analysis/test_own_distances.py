@@ -217,7 +217,13 @@ def test_measuring_ends_in_one_line_whatever_a_metric_does(work: Path, capsys: p
         ("Alone:how=hang", "a: hang: the process ended in it: no end after 5 seconds; it was killed (yours.py:5 in"),
     ):
         capsys.readouterr()
-        words = ("--metric", f"./yours.py:{metric}", "--metric", "psnr-y", *(("--time-limit", "5") if "hang" in metric else ()))
+        words = (
+            "--metric",
+            f"./yours.py:{metric}",
+            "--metric",
+            "psnr-y",
+            *(("--time-limit", "5") if "hang" in metric else ()),
+        )
         assert call("measure", "run", *words) == 3
         assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: {reason}")
         assert {path.name: path.read_bytes() for path in (work / "run").iterdir() if path.is_file()} == before

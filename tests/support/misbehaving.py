@@ -3,11 +3,13 @@
 import builtins
 import contextlib
 import ctypes
+import decimal
 import gc
 import hashlib
 import io
 import json
 import locale
+import multiprocessing
 import os
 import random
 import re
@@ -21,6 +23,7 @@ import tempfile
 import threading
 import time
 import warnings
+import weakref
 import zlib
 from pathlib import Path
 
@@ -49,6 +52,14 @@ def _constant():
         "open": builtins.open is io.open,
         "asarray": np.asarray.__module__,
         "code": [one.__name__ for one in (Path.write_text, json.dumps, zlib.compress, Image.Image.save, Path.exists)],
+        "hooks": (sys.excepthook is sys.__excepthook__, sys.unraisablehook is sys.__unraisablehook__),
+        "hook of threads": threading.excepthook is threading.__excepthook__,
+        "imports": (len(sys.meta_path) > 2, len(sys.path_hooks) > 1, sys.dont_write_bytecode),
+        "interval": (sys.getswitchinterval(), gc.get_threshold()),
+        "decimal": (decimal.getcontext().prec, decimal.getcontext().rounding),
+        "small": (float(np.float32(1e-40) * np.float32(0.5)), float(np.float64(1e-310) * np.float64(0.5))),
+        "rounding": ctypes.CDLL("libm.so.6").fegetround(),
+        "printing": repr(np.float64(1) / 3) + str(np.arange(9)) + time.tzname[0],
         "trace": (sys.gettrace(), sys.getprofile(), sys.get_int_max_str_digits()),
         "dtype": "torch.float32" if torch is None else str(torch.get_default_dtype()),
         "device": "cpu" if torch is None else str(torch.get_default_device()),
@@ -188,7 +199,9 @@ def patches_methods():
         ),
     ):
         setattr(owner, name, nothing)
-    del Path.exists, threading.Lock
+    for owner, name in ((Path, "exists"), (threading, "Lock")):
+        if name in vars(owner):  # as it was found, or as this codec left it
+            delattr(owner, name)
     for name, module in list(sys.modules.items()):
         if name.startswith("benchmark.metrics."):
             for key, value in list(vars(module).items()):
@@ -203,6 +216,51 @@ def traces():
     sys.settrace(lambda *a: None)
     sys.setprofile(lambda *a: None)
     sys.set_int_max_str_digits(640)
+
+
+def hooks():
+    sys.excepthook = sys.unraisablehook = threading.excepthook = sys.displayhook = sys.exit
+    sys.meta_path.clear()
+    sys.path_hooks.clear()
+    sys.setswitchinterval(3.0)
+    sys.dont_write_bytecode = True
+    gc.set_threshold(1)
+    multiprocessing.set_start_method("fork", force=True)
+
+
+def arithmetic():
+    """Of the processor itself: small numbers are zero, and all are rounded up."""
+    decimal.getcontext().prec = 1
+    decimal.getcontext().rounding = decimal.ROUND_UP
+    ctypes.CDLL("libm.so.6").fesetround(0x800)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(True)
+
+
+def printing():
+    np.set_printoptions(precision=1, threshold=3, legacy="1.13")
+    np.seterrcall(sys.exit)
+    time.tzset()
+    os.environ["TZ"] = "Asia/Kathmandu"
+    time.tzset()
+
+
+class Bad:
+    def __del__(self):
+        sys.exit(3)
+
+
+def destructors():
+    Bad()
+    loop = Bad()
+    loop.loop = loop
+    weakref.finalize(Bad(), sys.exit, 3)
+
+
+def raises_in_a_thread():
+    thread = threading.Thread(target=lambda: 1 / 0)
+    thread.start()
+    thread.join()
 
 
 def environment():
@@ -263,6 +321,11 @@ HARMLESS = {
     "patches": patches,
     "patches_methods": patches_methods,
     "traces": traces,
+    "hooks": hooks,
+    "arithmetic": arithmetic,
+    "printing": printing,
+    "destructors": destructors,
+    "raises_in_a_thread": raises_in_a_thread,
     "environment": environment,
     "recursion": recursion,
     "signals": signals,
