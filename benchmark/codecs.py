@@ -24,6 +24,8 @@ from benchmark.identity import (
     files_of_variables,
     forgotten,
     hashes_of,
+    hashes_of_code,
+    hashes_of_programs,
     hashes_of_settings,
     name_from,
     sha256_of,
@@ -342,7 +344,8 @@ class _MadeOf:
             settings = hashes_of_settings(self._settings, folders)
             made_of = {
                 "file_sha256": self._file_sha256,
-                "modules_sha256": hashes_of(modules),
+                "modules_sha256": hashes_of_code(self._spec.file, modules),
+                "programs_sha256": hashes_of_programs(self._spec.file),
                 "packages": packages_imported([self._spec.file, *modules.values()]),
             }
             data = data_of_code(self._spec.file)

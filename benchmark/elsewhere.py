@@ -35,9 +35,11 @@ from benchmark.files import expanded
 from benchmark.guards import crash_place
 from benchmark.identity import (
     NUMERIC_VARIABLES,
+    code_named,
     data_of_code,
     files_of_variables,
     hashes_of,
+    hashes_of_programs,
     hashes_of_settings,
     name_from,
     sha256_of,
@@ -643,6 +645,8 @@ class MadeOf:
             data = data_of_code(file) | {name_from(path, file.parent): path for path in self.read}
             hashes = hashes_of(dict(sorted(data.items())))
             made_of["files_sha256"] = {name: sha for name, sha in hashes.items() if sha not in of_settings.values()}
+            made_of["modules_sha256"] |= hashes_of(code_named(file))
+            made_of["programs_sha256"] = hashes_of_programs(file)
             made_of["variables_sha256"] = files_of_variables(self.names)
         else:
             of_settings = {

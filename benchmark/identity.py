@@ -19,7 +19,7 @@ from types import ModuleType
 from benchmark.errors import BenchmarkError
 from benchmark.files import expanded
 from benchmark.redaction import redacted
-from benchmark.sources import modules_beside, source_of
+from benchmark.sources import code_elsewhere, modules_beside, source_of
 
 CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx", ".npz", ".h5", ".pkl", ".bin", ".tar", ".pth.tar")
 """Suffixes that code adds to the name of a checkpoint; TensorFlow's have several files, `NAME.index` among them."""
@@ -109,6 +109,24 @@ def hashes_of_modules(file: Path) -> dict[str, str]:
     return {name: sha256_of(path) for name, path in modules_beside(file).items()}
 
 
+def hashes_of_code(file: Path, modules: Mapping[str, Path]) -> dict[str, str]:
+    """Module -> SHA-256: of `modules`, those beside `file`; of code that is named by a path; and, as "package NAME", of
+    what is imported from elsewhere than the installed packages."""
+    hashes = hashes_of(modules) | hashes_of(code_named(file))
+    for name, paths in code_elsewhere([file, *modules.values()], modules).items():
+        folder = paths[0].parent
+        hashes[f"package {name}"] = digest_of(hashes_of({os.path.relpath(path, folder): path for path in paths}))
+    return hashes
+
+
+def hashes_of_programs(file: Path) -> dict[str, str]:
+    """Program -> SHA-256, of those that the code of `file` and of modules beside it starts by their names."""
+    sources = (file, *modules_beside(file).values())
+    names = dict.fromkeys(name for source in sources for name in source_of(source).programs)
+    found = {name: shutil.which(name) for name in names if is_program_name(name)}
+    return {name: sha256_of(Path(path)) for name, path in found.items() if path is not None}
+
+
 # Files that a text names
 
 
@@ -123,7 +141,7 @@ def files_named(text: str, folder: Path | None = None) -> list[Path]:
     ):
         return []
     try:
-        path = expanded(text)
+        path = expanded(os.path.expandvars(text.removeprefix("file://")) if not Path(text).exists() else text)
         path = path if folder is None else folder / path
         if _is_file(path):
             return [path]
@@ -149,8 +167,14 @@ _TOO_LARGE = frozenset(Path(name) for name in ("/", "/home", "/usr", "/tmp", "/v
 
 
 def _files_in(folder: Path) -> list[Path]:
-    found = []
-    for place, folders, names in os.walk(folder):
+    """Links to folders are followed, each folder once."""
+    found: list[Path] = []
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:
+            folders[:] = []
+            continue
+        seen.add(real)
         folders[:] = sorted(name for name in folders if name != "__pycache__" and not name.startswith("."))
         found += [path for name in sorted(names) if _is_file(path := Path(place) / name)]
         if len(found) > MOST_FILES:
@@ -173,7 +197,7 @@ def words_of(text: str) -> list[str]:
     for word in split:
         if " " in word and word != text:  # sh -c "…"
             words += words_of(word)
-        words += re.split(r"[,;]|:(?!//)", word)
+        words += re.split(r"[,;|+]|:(?!//)", word)
         words += [part for mark in "=@" if (part := word.partition(mark)[2])]
     return list(dict.fromkeys(word for word in words if word))
 
@@ -197,7 +221,7 @@ def files_of_setting(text: str, folders: Sequence[Path] = ()) -> dict[str, Path]
                 found["" if alone else _short(path, word)] = path
     for path in list(found.values()):
         for other in files_mentioned(path):
-            found.setdefault(_short(other, str(other)), other)
+            found.setdefault(name_from(other, Path.cwd()), other)
     return dict(sorted(found.items()))
 
 
@@ -227,11 +251,12 @@ def files_mentioned(file: Path, depth: int = DEEPEST) -> list[Path]:
         if text is None:
             return
         python = current.suffix == ".py" or re.match(r"#!.*python", text) is not None
-        others = [*modules_beside(current).values(), *data_of_code(current).values()] if python else []
+        others = [*modules_beside(current).values(), *_files_of_code(current).values()] if python else []
         script = text.startswith("#!") or current.suffix in (".sh", ".bash")
         others += [Path(program) for word in _shebang(text) if (program := shutil.which(word))]
         for line in text.splitlines() if not python else ():
-            for word in words_of(line.partition("#")[0].strip()) if len(line) < LONGEST_LINE else ():
+            line = line.partition("#")[0].strip() if len(line) < LONGEST_LINE else ""
+            for word in (*words_of(line), *re.findall(r"[^\s\"'{}\[\](),;]+", line)):
                 if script and is_program_name(word):
                     others += [Path(program) for program in [shutil.which(word)] if program]
                 elif ("/" in word or "." in word) and not word.startswith(("/dev/", "/proc/")):
@@ -290,6 +315,8 @@ def _anchored(text: str) -> str:
         return text
     try:
         path = expanded(text)
+        if ("$" in text or "://" in text) and not path.exists():  # it is absolute, once it means anything
+            return text
         return str(path.absolute()) if files_named(text) or path.is_dir() else text
     except (OSError, ValueError, RuntimeError):  # as in `files_named`
         return text
@@ -298,11 +325,30 @@ def _anchored(text: str) -> str:
 def data_of_code(file: Path) -> dict[str, Path]:
     """Name relative to the folder of `file` -> path, of each file other than a module that its code, or that of a
     module beside it, writes a name of; looked for there and in the working folder."""
+    return {name: path for name, path in _files_of_code(file).items() if path.suffix not in NO_DATA}
+
+
+def code_named(file: Path) -> dict[str, Path]:
+    """The same of modules and libraries that are named as files, to be run or loaded from there, and what they import
+    from beside them."""
+    known = {file.resolve(), *(path.resolve() for path in modules_beside(file).values())}
+    found: dict[str, Path] = {}
+    for path in _files_of_code(file).values():
+        if path.suffix in (".py", ".so"):
+            for one in (path, *modules_beside(path).values()):
+                if one.resolve() not in known:
+                    found[name_from(one, file.parent)] = one
+    return found
+
+
+def _files_of_code(file: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for source in (file, *modules_beside(file).values()):
         for text in source_of(source).texts:
+            if re.fullmatch(r"\.\w{1,15}(\.\w{1,15})?", text):  # a suffix, perhaps of a file called as the code is
+                text = source.stem + text
             for folder in dict.fromkeys((source.parent, file.parent, None)):
-                paths = [path for path in files_named(text, folder) if path.suffix not in NO_DATA]
+                paths = files_named(text, folder)
                 if paths and len(paths) <= MOST_FILES and not (folder or Path()).joinpath(text).is_dir():
                     found |= {name_from(path, file.parent): path for path in paths}
                     break
@@ -350,7 +396,7 @@ def unknown_parts(description: Mapping[str, object]) -> list[str]:
             "libraries that the programs load, and modules of installed packages",
             "files that they find by themselves, and environment variables (environment=NAME,… records some)",
         ]
-    outside = "what it fetches from a network, programs that it starts, and shared libraries"
+    outside = "what it fetches from a network, programs that it starts and does not name, and shared libraries"
     if "object" in description:
         return ["settings of the object that are no weights and that its describe() does not tell", outside]
     if "file_sha256" in description or "package" in description:

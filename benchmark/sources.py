@@ -3,9 +3,10 @@
 import ast
 import importlib.machinery
 import importlib.metadata
+import importlib.util
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -26,13 +27,15 @@ class Source:
 
     imports: (dots of a relative import, name), of all places, those in functions and by `import_module` too. folders:
     that it may add to the import path, as it writes them. texts: that may be names of files which it reads; "*" stands
-    for what is not known, in f"q{quality}.pth" say. variables: of the environment, that it reads by their names.
+    for what is not known, in f"q{quality}.pth" say, and "$NAME" for a variable. variables: of the environment, that it
+    reads by their names. programs: that it starts by their names.
     """
 
     imports: tuple[tuple[int, str], ...] = ()
     folders: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
 
 
 def source_of(file: Path) -> Source:
@@ -51,6 +54,7 @@ def _source(content: bytes) -> Source:
     folders: dict[str, None] = {}
     texts: dict[str, None] = {}
     variables: dict[str, None] = {}
+    programs: dict[str, None] = {}
     written: set[str] = set()
     for node in ast.walk(ast.parse(content)):
         match node:
@@ -77,18 +81,39 @@ def _source(content: bytes) -> Source:
                     folders |= dict.fromkeys(_texts_in(node))
                 elif _writes(name, literal):
                     written |= set(_texts_in(node))
-                elif name in ("join", "joinpath", "Path") and arguments:
-                    texts["/".join(part for one in arguments if (part := _text(one)) is not None)] = None
+                elif name in _JOINING and arguments:
+                    texts["/".join(_parts(node))] = None
+                elif name in _LISTING:
+                    where = arguments[0] if arguments and name not in _METHODS else getattr(function, "value", None)
+                    if where is not None and (folder := "/".join(_parts(where))):
+                        texts[f"{folder}/{_LISTING[name]}{'/'.join(literal) if name in _METHODS else ''}"] = None
+                    elif name == "rglob":
+                        texts |= {f"**/{text}": None for text in literal}
+                elif name == "get_data" and len(literal) == 2:
+                    texts[f"{literal[0].replace('.', '/')}/{literal[1]}"] = None
+                elif name in _STARTING and arguments:
+                    programs |= dict.fromkeys(_program(arguments[0]))
             case ast.Subscript(value=mapping, slice=ast.Constant(value=str() as key), ctx=ast.Load()):
                 if _last_name(mapping) == "environ":
                     variables[key] = None
             case ast.BinOp(op=ast.Div()):
                 texts["/".join(_parts(node))] = None
+            case ast.BinOp(op=ast.Add()):
+                if (text := _sum(node)) is not None:
+                    texts[text] = None
             case ast.Constant() | ast.JoinedStr():
                 if (text := _text(node)) is not None:
                     texts[text] = None
     named = tuple(text for text in texts if text not in written and _may_be_a_file(text))
-    return Source(tuple(imports), tuple(folders), named, tuple(variables))
+    return Source(tuple(imports), tuple(folders), named, tuple(variables), tuple(programs))
+
+
+_JOINING = ("join", "joinpath", "Path", "PurePath")
+_LISTING = {"listdir": "*", "scandir": "*", "iterdir": "*", "walk": "**/*", "glob": "", "rglob": "**/"}
+"""Functions that find files in a folder -> the pattern that this is."""
+_METHODS = ("iterdir", "glob", "rglob")
+"""Those of a path, which get a pattern."""
+_STARTING = ("run", "Popen", "call", "check_call", "check_output", "system", "popen", "which", "create_subprocess_exec")
 
 
 _OF_THE_MACHINE = frozenset(
@@ -132,11 +157,60 @@ def _texts_in(node: ast.AST) -> Iterator[str]:
 
 
 def _parts(node: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-        yield from _parts(node.left)
-        yield from _parts(node.right)
-    elif (text := _text(node)) is not None:
-        yield text
+    """The parts of a path that are written there, of one that is joined or divided together."""
+    match node:
+        case ast.BinOp(op=ast.Div(), left=left, right=right):
+            yield from _parts(left)
+            yield from _parts(right)
+        case ast.Call(func=function, args=arguments) if _last_name(function) in _JOINING:
+            if _last_name(function) == "joinpath" and isinstance(function, ast.Attribute):
+                yield from _parts(function.value)
+            for one in arguments:
+                yield from _parts(one)
+        case ast.Call(func=function, args=[ast.Constant(value=str() as package), *_]) if (
+            _last_name(function) == "files"
+        ):
+            yield package.replace(".", "/")  # `importlib.resources.files`
+        case _:
+            variable = _variable(node)
+            if variable is not None:
+                yield f"${variable}"
+            elif (text := _text(node)) is not None:
+                yield text
+
+
+def _variable(node: ast.AST) -> str | None:
+    """The environment variable that is read there."""
+    match node:
+        case ast.Subscript(value=mapping, slice=ast.Constant(value=str() as name)) if _last_name(mapping) == "environ":
+            return name
+        case ast.Call(func=function, args=[ast.Constant(value=str() as name), *_]):
+            owner = _last_name(getattr(function, "value", function))
+            if _last_name(function) == "getenv" or (_last_name(function) == "get" and owner == "environ"):
+                return name
+    return None
+
+
+def _sum(node: ast.AST) -> str | None:
+    """A text that is added of others, all of them written there."""
+    match node:
+        case ast.BinOp(op=ast.Add(), left=left, right=right):
+            one, other = _sum(left), _sum(right)
+            return None if one is None or other is None else one + other
+        case ast.Attribute(attr="sep"):
+            return "/"
+        case _:
+            variable = _variable(node)
+            return f"${variable}" if variable is not None else _text(node)
+
+
+def _program(node: ast.AST) -> Iterator[str]:
+    """The program of a command line that is a list of words or one text."""
+    if isinstance(node, ast.List | ast.Tuple):
+        node = node.elts[0] if node.elts else node
+    text = _text(node)
+    if text is not None and (words := text.split()):
+        yield words[0]
 
 
 def _may_be_a_file(text: str) -> bool:
@@ -221,6 +295,31 @@ def _resolved(bases: list[Path], name: str) -> Iterator[Path]:
                 break
         if there:
             return
+
+
+def code_elsewhere(files: list[Path], beside: Iterable[str]) -> dict[str, list[Path]]:
+    """Package or module -> its files, of those that `files` import from where nothing is installed: a folder on the
+    import path, or an installation that can be edited, whose version stays when its code changes.
+
+    beside: paths of modules beside the first of `files`, as `modules_beside` names them.
+    """
+    known = {Path(name).parts[0].partition(".")[0] for name in beside}
+    names = {name.partition(".")[0] for file in files for dots, name in source_of(file).imports if not dots}
+    found: dict[str, list[Path]] = {}
+    for name in sorted(names - sys.stdlib_module_names - {"benchmark", ""} - known):
+        try:
+            spec = importlib.util.find_spec(name)
+        except (ImportError, ValueError, AttributeError):  # of a module that may never be imported
+            continue
+        places = [Path(place) for place in (spec.submodule_search_locations or ())] if spec is not None else []
+        single = [Path(spec.origin)] if spec is not None and spec.origin and not places else []
+        code = [path for path in single if path.is_file()]
+        for place in places:
+            code += sorted(path for suffix in SUFFIXES[:-1] for path in place.rglob(f"*{suffix}"))
+        code = [path for path in code if not is_installed(str(path))]
+        if code:
+            found[name] = code
+    return found
 
 
 def packages_imported(files: list[Path]) -> dict[str, str]:

@@ -165,14 +165,56 @@ def change(path: Path) -> None:
         ("def late(self): open(HERE / 'data' / 'table.npy')", "", "code/data/table.npy", "files_sha256 data/table.npy"),
         ("environment = ('MY_WEIGHTS',)", "", "w.pth", "variables_sha256 MY_WEIGHTS"),
         ("def late(self): import late", "", "code/late.py", "modules_sha256 late.py"),
+        # code that is named as a file, and what it imports
+        ("def late(self): spec_from_file_location(HERE / 'late.py')", "", "code/late.py", "modules_sha256 late.py"),
+        ("def late(self): run_path(str(HERE / 'late.py'))", "", "code/late.py", "modules_sha256 late.py"),
+        ("def late(self): exec(HERE.joinpath('late.py').read_text())", "", "code/late.py", "modules_sha256 late.py"),
+        ("def late(self): run_path(HERE / 'runs.py')", "", "code/late.py", "modules_sha256 late.py"),
+        ("def late(self): CDLL(str(HERE / 'libx.so'))", "", "code/libx.so", "modules_sha256 libx.so"),
+        # code that is imported from elsewhere than the installed packages
+        ("def late(self): import elsewhere", "", "lib/elsewhere/deep/net.py", "modules_sha256 package elsewhere"),
+        ("def late(self): from alone import x", "", "lib/alone.py", "modules_sha256 package alone"),
+        # files that only a look into a folder finds, and those called as the code is
+        ("def late(self): open(Path(__file__).with_suffix('.bin'))", "", "code/mine.bin", "files_sha256 mine.bin"),
+        ("def late(self): os.path.splitext(__file__)[0] + '.bin'", "", "code/mine.bin", "files_sha256 mine.bin"),
+        ("def late(self): HERE.rglob('*.npy')", "", "code/data/table.npy", "files_sha256 data/table.npy"),
+        ("def late(self): os.listdir(HERE / 'nets')", "", "code/nets/n", "files_sha256 nets/n"),
+        ("def late(self): (HERE / 'nets').iterdir()", "", "code/nets/n", "files_sha256 nets/n"),
+        ("def late(self): os.walk('all')", "", "all/w1.pth", "files_sha256 all/w1.pth"),
+        ("def late(self): files('pkg') / 'w.dat'", "", "code/pkg/w.dat", "files_sha256 pkg/w.dat"),
+        ("def late(self): get_data('pkg', 'w.dat')", "", "code/pkg/w.dat", "files_sha256 pkg/w.dat"),
+        # paths that are put together
+        ("def late(self): open(Path('all') / 'w1.pth')", "", "all/w1.pth", "files_sha256 all/w1.pth"),
+        ("def late(self): open('all' + os.sep + 'w1.pth')", "", "all/w1.pth", "files_sha256 all/w1.pth"),
+        ("def late(self): join(os.environ['MY_FOLDER'], 'w1.pth')", "", "all/w1.pth", "files_sha256 all/w1.pth"),
+        ("def late(self): os.getenv('MY_FOLDER') + '/w1.pth'", "", "all/w1.pth", "files_sha256 all/w1.pth"),
+        # programs
+        ("def late(self): subprocess.run(['mytool', '-v'])", "", "bin/mytool", "programs_sha256 mytool"),
+        ("def late(self): os.system('mytool -v')", "", "bin/mytool", "programs_sha256 mytool"),
+        ("def late(self): run([sys.executable, HERE / 'late.py'])", "", "code/late.py", "modules_sha256 late.py"),
+        # settings
+        ("def __init__(self, w): ...", "w=$MY_FOLDER/w1.pth", "all/w1.pth", "settings_sha256 w"),
+        ("def __init__(self, weights): ...", "weights=linked", "all/w1.pth", "settings_sha256 weights latest/w1.pth"),
+        ("def __init__(self, weights): ...", "weights=all/w1.pth|w.pth", "w.pth", "settings_sha256 weights w.pth"),
+        ("def __init__(self, cfg): ...", "cfg=c.json", "all/w1.pth", "settings_sha256 cfg all/w1.pth"),
+        ("def __init__(self, cfg): ...", "cfg=c.py", "base.py", "settings_sha256 cfg base.py"),
     ],
-)
+)  # fmt: skip
 def test_what_a_codec_is_made_of_is_in_its_description(
     here: Path, monkeypatch: pytest.MonkeyPatch, code: str, spec: str, changed: str, part: str
 ) -> None:
     write(dict.fromkeys(("w.pth", "all/w1.pth", "all/w2.pth", "code/data/table.npy", "code/beside.pth"), "weights"))
-    write({"code/late.py": "# late", "code/mine.py": f"{HEAD}    {code}\n"})
+    write(dict.fromkeys(("code/mine.bin", "code/nets/n", "code/pkg/w.dat", "code/libx.so"), "weights"))
+    write(dict.fromkeys(("lib/elsewhere/__init__.py", "lib/elsewhere/deep/net.py", "lib/alone.py"), "# code"))
+    write({"c.json": '{"model": {"weights": "all/w1.pth"}}', "c.py": "_base_ = 'base.py'", "base.py": "# base"})
+    write({"code/late.py": "# late", "code/mine.py": f"{HEAD}    {code}\n", "code/runs.py": "import late"})
+    script("bin/mytool", "#!/bin/sh\n")
+    Path("linked").mkdir()
+    Path("linked/latest").symlink_to("../all")
     monkeypatch.setenv("MY_WEIGHTS", str(here / "w.pth"))
+    monkeypatch.setenv("MY_FOLDER", str(here / "all"))
+    monkeypatch.setenv("PATH", f"{here}/bin{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.syspath_prepend(str(here / "lib"))
     text = "./code/mine.py:Mine" + (f":{spec}" if spec else "")
     before = open_codec(text).describe()
     assert open_codec(text).describe() == before
@@ -273,6 +315,7 @@ def test_weights_of_objects_are_arrays_of_real_numbers(moved: Callable[[Any], No
 
 
 def script(name: str, text: str) -> None:
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
     Path(name).write_text(text)
     Path(name).chmod(0o755)
 

@@ -68,6 +68,8 @@ from benchmark.identity import (
     files_of_setting,
     files_of_variables,
     hashes_of,
+    hashes_of_code,
+    hashes_of_programs,
     sha256_of,
     variables,
 )
@@ -509,7 +511,8 @@ def _identity(
         modules = modules_beside(spec.file)
         parts = {
             "": sha256_of(spec.file),
-            **hashes_of(modules),
+            **hashes_of_code(spec.file, modules),
+            **hashes_of_programs(spec.file),
             **hashes_of(data_of_code(spec.file)),
             **_hashes_of_settings(theirs, spec, [spec.file.parent]),
             **surroundings,
