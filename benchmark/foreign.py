@@ -16,6 +16,7 @@ from benchmark.elsewhere import Elsewhere, StandIn
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.guards import no_exit, told
 from benchmark.objects import names_of_variables
+from benchmark.reading import LARGEST
 
 NEEDED = ("encode", "decode")
 """What a codec must have; all else has a default."""
@@ -109,8 +110,10 @@ class ForeignCodec:
                 raise BenchmarkError(f"{self._what}: describe: {told(error)}") from error
             if not isinstance(described, Mapping):
                 raise BenchmarkError(f"{self._what}: describe returned {type(described).__name__}, not a dict")
-            self.describes_weights = bool(WEIGHTS.search(repr(described)))
-        return {**plain(described, f"{self._what}: describe"), **self._made_of()}
+        told_of = plain(described, f"{self._what}: describe")
+        if self.describes:
+            self.describes_weights = bool(WEIGHTS.search(repr(told_of)))
+        return {**told_of, **self._made_of()}
 
     def _contained(self, function: Callable[..., Any], *arguments: Any) -> Any:
         with self._containment.inside():
@@ -136,9 +139,10 @@ def trained_on(codec: Any, what: str = "codec") -> tuple[str, ...]:
 
 def _qualities(codec: Any, what: str) -> tuple[float, ...]:
     given = getattr(codec, "qualities", ())
-    numeric = f"{what}: qualities is {given!r}, not a list of numbers"
+    shown = " ".join(repr(given).split())
+    numeric = f"{what}: qualities is {shown}, not a list of numbers"
     if isinstance(given, Mapping | Set):
-        raise UsageError(f"{what}: qualities is {given!r}, which has no order; make it a list of numbers")
+        raise UsageError(f"{what}: qualities is {shown}, which has no order; make it a list of numbers")
     try:
         found = tuple(given)
     except TypeError:
@@ -148,7 +152,7 @@ def _qualities(codec: Any, what: str) -> tuple[float, ...]:
             raise UsageError(numeric)
     ordered = tuple(float(quality) for quality in found)
     if ordered not in (tuple(sorted(set(ordered))), tuple(sorted(set(ordered), reverse=True))):
-        raise UsageError(f"{what}: qualities is {given!r}; they go from few bits to many, up or down, each once")
+        raise UsageError(f"{what}: qualities is {shown}; they go from few bits to many, up or down, each once")
     return ordered
 
 
@@ -221,7 +225,9 @@ def written(function: Any, name: str) -> str:
 def plain(value: Any, what: str, field: str = "") -> Any:
     """`value` in JSON's types. Raises BenchmarkError that names the field whose value has none."""
     if field.count(".") + field.count("[") > DEEPEST:
-        raise BenchmarkError(f"{what}: field {field.partition('.')[0]!r} is nested too deeply, or holds itself")
+        raise BenchmarkError(
+            f"{what}: field {field.partition('.')[0].partition('[')[0]!r} is nested too deeply, or holds itself"
+        )
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, float):
@@ -229,14 +235,25 @@ def plain(value: Any, what: str, field: str = "") -> Any:
             raise BenchmarkError(f"{what}: field {field!r} is {float(value)}, not a JSON value")
         return float(value)
     if isinstance(value, int):
+        if abs(value) > LARGEST:
+            raise BenchmarkError(f"{what}: field {field!r} is a whole number beyond what a float holds")
         return int(value)
     if isinstance(value, str):
-        return str(value)
+        return _written(value, what, field)
     if isinstance(value, list | tuple):
         return [plain(item, what, f"{field}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
                 raise BenchmarkError(f"{what}: field {field!r} has the key {key!r}, which is no string")
+            _written(key, what, field)
         return {str(key): plain(item, what, f"{field}.{key}" if field else str(key)) for key, item in value.items()}
     raise BenchmarkError(f"{what}: field {field!r} is {type(value).__name__}, not a JSON value")
+
+
+def _written(text: str, what: str, field: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BenchmarkError(f"{what}: field {field!r} is {text[:40]!r}, which UTF-8 cannot write") from None
+    return str(text)

@@ -39,6 +39,21 @@ CODECS = {
     f"class Mine:\n    qualities = {{1: 2}}\n{BOTH}": (2, "qualities is {1: 2}, which has no order"),
     f"class Mine:\n    qualities = {{1, 2}}\n{BOTH}": (2, "qualities is {1, 2}, which has no order"),
     f"class Mine:\n    def qualities(self): return (1,)\n{BOTH}": (2, "qualities is <bound method"),
+    f"import numpy\nclass Mine:\n    qualities = numpy.eye(2)\n{BOTH}": (
+        2,
+        "qualities is array([[1., 0.], [0., 1.]]), not",
+    ),
+    f"class Mine:\n    def describe(self): return {{'w': '\\ud800'}}\n{BOTH}": (
+        3,
+        "field 'w' is '\\ud800', which UTF-8",
+    ),
+    f"class Mine:\n    def describe(self): return {{'\\ud800': 1}}\n{BOTH}": (3, "which UTF-8 cannot write"),
+    f"class Mine:\n    def describe(self): return {{'w': 10 ** 5000}}\n{BOTH}": (
+        3,
+        "field 'w' is a whole number beyond",
+    ),
+    f"class Mine:\n    def describe(self):\n        d = 1\n        for _ in range(3000): d = [d]\n"
+    f"        return {{'w': d}}\n{BOTH}": (3, "field 'w' is nested too deeply, or holds itself"),
     f"class Mine:\n    environment = 3\n{BOTH}": (2, "environment is 3, not names of environment variables"),
     f"class Mine:\n    def __getattr__(self, n): raise RuntimeError(n)\n{BOTH}": (3, "cannot be used: RuntimeError"),
 }
@@ -53,6 +68,10 @@ METRICS = {
     f"{HIGH}    lowest, highest = 3, 1\n    def score(self, a): ...\n": (2, "its range is 3 to 1"),
     f"{HIGH}    lowest = float('nan')\n    def score(self, a): ...\n": (2, "its range is nan to None"),
     f"{HIGH}    smallest_side = 0\n    def score(self, a): ...\n": (2, "smallest_side is 0, not a number of pixels"),
+    f"{HIGH}    title = 'a\\nb'\n    def score(self, a): ...\n": (2, "title is 'a\\nb'; it must be one line"),
+    f"{HIGH}    unit = '\\x1b[31m'\n    def score(self, a): ...\n": (2, "unit is '\\x1b[31m'; it must be one line"),
+    f"{HIGH}    protocol = 'a\\tb'\n    def score(self, a): ...\n": (2, "protocol is 'a\\tb'; it must be one line"),
+    f"{HIGH}    parts = {{1: 2}}\n    def score(self, a): ...\n": (2, "parts is {1: 2}, not a dict"),
     f"{HIGH}    parts = 3\n    def score(self, a): ...\n": (2, "parts is 3, not a dict"),
     f"{HIGH}    environment = 3\n    def score(self, a): ...\n": (2, "environment is 3, not names"),
     "class Mine:\n    @property\n    def unit(self): raise ValueError('no')\n    def score(self, a): ...\n": (

@@ -425,8 +425,12 @@ def _info(theirs: Any, kind: Kind, what: str, name: str) -> MetricInfo:
             raise UsageError(f"{what}: {key} is {facts[key]!r}; it must be {' or '.join(map(repr, choices))}")
     if "higher_is_better" not in facts:
         raise UsageError(f"{what}: says not whether higher is better: higher_is_better = True or False")
-    if not isinstance(facts.get("parts", {}), Mapping):
-        raise UsageError(f"{what}: parts is {facts['parts']!r}, not a dict of the protocol's parts and their words")
+    for key in ("title", "unit", "words", "protocol"):
+        if not str(facts.get(key) or "").isprintable():
+            raise UsageError(f"{what}: {key} is {facts[key]!r}; it must be one line that can be printed")
+    parts = facts.get("parts", {})
+    if not isinstance(parts, Mapping) or not all(isinstance(one, str) for pair in parts.items() for one in pair):
+        raise UsageError(f"{what}: parts is {parts!r}, not a dict of the protocol's parts and their words")
     rule = facts.get("patches") or facts.get("default_patches") or "whole"
     if kind == "set" and (not isinstance(rule, str) or rule not in PATCH_RULES):
         raise UsageError(f"{what}: patches is {rule!r}; there are {', '.join(PATCH_RULES)}")
@@ -443,7 +447,7 @@ def _info(theirs: Any, kind: Kind, what: str, name: str) -> MetricInfo:
         scale=facts.get("scale", "linear"),
         margin=facts.get("margin"),
         words=facts.get("words") or f"a metric of the user's own, {BETWEEN[kind]}",
-        parts=dict(facts.get("parts", {})),
+        parts=dict(parts),
         aspect=facts.get("aspect", _ASPECTS[kind]),
         smallest_side=facts.get("smallest_side", 1),
     )
