@@ -187,10 +187,19 @@ def _rgb(picture: Pillow.Image) -> Pillow.Image:
     _scale_transparency(picture)
     picture.load()
     _check_indices(picture)
-    upright = ImageOps.exif_transpose(picture)
+    upright = _upright(picture)
     if upright.has_transparency_data and np.asarray(upright.convert("RGBA"))[..., 3].min() < 255:
         raise BenchmarkError("has transparent parts; flatten it onto a background first")
     return upright if upright.mode == "RGB" else upright.convert("RGB")
+
+
+def _upright(picture: Pillow.Image) -> Pillow.Image:
+    """Turned as its EXIF says; metadata that cannot be read say nothing, the samples are what counts."""
+    try:
+        picture.getexif()
+    except (SyntaxError, ValueError, struct.error, KeyError, TypeError, IndexError, EOFError):
+        return picture
+    return ImageOps.exif_transpose(picture)
 
 
 def _check_indices(picture: Pillow.Image) -> None:

@@ -1,5 +1,6 @@
 """What is read as an image, with which samples, and what is refused."""
 
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from PIL import Image, ImageCms, ImageFile
+from PIL import Image, ImageCms, ImageFile, TiffImagePlugin
 
 from benchmark import images
 from benchmark.errors import BenchmarkError
@@ -384,3 +385,52 @@ def test_a_damaged_file_is_a_picture_or_a_benchmark_error(data: st.DataObject) -
 def test_writing_where_nothing_can_be_written(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match=r"a\.png: cannot be written"):
         write_png(tmp_path / "missing" / "a.png", RGB)
+
+
+def png_with(image: np.ndarray, *chunks: tuple[bytes, bytes], behind: bool = False) -> bytes:
+    """A PNG of `image` with other chunks before its data, or behind them."""
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "PNG")
+    data = stream.getvalue()
+    added = b"".join(
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
+    place = data.index(b"IEND") - 4 if behind else data.index(b"IDAT") - 4
+    return data[:place] + added + data[place:]
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_long_text_in_a_png_is_passed_over(tmp_path: Path, behind: bool) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
+    text = b"workflow\0\0" + zlib.compress(b"x" * 3_000_000)
+    plain = (b"tEXt", b"prompt\0" + b"x" * 900_000)
+    (tmp_path / "a.png").write_bytes(png_with(image, (b"zTXt", text), *[plain] * 80, behind=behind))
+    assert np.array_equal(load_image(tmp_path / "a.png"), image)
+    bomb = b"text\0\1\0\0\0" + zlib.compress(b"x" * 80_000_000)
+    (tmp_path / "b.png").write_bytes(png_with(image, (b"iTXt", bomb), behind=behind))
+    with pytest.raises(BenchmarkError, match="too large"):
+        load_image(tmp_path / "b.png")
+
+
+@pytest.mark.parametrize("exif", [b"junk", b"", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\0\x05\x01\x12"])
+def test_exif_that_cannot_be_read_turns_nothing(tmp_path: Path, exif: bytes) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
+    (tmp_path / "a.png").write_bytes(png_with(image, (b"eXIf", exif)))
+    assert np.array_equal(load_image(tmp_path / "a.png"), image)
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "words"),
+    [(254, 1, "a reduced copy of another"), (254, 4, "the mask of another"), (255, 2, "a reduced copy"), (254, 2, "")],
+)
+def test_a_tiff_whose_first_image_is_not_the_image(tmp_path: Path, tag: int, value: int, words: str) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
+    info = TiffImagePlugin.ImageFileDirectory_v2()
+    info[tag] = value
+    Image.fromarray(image).save(tmp_path / "a.tif", tiffinfo=info)
+    if words:
+        with pytest.raises(BenchmarkError, match=words):
+            load_image(tmp_path / "a.tif")
+    else:
+        assert np.array_equal(load_image(tmp_path / "a.tif"), image)

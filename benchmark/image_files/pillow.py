@@ -35,13 +35,17 @@ SETTINGS: tuple[tuple[ModuleType, str, Any], ...] = (
     (ImageFile, "LOAD_TRUNCATED_IMAGES", False),
     (ImageFile, "MAXBLOCK", 65536),
     (ImageFile, "SAFEBLOCK", 1 << 20),
-    (PngImagePlugin, "MAX_TEXT_CHUNK", 1 << 20),
-    (PngImagePlugin, "MAX_TEXT_MEMORY", 1 << 26),
     (TiffImagePlugin, "READ_LIBTIFF", False),
     (GifImagePlugin, "LOADING_STRATEGY", GifImagePlugin.LoadingStrategy.RGB_AFTER_FIRST),
     (AvifImagePlugin, "DECODE_CODEC_CHOICE", "auto"),
 )
 """Module, name and value as Pillow comes with it, of what moves what is read."""
+
+_OWN: tuple[tuple[ModuleType, str, Any], ...] = (
+    (PngImagePlugin, "MAX_TEXT_CHUNK", 1 << 26),
+    (PngImagePlugin, "MAX_TEXT_MEMORY", 1 << 28),
+)
+"""Where Pillow's own would refuse sound images: the workflow of a program that made a PNG may be long."""
 
 _READERS: Mapping[str, Callable[[io.BytesIO, str], ImageFile.ImageFile]] = {
     "PNG": PngImagePlugin.PngImageFile,
@@ -72,15 +76,16 @@ def opened(name: str, data: bytes) -> ImageFile.ImageFile:
 def as_it_comes() -> Iterator[None]:
     """Inside, Pillow's settings and decoders are its own; afterwards what they were before."""
     with _LOCK:
-        before = [getattr(module, name) for module, name, _ in SETTINGS]
+        settings = (*SETTINGS, *_OWN)
+        before = [getattr(module, name) for module, name, _ in settings]
         decoders = {name: Pillow.DECODERS.get(name) for name in _DECODERS}
-        for module, name, value in SETTINGS:
+        for module, name, value in settings:
             setattr(module, name, value)
         Pillow.DECODERS.update(_DECODERS)
         try:
             yield
         finally:
-            for (module, name, _), value in zip(SETTINGS, before, strict=True):
+            for (module, name, _), value in zip(settings, before, strict=True):
                 setattr(module, name, value)
             for name, decoder in decoders.items():
                 if decoder is None:

@@ -38,6 +38,7 @@ RULES = (
         "several frames, pages, slices or images",
         "refused; of a JPEG with others behind it, as phones write it, the first is taken",
     ),
+    Rule("a TIFF whose first image is marked as a preview or a mask of another", "refused"),
     Rule("a frame that covers a part of the canvas; AVIF's crop (clap)", "refused", "readers differ"),
     Rule(
         "arithmetic-coded JPEG",

@@ -10,6 +10,7 @@ from benchmark.image_files import jpeg
 from benchmark.image_files.deflated import check_deflated, check_size, size_of_lzma, size_of_lzw, size_of_packbits
 from benchmark.image_files.fields import Order, damaged, number, part, too_deep
 
+KIND, OLD_KIND = 254, 255
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, DESCRIPTION = 256, 257, 258, 259, 262, 266, 270
 STRIP_OFFSETS, SAMPLES, ROWS, STRIP_SIZES, PLANES, COLOURS = 273, 277, 278, 279, 284, 320
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_SIZES, SAMPLE_FORMAT, JPEG_TABLES, SUBSAMPLING, EXTRA_SAMPLES, DEPTH = (
@@ -21,6 +22,7 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 1
 _RAW, _JPEG, _FAX, _DEFLATED, _LZW, _PACKBITS, _LZMA = 1, 7, (2, 3, 4), (8, 32946), 5, 32773, 34925
 _HIGH_FIRST = 1
 _SEPARATE, _PALETTE, _YCBCR, _ALPHA = 2, 3, 6, 2
+_REDUCED, _MASK, _OLD_REDUCED = 1, 4, 2
 _UNSIGNED, _UNKNOWN = 1, 4
 """Sample formats that are whole numbers from 0 on; the others are signed, floats, or complex."""
 
@@ -35,6 +37,11 @@ def check(data: bytes) -> None:
     if data[:4] == b"MM\0+":
         raise BenchmarkError("big-endian BigTIFF, which is not read; write it as another TIFF or as PNG")
     tags = directory(data)
+    kind = tags.get(KIND, (0,))[0]
+    if kind & _REDUCED or tags.get(OLD_KIND) == (_OLD_REDUCED,):
+        raise BenchmarkError("its first image is a reduced copy of another, a preview say; write the other one alone")
+    if kind & _MASK:
+        raise BenchmarkError("its first image is the mask of another; write the other one alone")
     stack = _IMAGEJ.match(bytes(tags.get(DESCRIPTION, ())))
     slices = max([1, *tags.get(DEPTH, ()), int(stack[1]) if stack else 1])
     if slices > 1:
