@@ -252,8 +252,6 @@ class Bad:
 
 def destructors():
     Bad()
-    loop = Bad()
-    loop.loop = loop
     weakref.finalize(Bad(), sys.exit, 3)
 
 
