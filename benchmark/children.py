@@ -137,7 +137,10 @@ def start(
     their_lifeline, lifeline = CONTEXT.Pipe(duplex=False)
     crash = tempfile.NamedTemporaryFile(prefix="benchmark-crash-")  # noqa: SIM115  # `Child.end` closes it
     process = CONTEXT.Process(
-        target=_live, args=(work, theirs, their_lifeline, crash.name, *arguments), name=name, daemon=True
+        target=_live,
+        args=(work, {**os.environ, **variables}, theirs, their_lifeline, crash.name, *arguments),
+        name=name,
+        daemon=True,
     )
     with _STARTS, _inherited(variables, without_script):
         process.start()
@@ -173,10 +176,18 @@ def _inherited(variables: Mapping[str, str], without_script: bool) -> Iterator[N
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _live(work: Work, connection: Connection, lifeline: Connection, crash: str, *arguments: Any) -> None:
+def _live(
+    work: Work,
+    environment: Mapping[str, str],
+    connection: Connection,
+    lifeline: Connection,
+    crash: str,
+    *arguments: Any,
+) -> None:
     hear_interrupts(lambda: False)  # Ctrl-C does not come here
-    if os.environ.get(_SAFE_PATH) == _FIRST_IMPORTS[_SAFE_PATH]:  # not for programs that are started from here
-        del os.environ[_SAFE_PATH]
+    for variable in os.environ.keys() - environment.keys():
+        del os.environ[variable]
+    os.environ.update(environment)  # as it is by now where this process was asked for
     os.setsid()  # so that what foreign code starts here can be ended with it
     multiprocessing.current_process().daemon = False  # a daemon may start no processes; for the run it remains one
     for one in (connection, lifeline):  # another program in this process's place must not hold them open
