@@ -95,7 +95,6 @@ def _set_environment(module: Any, values: Mapping[str, str]) -> None:
             os.environ[name] = value
 
 
-_HOOKS = ("except", "unraisable", "display")
 _LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
 
 
@@ -207,6 +206,10 @@ def _set_decimal(decimal: Any, state: tuple[Any, ...]) -> None:
     decimal.setcontext(decimal.Context(*numbers, flags=[], traps=list(traps)))
 
 
+def _set_hooks(sys: Any, hooks: tuple[Any, ...]) -> None:
+    sys.excepthook, sys.unraisablehook, sys.displayhook = hooks
+
+
 def _import_hooks(sys: Any) -> tuple[list[Any], list[Any]]:
     return list(sys.meta_path), list(sys.path_hooks)
 
@@ -271,7 +274,7 @@ PARTS: Mapping[str, Part] = {
     "garbage": Part(lambda module: gc.get_threshold(), lambda module, numbers: gc.set_threshold(*numbers)),
     "hooks": Part(
         lambda sys: (sys.excepthook, sys.unraisablehook, sys.displayhook),
-        lambda sys, hooks: [setattr(sys, f"{name}hook", one) for name, one in zip(_HOOKS, hooks, strict=True)],
+        _set_hooks,
     ),
     "hook of threads": _attribute("excepthook", "threading"),
     "turns of threads": Part(lambda sys: sys.getswitchinterval(), lambda sys, value: sys.setswitchinterval(value)),
@@ -279,7 +282,7 @@ PARTS: Mapping[str, Part] = {
     "bytecode": _attribute("dont_write_bytecode", "sys"),
     "arithmetic": Part(_arithmetic, _set_arithmetic),
     "decimals": Part(_decimal, _set_decimal, "decimal"),
-    "time zone": Part(lambda time: (time.tzname, time.timezone), lambda time, zone: time.tzset(), "time"),
+    "time zone": Part(lambda time: (time.tzname, time.timezone), lambda time, _: time.tzset(), "time"),
     "start of processes": Part(
         lambda module: module.get_start_method(allow_none=True),
         lambda module, method: module.set_start_method(method, force=True),

@@ -309,7 +309,7 @@ class Bench:
         except BenchmarkError as error:
             return error
         place = _here()
-        self.note = Note(place.note if place is not None else "")
+        self.note = Note(place.note)
         self.workbench.instruments = replace(self.workbench.instruments, begin=self.note.metric)
         return place
 
@@ -357,7 +357,7 @@ class Remains:
     metric: str = ""
 
 
-def _here() -> Place | None:
+def _here() -> Place:
     """Of this actor, whose stack is written to its log if it crashes."""
     import ray
 

@@ -30,6 +30,7 @@ from benchmark.results import RunFolder, Trial
 from benchmark.running.backends.cluster import (
     IN_HAND,
     Bench,
+    Place,
     Reservation,
     check_is_there,
     parse_executor,
@@ -113,11 +114,11 @@ def test_an_actor_computes_features_once(pictures: Path, tmp_path: Path, monkeyp
     monkeypatch.setattr(
         "benchmark.running.backends.cluster.limit_threads", lambda threads: None
     )  # this process stays as it is, and is on no cluster
-    monkeypatch.setattr("benchmark.running.backends.cluster._here", lambda: None)
+    monkeypatch.setattr("benchmark.running.backends.cluster._here", lambda: Place("", ""))
     asked = request(pictures, tmp_path / "run", "local", metrics=["fd-effnet@whole", "kd-effnet@whole"])
     with open_run(asked) as ready:
         bench = Bench()
-        assert bench.open(ready.setup, ready.folder.manifest.model_dump_json(), str(tmp_path / "none")) is None
+        assert bench.open(ready.setup, ready.folder.manifest.model_dump_json(), str(tmp_path / "none")) == Place("", "")
         sent = []
         for planned in ready.trials[:2]:  # of one image
             measured = bench.measure(planned, original_is_known=False)
