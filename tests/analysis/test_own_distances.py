@@ -2,6 +2,10 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +242,19 @@ def test_measuring_ends_in_one_line_whatever_a_metric_does(work: Path, capsys: p
     assert rows.loc["Of"].tolist() == [2.5]
     assert rows.loc["Alone"].tolist() == [2.5, 2.5]
     assert rows.loc["Features"].notna().all()
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_a_summary_that_waits(work: Path) -> None:
+    words = ["run", "--only", "--codec", "jpeg", "--quality", "30", "--dataset", "images", "--workers", "1"]
+    line = [sys.executable, "-m", "benchmark", *words, "--metric", "./mine.py:D:how=hang", "--output", "run"]
+    (work / "mine.py").write_text(METRIC.replace("time.sleep(1000)", "(Path('begun').touch(), time.sleep(1000))"))
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+    while not (work / "begun").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert RunFolder.open(work / "run").manifest.status == "complete"
