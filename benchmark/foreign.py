@@ -225,9 +225,8 @@ def written(function: Any, name: str) -> str:
 def plain(value: Any, what: str, field: str = "") -> Any:
     """`value` in JSON's types. Raises BenchmarkError that names the field whose value has none."""
     if field.count(".") + field.count("[") > DEEPEST:
-        raise BenchmarkError(
-            f"{what}: field {field.partition('.')[0].partition('[')[0]!r} is nested too deeply, or holds itself"
-        )
+        first = "".join(re.findall(r"^[^.\[]*(?:\[\d+\])?", field))
+        raise BenchmarkError(f"{what}: field {first!r} is nested too deeply, or holds itself")
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, float):

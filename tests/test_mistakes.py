@@ -53,7 +53,7 @@ CODECS = {
         "field 'w' is a whole number beyond",
     ),
     f"class Mine:\n    def describe(self):\n        d = 1\n        for _ in range(3000): d = [d]\n"
-    f"        return {{'w': d}}\n{BOTH}": (3, "field 'w' is nested too deeply, or holds itself"),
+    f"        return {{'w': d}}\n{BOTH}": (3, "field 'w[0]' is nested too deeply, or holds itself"),
     f"class Mine:\n    environment = 3\n{BOTH}": (2, "environment is 3, not names of environment variables"),
     f"class Mine:\n    def __getattr__(self, n): raise RuntimeError(n)\n{BOTH}": (3, "cannot be used: RuntimeError"),
 }
