@@ -402,7 +402,7 @@ class _Actor:
     """number: of its place in the schedule. sent: the trials that it has, in the order in which it does them.
 
     since: when it began the first of them, in seconds of `time.monotonic`. late: the trial for which it was ended, as
-    that took too long. cause: why it is gone.
+    that took too long. cause: why it is gone; stack: of its process, if that crashed.
     """
 
     number: int
@@ -414,6 +414,7 @@ class _Actor:
     since: float = 0.0
     late: TrialKey | None = None
     cause: str = ""
+    stack: str = ""
 
 
 class _Dispatch:
@@ -538,14 +539,14 @@ class _Dispatch:
         in_hand = noted[0] if noted else had[0].key
         limit = self._shares[actor.share].setup.time_limit
         if actor.late is None:
-            actor.cause, losses = self._told(left.stack, loss), 1
+            actor.cause, actor.stack, losses = loss.cause, left.stack, 1
         else:  # it may have ended that trial just before, and begun the next one, which was given no time
             actor.cause, losses = f"no end after {limit:g} seconds; it was killed", ATTEMPTS * (actor.late == in_hand)
         broken = self._broken.get(in_hand, {})
         metric = left.metric if noted and left.metric not in broken else ""
         self._losses[in_hand, metric] += losses
         if metric and self._losses[in_hand, metric] >= ATTEMPTS:
-            why = f"{FAILED}the worker process ended in it: {actor.cause}"
+            why = f"{FAILED}the worker process ended in it: {self._told(actor)}"
             self._broken[in_hand] = {**broken, metric: why}
 
     def _lose(self, actor: _Actor, planned: PlannedTrial) -> Iterator[Trial]:
@@ -557,21 +558,25 @@ class _Dispatch:
                 quality=planned.quality,
                 decoder_seed=planned.decoder_seed,
                 image=planned.image,
-                error=f"{workers} ended during this trial: {actor.cause}",
+                error=f"{workers} ended during this trial: {self._told(actor)}",
             )
         else:
             self._schedules[actor.share].put_back(actor.number, [planned])
         if not actor.sent and not self._stop.asked and self._schedules[actor.share].has_more(actor.number):
             self._start(actor.share, actor.number)
 
-    def _told(self, stack: str, loss: "_Loss") -> str:
-        """Why, and where in the user's code, with the file of the run that has the whole stack."""
-        if not stack:
-            return loss.cause
-        path = self._folder.traceback_path(f"{hashlib.sha256(stack.encode()).hexdigest()[:8]}.txt")
-        self._folder.write_bytes(path, stack.encode())
-        place = crash_place(stack)
-        return f"{loss.cause}{f' ({place})' if place else ''}; {path.relative_to(self._folder.path).as_posix()}"
+    def _told(self, actor: _Actor) -> str:
+        """Why it is gone, and where in the user's code, with the file of the run that has the whole stack.
+
+        For a trial's record alone: a run that lost a worker, and no trial, has no such file.
+        """
+        if not actor.stack:
+            return actor.cause
+        content = actor.stack.encode(errors="replace")
+        path = self._folder.traceback_path(f"{hashlib.sha256(content).hexdigest()[:8]}.txt")
+        self._folder.write_bytes(path, content)
+        place = crash_place(actor.stack)
+        return f"{actor.cause}{f' ({place})' if place else ''}; {path.relative_to(self._folder.path).as_posix()}"
 
     def _content(self, path: Location) -> list[Any]:
         """Of an array's file, which no other machine has, a reference for the actor to get if it needs it; else none.

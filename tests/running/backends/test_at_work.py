@@ -59,12 +59,13 @@ class Cluster:
 
     dispatch: Any
     sent: list[tuple[PlannedTrial, Any]] = field(default_factory=list)
+    written: dict[Path, bytes] = field(default_factory=dict)
 
-    def lose(self, at: str, metric: str, late: bool = False) -> list[Trial]:
-        """The actor is gone at `metric` of trial `at`; the records that come of it, once all is back."""
+    def lose(self, at: str, metric: str, late: bool = False, stack: str = "") -> list[Trial]:
+        """The actor is gone at `metric` of trial `at`, and left `stack`; the records of it, once all is back."""
         actor = next(actor for actor, _ in self.dispatch._sent.values())
         left = next((note_of(planned.key) for planned in TRIALS if planned.image == at), "")
-        cluster.remains_of = lambda place: Remains("", left, metric)
+        cluster.remains_of = lambda place: Remains(stack, left, metric)
         if late:
             actor.late = next(planned.key for planned in TRIALS if planned.image == at)
         records: list[Trial] = []
@@ -104,7 +105,13 @@ def one(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     before: set[object] = set()
     dataset = SimpleNamespace(model_copy=lambda update: None)
     manifest = SimpleNamespace(dataset=dataset, model_copy=lambda update: SimpleNamespace(model_dump_json=lambda: "{}"))
-    folder = SimpleNamespace(manifest=manifest, knows_original=lambda image: True)
+    folder = SimpleNamespace(
+        manifest=manifest,
+        knows_original=lambda image: True,
+        path=Path("run"),
+        traceback_path=lambda name: Path("run", "tracebacks", name),
+        write_bytes=found.written.__setitem__,
+    )
     setup = SimpleNamespace(codecs={"jpeg": "jpeg"}, workers=1, time_limit=30.0)
     share = SimpleNamespace(setup=setup, reservation=cluster.Reservation(1, 0))
     early = SimpleNamespace(take=lambda reservation: None, end=lambda: None)
@@ -162,3 +169,19 @@ def test_a_trial_that_ended_just_before_the_limit_does_not_make_the_next_one_lat
     actor.late = TRIALS[0].key
     assert one.lose("b", "mine") == []
     assert not one.broken("b")
+
+
+def test_a_stack_is_kept_for_what_is_recorded_alone(one: Cluster) -> None:
+    stack = 'Fatal Python error: Aborted\n\nThread 0x1 (most recent call first):\n  File "/mine.py", line 3 in encode\n'
+    for at, metric in (("a", ""), ("a", "mine"), ("b", "mine")):
+        assert one.lose(at, metric, stack=stack) == []
+    assert not one.written
+    assert one.lose("a", "", stack=stack) == []
+    (trial,) = one.lose("a", "", stack=stack)
+    assert trial.error is not None
+    assert trial.error.endswith(".txt")
+    assert {path.name: text.decode() for path, text in one.written.items()} == {Path(trial.error).name: stack}
+    one.written.clear()
+    for _ in range(2):
+        one.lose("b", "mine", stack=stack)
+    assert one.broken("b")["mine"].endswith(f"{next(iter(one.written)).name}")
