@@ -73,8 +73,10 @@ OF_THIS_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "PYTHONSTARTUP",
 """Variables that are meant for this interpreter and break another."""
 
 BOOT = (
-    "import sys;b=sys.stdin.buffer;exec(compile(b.read(int(b.readline())),'<worker of hfd-benchmark>','exec'));main()"
+    "import sys;sys.version_info<(3,8) and sys.exit('Python 3.8 or later is needed, and it is '+sys.version.split()[0]);"
+    "b=sys.stdin.buffer;exec(compile(b.read(int(b.readline())),'<worker of hfd-benchmark>','exec'));main()"
 )
+"""Python 2 understands it far enough to say that it is too old."""
 
 
 class Raised(Exception):
@@ -341,12 +343,15 @@ class _Process:
         self._in, self._out = self._popen.stdin.fileno(), self._popen.stdout.fileno()
         os.set_blocking(self._in, False)
         self.end = weakref.finalize(self, _end, self._popen, self.said, os.getpid())
-        self.allow(owner.seconds_to_start)
+        self._give(owner.seconds_to_start)  # what it has said by now may be why it ended
 
     def allow(self, seconds: float) -> None:
         """Begins another request: what was said before is forgotten, and it is to be answered in time."""
-        self._seconds, self._deadline = seconds, time.monotonic() + seconds
+        self._give(seconds)
         self._forget_said()
+
+    def _give(self, seconds: float) -> None:
+        self._seconds, self._deadline = seconds, time.monotonic() + seconds
 
     def greet(self) -> None:
         """Sends the worker's text and waits for its greeting. Raises `Gone`."""

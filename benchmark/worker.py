@@ -494,9 +494,14 @@ class Worker:
                 at += length
             path = os.path.join(self.place, *files[0][1].split("/"))
         os.environ.update(request["environment"])
-        self.codec, defaults = load(path, request["name"], request["settings"], request["device"])
-        values, methods = shape_of(self.codec)
-        found, buffers = pack(values)
+        try:
+            self.codec, defaults = load(path, request["name"], request["settings"], request["device"])
+            values, methods = shape_of(self.codec)
+            found, buffers = pack(values)
+        except ModuleNotFoundError as error:
+            if error.name != "numpy":
+                raise
+            raise Refused(f"{sys.executable} has no NumPy; {sys.executable} -m pip install numpy") from None
         status = os.stat(path)
         about = {
             "python": platform.python_version(),

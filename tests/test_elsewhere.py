@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from benchmark import elsewhere, worker
 from benchmark.audit.child import Trouble, _trouble
 from benchmark.codecs import Codec, anchored_spec, open_afresh, open_codec, parse_codec_spec
-from benchmark.elsewhere import Elsewhere, Gone, Raised, _Process, command_of, elsewhere_of, line_of
+from benchmark.elsewhere import BOOT, Elsewhere, Gone, Raised, _Process, command_of, elsewhere_of, line_of
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.foreign import ForeignCodec
 from benchmark.guards import told
@@ -277,6 +277,27 @@ def test_what_is_no_python_is_a_clear_line(folder: Path) -> None:
         open_codec(spec(folder, python="false"))
     with pytest.raises(BenchmarkError, match=r"it says other things than a worker does: .*y.ny"):
         open_codec(spec(folder, python="sh -c 'yes'"))
+
+
+def test_what_it_said_before_it_ended_is_why(folder: Path) -> None:
+    for _ in range(5):  # as `ssh`, `conda` and `docker` say it, at once
+        with pytest.raises(BenchmarkError, match="it ended: exit code 3: no such host$"):
+            open_codec(spec(folder, python="sh -c 'echo no such host >&2; exit 3'"))
+
+
+def test_an_interpreter_that_is_too_old_says_so() -> None:
+    told = BOOT.replace("sys.version_info<", "(3,7)<").replace("sys.version.split", "'3.7.17 (x)'.split")
+    ended = subprocess.run([sys.executable, "-c", told], input=b"", capture_output=True, check=False)
+    assert ended.stderr.decode().strip() == "Python 3.8 or later is needed, and it is 3.7.17"
+
+
+@pytest.mark.parametrize("imports", ["import numpy\n", ""])
+def test_an_interpreter_without_numpy_is_told_what_it_needs(tmp_path: Path, imports: str) -> None:
+    methods = "def encode(self, image, quality): ...\n    def decode(self, data): ..."
+    (tmp_path / "codec.py").write_text(f"{imports}class C:\n    qualities = (1,)\n    {methods}\n")
+    bare = f"{sys.executable} -S -E"  # the same interpreter, without installed packages
+    with pytest.raises(UsageError, match=rf"has no NumPy; {sys.executable} -m pip install numpy$"):
+        open_codec(f'{tmp_path}/codec.py:C@python="{bare}"')
 
 
 def test_a_decoder_without_seed_is_called_without(folder: Path) -> None:
