@@ -5,6 +5,7 @@ code and that runs in that environment with nothing of the suite but NumPy. A pe
 apart needs no class: its recipe has a spec of `command`.
 """
 
+import shlex
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -111,6 +112,12 @@ class Recipe(Part):
 
 def _quoted(text: str) -> str:
     return f'"{text}"' if any(character in text for character in ',:"') else text
+
+
+def environment(one: Recipe) -> tuple[str, str]:
+    """Commands that make its environment, and install what it needs there."""
+    packages = " ".join(shlex.quote(what) for what in one.packages.values())
+    return f"python -m venv envs/{one.name}", f"envs/{one.name}/bin/pip install numpy {packages}"
 
 
 def names() -> list[str]:

@@ -29,7 +29,7 @@ def check(
     name: Annotated[str, typer.Argument(help="Name of the recipe.", show_default=False)],
     python: Annotated[
         str, typer.Option(help="An interpreter, or the command that starts one.", metavar="PYTHON", show_default=False)
-    ],
+    ] = "",
     setting: Annotated[
         list[str] | None, typer.Option(help="Setting of the codec; may be repeated.", metavar="KEY=VALUE")
     ] = None,
@@ -40,13 +40,17 @@ def check(
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
 ) -> None:
     """Check that a codec works there: encode a small image, decode it in another process, say what is missing."""
-    from benchmark.baselines.recipes import recipe
+    from benchmark.baselines.recipes import environment, recipe
     from benchmark.baselines.recipes.check import check as checked
     from benchmark.baselines.recipes.check import settings_of
     from benchmark.datasets.shipped import FOLDER
+    from benchmark.errors import UsageError
     from benchmark.images import load_image
 
     found = recipe(name)
+    if not python:
+        make, install = environment(found)
+        raise UsageError(f"{name} needs --python, an interpreter of its own (Python {found.python}): {make} && {install}")
     image = load_image(FOLDER / PHOTO, f"square{size}")
     for line in checked(found, python, settings_of(setting or [], found), image, quality, device):
         typer.echo(line)

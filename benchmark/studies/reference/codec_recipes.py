@@ -1,10 +1,9 @@
 """The recipes of other people's codecs: what their bits are, what was run here, how to install and check each."""
 
-import shlex
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from benchmark.baselines.recipes import Place, Recipe, names, recipe
+from benchmark.baselines.recipes import Place, Recipe, environment, names, recipe
 from benchmark.studies.reference.markdown import block, code, page, table, words
 
 INTRODUCTION = """\
@@ -61,8 +60,9 @@ def _commands(one: Recipe) -> Iterator[str]:
     folder = PurePosixPath(str(one.repository)).name
     if "repository" in one.places:
         yield f"git clone {one.repository}" + (f" && git -C {folder} checkout {one.commit}" if one.commit else "")
-    yield f"python -m venv envs/{one.name}  # Python {one.python}"
-    yield f"envs/{one.name}/bin/pip install numpy {' '.join(shlex.quote(what) for what in one.packages.values())}"
+    make, install = environment(one)
+    yield f"{make}  # Python {one.python}"
+    yield install
     settings = [f"{key}={folder if key == 'repository' else place.kind.upper()}" for key, place in one.places.items()]
     given = "".join(f" --setting {setting}" for setting in settings)
     yield f"python -m benchmark recipes check {one.name} --python envs/{one.name}/bin/python{given}"

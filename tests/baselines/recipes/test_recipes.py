@@ -108,6 +108,15 @@ def test_a_recipe_that_there_is_not_is_named_with_those_that_there_are(capsys: p
     assert f"error: no recipe is named 'nobody'; there are {', '.join(names())}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", names())
+def test_without_an_interpreter_it_says_how_to_make_one(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("recipes", "check", name) == 2
+    said = capsys.readouterr().err
+    assert f"error: {name} needs --python, an interpreter of its own (Python {recipe(name).python}): " in said
+    assert f"python -m venv envs/{name} && envs/{name}/bin/pip install numpy " in said
+    assert all(what in said.replace("'", "") for what in recipe(name).packages.values())
+
+
 # Classes, with peers whose networks keep the image as it is
 
 
