@@ -73,7 +73,7 @@ OF_THIS_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "PYTHONSTARTUP",
 """Variables that are meant for this interpreter and break another."""
 
 BOOT = (
-    "import sys;sys.version_info<(3,8) and sys.exit('Python 3.8 or later is needed, and it is '+sys.version.split()[0]);"
+    "import sys;sys.version_info<(3,8) and sys.exit('Python 3.8 or later is needed, not '+sys.version.split()[0]);"
     "b=sys.stdin.buffer;exec(compile(b.read(int(b.readline())),'<worker of hfd-benchmark>','exec'));main()"
 )
 """Python 2 understands it far enough to say that it is too old."""

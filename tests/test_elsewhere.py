@@ -288,7 +288,7 @@ def test_what_it_said_before_it_ended_is_why(folder: Path) -> None:
 def test_an_interpreter_that_is_too_old_says_so() -> None:
     told = BOOT.replace("sys.version_info<", "(3,7)<").replace("sys.version.split", "'3.7.17 (x)'.split")
     ended = subprocess.run([sys.executable, "-c", told], input=b"", capture_output=True, check=False)
-    assert ended.stderr.decode().strip() == "Python 3.8 or later is needed, and it is 3.7.17"
+    assert ended.stderr.decode().strip() == "Python 3.8 or later is needed, not 3.7.17"
 
 
 @pytest.mark.parametrize("imports", ["import numpy\n", ""])

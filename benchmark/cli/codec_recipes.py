@@ -50,7 +50,9 @@ def check(
     found = recipe(name)
     if not python:
         make, install = environment(found)
-        raise UsageError(f"{name} needs --python, an interpreter of its own (Python {found.python}): {make} && {install}")
+        raise UsageError(
+            f"{name} needs --python, an interpreter of its own (Python {found.python}): {make} && {install}"
+        )
     image = load_image(FOLDER / PHOTO, f"square{size}")
     for line in checked(found, python, settings_of(setting or [], found), image, quality, device):
         typer.echo(line)

@@ -24,7 +24,7 @@ value's place; the run goes on, and ends with exit code 3.
 
 Attributes are its facts:
 
-    higher_is_better  True or False: the only one that it must have
+    higher_is_better  True or False: the only one that it must have; with a distance that has a name it is False
     name              key of its values, letters, digits, "." "_" "-"; the class's name (of an entry point, the entry's)
     title, unit       as plots and tables show them; the name, and nothing
     signed            whether values can be negative, so that no share of them is said; True with a kernel distance
@@ -97,6 +97,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "protocol": (str,),
     "smallest_side": (int,),
 }
+_DIRECTION = "higher_is_better"
 _CALLS = {
     "compare": ("original", "reconstruction"),
     "prepare": ("original",),
@@ -423,7 +424,10 @@ def _info(theirs: Any, kind: Kind, what: str, name: str) -> MetricInfo:
     for key, choices in _CHOICES.items():
         if key in facts and facts[key] not in choices:
             raise UsageError(f"{what}: {key} is {facts[key]!r}; it must be {' or '.join(map(repr, choices))}")
-    if "higher_is_better" not in facts:
+    distance = getattr(theirs, "distance", None)
+    if kind == "set" and isinstance(distance, str) and distance in DISTANCES and facts.setdefault(_DIRECTION, False):
+        raise UsageError(f"{what}: lower is better with distance {distance!r}: higher_is_better = False, or nothing")
+    if _DIRECTION not in facts:
         raise UsageError(f"{what}: says not whether higher is better: higher_is_better = True or False")
     for key in ("title", "unit", "words", "protocol"):
         if not str(facts.get(key) or "").isprintable():

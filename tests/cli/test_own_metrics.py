@@ -388,15 +388,19 @@ def test_summaries_and_manifests_of_before_are_read(here: Path, tmp_path: Path) 
 def test_the_page_s_metric_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = (Path(__file__).parents[2] / "docs" / "how-to" / "own-metric.md").read_text(encoding="utf-8")
-    found = re.search(r"<!-- own metric -->\n```python\n(.*?)```", text, re.DOTALL)
-    assert found is not None
-    assert len(found[1].splitlines()) < 25
-    assert "--metric ./my_metric.py:MyMetric" in text
-    Path("my_metric.py").write_text(found[1])
-    write_pictures(tmp_path / "pictures", ["a.png", "b.png"])
-    assert run("run", ["./my_metric.py:MyMetric"]) == 0
-    info = open_metric("./my_metric.py:MyMetric").info
+    source = ""
+    for mark, name in (("own metric", "MyMetric"), ("own metric of sets", "MySet")):
+        found = re.search(rf"<!-- {mark} -->\n```python\n(.*?)```", text, re.DOTALL)
+        assert found is not None
+        assert len(found[1].splitlines()) < 25
+        assert f"--metric ./my_metric.py:{name}" in text
+        source += found[1]
+    Path("my_metric.py").write_text(source)
+    write_pictures(tmp_path / "pictures", ["a.png", "b.png", "c.png"])
+    specs = ["./my_metric.py:MyMetric", "./my_metric.py:MySet"]
+    assert run("run", specs) == 0
     rows = read_summary(Path("run"))
-    values = rows.loc[rows["metric"] == info.name, "value"]
-    assert len(values) == 2
-    assert values.is_monotonic_increasing if info.higher_is_better else values.is_monotonic_decreasing
+    for info in (open_metric(spec).info for spec in specs):
+        values = rows.loc[rows["metric"] == info.name, "value"]
+        assert len(values) == 2
+        assert values.is_monotonic_increasing if info.higher_is_better else values.is_monotonic_decreasing

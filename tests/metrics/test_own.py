@@ -225,6 +225,8 @@ def test_an_installed_metric_has_its_entry_s_name(monkeypatch: pytest.MonkeyPatc
         ("WrongTitle", "title is 3, not str"),
         ("WrongScale", "scale is 'log'; it must be 'linear' or 'decibel'"),
         ("LowDecibels", "scale 'decibel' is for a similarity up to 1"),
+        ("Farther", "lower is better with distance 'frechet': higher_is_better = False, or nothing"),
+        ("Similar", "scale 'decibel' is for a similarity up to 1, where higher is better"),
         ("NoDistance", "distance is 'wasserstein'; it must be 'frechet', 'kernel'"),
         ("Shift@whole", "compares whole images"),
         ("Rows@patch64", "no patch rule is named 'patch64'"),
@@ -238,6 +240,10 @@ def test_what_is_no_metric_is_refused_in_one_line(name: str, reason: str) -> Non
     with pytest.raises(UsageError, match=reason) as caught:
         own(name)
     assert "\n" not in str(caught.value)
+
+
+def test_a_distance_that_has_a_name_needs_no_direction() -> None:
+    assert own("Nearer").info.higher_is_better is False
 
 
 def test_a_file_that_cannot_be_run_is_refused(tmp_path: Path) -> None:

@@ -234,6 +234,23 @@ class NoDistance:
         return np.ones(1)
 
 
+class Nearer:
+    """A distance without a direction: it has one."""
+
+    distance = "frechet"
+
+    def features(self, image):
+        return image.reshape(-1, 3).astype(float)
+
+
+class Farther(Nearer):
+    higher_is_better = True
+
+
+class Similar(Nearer):
+    scale = "decibel"
+
+
 class Quality(SignedShare):
     margin = None
     name = "quality"
