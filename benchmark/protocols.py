@@ -6,8 +6,8 @@ no others. Imports nothing but errors.
 """
 
 import difflib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from benchmark.errors import NotComparable, UsageError
 
@@ -17,7 +17,7 @@ class Protocol:
     """A paper's set-up.
 
     datasets: specs of data sets, preparation included; the first is taken where none is asked for. metrics: as
-    `--metric` has them. source: where it was read. left_open: what the source does not say, in words. references: how
+    `--metric` has them; metrics_on: those of data sets on which they are others. source: where it was read. left_open: what the source does not say, in words. references: how
     the references of its published points in `reports/anchors` begin; none where there are no points.
     """
 
@@ -28,6 +28,11 @@ class Protocol:
     source: str
     left_open: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    metrics_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def metrics_of(self, dataset: str) -> tuple[str, ...]:
+        """Those on one of its data sets."""
+        return self.metrics_on.get(dataset, self.metrics)
 
     @property
     def dataset(self) -> str:
@@ -36,6 +41,7 @@ class Protocol:
 
 
 _FID_NC = ("fid@patch256-nc", "kid-subsets@patch256-nc")
+_OF_GLC = ("psnr", "ms_ssim", "lpips", "dists")
 _OF_PACKAGES = "its KID draws subsets at random, without a seed; here with torch-fidelity's"
 
 PROTOCOLS = {
@@ -59,27 +65,28 @@ PROTOCOLS = {
             ("clic2020-test", "kodak", "div2k-valid"),
             ("psnr", "ms_ssim", "lpips", "dists", *_FID_NC),
             "https://github.com/facebookresearch/NeuralCompression, projects/illm/eval_folder_example.py",
-            (_OF_PACKAGES,),
+            ("its bits are the size of a pickle; here the whole stream counts", _OF_PACKAGES),
             ("Muckley et al. 2023",),
         ),
         Protocol(
             "perco",
             "PerCo (SD) (Körber et al. 2024)",
             ("coco30k-perco", "kodak@stretch512"),
-            ("ms_ssim", "lpips", "fid@whole", "kid@whole"),
+            ("psnr", "ms_ssim", "lpips", "fid-clean@whole", "kid-clean@whole"),
             "https://github.com/Nikolai10/PerCo, README and src/compression_utils.py",
             (
-                "which network LPIPS uses: AlexNet here",
-                "how FID resizes: torch-fidelity's way here; `explain` shows how far it moves",
+                "its bits are the sum of its strings, without what says where each ends; here the whole stream counts",
+                "its KID draws subsets at random, without a seed; here with one",
             ),
         ),
         Protocol(
             "glc",
             "GLC (Jia et al. 2024)",
-            ("kodak", "clic2020-test"),
-            ("psnr", "ms_ssim", "lpips", "dists", "fid@patch64-nc", "kid-subsets@patch64-nc"),
-            "https://github.com/jzyustc/GLC, src/utils/_update_patch_fid.py; patches of 256 on CLIC2020",
-            ("which network LPIPS uses: AlexNet here", _OF_PACKAGES),
+            ("kodak", "clic2020-test", "div2k-valid"),
+            (*_OF_GLC, "fid@patch64-nc", "kid-subsets@patch64-nc"),
+            "https://github.com/jzyustc/GLC, test_image.py and src/utils/metric_utils.py",
+            ("its bits are what its entropy model estimates; here the whole stream counts", _OF_PACKAGES),
+            metrics_on=dict.fromkeys(("clic2020-test", "div2k-valid"), (*_OF_GLC, *_FID_NC)),
         ),
         Protocol(
             "cod",
@@ -87,7 +94,7 @@ PROTOCOLS = {
             ("kodak@square512",),
             ("psnr", "lpips", "dists", "fid@patch64-nc"),
             "https://github.com/microsoft/GenCodec, CoD/scripts/measure.py and metric.py",
-            (),
+            ("how Kodak's images became 512×512: the centre here, as its trainings cut theirs",),
             ("Jia et al. 2026, CoD",),
         ),
         Protocol(

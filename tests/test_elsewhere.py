@@ -281,7 +281,7 @@ def test_what_is_no_python_is_a_clear_line(folder: Path) -> None:
 
 def test_what_it_said_before_it_ended_is_why(folder: Path) -> None:
     for _ in range(5):  # as `ssh`, `conda` and `docker` say it, at once
-        with pytest.raises(BenchmarkError, match="it ended: exit code 3: no such host$"):
+        with pytest.raises(BenchmarkError, match=r"it ended: exit code 3: no such host$"):
             open_codec(spec(folder, python="sh -c 'echo no such host >&2; exit 3'"))
 
 

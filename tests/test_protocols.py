@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import benchmark
 from benchmark import protocols
 from benchmark.cli.main import main
-from benchmark.datasets import DATASETS
+from benchmark.datasets import DATASETS, dataset_of
 from benchmark.errors import NotComparable, UsageError
 from benchmark.metrics import check_metric
 from benchmark.preparations import check_preparation
@@ -23,8 +24,11 @@ def test_what_a_protocol_names_is_there(name: str) -> None:
     protocol = PROTOCOLS[name]
     assert protocol.name == name
     assert protocol.source.startswith("https://")
-    for metric in protocol.metrics:
-        check_metric(metric)
+    for own in (protocol.metrics, *protocol.metrics_on.values()):
+        assert len(set(own)) == len(own)
+        for metric in own:
+            check_metric(metric)
+    assert set(protocol.metrics_on) <= set(protocol.datasets)
     for dataset in protocol.datasets:
         place, _, preparation = dataset.partition("@")
         assert place in DATASETS
@@ -58,6 +62,20 @@ def test_its_data_sets_and_no_others() -> None:
         dataset_of_protocol(protocol, "photos")
 
 
+def test_patches_follow_the_data_set_where_the_paper_s_do() -> None:
+    glc = protocol_of("glc")  # 64 pixels on Kodak, 256 on images of high resolution
+    assert [one for one in glc.metrics_of("kodak") if "@" in one] == ["fid@patch64-nc", "kid-subsets@patch64-nc"]
+    for dataset in ("clic2020-test", "div2k-valid"):
+        own = glc.metrics_of(dataset)
+        assert [one for one in own if "@" in one] == ["fid@patch256-nc", "kid-subsets@patch256-nc"]
+        assert own[:4] == glc.metrics[:4]
+    assert protocol_of("cod").metrics_of("kodak@square512") == protocol_of("cod").metrics
+
+
+def test_perco_s_distances_are_clean_fid_s() -> None:
+    assert protocol_of("perco").metrics == ("psnr", "ms_ssim", "lpips", "fid-clean@whole", "kid-clean@whole")
+
+
 def test_published_points_of_runs_under_protocols() -> None:
     assert references_of([]) is None
     assert references_of([None, None]) is None
@@ -79,9 +97,10 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         PROTOCOLS["cod"],
         name="tiny",
         title="Tiny (nobody 2026)",
-        datasets=(f"{folder}@crop128",),
+        datasets=(f"{folder}@crop128", f"{folder}@crop130"),
         metrics=("psnr", "fd-effnet@patch64-nc"),
         left_open=("the weather",),
+        metrics_on={f"{folder}@crop130": ("psnr",)},
     )
     monkeypatch.setitem(protocols.PROTOCOLS, "tiny", made)
     return tmp_path
@@ -117,9 +136,22 @@ def test_a_run_under_a_protocol(tiny: Path, capsys: pytest.CaptureFixture[str]) 
     assert "no published figures of jpeg" in capsys.readouterr().err
 
 
+def test_on_another_data_set_it_has_other_metrics(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tiny, "--protocol", "tiny", "--dataset", f"{tiny / 'images'}@crop130") == 0
+    assert set(RunFolder.open(tiny / "run").manifest.metrics) == {"psnr"}
+    assert "images@crop130; psnr" in " ".join(capsys.readouterr().err.split())
+
+
 def test_another_data_set_is_refused(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tiny, "--protocol", "tiny", "--dataset", "photos") == 2
     assert "--dataset photos: the protocol tiny is of" in capsys.readouterr().err
+
+
+def test_images_of_a_program_are_no_data_set_of_a_protocol() -> None:
+    image = np.zeros((16, 16, 3), np.uint8)
+    for images in ([image], dataset_of([image])):
+        with pytest.raises(UsageError, match="--dataset arrays: the protocol compressai is of kodak"):
+            benchmark.evaluate({"JPEG": "jpeg"}, images, protocol="compressai", qualities={"JPEG": [50]})
 
 
 def test_the_list_says_what_each_leaves_open(capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,3 +161,4 @@ def test_the_list_says_what_each_leaves_open(capsys: pytest.CaptureFixture[str])
         assert f"{protocol.name}: {protocol.title}" in listed
         assert protocol.source in listed
         assert all(what in listed for what in protocol.left_open)
+        assert all(f"on {one}: {', '.join(own)}" in listed for one, own in protocol.metrics_on.items())

@@ -47,6 +47,8 @@ def _protocols() -> None:
         typer.echo(f"{protocol.name}: {protocol.title}")
         typer.echo(f"  data sets  {', '.join(protocol.datasets)}")
         typer.echo(f"  metrics    {', '.join(protocol.metrics)}")
+        for dataset, metrics in protocol.metrics_on.items():
+            typer.echo(f"             on {dataset}: {', '.join(metrics)}")
         typer.echo(f"  source     {protocol.source}")
         for what in protocol.left_open:
             typer.echo(f"  open       {what}")

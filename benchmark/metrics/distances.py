@@ -123,18 +123,13 @@ for _name, _title, _resizing, _of in (
         _info = replace(_info, smallest_side=_SMALLEST_UNRESIZED)
     _add(_info, replace(INCEPTION, resizing=_resizing), FRECHET)
 
-_add(
-    replace(
-        KID,
-        name="kid-subsets",
-        title="KID (subsets)",
-        parts=_PARTS,
-        make=_made("kid-subsets"),
-        summary=_fetched("KID over 100 subsets of 1,000 patches, as packages compute it", "inception"),
-    ),
-    INCEPTION,
-    SUBSETS,
-)
+for _name, _title, _resizing, _of in (
+    ("kid-subsets", "KID (subsets)", INCEPTION.resizing, "as packages compute it"),
+    ("kid-clean", "KID (clean)", "pil-bicubic", "with clean-fid's resize"),
+):
+    _summary = _fetched(f"KID over 100 subsets of 1,000 patches, {_of}", "inception")
+    _info = replace(KID, name=_name, title=_title, parts=_PARTS, make=_made(_name), summary=_summary)
+    _add(_info, replace(INCEPTION, resizing=_resizing), SUBSETS)
 _add(
     replace(
         _of_fid("fid-infinity", "FID∞", _fetched("FID extrapolated to sets without end", "inception")),

@@ -414,11 +414,12 @@ def _under_protocol(request: Request, notes: list[str]) -> Request:
     if request.protocol is None:
         return request
     protocol = protocol_of(request.protocol)
-    dataset = request.dataset
-    if not isinstance(dataset, Dataset):
-        dataset = dataset_of_protocol(protocol, dataset)
-    metrics = list(dict.fromkeys([*protocol.metrics, *request.metrics]))
-    notes.append(f"protocol {protocol.name}: {protocol.title}; {dataset}; {', '.join(map(str, protocol.metrics))}")
+    asked = request.dataset
+    name = dataset_of_protocol(protocol, asked.name.partition("[")[0] if isinstance(asked, Dataset) else asked)
+    dataset = asked if isinstance(asked, Dataset) else name
+    own = protocol.metrics_of(name)
+    metrics = list(dict.fromkeys([*own, *request.metrics]))
+    notes.append(f"protocol {protocol.name}: {protocol.title}; {name}; {', '.join(own)}")
     notes.extend(f"protocol {protocol.name} leaves open or differs: {what}" for what in protocol.left_open)
     if request.limit or request.sample is not None:
         notes.append(f"a part of the images: published figures of {protocol.title} are of all of them")

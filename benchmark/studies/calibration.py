@@ -377,7 +377,7 @@ so that the values compare with each other alone. `metrics-sets.csv` has both im
 Inception's weights are a download, so metrics over it have random ones, the same in both. Of 20 patches the covariance
 of its 2,048 features is singular, and the reference's square root of such a matrix is exact to 6e-5 only. What is done
 with features is the same code for every network. DINOv2 and CLIP are held against their packages by the tests;
-`kid-subsets` is too, since its subsets of 1,000 patches need more images than these. `fid-infinity` and
+`kid-subsets` and `kid-clean` are too, since subsets of 1,000 patches need more images than these. `fid-infinity` and
 `kd-effnet-paired` have no other implementation: the tests hold them against distributions whose distance is known.
 
 ## Seconds

@@ -232,6 +232,19 @@ def test_pytorch_fid_s_resize_is_its_own(random_inception: torch.nn.Module, phot
 
 
 @pytest.mark.usefixtures("random_inception")
+def test_clean_fid_s_kernel_distance_is_over_its_own_resize(photo: Image) -> None:
+    from cleanfid.fid import kernel_distance
+
+    metric, of_fid = of_sets("kid-clean"), of_sets("fid-clean")
+    assert metric.feature_key == of_fid.feature_key  # the same patches through the same network
+    assert metric.protocol == "kid-clean/patch256-nc/inception-v3-compat/pil-bicubic/mmd2-unbiased-100x1000"
+    assert np.array_equal(metric.features(photo[:256, :512]), of_fid.features(photo[:256, :512]))
+    x, y = (np.random.default_rng(seed).normal(seed / 9, 1, (1000, 16)) for seed in (0, 1))
+    # of exactly 1,000 patches every subset is all of them
+    assert metric.distance([x], [y]) == pytest.approx(kernel_distance(x, y, num_subsets=1), rel=1e-9)
+
+
+@pytest.mark.usefixtures("random_inception")
 def test_the_ways_of_resizing_are_protocols_and_folders_of_their_own(photo: Image) -> None:
     metrics = [of_sets(name) for name in ("fid", "fid-clean", "fid-pytorch", "fid-unresized")]
     assert len({metric.protocol for metric in metrics}) == len({metric.feature_key for metric in metrics}) == 4

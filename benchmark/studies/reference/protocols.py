@@ -32,7 +32,8 @@ def protocols_page() -> str:
 
 
 def _uses(protocol: Protocol, rule: str) -> bool:
-    return any(metric.endswith(f"@{rule}") for metric in protocol.metrics)
+    own = (protocol.metrics, *protocol.metrics_on.values())
+    return any(metric.endswith(f"@{rule}") for metrics in own for metric in metrics)
 
 
 def _section(protocol: Protocol) -> str:
@@ -40,6 +41,7 @@ def _section(protocol: Protocol) -> str:
     lines = [
         f"Data sets{more}: {', '.join(map(code, protocol.datasets))}",
         f"Metrics: {', '.join(map(code, protocol.metrics))}",
+        *(f"On {code(one)}: {', '.join(map(code, own))}" for one, own in protocol.metrics_on.items()),
         f"Source: {words(protocol.source)}",
         *(f"Left open: {words(what)}" for what in protocol.left_open),
         *(f"Published points that its runs may stand over: {words(what)}" for what in protocol.references),
