@@ -17,8 +17,9 @@ class Protocol:
     """A paper's set-up.
 
     datasets: specs of data sets, preparation included; the first is taken where none is asked for. metrics: as
-    `--metric` has them; metrics_on: those of data sets on which they are others. source: where it was read. left_open: what the source does not say, in words. references: how
-    the references of its published points in `reports/anchors` begin; none where there are no points.
+    `--metric` has them; metrics_on: those of data sets on which they are others. source: where it was read. left_open:
+    what the source does not say, in words. references: how the references of its published points in `reports/anchors`
+    begin; none where there are no points.
     """
 
     name: str

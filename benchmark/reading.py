@@ -217,9 +217,11 @@ def read_table(path: Path, what: str) -> tuple[list[str], list[tuple[int, list[s
     return parse_table(read_text(path), shown(path), what)
 
 
-def parse_table(text: str, place: str, what: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def parse_table(
+    text: str, place: str, what: str, separator: str = ","
+) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The same of a text. A byte order mark, which spreadsheets write, is passed over."""
-    lines = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+    lines = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=separator, strict=True)
     rows: list[tuple[int, list[str]]] = []
     columns: list[str] | None = None
     try:

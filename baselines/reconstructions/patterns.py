@@ -15,6 +15,7 @@ ONLY = 1.0
 """The quality of files whose pattern says none."""
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_DEEP = "**/"
 _FIELDS = {"name": r"[^/]+", "quality": NUMBER}
 
 
@@ -27,15 +28,19 @@ def files_that_fit(pattern: str, what: str) -> Files:
     """The files whose path is `pattern` with a name in place of {name} and a number in place of {quality}.
 
     A name stays in its folder, and loses the suffix of an image that the pattern does not spell out. Without {name} in
-    the pattern it is "". what: names the pattern in messages. Raises UsageError on a pattern that cannot be read, that
-    no file fits, or that two files fit with one name and one quality; BenchmarkError on a link that leads nowhere.
+    the pattern it is "". A `**/` stands for any folders, or none. what: names the pattern in messages.
+
+    Raises UsageError on a pattern that cannot be read, that no file fits, or that two files fit with one name and one
+    quality; BenchmarkError on a link that leads nowhere.
     """
     pattern = str(expanded(pattern))
     cut = _cut(pattern, what)
     expression = _expression(cut)
-    wanted = "".join("*" if place % 2 else glob.escape(part) for place, part in enumerate(cut))
+    wanted = "".join(
+        "*" if place % 2 else _DEEP.join(map(glob.escape, part.split(_DEEP))) for place, part in enumerate(cut)
+    )
     found: Files = {}
-    for text in sorted(glob.iglob(wanted)):  # noqa: PTH207  # of texts, whose parts are looked at
+    for text in sorted(glob.iglob(wanted, recursive=True)):  # noqa: PTH207  # of texts, whose parts are looked at
         match = expression.fullmatch(text)
         path = Path(text)
         if match is None or path.is_dir():
@@ -46,7 +51,7 @@ def files_that_fit(pattern: str, what: str) -> Files:
         name, quality = printable(groups.get("name", "")), float(groups.get("quality", ONLY))
         name = name_of(name) if pattern.endswith("{name}") else name
         other = found.setdefault(quality, {}).setdefault(name, path)
-        if other != path:
+        if other != path and not (_DEEP in pattern and other.samefile(path)):  # links may lead in circles
             raise UsageError(f"{what}: {printable(str(other))} and {printable(text)} are of one image and one quality")
     if not found:
         raise UsageError(f"{what}: no file fits {pattern}{_nearest(pattern)}")
@@ -74,7 +79,7 @@ def _expression(cut: list[str]) -> re.Pattern[str]:
     text = ""
     for place, part in enumerate(cut):
         if place % 2 == 0:
-            text += re.escape(part)
+            text += "(?:[^/]+/)*".join(map(re.escape, part.split(_DEEP)))
         else:
             text += f"(?P={part})" if part in seen else f"(?P<{part}>{_FIELDS[part]})"
             seen.add(part)

@@ -183,30 +183,38 @@ def _of_file(path: Path, qualities: list[float]) -> Rates:
 def of_table(path: Path, qualities: list[float]) -> Rates:
     """A CSV with columns image, quality, and bytes or bpp; of both, bytes count, and other columns are passed over.
 
+    Its cells stand apart by what the first line has: a semicolon or a tab, as spreadsheets write them in countries with
+    a decimal comma, or a comma. With the first two a quality or bpp may have a decimal comma.
+
     Without `quality` it is of the only quality, without `image` of all images of a quality, so nominal. Raises
     BenchmarkError, which names line and column, on anything else.
     """
     place = shown(path)
-    columns, rows = parse_table(read_text(path), place, _TABLE)
+    text = read_text(path)
+    separator = _separator(text.partition("\n")[0])
+    columns, rows = parse_table(text, place, _TABLE, separator)
+    real = real_of if separator == "," else _real_of_spreadsheet
     columns = [column.strip().lower() for column in columns]
     unit = next((name for name in ("bytes", "bpp") if name in columns), None)
     if unit is None:
         raise BenchmarkError(
             f"{place}: not {_TABLE}: it has the columns {', '.join(columns)}, and neither bytes nor bpp"
         )
+    if not rows:
+        raise BenchmarkError(f"{place}: not {_TABLE}: it has no line below its first")
     if "quality" not in columns and len(qualities) > 1:
         raise BenchmarkError(f"{place}: not {_TABLE}: it has no column quality, and there are {len(qualities)} of them")
     count = len(rows)
     numbers = (
-        column_of(columns, rows, "quality", real_of, place, _TABLE) if "quality" in columns else qualities[:1] * count
+        column_of(columns, rows, "quality", real, place, _TABLE) if "quality" in columns else qualities[:1] * count
     )
     names = [""] * count
     if "image" in columns:
         names = [Path(text).name for text in column_of(columns, rows, "image", text_of, place, _TABLE)]
-    convert = whole_of if unit == "bytes" else real_of
+    convert = whole_of if unit == "bytes" else real
     figures = column_of(columns, rows, unit, convert, place, _TABLE)
     both = unit == "bytes" and {"bpp", "image"} <= set(columns)  # that each image's agree is seen when it is measured
-    others = column_of(columns, rows, "bpp", real_of, place, _TABLE) if both else [math.nan] * count
+    others = column_of(columns, rows, "bpp", real, place, _TABLE) if both else [math.nan] * count
     found: dict[Key, float] = {}
     beside: dict[Key, float] = {}
     for (number, _), quality, name, figure, other in zip(rows, numbers, names, figures, others, strict=True):
@@ -214,7 +222,9 @@ def of_table(path: Path, qualities: list[float]) -> Rates:
         if figure <= 0 or (unit == "bpp" and figure > MOST_BPP):
             raise BenchmarkError(f"{where}: {unit}: {figure:g} is no rate")
         if (float(quality), name) in found:
-            raise BenchmarkError(f"{where}: {name or 'the quality'} at quality {quality:g} is there twice")
+            if "image" not in columns:
+                raise BenchmarkError(f"{where}: quality {quality:g} is there twice, and no column is called image")
+            raise BenchmarkError(f"{where}: {name} at quality {quality:g} is there twice")
         found[float(quality), name] = figure
         beside[float(quality), name] = other
     aliases = Counter((quality, name_of(name)) for quality, name in found)
@@ -224,6 +234,15 @@ def of_table(path: Path, qualities: list[float]) -> Rates:
     if bits == "nominal" and (lacking := [quality for quality in qualities if (quality, "") not in found]):
         raise BenchmarkError(f"{place}: no rate for quality {lacking[0]:g}")
     return Rates(bits, **{unit: found}, beside=beside, sources=(path,))  # type: ignore[arg-type]
+
+
+def _separator(header: str) -> str:
+    """What stands between the cells of a table that begins so: the sign of three that is there most often."""
+    return max(",;\t", key=header.count)
+
+
+def _real_of_spreadsheet(text: str) -> float:
+    return real_of(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
 
 
 def _rates_in(path: Path) -> list[float]:

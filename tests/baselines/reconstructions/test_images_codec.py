@@ -123,6 +123,8 @@ def test_a_table_or_result_for_each_quality_and_image(foreign: Foreign) -> None:
         ("comma,s/{quality}/{name}.png", '"comma,s/{quality}/{name}.png"'),
         ("is=sign/{quality}/{name}.png", 'pattern="is=sign/{quality}/{name}.png"'),
         ("./a/../b/{quality}/{name}.png", "b/{quality}/{name}.png"),
+        ("tree/{quality}/x/y/{name}.png", "tree/{quality}/**/{name}.png"),
+        ("tree/x/{quality}/{name}.png", "tree/**/{quality}/**/{name}.png"),
     ],
 )
 def test_patterns(foreign: Foreign, pattern: str, wanted: str) -> None:
@@ -131,6 +133,40 @@ def test_patterns(foreign: Foreign, pattern: str, wanted: str) -> None:
     codec = opened(f"images:{wanted},bpp=1 2")
     assert codec.qualities == QUALITIES
     assert codec.names == set(NAMES)
+
+
+def test_names_in_folders_of_their_own(foreign: Foreign) -> None:
+    """As data sets with subfolders are decoded; a link back to the top adds nothing, and one name twice is asked."""
+    for number, name in enumerate(NAMES):
+        for quality in QUALITIES:
+            folder = Path(f"tree/{quality:g}/{number}")
+            folder.mkdir(parents=True)
+            for suffix in (".png", ".bin"):
+                Path(f"out/{quality:g}/{name}{suffix}").rename(folder / f"{name}{suffix}")
+    Path("tree/1/loop").symlink_to(Path("tree/1").absolute())
+    codec = opened("images:tree/{quality}/**/{name}.png,bits=tree/{quality}/**/{name}.bin")
+    assert codec.names == set(NAMES)
+    for (name, quality), size in foreign.bytes.items():
+        assert codec.reconstruction(name, quality).bytes == size
+    Path("tree/1/other").mkdir()
+    Path(f"tree/1/other/{NAMES[0]}.png").write_bytes(Path(f"tree/1/0/{NAMES[0]}.png").read_bytes())
+    with pytest.raises(UsageError, match="are of one image and one quality"):
+        open_codec("images:tree/{quality}/**/{name}.png,bpp=1 2")
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_table_as_spreadsheets_write_it(foreign: Foreign, separator: str) -> None:
+    """Where the decimal sign is a comma, a semicolon or a tab stands between the cells."""
+
+    def comma(number: float) -> str:
+        return f"{number!r}".replace(".", ",")
+
+    rows = [["Image", "QUALITY", "psnr", "bpp"]]
+    rows += [[name, comma(q), "33,5", comma(8 * size / PIXELS)] for (name, q), size in foreign.bytes.items()]
+    Path("bits.csv").write_text("\ufeff" + "\r\n".join(separator.join(row) for row in rows) + "\r\n")
+    codec = opened("images:out/{quality}/{name}.png,bits=bits.csv")
+    for (name, quality), size in foreign.bytes.items():
+        assert codec.reconstruction(name, quality).bytes == pytest.approx(size, rel=1e-12)
 
 
 def test_qualities_are_ordered_by_their_bits(foreign: Foreign) -> None:
@@ -216,6 +252,14 @@ def test_one_quality_in_two_spellings(foreign: Foreign) -> None:
         ("image,quality,size\na,1,2\n", "it has the columns image, quality, size, and neither bytes nor bpp"),
         ("image,bytes\na,2\n", "it has no column quality, and there are 2 of them"),
         ("image,quality,bytes\na,1,2\na,1,3\n", "line 3: not a table of bits: a at quality 1 is there twice"),
+        (
+            "name,quality,bytes\na,1,2\nb,1,3\n",
+            "line 3: not a table of bits: quality 1 is there twice, and no column is",
+        ),
+        ("image;quality;bytes\na;1;1,234\n", "line 2: not a table of bits: bytes: '1,234' is no whole number"),
+        ("image;quality;bpp\na;1;1.234,5\n", "bpp: '1.234,5' is no finite number"),
+        ('image,quality,bpp\na,1,"0,5"\n', "bpp: '0,5' is no finite number"),
+        ("image,quality,bytes\n", "it has no line below its first"),
         ("image,quality,bpp\na,1,-2\n", "bpp: -2 is no rate"),
         ("image,quality,bytes\na,1,2.5\n", "line 2: not a table of bits: bytes: '2.5' is no whole number"),
         ("image,quality,bytes\na,low,2\n", "quality: 'low' is no finite number"),
