@@ -40,6 +40,8 @@ SCHEMA_VERSION = BASELINE.writes
 LARGEST = 200_000
 """Bytes of a baseline that belongs into a repository."""
 _DIGITS = 7
+_SLACK = 1e-4
+"""Relative to an end of a range beyond 1, by which a value may lie outside: sums of float32 round so."""
 
 Vector = npt.NDArray[np.float64]
 
@@ -134,6 +136,12 @@ class Point(Record):
         return self.codec, self.quality
 
 
+def _is_within(value: float, record: MetricRecord) -> bool:
+    """Whether a value is in the metric's range, but for rounding."""
+    ends = ((record.lowest, -1.0), (record.highest, 1.0))
+    return all(end is None or sign * (value - end) <= _SLACK * max(1.0, abs(end)) for end, sign in ends)
+
+
 class Baseline(Record):
     """The numbers of a run."""
 
@@ -202,6 +210,11 @@ class Baseline(Record):
                 raise ValueError(f"{point}: bytes: a fraction, but its bits are not stated")
             if other := point.failed.keys() - set(self.images):
                 raise ValueError(f"{point}: failed: {next(iter(other))} is no image")
+            of_metrics = {**point.metrics, **{name: [found.value] for name, found in point.sets.items()}}
+            for name, values in of_metrics.items():
+                for value in values:
+                    if value is not None and not _is_within(value, self.metrics[name]):
+                        raise ValueError(f"{point}: {name}: {value:g} is outside of its range")
         return self
 
     @property

@@ -35,9 +35,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Row:
-    """A codec at a rate. place: 1 for the top of the table. cells and ranks: by metric, None where its curve ends.
-
-    front: no codec of this rate is better in both the board's metric of fidelity and its metric of realism.
+    """A codec at a rate. place: 1 for the top of the table; codecs that share one stand level. cells and ranks: by
+    metric, None where its curve ends. front: no codec of this rate is better in both the board's metric of fidelity and
+    its metric of realism.
     """
 
     codec: str
@@ -110,7 +110,10 @@ def _misfits(group: Sequence[Entry]) -> list[str]:
             found.append(f"{entry.name}: other images of {numbers.dataset.name} than {first.name}")
         elif numbers.images != first.numbers.images:
             count, there = len(numbers.images), len(first.numbers.images)
-            found.append(f"{entry.name}: {count} images of {numbers.dataset.name}, {there} in {first.name}")
+            what = f"{count} images of {numbers.dataset.name}, {there} in {first.name}"
+            if count == there:
+                what = f"the images of {numbers.dataset.name} have other names, or another order, than in {first.name}"
+            found.append(f"{entry.name}: {what}")
         for name, record in numbers.metrics.items():
             known, whose = protocols.setdefault(name, (record.protocol, entry.name))
             if known != record.protocol:
@@ -149,17 +152,18 @@ def _board(group: Sequence[Entry], rates: Sequence[float], asked: Sequence[str])
         absent[rate] = tuple(codec for codec in cells if codec not in there)
         ranks = {info.name: _ranks(joined, info, rate, [c for c in there if cells[c][info.name]]) for info in facts}
         front = _front(cells, there, sides, {info.name: info for info in facts})
-        order = sorted(there, key=lambda codec: (codec not in front, _mean_rank(ranks, codec), there.index(codec)))
+        merit = {codec: (codec not in front, _mean_rank(ranks, codec)) for codec in there}
+        order = sorted(there, key=merit.__getitem__)  # a stable sort
         tables[rate] = tuple(
             Row(
                 codec,
                 codecs[codec][1].name,
-                place + 1,
+                1 + sum(other < merit[codec] for other in merit.values()),
                 cells[codec],
                 {name: found.get(codec) for name, found in ranks.items()},
                 codec in front,
             )
-            for place, codec in enumerate(order)
+            for codec in order
         )
     protocols = {name: joined.metrics[name].protocol for name in names}
     return Board(joined.label, len(joined.images), facts, protocols, sides, tables, absent, codecs)

@@ -94,6 +94,12 @@ def test_half_written_and_empty_runs_are_refused(tmp_path: Path) -> None:
             baseline_of_run(make_run(tmp_path / status, two[:1], codecs=CODECS, status=status))
 
 
+def edited(text: str, metric: str, value: float) -> str:
+    document = json.loads(text)
+    document["points"][0]["metrics"][metric][0] = value
+    return json.dumps(document)
+
+
 def test_damaged_files_are_one_line(tmp_path: Path) -> None:
     file = tmp_path / "b.json"
     write_baseline(synthetic(1), file)
@@ -109,6 +115,8 @@ def test_damaged_files_are_one_line(tmp_path: Path) -> None:
         (good.replace('"picture00",', ""), "entries for 11 images"),
         (good[:300], "not a baseline"),
         (json.dumps(json.loads(good) | {"points": []}), "empty"),
+        (edited(good, "psnr", -0.5), "psnr: -0.5 is outside of its range"),
+        (edited(good, "lpips", -0.001), "lpips: -0.001 is outside of its range"),
     ):
         file.write_text(text)
         with pytest.raises(BenchmarkError, match=reason) as caught:

@@ -18,7 +18,7 @@ def test_a_codec_that_is_worse_by_much_is_ranked_below_and_equals_share_a_rank()
     (board,) = boards(entries(0.0, 0.0, 2.0), rates=[0.4], metrics=["psnr"])
     ranks = {row.codec: row.ranks["psnr"] for row in board.tables[0.4]}
     assert ranks == {"codec-0": 1, "codec-1": 1, "codec-2": 3}
-    assert [row.place for row in board.tables[0.4]] == [1, 2, 3]
+    assert [row.place for row in board.tables[0.4]] == [1, 1, 3]  # those that tie stand level
     assert board.tables[0.4][-1].codec == "codec-2"
 
 
@@ -60,6 +60,7 @@ def test_entries_of_one_name_are_told_apart() -> None:
     assert {row.entry for row in board.tables[0.4]} == {"run", "run 2", "run 2 2"}
     assert {row.codec for row in board.tables[0.4]} == {"noisy (run)", "noisy (run 2)", "noisy (run 2 2)"}
     assert {rank for row in board.tables[0.4] for rank in row.ranks.values()} == {1}
+    assert [row.place for row in board.tables[0.4]] == [1, 1, 1]
 
 
 def test_each_data_set_has_a_board() -> None:
@@ -91,3 +92,12 @@ def test_nothing_to_rank() -> None:
         boards([])
     with pytest.raises(UsageError, match="no metric 'fid' was measured"):
         boards(entries(0.0), metrics=["fid"])
+
+
+def test_other_names_and_another_order_are_said() -> None:
+    base, numbers = Entry("base", synthetic(0, codec="one")), synthetic(0, codec="two")
+    turned = numbers.model_copy(update={"images": numbers.images[::-1]})
+    with pytest.raises(
+        NotComparable, match=r"turned: the images of .* have other names, or another order, than in base"
+    ):
+        boards([base, Entry("turned", turned)])
