@@ -97,6 +97,7 @@ def test_half_written_and_empty_runs_are_refused(tmp_path: Path) -> None:
 def edited(text: str, metric: str, value: float) -> str:
     document = json.loads(text)
     document["points"][0]["metrics"][metric][0] = value
+    document["metrics"][metric]["lowest"] = 0.0
     return json.dumps(document)
 
 
