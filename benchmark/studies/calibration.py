@@ -416,7 +416,7 @@ mean.
 generative decoder adds to it: x̂. It has a value for `mse`, `hfd`, `hific-small`, and any codec of yours with
 `x_hat(data) -> image`. It needs the codec, so a run has it from its start; `measure` cannot add it.
 
-## Text and faces
+## Text, faces and SwAV
 
 `text` finds the lines of text in the original, reads each of them in both images, and is one less the share of the
 original's characters that an edit must change. An image without text has no value. Its reader is RapidOCR, whose
@@ -426,4 +426,7 @@ its tests hold the arithmetic with a reader of their own, and RapidOCR's with dr
 A distance of faces is left out. It would need a network for faces that a well-kept package carries under a licence for
 all uses. `insightface` and `facenet-pytorch` download their networks, the first for non-commercial research only;
 `face-recognition-models` carries those of dlib, which has no wheels.
+
+Metrics over SwAV, such as the `fid_swav` of MS-ILLM's tables, are left out: no hash of its weights is public, against
+which a download could be held. [A metric of your own](../how-to/own-metric.md) can compute them.
 """
