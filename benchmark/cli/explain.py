@@ -24,14 +24,17 @@ def explain(
     from benchmark.reports.explanation import explain as sections
     from benchmark.results import RunFolder
 
-    for number, (heading, sentences) in enumerate(sections(RunFolder.open(run).manifest)):
-        typer.echo(f"{chr(10) if number else ''}{visible(heading)}")
-        for sentence in sentences:
-            typer.echo(f"  {visible(sentence)}")
+    manifest, others = RunFolder.open(run).manifest, []
     if under:
         from benchmark.studies.protocol_spread import RESIZES, spread, spread_lines
 
         metrics = [name for asked in under for name in (RESIZES if asked == "resizes" else (asked,))]
+        others = spread_lines(spread(run, list(dict.fromkeys(metrics)), codec, device))  # before a line is printed
+    for number, (heading, sentences) in enumerate(sections(manifest)):
+        typer.echo(f"{chr(10) if number else ''}{visible(heading)}")
+        for sentence in sentences:
+            typer.echo(f"  {visible(sentence)}")
+    if others:
         typer.echo("\nUnder other protocols")
-        for line in spread_lines(spread(run, list(dict.fromkeys(metrics)), codec, device)):
+        for line in others:
             typer.echo(f"  {visible(line)}")

@@ -11,6 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.analysis.baseline import baseline_of_run
+from benchmark.analysis.set_values import check_unchanged
+from benchmark.analysis.summary import write_summary
 from benchmark.errors import UsageError
 from benchmark.metrics import check_metric
 from benchmark.results import RunFolder, quality_name
@@ -26,12 +28,14 @@ def spread(run: Path, metrics: Sequence[str], codec: str = "", device: str = "cp
     codec: its label; empty for the run's first. Raises UsageError on an unknown codec or metric and on a run without
     reconstructions, BenchmarkError if a network's weights are missing.
     """
-    manifest = RunFolder.open(run).manifest
+    folder = RunFolder.open(run)
+    manifest = folder.manifest
     chosen = codec or next(iter(manifest.codecs))
     if chosen not in manifest.codecs:
         raise UsageError(f"no codec {chosen!r} is in {run}; there are {', '.join(manifest.codecs)}")
     for name in metrics:
         check_metric(name)
+    check_unchanged(folder)
     with tempfile.TemporaryDirectory(prefix="benchmark-spread-") as temporary:
         copy = Path(temporary) / "run"
         shutil.copytree(run, copy, ignore=shutil.ignore_patterns("reconstructions", "plots", "tracebacks"))
@@ -41,6 +45,7 @@ def spread(run: Path, metrics: Sequence[str], codec: str = "", device: str = "cp
         with open_measuring(copy, metrics, None, device) as measuring:
             for _ in measuring.execute():
                 pass
+        write_summary(RunFolder.open(copy))
         numbers = baseline_of_run(RunFolder.open(copy))
     rows = {}
     for point in numbers.of(chosen):
@@ -52,13 +57,15 @@ def spread(run: Path, metrics: Sequence[str], codec: str = "", device: str = "cp
 
 
 def spread_lines(table: pd.DataFrame) -> list[str]:
-    """The table as text, and how far its columns lie apart at each quality, as a share of the smallest."""
+    """The table as text, and how far its columns lie apart at each quality, as a share of the smallest; that is left
+    out where they are no ways to measure one thing, as psnr and fid."""
     lines = [f"{'quality':>10}" + "".join(f"{name:>{max(12, len(name) + 2)}}" for name in table.columns)]
     for quality, row in table.iterrows():
         lines.append(f"{quality!s:>10}" + "".join(f"{row[n]:>{max(12, len(n) + 2)}.4g}" for n in table.columns))
     known = table.dropna(axis="index", how="any")
     known = known[(known > 0).all(axis="columns")]
-    if len(table.columns) > 1 and len(known):
+    families = {name.partition("@")[0].partition("-")[0] for name in table.columns}
+    if len(table.columns) > 1 and len(families) == 1 and len(known):
         apart = float((known.max(axis="columns") / known.min(axis="columns") - 1).max())
         lines.append(f"The same reconstructions: by the protocol alone the number moves by up to {100 * apart:.0f} %.")
     return lines
