@@ -210,8 +210,8 @@ class Baseline(Record):
                 raise ValueError(f"{point}: bytes: a fraction, but its bits are not stated")
             if other := point.failed.keys() - set(self.images):
                 raise ValueError(f"{point}: failed: {next(iter(other))} is no image")
-            of_metrics = {**point.metrics, **{name: [found.value] for name, found in point.sets.items()}}
-            for name, values in of_metrics.items():
+            of_sets_too: dict[str, list[float | None]] = {name: [found.value] for name, found in point.sets.items()}
+            for name, values in (point.metrics | of_sets_too).items():
                 for value in values:
                     if value is not None and not _is_within(value, self.metrics[name]):
                         raise ValueError(f"{point}: {name}: {value:g} is outside of its range")
