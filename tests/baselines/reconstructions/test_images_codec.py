@@ -74,6 +74,16 @@ def test_bytes_and_bits_per_pixel_of_one_table_agree(foreign: Foreign) -> None:
         assert codec.reconstruction(*other).bytes == foreign.bytes[other]
 
 
+@pytest.mark.usefixtures("foreign")
+def test_nominal_bytes_and_bits_per_pixel_agree_too() -> None:
+    """Of a whole quality: bytes that are a mean over images of other sizes are not those of this one."""
+    Path("bits.csv").write_text(f"quality,bytes,bpp\n1,100,{800 / PIXELS}\n2,100,{1200 / PIXELS}\n")
+    codec = opened("images:out/{quality}/{name}.png,bits=bits.csv")
+    assert codec.reconstruction(NAMES[0], 1).bytes == 100
+    with pytest.raises(BenchmarkError, match=r"100 bytes are .* bits per pixel, and the table's bpp says"):
+        codec.reconstruction(NAMES[0], 2)
+
+
 @pytest.mark.parametrize(
     ("bits", "rates"),
     [
