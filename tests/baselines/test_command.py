@@ -287,7 +287,7 @@ AOMEDIA = (
 )
 HEVC = (
     'command:enc="x265 --input {in} --input-res {width}x{height} --fps 1 --frames 1 --input-depth 10 --output-depth 10 '
-    '--input-csp i444 --qp {q} --output {out}",dec="ffmpeg -v error -i {in} -pix_fmt yuv444p10le -f rawvideo {out}",'
+    '--input-csp i444 --no-info --qp {q} --output {out}",dec="ffmpeg -v error -i {in} -pix_fmt yuv444p10le -f rawvideo {out}",'
     'suffix=.hevc,picture=yuv444p10,qualities="40 10"'
 )
 
@@ -307,3 +307,14 @@ def test_real_encoders_of_raw_samples(text: str, needed: tuple[str, ...]) -> Non
         errors.append(np.abs(codec.decode(data).astype(int) - image).mean())
     assert sizes[0] < sizes[1]
     assert errors[0] > errors[1] < 3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("x265") is None, reason="no x265 here")
+def test_what_x265_says_of_itself_is_left_out() -> None:
+    """As the page on other environments has it."""
+    image = np.kron(PICTURE, np.ones((4, 4, 1), np.uint8))
+    told, silent = (open_codec(text).encode(image, 40) for text in (HEVC.replace(" --no-info", ""), HEVC))
+    assert len(told) - len(silent) > 1024
+    assert b"x265" in told
+    assert b"x265" not in silent
