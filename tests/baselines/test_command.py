@@ -287,7 +287,8 @@ AOMEDIA = (
 )
 HEVC = (
     'command:enc="x265 --input {in} --input-res {width}x{height} --fps 1 --frames 1 --input-depth 10 --output-depth 10 '
-    '--input-csp i444 --no-info --qp {q} --output {out}",dec="ffmpeg -v error -i {in} -pix_fmt yuv444p10le -f rawvideo {out}",'
+    '--input-csp i444 --no-info --qp {q} --output {out}",'
+    'dec="ffmpeg -v error -i {in} -pix_fmt yuv444p10le -f rawvideo {out}",'
     'suffix=.hevc,picture=yuv444p10,qualities="40 10"'
 )
 
