@@ -173,6 +173,12 @@ class Process:
         self.stdout, self.stderr = (os.fdopen(end, encoding="utf-8", errors="replace") for end in ends)
         self.pid = self._started.pid
 
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        if self.returncode is None:
+            self.returncode = self._started.wait()
+        return self.returncode
+
     def poll(self) -> int | None:
         if self.returncode is None and not self._started.running():
             self.returncode = self._started.wait()
