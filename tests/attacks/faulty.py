@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 from attacks import child
 from attacks.formats import FORMATS
-from attacks.limits import BYTES
+from attacks.limits import BYTES, SECONDS
 from attacks.target import NAMES, Target
 
 from benchmark.codecs import Image
@@ -25,8 +25,6 @@ from benchmark.hfd.container import Container, pack
 
 SEED = pack(Container("mse", 8, 8, 0, 0, b"abcd", bytes(100)))
 IMAGE = np.zeros((8, 8, 3), np.uint8)
-SECONDS = 1.0
-"""Of processor time that a mutant may take here: half of the usual, as one of these takes all of it."""
 
 
 def dies(data: bytes) -> Image:
@@ -119,5 +117,4 @@ def _open(name: str, folder: Path) -> Target:
 NAMES.update({read.__name__: _open for read in (*FAULTS, decodes)})
 
 if __name__ == "__main__":
-    child.SECONDS = SECONDS
     child.main(*sys.argv[1:])
