@@ -46,6 +46,16 @@ COMMANDS = (
     "benchmark.reports.history",
     "benchmark.analysis.history",
     "benchmark.running.run",
+    "benchmark.running.remeasure",
+    "benchmark.running.single",
+    "benchmark.analysis.inputs",
+    "benchmark.analysis.tabulation",
+    "benchmark.baselines.classical",
+    "benchmark.cli.terminal",
+    "benchmark.datasets.archives",
+    "benchmark.reports.page.study",
+    "benchmark.reports.paper_tables",
+    "rich.console",
 )
 """What commands import."""
 
