@@ -93,7 +93,7 @@ def test_help_and_lists_are_quick_and_import_nothing_heavy(arguments: tuple[str,
     seconds, done = started(code)
     assert done.stderr.strip() == "[]"
     assert done.stdout.strip()
-    assert min(seconds, started(code)[0]) < 8 * bare_start
+    assert seconds < 8 * bare_start or started(code)[0] < 8 * bare_start
 
 
 def test_a_short_run_imports_what_it_needs_and_takes_little_more_time(tmp_path: Path) -> None:
