@@ -327,6 +327,7 @@ def test_a_dated_folder_is_the_default() -> None:
 # Measuring again
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_measure_adds_what_a_run_would_have_measured() -> None:
     assert run("--keep-reconstructions", codec="noisy", output="first") == 0
     assert run("--keep-reconstructions", codec="noisy", output="both", metric="psnr") == 0
@@ -351,6 +352,7 @@ def test_measure_finds_originals_that_have_moved(capsys: pytest.CaptureFixture[s
     assert all(trial.metrics["psnr"] for trial in RunFolder.open(Path("run")).trials())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_metrics_of_sets_need_features_only() -> None:
     write_pictures(Path("pictures"), ["a.png", "b.png", "c.png"], size=(192, 128))
     assert run("--quality", "4", metric="fd-effnet", output="first") == 0
