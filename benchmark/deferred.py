@@ -28,10 +28,11 @@ class Deferred(ModuleType):
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}", name=name, obj=self)
 
 
-def defer(package: str) -> None:
+def defer(package: str, **known: Any) -> None:
     """From now on `import package.module` runs that module alone, until something of the package itself is used.
 
-    A package that is there already, that is not installed, or that is no ordinary one stays as it is.
+    known: attributes that it has until then, and that its `__init__` replaces by its own. A package that is there
+    already, that is not installed, or that is no ordinary one stays as it is.
     """
     if package in sys.modules:
         return
@@ -41,5 +42,6 @@ def defer(package: str) -> None:
     module = importlib.util.module_from_spec(spec)
     if type(module) is ModuleType:
         module.__class__ = Deferred
+        module.__dict__.update(known)
         module.__dict__[_WAITS] = True
         sys.modules[package] = module

@@ -4,9 +4,10 @@ import ast
 import importlib.machinery
 import importlib.metadata
 import importlib.util
+import inspect
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -327,11 +328,42 @@ def packages_imported(files: list[Path]) -> dict[str, str]:
     names = {name.partition(".")[0] for file in files for dots, name in source_of(file).imports if not dots}
     found: dict[str, str] = {}
     for name in names - sys.stdlib_module_names - {"benchmark"}:
-        for distribution in _distributions().get(name, ()):
+        for distribution in distributions_of(name):
             found[distribution] = importlib.metadata.version(distribution)
     return dict(sorted(found.items()))
 
 
 @cache
-def _distributions() -> Mapping[str, list[str]]:
-    return importlib.metadata.packages_distributions()
+def distributions_of(name: str) -> list[str]:
+    """What `importlib.metadata.packages_distributions` says of the module or package `name`.
+
+    That parses all that is said of every file of every package, which takes longer than to start Python and to import
+    NumPy; here only those of the distributions in whose lists a line begins with the name.
+    """
+    there = []
+    begins = [f"\n{quote}{name}{end}" for quote in ("", '"') for end in "/.,"]
+    for distribution, declared, listed in _lists_of_files():
+        if name in declared or (
+            not declared and any(line in listed for line in begins) and name in _inferred(distribution)
+        ):
+            there.append(distribution.metadata["Name"])
+    return there
+
+
+@cache
+def _lists_of_files() -> list[tuple[importlib.metadata.Distribution, list[str], str]]:
+    """Each distribution, the names that it declares, and the text with its files if it declares none."""
+    found = []
+    for distribution in importlib.metadata.distributions():
+        declared = (distribution.read_text("top_level.txt") or "").split()
+        listed = "" if declared else distribution.read_text("RECORD")
+        if listed is None:  # of an older kind
+            listed = "\n".join(map(str, distribution.files or ()))
+        found.append((distribution, declared, "\n" + listed))
+    return found
+
+
+def _inferred(distribution: importlib.metadata.Distribution) -> set[str]:
+    """The topmost names of its files, as Python's own function infers them; from 3.12 on not of Python files alone."""
+    files = [file for file in distribution.files or () if file.suffix == ".py" or sys.version_info >= (3, 12)]
+    return {file.parts[0] if len(file.parts) > 1 else inspect.getmodulename(file.name) or file.name for file in files}

@@ -16,6 +16,7 @@ import json
 import operator
 import os
 import platform
+import re
 import shutil
 import signal
 import struct
@@ -363,24 +364,37 @@ def versions(names: Sequence[str]) -> dict[str, str]:
 
     wanted = set(names) | {name for name in FRAMEWORKS if name in sys.modules}
     found: dict[str, str] = {}
-    owners: Any = None
     for name in sorted(wanted):
         try:
             found[name] = metadata.version(name)
             continue
         except (metadata.PackageNotFoundError, ValueError, KeyError, OSError):  # a package whose metadata is damaged
             pass
-        if owners is None:
-            try:
-                owners = metadata.packages_distributions()
-            except (ValueError, KeyError, AttributeError, TypeError, OSError):
-                owners = {}
-        for owner in owners.get(name, ()):
+        owners = []
+        with contextlib.suppress(ValueError, KeyError, AttributeError, TypeError, OSError):
+            owners = _owners(name)
+        for owner in owners:
             found[owner] = metadata.version(owner)
         version = getattr(sys.modules.get(name), "__version__", None)
-        if name not in owners and isinstance(version, str):
+        if not owners and isinstance(version, str):
             found[name] = version
     return found
+
+
+def _owners(name: str) -> list[str]:
+    """The distributions that the module or package `name` is of, as `importlib.metadata.packages_distributions` says.
+
+    That one parses the lists of all their files, which takes longer than to start Python.
+    """
+    from importlib import metadata
+
+    there = []
+    line = re.compile(rf'^"?{re.escape(name)}(/[^\n]*)?\.py"?,', re.MULTILINE)
+    for distribution in metadata.distributions():
+        declared = (distribution.read_text("top_level.txt") or "").split()
+        if name in declared or (not declared and line.search(distribution.read_text("RECORD") or "")):
+            there.append(distribution.metadata["Name"])
+    return there
 
 
 def hashes(path: str) -> dict[str, str]:

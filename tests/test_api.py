@@ -114,6 +114,7 @@ def command_line(*arguments: str) -> None:
     assert not end.value.code
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_same_request_gives_the_same_bytes_as_the_command_line(
     images: list[np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

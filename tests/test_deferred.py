@@ -62,6 +62,17 @@ def test_whatever_else_is_asked_for_runs_it_once(write: Write, name: str) -> Non
     assert runs() == 1
 
 
+def test_what_is_known_beforehand_runs_nothing_and_gives_way_to_its_own(write: Write) -> None:
+    write("")
+    defer("lazy_pack", SUM=3)
+    found: dict[str, object] = {}
+    exec("from lazy_pack import SUM", found)
+    package = importlib.import_module("lazy_pack")
+    assert (found["SUM"], package.SUM, runs()) == (3, 3, 0)
+    assert package.__version__ == "7"
+    assert (package.SUM, runs()) == (6, 1)
+
+
 def test_from_the_package_import(write: Write) -> None:
     write("")
     defer("lazy_pack")

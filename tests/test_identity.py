@@ -1,5 +1,6 @@
 """What tells one version of anyone's code from another: each file that moves its numbers is in the record, by name."""
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from benchmark.identity import (
     unknown_parts,
     variables,
 )
-from benchmark.sources import modules_beside, packages_imported, variables_read
+from benchmark.sources import distributions_of, modules_beside, packages_imported, variables_read
 
 HEAD = "class Mine:\n    qualities = (1,)\n    def encode(self, image, q): return b'1'\n    def decode(self, d): ...\n"
 
@@ -76,6 +77,12 @@ def test_modules_of_modules_and_relative_ones(here: Path) -> None:
 def test_versions_of_imported_packages(here: Path) -> None:
     write({"mine.py": "import numpy\ndef f():\n    import PIL.Image, json, nowhere\n"})
     assert packages_imported([here / "mine.py"]).keys() == {"numpy", "pillow"}
+
+
+def test_distributions_of_a_name_are_those_that_python_finds() -> None:
+    known = importlib.metadata.packages_distributions()
+    some = [*sorted(known)[::6], "numpy", "PIL", "torch", "nowhere"]
+    assert {name: set(distributions_of(name)) for name in some} == {name: set(known.get(name, ())) for name in some}
 
 
 def test_two_codecs_with_a_module_of_one_name_get_each_its_own(here: Path) -> None:

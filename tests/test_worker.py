@@ -1,6 +1,7 @@
 """The one file that runs in other interpreters."""
 
 import ast
+import importlib.metadata
 import io
 import subprocess
 import sys
@@ -25,6 +26,7 @@ ALSO_IN_OLDEST = {
     "operator",
     "os",
     "platform",
+    "re",
 } | {*("resource", "select", "shutil", "signal", "struct", "sys", "tempfile", "time", "traceback", "typing")}
 
 
@@ -40,6 +42,12 @@ def test_it_imports_nothing_but_numpy_and_what_every_python_has() -> None:
         elif isinstance(node, ast.ImportFrom):
             names.add((node.module or "").partition(".")[0])
     assert names - ALSO_IN_OLDEST - IN_LATER == {"numpy", "__future__"}
+
+
+def test_owners_of_a_module_are_those_that_python_finds() -> None:
+    known = importlib.metadata.packages_distributions()
+    names = [*sorted(known)[::30], "numpy", "PIL", "torch", "beside"]
+    assert {name: set(worker._owners(name)) for name in names} == {name: set(known.get(name, ())) for name in names}
 
 
 def test_methods_that_came_later_are_not_called() -> None:

@@ -15,12 +15,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from compressai.entropy_models import EntropyBottleneck, GaussianConditional
-from compressai.models.base import get_scale_table
-from compressai.models.sensetime import Elic2022Official
-from compressai.ops import quantize_ste
 from torch import Tensor, nn
 
+from benchmark.hfd.compressai_parts import EntropyBottleneck, GaussianConditional, quantize_ste
 from benchmark.reading import check_reals, check_sizes
 
 LATENT_STRIDE = 16
@@ -67,6 +64,9 @@ class Elic(nn.Module):
     """Analysis transform, gains, entropy model, synthesis transform."""
 
     def __init__(self, config: ElicConfig = PAPER) -> None:
+        from compressai.models.base import get_scale_table  # and all of CompressAI, which the small one does without
+        from compressai.models.sensetime import Elic2022Official
+
         super().__init__()
         self.config = config
         self.network = Elic2022Official(N=config.channels, M=config.latents, groups=config.groups)

@@ -1,4 +1,4 @@
-"""LPIPS v0.1 (Zhang et al. 2018, https://arxiv.org/abs/1801.03924), per image, with the package's own network.
+"""LPIPS v0.1 (Zhang et al. 2018, https://arxiv.org/abs/1801.03924), per image.
 
 AlexNet's trunk lies beside this module: the package would download all of AlexNet for it, its classifier included.
 VGG16's is a download of its own, `python -m benchmark fetch vgg16`. The features of an original are computed once for
@@ -7,7 +7,6 @@ all its reconstructions.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +33,7 @@ _PARTS = {
     "vgg": "over VGG16's features",
 }
 _MAP_TOP = 0.8  # few places of images at the lowest qualities lie beyond
-_PACKAGES = ("torch", "benchmark.metrics.inference", "lpips")
+_PACKAGES = ("torch", "benchmark.metrics.inference", "benchmark.metrics.lpips_network")
 _SOURCE = "Zhang et al. 2018, arXiv:1801.03924; package lpips"
 
 LPIPS = MetricInfo(
@@ -153,14 +152,12 @@ class Lpips:
 
     def _features(self, image: Image) -> tuple[Tensor, ...]:
         import torch
-        from lpips import normalize_tensor
 
         from benchmark.metrics.inference import exact_inference
 
         x = torch.from_numpy(image.copy()).to(self.device).permute(2, 0, 1)[None].contiguous()
         with exact_inference():
-            maps = self.network.net(self.network.scaling_layer(x.float() / 127.5 - 1))
-            return tuple(normalize_tensor(features) for features in maps)
+            return tuple(self.network.maps(x.float() / 127.5 - 1))
 
 
 def make_lpips(device: str = "cpu") -> Lpips:
@@ -174,24 +171,17 @@ def make_lpips_vgg(device: str = "cpu") -> Lpips:
 
 
 def load_network(device: str = "cpu", net: str = "alex") -> Any:
-    """`lpips.LPIPS` over the trunk "alex" or "vgg", ready for inference: input (N, 3, H, W) in [−1, 1].
+    """LPIPS over the trunk "alex" or "vgg", ready for inference: two batches (N, 3, H, W) in [−1, 1] to (N, 1, 1, 1).
 
     Raises BenchmarkError if the weights of VGG16 are not here.
     """
-    import torch
-    from lpips import LPIPS as PACKAGE
+    from benchmark.metrics.lpips_network import lpips_network
 
-    weights = _alexnet() if net == "alex" else vgg16("lpips-vgg")
-    # The package fills the trunk with random numbers first, and calls torchvision in a way that is out of date.
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        network = PACKAGE(net=net, pnet_rand=True, verbose=False)
-    trunk = {name: weights[name.replace(name.split(".")[0], "features", 1)] for name in network.net.state_dict()}
-    network.net.load_state_dict(trunk)
-    return network.eval().requires_grad_(False).to(device)
+    return lpips_network(net, alexnet() if net == "alex" else vgg16("lpips-vgg")).to(device)
 
 
-def _alexnet() -> dict[str, Tensor]:
+def alexnet() -> dict[str, Tensor]:
+    """The weights of torchvision's AlexNet without its classifier: "features.0.weight" and so on."""
     from safetensors.torch import load_file
 
     return load_file(TRUNK)

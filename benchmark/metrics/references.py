@@ -6,6 +6,7 @@ Nothing of the suite's own metrics is used here. A package that is not installed
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,9 +110,24 @@ def _lpips(trunk: str) -> Callable[[Image, Image], float]:
 
 @cache
 def _lpips_network(trunk: str) -> Any:
-    from benchmark.metrics.perceptual import load_network
+    return package_of_lpips(trunk)
 
-    return load_network(net=trunk)
+
+def package_of_lpips(trunk: str = "alex") -> Any:
+    """`lpips.LPIPS` over the trunk "alex" or "vgg", with the weights that the suite has for it."""
+    import torch
+    from lpips import LPIPS as PACKAGE
+
+    from benchmark.metrics.perceptual import alexnet, vgg16
+
+    weights = alexnet() if trunk == "alex" else vgg16("lpips-vgg")
+    # The package fills the trunk with random numbers first, and calls torchvision in a way that is out of date.
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        network = PACKAGE(net=trunk, pnet_rand=True, verbose=False)
+    names = {name: name.replace(name.split(".")[0], "features", 1) for name in network.net.state_dict()}
+    network.net.load_state_dict({name: weights[there] for name, there in names.items()})
+    return network.eval().requires_grad_(False)
 
 
 def _dists(original: Image, reconstruction: Image) -> float:

@@ -21,7 +21,7 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from benchmark.codecs import Image
 from benchmark.metrics.extractors import load_efficientnet_lite0, pooled_features
 from benchmark.metrics.patches import cut
-from benchmark.metrics.perceptual import load_network
+from benchmark.metrics.references import package_of_lpips
 
 
 class EfficientNetLite0(FeatureExtractorBase):  # type: ignore[misc]
@@ -93,7 +93,7 @@ class Packages:
 
     def __init__(self) -> None:
         register_feature_extractor("efficientnet-lite0", EfficientNetLite0)
-        self.lpips = load_network()
+        self.lpips = package_of_lpips()
 
     def measure(self, originals: list[Image], reconstructions: list[Image]) -> list[dict[str, float]]:
         """PSNR, MS-SSIM and LPIPS of each pair, then both distances of the sets."""

@@ -98,6 +98,12 @@ def attack(folder: Path, plan: Iterable[tuple[str, int]], until: float = float("
     return findings
 
 
+def started(*program: str) -> "subprocess.Popen[bytes]":
+    """The process that decodes. program: its file and its arguments."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen([sys.executable, *program], stdout=subprocess.PIPE, env=environment)
+
+
 def _one_process(
     folder: Path,
     plan: list[tuple[str, int, int]],
@@ -106,9 +112,7 @@ def _one_process(
     until: float,
 ) -> tuple[str, int, str] | None:
     """(target, number, fault) of the mutant at which the process ended before its time, else None."""
-    command = [sys.executable, str(CHILD), str(folder), json.dumps(plan)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+    with started(str(CHILD), str(folder), json.dumps(plan)) as process:
         assert process.stdout is not None
         hung = False
         begun = time.monotonic()

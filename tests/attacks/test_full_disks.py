@@ -99,6 +99,12 @@ HERE = (
 )  # fmt: skip
 """A run in the process of the command itself."""
 
+OF_ONE = (
+    "run", "--codec", "jpeg", "--codec", "webp", "--quality", "20,90", "--metric", "./toy.py:Colours", "--dataset",
+    "pictures", "--keep-reconstructions", "--workers", "1",
+)  # fmt: skip
+"""One of a single metric, to which another is added: most of the time of that goes into a figure for each."""
+
 
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory, zygote: Zygote) -> Path:
@@ -106,6 +112,7 @@ def material(tmp_path_factory: pytest.TempPathFactory, zygote: Zygote) -> Path:
     folder = prepare(tmp_path_factory.mktemp("full"))
     for name in ("here", "other"):
         assert zygote.run(*HERE, "--output", name, folder=folder)[0] == 0
+    assert zygote.run(*OF_ONE, "--output", "of-one", folder=folder)[0] == 0
     assert zygote.run(script=IN_PYTHON % ("evaluated", 1), folder=folder)[0] == 0
     assert zygote.run("history", "add", "here", "--file", "h.jsonl", "--commit", "abc", folder=folder)[0] == 0
     assert zygote.run("encode", "pictures/a.png", "a.bin", "--codec", "jpeg", "--quality", "20", folder=folder)[0] == 0
@@ -250,7 +257,7 @@ def begin(output: Path, material: Path) -> None:
     for name in ("j.xml", "m.md", "b.json", "h.png", "a.csv", "a.parquet", "t.md", "a.bin", "a.png"):
         (output / name).write_bytes(b"before")
     shutil.copy(material / "h.jsonl", output / "h.jsonl")
-    shutil.copytree(material / "here", output / "here")
+    shutil.copytree(material / "of-one", output / "here")
 
 
 def contents(output: Path) -> dict[str, bytes]:

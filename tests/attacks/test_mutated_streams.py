@@ -5,6 +5,7 @@
 goes on where it stopped, see campaign.py. What once went wrong lies in corpus/, a file each, named by its target.
 """
 
+import contextlib
 import importlib
 import os
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from attacks.limits import SOUND
 from attacks.mutation import mutant
 from attacks.target import NAMES, open_target
 from attacks.targets import AROUND, CLASSICAL, COMPRESSAI, LEARNED, READERS
+from support.zygote import Process, Zygote
 
 from benchmark.hfd import memory
 
@@ -36,6 +38,18 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("weights")
 
 
+@pytest.fixture
+def _copies(coding: Zygote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What decodes is a copy of a process that has imported torch and CompressAI."""
+
+    def started(*program: str) -> contextlib.AbstractContextManager[Process]:
+        script = f"import runpy, sys; sys.argv = {list(program)!r}; runpy.run_path({program[0]!r}, run_name='__main__')"
+        return contextlib.nullcontext(Process(coding, folder=tmp_path, script=script))
+
+    monkeypatch.setattr(campaign, "started", started)
+
+
+@pytest.mark.usefixtures("_copies")
 def test_some_mutants_of_every_target(tmp_path: Path) -> None:
     assert set(QUICK) == set(NAMES)
     assert attack(tmp_path, list(QUICK.items())) == []
@@ -94,7 +108,7 @@ def _faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     NAMES.update(before)
 
 
-@pytest.mark.usefixtures("_faulty")
+@pytest.mark.usefixtures("_faulty", "_copies")
 def test_faults_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that dies or hangs is gone on behind; all others are attacked by the same one."""
     from attacks.faulty import FAULTS
@@ -114,7 +128,7 @@ def test_faults_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert findings[0]["data"] == mutant("hangs", 0, target.seeds, target.format).hex()
 
 
-@pytest.mark.usefixtures("_faulty")
+@pytest.mark.usefixtures("_faulty", "_copies")
 def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
     """Counts of two calls are those of one."""
     attack(tmp_path / "two", [("decodes", 100)])

@@ -17,7 +17,7 @@ Audit = Callable[..., Report]
 
 
 def slow(*arguments: str) -> Any:
-    """Of cheats that are caught as others are, so that they need not be tried each time."""
+    """Of cheats that are caught as others are, or with others at once, so that they need not be tried each time."""
     return pytest.param(*arguments, marks=pytest.mark.slow)
 
 
@@ -75,14 +75,14 @@ def test_an_honest_codec_passes(audited: Audit) -> None:
         slow("SizeElsewhere", "size", "beside the encoder, 64x64 in a fresh process"),
         slow("NeedsEncoder", "one process", "decoded beside the encoder, in a fresh process IndexError"),
         slow("NeedsEncoder", "fresh process", "list index out of range"),
-        ("IgnoresQuality", "quality", "the same image as at quality 3"),
+        slow("IgnoresQuality", "quality", "the same image as at quality 3"),
         slow("PadsQuality", "quality", "the same image as at quality 3"),
         slow("TurnsQuality", "quality", "quality 1 to 3: fewer bytes"),
-        ("EstimatedBits", "estimated rate", "bytes estimated"),
+        slow("EstimatedBits", "estimated rate", "bytes estimated"),
         ("LyingLength", "bytes and images", "ShortBytes, not bytes"),
-        ("NotDeterministic", "encode twice", "again in the same process: other bytes"),
+        slow("NotDeterministic", "encode twice", "again in the same process: other bytes"),
         slow("NotDeterministicAcrossProcesses", "encode twice", "in another process: other bytes"),
-        ("BreaksOnOddSizes", "odd images", "1x1: ValueError: could not broadcast"),
+        slow("BreaksOnOddSizes", "odd images", "1x1: ValueError: could not broadcast"),
         slow("CrashesOnOddSizes", "odd images", "1x1: the process ended: signal 11 (SIGSEGV)"),
         slow("PadsOddSizes", "odd images", "1x1: decode returned 2x2, the original is 1x1"),
         slow("DependsOnOrder", "decode twice", "of the samples differ"),
@@ -98,6 +98,19 @@ def test_a_cheat_is_caught(codec: str, name: str, evidence: str, audited: Audit)
     found = check(report, name)
     assert found.verdict == "FAILED", found
     assert evidence in "\n".join(found.evidence), found
+
+
+def test_of_four_faults_at_once_each_is_caught(audited: Audit) -> None:
+    """By the check of its own, and with its own evidence."""
+    report = audited("FourFaults")
+    assert report.failed == ["encode twice", "quality", "estimated rate", "odd images"]
+    for name, evidence in (
+        ("encode twice", "again in the same process: other bytes"),
+        ("quality", "the same image as at quality 3"),
+        ("estimated rate", "bytes estimated"),
+        ("odd images", "1x1: ValueError: could not broadcast"),
+    ):
+        assert evidence in "\n".join(check(report, name).evidence), name
 
 
 @pytest.mark.slow

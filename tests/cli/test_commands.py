@@ -93,7 +93,7 @@ def test_help_and_lists_are_quick_and_import_nothing_heavy(arguments: tuple[str,
     seconds, done = started(code)
     assert done.stderr.strip() == "[]"
     assert done.stdout.strip()
-    assert min(seconds, started(code)[0]) < 8 * bare_start
+    assert seconds < 8 * bare_start or started(code)[0] < 8 * bare_start
 
 
 def test_a_short_run_imports_what_it_needs_and_takes_little_more_time(tmp_path: Path) -> None:
@@ -303,16 +303,16 @@ def test_photos_are_a_quick_look_unless_a_limit_is_named(capsys: pytest.CaptureF
 def test_a_quick_look_takes_four_qualities_of_each_codec_unless_they_are_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    common = ("run", "--workers", "1", "--codec", "jpeg", "--codec", "avif", "--metric", "bpp")
-    assert call(*common, "--quality", "avif=1,2,3,4,5,6", "--output", "quick") == 0
+    common = ("run", "--workers", "1", "--codec", "jpeg", "--codec", "webp", "--metric", "bpp")
+    assert call(*common, "--quality", "webp=1,2,3,4,5", "--output", "quick") == 0
     assert "a quick look too at 4 qualities of jpeg; --limit 0 takes all" in capsys.readouterr().err
     chosen = {name: record.qualities for name, record in RunFolder.open(Path("quick")).manifest.codecs.items()}
     every = open_codec("jpeg").qualities
-    assert chosen["avif"] == [1, 2, 3, 4, 5, 6]
+    assert chosen["webp"] == [1, 2, 3, 4, 5]
     assert len(chosen["jpeg"]) == 4 < len(every)
     assert set(chosen["jpeg"]) < set(every)
     assert (chosen["jpeg"][0], chosen["jpeg"][-1]) == (every[0], every[-1])
-    assert call(*common, "--quality", "avif=30", "--limit", "1", "--output", "all") == 0
+    assert call(*common, "--quality", "webp=30", "--limit", "1", "--output", "all") == 0
     assert "quick look too" not in capsys.readouterr().err
     assert tuple(RunFolder.open(Path("all")).manifest.codecs["jpeg"].qualities) == tuple(every)
 
@@ -327,6 +327,7 @@ def test_a_dated_folder_is_the_default() -> None:
 # Measuring again
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_measure_adds_what_a_run_would_have_measured() -> None:
     assert run("--keep-reconstructions", codec="noisy", output="first") == 0
     assert run("--keep-reconstructions", codec="noisy", output="both", metric="psnr") == 0
@@ -351,6 +352,7 @@ def test_measure_finds_originals_that_have_moved(capsys: pytest.CaptureFixture[s
     assert all(trial.metrics["psnr"] for trial in RunFolder.open(Path("run")).trials())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_metrics_of_sets_need_features_only() -> None:
     write_pictures(Path("pictures"), ["a.png", "b.png", "c.png"], size=(192, 128))
     assert run("--quality", "4", metric="fd-effnet", output="first") == 0

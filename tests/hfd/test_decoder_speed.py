@@ -3,7 +3,7 @@
 Ratios within one process, processor time, the least of several runs in turn, so that a busy machine does not decide.
 Limits are generous; `pytest --benchmark-only` reports the measured values as extra information, and
 `python -m benchmark studies network-speed` prints what each step of the way costs. Images have 384×256 pixels
-there, and in two of the tests a quarter of them otherwise.
+there, and a quarter of them otherwise.
 """
 
 import math
@@ -45,8 +45,8 @@ def size(request: pytest.FixtureRequest) -> tuple[int, int]:
 
 
 @pytest.fixture(scope="module")
-def stream(codec: HfdCodec) -> bytes:
-    return codec.encode(load_image(PHOTO)[:256, :384], 3)
+def stream(codec: HfdCodec, size: tuple[int, int]) -> bytes:
+    return codec.encode(load_image(PHOTO)[: size[0], : size[1]], 3)
 
 
 @pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
@@ -79,8 +79,8 @@ def test_the_network_against_its_convolutions(
 
 @torch.inference_mode()
 @on_one_thread()
-def test_faster_than_as_it_is_trained(benchmark: BenchmarkFixture, codec: HfdCodec) -> None:
-    ways = ways_to_run(codec.decoder.network.unet, inputs(256, 384))
+def test_faster_than_as_it_is_trained(benchmark: BenchmarkFixture, codec: HfdCodec, size: tuple[int, int]) -> None:
+    ways = ways_to_run(codec.decoder.network.unet, inputs(*size))
     names = {"trained": "as it is trained", "run": "FiLM folded, channels last, in strips"}
     seconds = least_seconds({short: ways[name] for short, name in names.items()}, rounds=2)
     benchmark.extra_info.update(times_as_fast=seconds["trained"] / seconds["run"])

@@ -11,6 +11,7 @@ import benchmark.fetching
 from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, Undefined
 from benchmark.metrics.perceptual import TRUNK, Lpips, load_network, make_lpips, make_lpips_vgg
+from benchmark.metrics.references import package_of_lpips, stand_in_vgg16
 
 
 @pytest.fixture(scope="module")
@@ -22,15 +23,52 @@ def scaled(image: Image) -> torch.Tensor:
     return 2 * (torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255) - 1
 
 
-@pytest.mark.parametrize("size", [(512, 768), (31, 31), (97, 301)])
-@pytest.mark.parametrize("deviation", [1, 30])
+@pytest.mark.parametrize(
+    ("size", "deviation"),
+    [
+        ((512, 768), 1),
+        pytest.param((512, 768), 30, marks=pytest.mark.slow),
+        ((31, 31), 1),
+        ((31, 31), 30),
+        ((97, 301), 1),
+        ((97, 301), 30),
+    ],
+)
 def test_equals_the_package_s_own_forward(lpips: Lpips, photo: Image, size: tuple[int, int], deviation: float) -> None:
     original = photo[: size[0], : size[1]]
     reconstruction = noisy(original, deviation)
     with torch.no_grad():
-        expected = float(load_network()(scaled(original), scaled(reconstruction)))
+        expected = float(package_of_lpips()(scaled(original), scaled(reconstruction)))
     assert expected > 0
     assert lpips.compare(lpips.prepare(original), reconstruction) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("net", ["alex", "vgg"])
+def test_the_network_is_the_package_s_to_the_last_bit(
+    net: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values, gradients of a loss and normalised maps; nothing of it learns."""
+    torch.save(stand_in_vgg16(), tmp_path / "vgg16.pth")
+    monkeypatch.setattr(benchmark.fetching, "vgg16_weights", lambda: tmp_path / "vgg16.pth")
+    ours, theirs = load_network(net=net), package_of_lpips(net)
+    x, y = 2 * torch.rand(2, 2, 3, 35, 67, generator=torch.Generator().manual_seed(0)) - 1
+    found = []
+    for network in (ours, theirs):
+        changed = y.clone().requires_grad_()
+        value = network(x, changed)
+        value.sum().backward()
+        found.append((value, changed.grad, *network.net(network.scaling_layer(x))))
+        assert not any(parameter.requires_grad for parameter in network.parameters())
+        assert not network.training
+    assert found[0][0].shape == (2, 1, 1, 1)
+    assert float(found[0][0].detach().min()) > 0
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+def test_without_the_package_its_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match="lpips"):
+        load_network()
 
 
 def test_identical_pictures_give_zero_and_more_noise_gives_more(lpips: Lpips, photo: Image) -> None:

@@ -16,9 +16,9 @@ from benchmark.analysis.comparable import one_protocol
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
 from benchmark.reports.curves import draw_curves
 from benchmark.reports.figure_style import figure_style
-from benchmark.reports.plots import PlotOptions
+from benchmark.reports.plots import PlotOptions, draw, write_plots
 from benchmark.reports.plots.axes import draw_panel, rate_limits, rate_ticks, vertical_limits
-from benchmark.reports.plots.files import with_stable_ids
+from benchmark.reports.plots.files import save, with_stable_ids
 from benchmark.reports.plots.layout import legend_columns
 from benchmark.reports.plots.panels import metric_panel, shown
 from benchmark.reports.plots.published import published_notes, with_published
@@ -29,6 +29,14 @@ from benchmark.reports.styles import codec_styles
 def texts(svg: Path) -> list[str]:
     root = xml.etree.ElementTree.parse(svg).getroot()
     return ["".join(element.itertext()) for element in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def words_of(
+    frames: Sequence[pd.DataFrame], metrics: Sequence[str], folder: Path, published: Sequence[str] | None = None
+) -> list[str]:
+    """Those of the figure of all `metrics`, drawn in one of its formats: nothing else of it is looked at."""
+    with figure_style():
+        return texts(save(draw(frames, metrics, PlotOptions(published=published)), [folder / "drawn"], ["svg"])[0])
 
 
 def test_the_files_and_their_sizes(tmp_path: Path) -> None:
@@ -45,8 +53,7 @@ def test_the_files_and_their_sizes(tmp_path: Path) -> None:
 
 def test_the_words_in_a_plot(tmp_path: Path) -> None:
     frame = summary_frame(("hfd:steps=4,note=$x_1$", "jpeg"), ("lpips", "fd-effnet"))
-    draw_curves([frame], ["lpips", "fd-effnet"], tmp_path)
-    words = texts(tmp_path / "curves.svg")
+    words = words_of([frame], ["lpips", "fd-effnet"], tmp_path)
     assert {"hfd:steps=4,note=$x_1$", "jpeg", "Rate (bits per pixel)"} <= set(words)
     assert any("LPIPS" in text and "lower is better" in text for text in words)
     caption = " ".join(words)
@@ -55,10 +62,14 @@ def test_the_words_in_a_plot(tmp_path: Path) -> None:
 
 
 def test_the_same_summaries_give_the_same_bytes(tmp_path: Path) -> None:
+    """Those of one metric as files; of several in one figure, where panels share a legend, the drawing."""
     frames = [summary_frame(("hfd", "jpeg", "unheard-of"), ("lpips", "fd-effnet"))]
-    one = draw_curves(frames, ["lpips", "fd-effnet"], tmp_path / "one")
-    other = draw_curves(frames, ["lpips", "fd-effnet"], tmp_path / "other")
+    one = draw_curves(frames, ["lpips"], tmp_path / "one")
+    other = draw_curves(frames, ["lpips"], tmp_path / "other")
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
+    for name in ("a", "b"):
+        words_of(frames, ["lpips", "fd-effnet"], tmp_path / name)
+    assert (tmp_path / "a" / "drawn.svg").read_bytes() == (tmp_path / "b" / "drawn.svg").read_bytes()
     for path in one:
         assert not re.search(rb"20\d\d-\d\d-\d\d", path.read_bytes())
 
@@ -122,15 +133,13 @@ def test_a_codec_without_the_metric_is_named(tmp_path: Path) -> None:
     frame = frame[(frame["codec"] != "webp") | (frame["metric"] == "bpp")]  # no row at all
     jpeg = (frame["codec"] == "jpeg") & (frame["metric"] == "lpips")
     frame.loc[jpeg, ["value", "ci_low", "ci_high"]] = math.nan  # rows without a value
-    draw_curves([frame], ["lpips"], tmp_path)
-    assert "no LPIPS for jpeg, webp" in " ".join(texts(tmp_path / "lpips.svg"))
+    assert "no LPIPS for jpeg, webp" in " ".join(words_of([frame], ["lpips"], tmp_path))
 
 
 def test_unequal_sets_are_pointed_out(tmp_path: Path) -> None:
     frame = summary_frame(metrics=("fd-effnet",))
     frame.loc[frame["codec"] == "jpeg", ["n_images", "n_patches"]] = [7, 63]
-    draw_curves([frame], ["fd-effnet"], tmp_path)
-    caption = " ".join(texts(tmp_path / "fd-effnet.svg"))
+    caption = " ".join(words_of([frame], ["fd-effnet"], tmp_path))
     assert "n = 7–8 images (63–72 patches)" in caption
     assert "not comparable" in caption
 
@@ -138,8 +147,8 @@ def test_unequal_sets_are_pointed_out(tmp_path: Path) -> None:
 def test_runs_of_one_codec_are_told_apart(tmp_path: Path) -> None:
     other = summary_frame(("hfd",))
     other["value"] *= 1.01
-    draw_curves([summary_frame(), summary_frame(("hfd",)), other], ["lpips"], tmp_path)
-    labels = [text for text in texts(tmp_path / "lpips.svg") if text.startswith(("hfd", "jpeg"))]
+    words = words_of([summary_frame(), summary_frame(("hfd",)), other], ["lpips"], tmp_path)
+    labels = [text for text in words if text.startswith(("hfd", "jpeg"))]
     assert labels == ["hfd", "jpeg", "hfd (run 3)"]  # the second run has the first one's numbers
 
 
@@ -170,8 +179,7 @@ def test_points_without_a_place_on_the_axes_are_left_out(tmp_path: Path) -> None
     frame = summary_frame(("hfd", "jpeg"), ("ms_ssim",))
     frame.loc[(frame["metric"] == "ms_ssim") & (frame["codec"] == "jpeg"), "value"] = 1.0
     frame.loc[(frame["metric"] == "bpp") & (frame["codec"] == "hfd") & (frame["quality"] == 1.0), "value"] = 0.0
-    draw_curves([frame], ["ms_ssim"], tmp_path)
-    assert "no MS-SSIM for jpeg" in " ".join(texts(tmp_path / "ms_ssim.svg"))
+    assert "no MS-SSIM for jpeg" in " ".join(words_of([frame], ["ms_ssim"], tmp_path))
     [curve] = metric_panel(frame, "ms_ssim").curves
     assert np.isfinite(curve.value).tolist() == [False, True, True]
 
@@ -239,16 +247,14 @@ def kodak_frame(metrics: Sequence[str] = ("psnr",), **changes: Any) -> pd.DataFr
 
 
 def test_published_curves_are_named_beside_their_lines_and_their_sources_below(tmp_path: Path) -> None:
-    draw_curves([kodak_frame()], ["psnr"], tmp_path, published=())
-    words = texts(tmp_path / "psnr.svg")
+    words = words_of([kodak_frame()], ["psnr"], tmp_path, published=())
     for label in ("bmshj2018-hyperprior", "mbt2018-mean", "cheng2020-attn", "ELIC", "JPEG 4:2:0", "WebP", "BPG 4:4:4"):
         assert words.count(label) == 1
     assert {"published: classical", "published: learned for distortion"} <= set(words)
     caption = " ".join(words)
     for part in ("CompressAI", "He et al. 2022", "averaging rule", "entropy-coded payload"):
         assert part in caption
-    draw_curves([kodak_frame()], ["psnr"], tmp_path / "without")
-    assert "ublished" not in " ".join(texts(tmp_path / "without" / "psnr.svg"))
+    assert "ublished" not in " ".join(words_of([kodak_frame()], ["psnr"], tmp_path))
 
 
 def test_only_the_named_ones_are_drawn(tmp_path: Path) -> None:
@@ -288,7 +294,8 @@ def test_published_ms_ssim_is_drawn_in_decibels() -> None:
 def test_panels_that_nothing_fits_say_so(tmp_path: Path) -> None:
     frame = kodak_frame(("psnr", "fd-effnet", "lpips"))
     frame.loc[frame["metric"] == "lpips", "protocol"] = "lpips/v0.1/alex"
-    draw_curves([frame], ["psnr", "fd-effnet", "lpips"], tmp_path, published=("hific", "jpeg"))
+    options = PlotOptions(published=("hific", "jpeg"), formats=("svg",))
+    write_plots([frame], ["psnr", "fd-effnet", "lpips"], tmp_path, options)
     assert "ublished" not in " ".join(texts(tmp_path / "fd-effnet.svg"))
     caption = " ".join(texts(tmp_path / "curves.svg"))
     assert "nothing in FD-EffNet; nothing in LPIPS" in caption
@@ -309,8 +316,7 @@ def test_what_a_source_leaves_open_in_one_metric_is_said_of_that_metric() -> Non
 def test_published_curves_outside_the_axes_are_pointed_out(tmp_path: Path) -> None:
     frame = kodak_frame()
     frame.loc[frame["metric"] == "psnr", ["value", "ci_low", "ci_high"]] -= 20
-    draw_curves([frame], ["psnr"], tmp_path, published=("jpeg", "elic"))
-    words = texts(tmp_path / "psnr.svg")
+    words = words_of([frame], ["psnr"], tmp_path, published=("jpeg", "elic"))
     assert "ELIC" not in words
     assert "outside the axes: JPEG 4:2:0 in PSNR, ELIC in PSNR" in " ".join(words)
 

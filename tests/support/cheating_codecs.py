@@ -289,6 +289,10 @@ class RefusesThin(Honest):
         return super().encode(image, quality)
 
 
+class FourFaults(IgnoresQuality, EstimatedBits, NotDeterministic, BreaksOnOddSizes):
+    """Each of which a check of its own has to find, whatever the others find."""
+
+
 # More of the kind
 
 

@@ -46,6 +46,16 @@ COMMANDS = (
     "benchmark.reports.history",
     "benchmark.analysis.history",
     "benchmark.running.run",
+    "benchmark.running.remeasure",
+    "benchmark.running.single",
+    "benchmark.analysis.inputs",
+    "benchmark.analysis.tabulation",
+    "benchmark.baselines.classical",
+    "benchmark.cli.terminal",
+    "benchmark.datasets.archives",
+    "benchmark.reports.page.study",
+    "benchmark.reports.paper_tables",
+    "rich.console",
 )
 """What commands import."""
 
@@ -172,6 +182,12 @@ class Process:
             os.set_blocking(end, True)
         self.stdout, self.stderr = (os.fdopen(end, encoding="utf-8", errors="replace") for end in ends)
         self.pid = self._started.pid
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        if self.returncode is None:
+            self.returncode = self._started.wait()
+        return self.returncode
 
     def poll(self) -> int | None:
         if self.returncode is None and not self._started.running():

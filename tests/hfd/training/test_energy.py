@@ -16,6 +16,7 @@ from benchmark.hfd.training.energy import (
     perceptual_distance,
 )
 from benchmark.metrics.perceptual import load_network
+from benchmark.metrics.references import package_of_lpips
 
 
 def absolute(a: Tensor, b: Tensor) -> Tensor:
@@ -95,12 +96,11 @@ def test_a_chequerboard_is_in_one_band_and_a_plane_in_none() -> None:
 def test_maps_are_those_of_lpips() -> None:
     """The squared norm of the maps' difference, where the energy score takes the norm, is LPIPS of the package."""
     torch.manual_seed(0)
-    network = load_network()
-    features = PerceptualFeatures(network)
+    features = PerceptualFeatures(load_network())
     a, b = torch.rand(2, 2, 3, 64, 80) - 0.5
     maps = list(zip(features(a), features(b), strict=True))
     squared = sum((x - y).square().sum(1).mean((1, 2)) for x, y in maps)
-    assert torch.allclose(squared, network(2 * a, 2 * b).flatten(), rtol=1e-5)
+    assert torch.allclose(squared, package_of_lpips()(2 * a, 2 * b).flatten(), rtol=1e-5)
     assert torch.allclose(perceptual_distance(features(a), features(a)), torch.zeros(2), atol=1e-3)
 
 

@@ -57,3 +57,12 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert problems == []
+
+
+PLOTLESS = "var Plotly = { react: (box) => { box.on = () => {}; } };"
+
+
+@pytest.fixture
+def plotless(page: Page) -> None:
+    """`page` draws no curves, which takes most of the time that it needs to open: for tests of what else it shows."""
+    page.route("**/plotly-basic.min.js", lambda route: route.fulfill(body=PLOTLESS, content_type="text/javascript"))

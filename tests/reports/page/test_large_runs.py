@@ -79,6 +79,7 @@ def test_many_images_come_in_portions(
         assert f"The hashes of the {images:,} images stand in run.json" in page.locator("#made").inner_text()
 
 
+@pytest.mark.usefixtures("plotless")
 def test_the_strip_of_the_viewer_follows_what_is_shown(page: Page, tmp_path: Path) -> None:
     pictures = write_photographs(tmp_path / "strip", [f"{number:03}.png" for number in range(230)])
     run = make_run(tmp_path / "strip-run", pictures, "--codec", "tiny", "--quality", "3")
@@ -93,6 +94,7 @@ def test_the_strip_of_the_viewer_follows_what_is_shown(page: Page, tmp_path: Pat
     assert page.locator("#viewer-choice select").first.input_value() == "229"
 
 
+@pytest.mark.usefixtures("plotless")
 def test_fewer_originals_than_there_are_is_said_on_the_page(page: Page, run_folder: Path, tmp_path: Path) -> None:
     assert call("report", str(run_folder), "-o", str(tmp_path / "fewer"), "--no-maps", "--images", "1") == 0
     open_page(page, tmp_path / "fewer")

@@ -15,6 +15,7 @@ from support.web_pages import call, make_run, write_photographs
 from benchmark.errors import BenchmarkError
 from benchmark.metrics import Mapped
 from benchmark.metrics.perceptual import make_lpips
+from benchmark.metrics.references import package_of_lpips
 from benchmark.reports.page import report
 from benchmark.reports.page.files import script_json
 from benchmark.reports.page.pictures import Map, map_png, maps_of, open_map, quartered
@@ -45,10 +46,10 @@ def test_heat_maps_are_those_of_lpips() -> None:
     metric = make_lpips()
     found = metric.difference_map(metric.prepare(original), changed)
     assert found.shape == (16, 24)
-    metric.network.spatial = True
     tensors = [torch.from_numpy(x.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1 for x in (original, changed)]
-    whole = metric.network(*tensors)[0, 0].detach().numpy()
-    metric.network.spatial = False
+    package = package_of_lpips()
+    package.spatial = True
+    whole = package(*tensors)[0, 0].detach().numpy()
     quarter = whole.reshape(16, 4, 24, 4).mean(axis=(1, 3))
     assert np.corrcoef(found.ravel(), quarter.ravel())[0, 1] > 0.99
     assert found.mean() == pytest.approx(whole.mean(), rel=0.05)

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from support.web_pages import HOSTILE, address, call, layer, make_run, open_page, write_photographs
@@ -70,6 +71,7 @@ def test_a_point_opens_its_pictures_which_flip_in_place(page: Page, page_folder:
         assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 96
 
 
+@pytest.mark.usefixtures("plotless")
 def test_b_has_the_bits_nearest_to_those_of_a(page: Page, page_folder: Path) -> None:
     """Both fakes spend the same bits at the same quality, so the nearest is the quality itself."""
     open_page(page, page_folder, "#?a=tiny%3D2&b=noisy%3D2")
@@ -81,6 +83,7 @@ def test_b_has_the_bits_nearest_to_those_of_a(page: Page, page_folder: Path) -> 
     assert page.locator(".pick-b select").last.input_value() == "noisy=2"
 
 
+@pytest.mark.usefixtures("plotless")
 def test_zoom_goes_down_to_pixels_in_all_panes_at_once(page: Page, page_folder: Path) -> None:
     open_page(page, page_folder, "#?mode=side")
     stages = page.locator(".pane .stage")
@@ -105,6 +108,7 @@ def test_zoom_goes_down_to_pixels_in_all_panes_at_once(page: Page, page_folder: 
     expect(page).not_to_have_url(before)
 
 
+@pytest.mark.usefixtures("plotless")
 def test_the_address_restores_what_was_looked_at(page: Page, page_folder: Path) -> None:
     open_page(
         page, page_folder, "#?picture=c&a=noisy%3D3&b=tiny%3D5&equal=0&mode=slide&pair=ob&view=0.25,0.75,8&split=0.3"
@@ -122,6 +126,7 @@ def test_the_address_restores_what_was_looked_at(page: Page, page_folder: Path) 
     assert "scale(8)" in page.locator(".stage").first.evaluate("stage => stage.style.transform")
 
 
+@pytest.mark.usefixtures("plotless")
 def test_differences_and_heat_maps_are_shown(page: Page, page_folder: Path) -> None:
     open_page(page, page_folder, "#?mode=difference&gain=8&a=tiny%3D2")
     expect(page.locator(".pane .stage.difference")).to_have_count(2)
@@ -132,6 +137,7 @@ def test_differences_and_heat_maps_are_shown(page: Page, page_folder: Path) -> N
         assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 24
 
 
+@pytest.mark.usefixtures("plotless")
 def test_a_measured_metric_that_declares_a_map_has_one_beside_that_of_lpips(
     page: Page, tmp_path: Path, photographs: Path
 ) -> None:
@@ -152,6 +158,7 @@ def test_a_measured_metric_that_declares_a_map_has_one_beside_that_of_lpips(
     expect(page.locator(".scale")).to_contain_text("1 and more")
 
 
+@pytest.mark.usefixtures("plotless")
 def test_decoder_seeds_are_cycled(page: Page, page_folder: Path) -> None:
     open_page(page, page_folder, "#?a=noisy%3D2")
     sources = []
@@ -163,6 +170,7 @@ def test_decoder_seeds_are_cycled(page: Page, page_folder: Path) -> None:
     assert sources[2] == sources[0]
 
 
+@pytest.mark.usefixtures("plotless")
 def test_the_table_is_sorted_worst_first_and_by_any_column(page: Page, page_folder: Path, run_folder: Path) -> None:
     open_page(page, page_folder, "#?table=tiny%3D3")
     trials = [t for t in RunFolder.open(run_folder).trials() if t.codec == "tiny" and t.quality == 3]
@@ -180,6 +188,7 @@ def test_the_table_is_sorted_worst_first_and_by_any_column(page: Page, page_fold
     address(page, f"picture={by_bytes[0]}" if by_bytes[0] != "a" else "a=tiny%3D3")
 
 
+@pytest.mark.usefixtures("plotless")
 def test_a_difference_names_its_pictures_and_its_interval(page: Page, page_folder: Path) -> None:
     open_page(page, page_folder, "#?one=noisy%3D2&by=psnr")
     said = page.locator("#difference-line").inner_text()
@@ -200,6 +209,7 @@ def test_it_fits_a_phone_and_prints(browser: Browser, page_folder: Path) -> None
 # Runs of other kinds
 
 
+@pytest.mark.usefixtures("plotless")
 def test_a_run_with_failures(page: Page, tmp_path: Path) -> None:
     pictures = write_photographs(tmp_path / "partly", ["good.png", "fine.png"])
     write_photographs(tmp_path / "partly", ["zero.png"], corner=0)
@@ -289,6 +299,7 @@ def _make_worse(run: Path) -> None:
     write_summary(folder)
 
 
+@pytest.mark.usefixtures("plotless")
 def test_runs_that_cannot_be_judged_say_why(page: Page, tmp_path: Path, photographs: Path) -> None:
     base = make_run(tmp_path / "base-tiny", photographs, "--codec", "tiny", "--quality", "3,5")
     other = make_run(tmp_path / "other-noisy", photographs, "--codec", "noisy", "--quality", "3,5")

@@ -71,6 +71,7 @@ def test_the_page_is_used_by_keyboard_alone(page: Page, page_folder: Path) -> No
     expect(page.locator("th[aria-sort]")).to_contain_text("bytes")
 
 
+@pytest.mark.usefixtures("plotless")
 def test_the_grid_has_each_codec_at_the_bits_of_a(page: Page, page_folder: Path) -> None:
     """Both fakes spend the same bits at the same quality. What the legend takes away is not in the grid."""
     open_page(page, page_folder, "#?mode=grid&a=noisy%3D3&picture=c&view=0.5,0.5,2")
@@ -88,6 +89,7 @@ def test_the_grid_has_each_codec_at_the_bits_of_a(page: Page, page_folder: Path)
     expect(page.locator("#viewer-facts tbody tr")).to_have_count(1)
 
 
+@pytest.mark.usefixtures("plotless")
 def test_two_images_blink_at_a_set_rhythm_and_a_key_ends_it(page: Page, page_folder: Path) -> None:
     open_page(page, page_folder, "#?blink=1&every=250&pair=ob")
     page.evaluate(
@@ -113,6 +115,7 @@ def test_two_images_blink_at_a_set_rhythm_and_a_key_ends_it(page: Page, page_fol
     assert page.evaluate("window.turns.length") == count
 
 
+@pytest.mark.usefixtures("plotless")
 def test_a_map_of_another_metric_is_restored_from_the_address(page: Page, page_folder: Path) -> None:
     """A mode that this page does not have shows the images."""
     open_page(page, page_folder, "#?mode=map-flip")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.zygote import commands
 
 from benchmark.containment import Containment
 from benchmark.running.backends import connection
@@ -42,9 +43,14 @@ def test_a_cluster_of_this_machine_begins_and_ends_with_the_run(tmp_path: Path) 
     records = []
     for executor in ("local", "ray"):
         run = tmp_path / executor
-        command = [sys.executable, "-W", "ignore", "-c", PROGRAM, str(folder), executor, str(run)]
-        ended = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=600)
-        assert ended.returncode == 0, ended.stderr
+        words = (str(folder), executor, str(run))
+        if executor == "local":
+            code, _, errors = commands().run(*words, folder=tmp_path, script=PROGRAM)
+        else:
+            command = [sys.executable, "-W", "ignore", "-c", PROGRAM, *words]
+            ended = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=600)
+            code, errors = ended.returncode, ended.stderr
+        assert code == 0, errors
         lines = map(json.loads, (run / "trials.jsonl").read_text().splitlines())
         records.append(
             sorted((line["image"], line["quality"], line["bytes"], line["metrics"]["psnr"]) for line in lines)
