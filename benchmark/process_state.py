@@ -306,6 +306,8 @@ PARTS: Mapping[str, Part] = {
     "Pillow's truncated files": _attribute("LOAD_TRUNCATED_IMAGES", "PIL.ImageFile", False),
     "Pillow's blocks": _attribute("MAXBLOCK", "PIL.ImageFile", 65536),
     "Pillow's largest image": _attribute("MAX_IMAGE_PIXELS", "PIL.Image", 89_478_485),
+    "Pillow's longest text": _attribute("MAX_TEXT_CHUNK", "PIL.PngImagePlugin", 1 << 20),
+    "Pillow's texts": _attribute("MAX_TEXT_MEMORY", "PIL.PngImagePlugin", 1 << 26),
     "Pillow's palettes": _attribute("LOADING_STRATEGY", "PIL.GifImagePlugin"),
     "Pillow's order": Part(
         lambda module: list(module.ID), lambda module, value: setattr(module, "ID", list(value)), "PIL.Image"

@@ -27,6 +27,9 @@ class Forged(ImageFile.ImageFile):
         self._size, self._mode = (4, 4), "RGB"
 
 
+KEPT = (*pillow.SETTINGS, *pillow.OWN)
+
+
 class ForgedDecoder(ImageFile.PyDecoder):
     _pulls_fd = True
 
@@ -68,7 +71,7 @@ def other_ways() -> None:
 
 @pytest.fixture(autouse=True)
 def mended() -> Iterator[None]:
-    settings = [(module, name, getattr(module, name)) for module, name, _ in pillow.SETTINGS]
+    settings = [(module, name, getattr(module, name)) for module, name, _ in KEPT]
     tables = [(table, table.copy()) for table in (Image.OPEN, Image.DECODERS)]
     names = list(Image.ID)
     yield
@@ -89,9 +92,12 @@ CHANGES = [forged_readers, no_readers, forged_decoders, tiny_limits, no_limits, 
 def test_what_is_read_stays_the_same(change: Callable[[], None]) -> None:
     before = [load_image(FILES / name) for name in SAMPLE]
     change()
-    state = [getattr(module, name) for module, name, _ in pillow.SETTINGS], dict(Image.DECODERS)
+    state = [getattr(module, name) for module, name, _ in KEPT], dict(Image.DECODERS)
     assert all(map(np.array_equal, map(load_image, [FILES / name for name in SAMPLE]), before))
-    assert state == ([getattr(module, name) for module, name, _ in pillow.SETTINGS], dict(Image.DECODERS))
+    assert state == (
+        [getattr(module, name) for module, name, _ in KEPT],
+        dict(Image.DECODERS),
+    )
 
 
 @pytest.mark.parametrize("change", CHANGES)

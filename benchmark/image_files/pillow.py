@@ -41,7 +41,7 @@ SETTINGS: tuple[tuple[ModuleType, str, Any], ...] = (
 )
 """Module, name and value as Pillow comes with it, of what moves what is read."""
 
-_OWN: tuple[tuple[ModuleType, str, Any], ...] = (
+OWN: tuple[tuple[ModuleType, str, Any], ...] = (
     (PngImagePlugin, "MAX_TEXT_CHUNK", 1 << 26),
     (PngImagePlugin, "MAX_TEXT_MEMORY", 1 << 28),
 )
@@ -76,7 +76,7 @@ def opened(name: str, data: bytes) -> ImageFile.ImageFile:
 def as_it_comes() -> Iterator[None]:
     """Inside, Pillow's settings and decoders are its own; afterwards what they were before."""
     with _LOCK:
-        settings = (*SETTINGS, *_OWN)
+        settings = (*SETTINGS, *OWN)
         before = [getattr(module, name) for module, name, _ in settings]
         decoders = {name: Pillow.DECODERS.get(name) for name in _DECODERS}
         for module, name, value in settings:

@@ -1,4 +1,4 @@
-"""LPIPS v0.1 (Zhang et al. 2018, https://arxiv.org/abs/1801.03924), per image.
+"""LPIPS v0.1 (Zhang et al. 2018, https://arxiv.org/abs/1801.03924), per image, with the package's own network.
 
 AlexNet's trunk lies beside this module: the package would download all of AlexNet for it, its classifier included.
 VGG16's is a download of its own, `python -m benchmark fetch vgg16`. The features of an original are computed once for
@@ -7,6 +7,7 @@ all its reconstructions.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +34,7 @@ _PARTS = {
     "vgg": "over VGG16's features",
 }
 _MAP_TOP = 0.8  # few places of images at the lowest qualities lie beyond
-_PACKAGES = ("torch", "benchmark.metrics.inference", "benchmark.metrics.lpips_network")
+_PACKAGES = ("torch", "benchmark.metrics.inference", "lpips")
 _SOURCE = "Zhang et al. 2018, arXiv:1801.03924; package lpips"
 
 LPIPS = MetricInfo(
@@ -152,12 +153,14 @@ class Lpips:
 
     def _features(self, image: Image) -> tuple[Tensor, ...]:
         import torch
+        from lpips import normalize_tensor
 
         from benchmark.metrics.inference import exact_inference
 
         x = torch.from_numpy(image.copy()).to(self.device).permute(2, 0, 1)[None].contiguous()
         with exact_inference():
-            return tuple(self.network.maps(x.float() / 127.5 - 1))
+            maps = self.network.net(self.network.scaling_layer(x.float() / 127.5 - 1))
+            return tuple(normalize_tensor(features) for features in maps)
 
 
 def make_lpips(device: str = "cpu") -> Lpips:
@@ -171,13 +174,27 @@ def make_lpips_vgg(device: str = "cpu") -> Lpips:
 
 
 def load_network(device: str = "cpu", net: str = "alex") -> Any:
-    """LPIPS over the trunk "alex" or "vgg", ready for inference: two batches (N, 3, H, W) in [−1, 1] to (N, 1, 1, 1).
+    """`lpips.LPIPS` over the trunk "alex" or "vgg", ready for inference: input (N, 3, H, W) in [−1, 1].
 
     Raises BenchmarkError if the weights of VGG16 are not here.
     """
-    from benchmark.metrics.lpips_network import lpips_network
+    import lpips
+    import torch
 
-    return lpips_network(net, alexnet() if net == "alex" else vgg16("lpips-vgg")).to(device)
+    trunk = alexnet() if net == "alex" else vgg16("lpips-vgg")
+    linear = Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth"
+    # Without memory at first: the package fills its trunk, with the classifier, with random numbers before all else. It
+    # calls torchvision in a way that is out of date.
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        network = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
+    network.scaling_layer = lpips.ScalingLayer()
+    names = {name: name.replace(name.split(".")[0], "features", 1) for name in network.net.state_dict()}
+    network.net.load_state_dict({name: trunk[there].clone() for name, there in names.items()}, assign=True)
+    given = torch.load(linear, map_location="cpu", weights_only=True)
+    left = network.load_state_dict(given, strict=False, assign=True)
+    assert not left.unexpected_keys
+    return network.eval().requires_grad_(False).to(device)
 
 
 def alexnet() -> dict[str, Tensor]:

@@ -61,7 +61,7 @@ def open_faulty(file, mode="r", buffering=-1, *more, **options):
     strike(file)
     if "b" not in mode:
         return opens(file, mode, buffering, *more, **options)
-    raw = Faulty(file, mode.replace("b", ""), options.get("closefd", True))
+    raw = Faulty(file, mode.replace("b", ""), options.get("closefd", True), options.get("opener"))
     return raw if buffering == 0 else io.BufferedWriter(raw)
 
 

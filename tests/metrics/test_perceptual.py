@@ -1,4 +1,5 @@
 import hashlib
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,7 @@ def test_the_network_is_the_package_s_to_the_last_bit(
 
 
 def test_without_the_package_its_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "lpips", None)
     with pytest.raises(ModuleNotFoundError, match="lpips"):
         load_network()
 

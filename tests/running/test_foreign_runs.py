@@ -455,7 +455,7 @@ def test_a_metric_that_ends_its_process_fails_alone(asked: Request, tmp_path: Pa
         "            ENDS[self.how]()\n        return 1.0\n"
         "class Mine(Base):\n    def compare(self, original, reconstruction):\n"
         "        return self.value(original)\n"
-        "class Features(Base):\n    distance = 'frechet'\n"
+        "class Features(Base):\n    distance = 'frechet'\n    higher_is_better = False\n"
         "    def features(self, image):\n        return [self.value(image), image.mean()]\n"
     )
     write_pictures(tmp_path / "pictures", ["tall.png"], size=(48, 32))

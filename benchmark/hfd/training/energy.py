@@ -73,14 +73,17 @@ class PerceptualFeatures(nn.Module):
     """The five maps of LPIPS (Zhang et al., 2018), scaled so that LPIPS is the squared norm of their difference."""
 
     def __init__(self, network: Any) -> None:
-        """network: `benchmark.metrics.lpips_network.LpipsNetwork`, frozen."""
+        """network: `lpips.LPIPS`, frozen."""
         super().__init__()
         self.network = network
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """RGB (N, 3, H, W) in [-0.5, 0.5] -> five maps, each (N, C, h, w)."""
+        from lpips import normalize_tensor
+
+        maps = self.network.net(self.network.scaling_layer(2 * x))
         roots = [linear.model[-1].weight.clamp(min=0).sqrt() for linear in self.network.lins]
-        return tuple(features * root for features, root in zip(self.network.maps(2 * x), roots, strict=True))
+        return tuple(normalize_tensor(features) * root for features, root in zip(maps, roots, strict=True))
 
 
 def perceptual_distance(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
