@@ -251,7 +251,7 @@ def test_a_metric_that_ends_its_process_fails_alone(cluster: Any, tmp_path: Path
         "        return 1.0\n"
         "class Mine(Base):\n    def compare(self, original, reconstruction):\n        return self.value(original)\n"
         "class Alone(Base):\n    def score(self, image):\n        return self.value(image)\n"
-        "class Features(Base):\n    distance = 'frechet'\n"
+        "class Features(Base):\n    distance = 'frechet'\n    higher_is_better = False\n"
         "    def features(self, image):\n        return [self.value(image), image.mean()]\n"
     )
     folder = write_pictures(tmp_path / "pictures", ["a.png", "c.png"])
