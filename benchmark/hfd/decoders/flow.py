@@ -19,6 +19,7 @@ from torch import Tensor
 from benchmark.hfd.decoders.decoder import Decoder
 from benchmark.hfd.sampling import Noise, Predict, Realism, Recording, Sampler, Steps
 from benchmark.hfd.score import ScoreNetwork
+from benchmark.hfd.training.conversion import begin_flow
 from benchmark.hfd.training.decoder import DecoderRecipe, PathTask
 from benchmark.hfd.unet import UNetConfig
 
@@ -186,4 +187,4 @@ def network_of(unet: UNetConfig, levels: int, configuration: Mapping[str, Any]) 
     return FlowNetwork(unet, levels, float(configuration["kappa"]))
 
 
-DECODER = Decoder(FlowSettings, network_of, FlowTask, FlowRecipe)
+DECODER = Decoder(FlowSettings, network_of, FlowTask, FlowRecipe, begin_flow)

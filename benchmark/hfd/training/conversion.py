@@ -1,7 +1,7 @@
-"""Weights as the beginning of another network: of one with more levels, of a diffusion where they are a flow's, or of
-a decoder `energy` where they are of any other kind.
+"""Weights as the beginning of another network: of one with more levels, or of another kind of decoder.
 
-A flow and a diffusion say the same thing in other units.
+A flow and a diffusion say the same thing in other units, and what the decoder `energy` says at spread 0, where its
+score is a distance to the original alone, takes the place of their E[r | z_t].
 
 With κ = 1 a flow's z_t = (1 − t)·n + t·r, divided by its deviation, is the diffusion's α·r + σ·n with σ/α = (1 − t)/t,
 and what `flow.precondition` asks of the network is −v, v = α·n − σ·r. So the output changes its sign, and the time
@@ -19,15 +19,18 @@ from torch import Tensor
 
 from benchmark.errors import UsageError
 from benchmark.files import write_tensors
-from benchmark.hfd.unet import UNet, UNetConfig
+from benchmark.hfd.unet import TOLD_FEATURES, UNet, UNetConfig
 from benchmark.training.checkpoint import read_training
 
-TIME_FREQUENCIES = 8
+TIME_FREQUENCIES = TOLD_FEATURES // 2
 """Of `UNet.embed`'s inputs the first 16 are sin and cos of the time at half a turn, 1, 2, 4 … turns."""
 
 
 def flow_as_diffusion(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a flow with κ = 1, by name, as those of a `ScoreNetwork` that says v."""
+    """The tensors of a flow with κ = 1, by name, as those of a `ScoreNetwork` that says v; and the other way round.
+
+    What it does undoes it as well.
+    """
     signs = torch.ones(2, TIME_FREQUENCIES)
     signs[0, 1:] = -1  # sin(2πf(1 − a)) = −sin(2πfa) for whole f
     signs[1, 0] = -1  # cos(π(1 − a)) = −cos(πa)
@@ -55,9 +58,7 @@ def begin_larger(start: Path, unet: UNetConfig, output: Path) -> Path:
         larger[name if part is None else f"{name[: part.start(1)]}{int(part[1]) + more}{name[part.end() :]}"] = tensor
     for n, grow in enumerate(UNet(unet).grow[:more]):
         larger |= {f"unet.grow.{n}.{name}": torch.zeros_like(p) for name, p in grow.state_dict().items()}
-    contiguous = {name: tensor.contiguous() for name, tensor in larger.items()}
-    write_tensors(output / "larger.safetensors", contiguous, {"training": json.dumps(recipe)})
-    return output / "larger.safetensors"
+    return _write(larger, recipe, output / "larger.safetensors")
 
 
 def as_energy(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
@@ -77,31 +78,62 @@ def as_energy(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
     }
 
 
+def energy_as_diffusion(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of an `EnergyNetwork`, by name, as those of a `ScoreNetwork`: what it says for spread 0 and ξ = 0."""
+    z, _, x_hat = tensors["unet.enter.weight"].chunk(3, 1)
+    time, spread, quality = tensors["unet.embed.0.weight"].chunk(3, 1)
+    cosines = spread[:, TOLD_FEATURES // 2 :]  # at 0 each of them is 1, and each sine 0
+    return dict(tensors) | {
+        "unet.enter.weight": torch.cat([z, x_hat], 1),
+        "unet.embed.0.weight": torch.cat([time, quality], 1),
+        "unet.embed.0.bias": tensors["unet.embed.0.bias"] + cosines.sum(1),
+    }
+
+
 def begin_energy(start: Path, output: Path) -> Path:
     """`start` itself, or where it holds a decoder of another kind, OUTPUT/energy-start.safetensors as one of this.
 
     Raises UsageError on a flow whose κ is not 1.
     """
+    if read_training(start)[1].get("decoder") == "energy":
+        return start
     start = begin_diffusion(start, output)
     tensors, recipe = read_training(start)
     kind = {"flow": "diffusion"}.get(str(recipe.get("decoder")), str(recipe.get("decoder")))
     if kind not in ("one-step", "diffusion"):
         return start
-    converted = {name: tensor.contiguous() for name, tensor in as_energy(tensors, kind).items()}
-    write_tensors(output / "energy-start.safetensors", converted, {"training": json.dumps(recipe)})
-    return output / "energy-start.safetensors"
+    return _write(as_energy(tensors, kind), recipe, output / "energy-start.safetensors")
 
 
 def begin_diffusion(start: Path, output: Path) -> Path:
-    """`start` itself, or where it holds a flow, OUTPUT/start.safetensors with that flow as a diffusion.
+    """`start` itself, or where it holds a flow or a decoder `energy`, OUTPUT/start.safetensors as a diffusion.
 
     Raises UsageError on a flow whose κ is not 1.
     """
     tensors, recipe = read_training(start)
+    if recipe.get("decoder") == "energy":
+        return _write(energy_as_diffusion(tensors), recipe, output / "start.safetensors")
     if recipe.get("decoder") != "flow":
         return start
     if recipe["kappa"] != 1:
         raise UsageError(f"{start}: only a flow with kappa 1 can begin a diffusion, not {recipe['kappa']:g}")
-    converted = {name: tensor.contiguous() for name, tensor in flow_as_diffusion(tensors).items()}
-    write_tensors(output / "start.safetensors", converted, {"training": json.dumps(recipe)})
-    return output / "start.safetensors"
+    return _write(flow_as_diffusion(tensors), recipe, output / "start.safetensors")
+
+
+def begin_flow(start: Path, output: Path) -> Path:
+    """`start` itself, or where it holds a diffusion or a decoder `energy`, OUTPUT/start.safetensors as a flow.
+
+    It says what they say if the flow's κ is 1; for another it is a beginning all the same.
+    """
+    tensors, recipe = read_training(start)
+    kind = recipe.get("decoder")
+    if kind not in ("diffusion", "energy"):
+        return start
+    diffusion = energy_as_diffusion(tensors) if kind == "energy" else tensors
+    return _write(flow_as_diffusion(diffusion), recipe, output / "start.safetensors")
+
+
+def _write(tensors: Mapping[str, Tensor], recipe: Mapping[str, object], path: Path) -> Path:
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    write_tensors(path, contiguous, {"training": json.dumps(recipe)})
+    return path

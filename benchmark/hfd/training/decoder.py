@@ -311,8 +311,8 @@ def train_decoder(
 ) -> Path:
     """Trains a decoder of this kind on the images of `folders` as `base` reconstructs them.
 
-    base: a base, or the weights file of a first stage. start: earlier weights; a diffusion can begin with a flow's, a
-    one-step decoder with either's. Returns the path of the averaged weights.
+    base: a base, or the weights file of a first stage. start: earlier weights, also of another kind of decoder: see
+    `training.conversion`. Returns the path of the averaged weights.
     """
     processes = processes or open_processes(recipe.precision)
     decoder = KINDS[kind].load()
