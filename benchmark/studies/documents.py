@@ -319,7 +319,7 @@ def _parts(words: Sequence[str], folder: Path) -> str:
         file = folder / place / name / "recipe.json"
         try:
             recipe = json.loads(file.read_text(encoding="utf-8"))
-            crop, batch = int(recipe["crop"]), int(recipe["batch"])
+            crop, batch = int(recipe["crop"]), int(recipe["batch"]) * int(recipe.get("parts", 1))  # batches of a step
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BenchmarkError(f"{place}/{name}/recipe.json: {one_line(error)}") from None
         last = read_training_table(file.with_name("log.csv"), ("step", "seconds")).iloc[-1]

@@ -1,5 +1,6 @@
 """Tables of the documents are those of the committed numbers."""
 
+import json
 import re
 from pathlib import Path
 
@@ -232,9 +233,12 @@ def test_a_contest(tmp_path: Path) -> None:
 
 
 def test_the_parts_of_a_training(tmp_path: Path) -> None:
-    for name, steps, seconds, crop, batch in (("1-a", 2000, 119.0, 100, 8), ("2-b", 100, 1, 200, 4)):
+    for name, steps, seconds, recipe in (
+        ("1-a", 2000, 119.0, {"crop": 100, "batch": 8}),
+        ("2-b", 100, 1, {"crop": 200, "batch": 2, "parts": 2}),  # --accumulate 2
+    ):
         (tmp_path / "t" / name).mkdir(parents=True)
-        (tmp_path / "t" / name / "recipe.json").write_text(f'{{"crop": {crop}, "batch": {batch}}}')
+        (tmp_path / "t" / name / "recipe.json").write_text(json.dumps(recipe))
         (tmp_path / "t" / name / "log.csv").write_text(f"step,seconds,loss\n1,0.5,3\n{steps},{seconds},1\n")
     assert made_by("parts t 1-a 2-b", tmp_path).splitlines()[2:] == [
         "| `1-a` | 2,000 | 100 | 8 | 160 | 2 |",
