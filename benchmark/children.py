@@ -21,8 +21,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import IO, Any
 
-from benchmark.errors import BenchmarkError, kind_and_message
+from benchmark.errors import BenchmarkError, kind_and_message, signal_name
 from benchmark.guards import crash_place, hear_interrupts
+from benchmark.strays import MARK, end_marked, new_token
 
 CONTEXT = multiprocessing.get_context("forkserver")
 """A fork of this process would copy torch's thread pools in an unknown state."""
@@ -51,12 +52,14 @@ _STARTS = threading.Lock()
 @dataclass
 class Child:
     """lifeline: this process's end of a pipe; when it is closed, by whatever way this process ends, the child and all
-    that it has started are killed. crash: a file into which the child's stack is written if it crashes."""
+    that it has started are killed. crash: a file into which the child's stack is written if it crashes. token: by which
+    that is found, see `strays`."""
 
     process: BaseProcess
     connection: Connection
     lifeline: Connection
     crash: IO[bytes]
+    token: str
 
     def interrupt(self) -> None:
         """Ends it; its stack, which it writes before, tells where it was."""
@@ -91,7 +94,7 @@ class Child:
         code = self.process.exitcode or 0
         if code >= 0:
             return f"exit code {code}"
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
+        name = signal_name(-code)
         return f"signal {-code} ({name})" + (", perhaps for want of memory" if -code == signal.SIGKILL else "")
 
     def end(self) -> None:
@@ -103,6 +106,7 @@ class Child:
         if self.process.pid is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
+        end_marked(MARK, self.token)
 
 
 class Ended(BenchmarkError):
@@ -136,9 +140,10 @@ def start(
     ours, theirs = CONTEXT.Pipe()
     their_lifeline, lifeline = CONTEXT.Pipe(duplex=False)
     crash = tempfile.NamedTemporaryFile(prefix="benchmark-crash-")  # noqa: SIM115  # `Child.end` closes it
+    token = new_token()
     process = CONTEXT.Process(
         target=_live,
-        args=(work, {**os.environ, **variables}, theirs, their_lifeline, crash.name, *arguments),
+        args=(work, {**os.environ, **variables, MARK: token}, theirs, their_lifeline, crash.name, *arguments),
         name=name,
         daemon=True,
     )
@@ -146,7 +151,7 @@ def start(
         process.start()
     theirs.close()
     their_lifeline.close()
-    return Child(process, ours, lifeline, crash)
+    return Child(process, ours, lifeline, crash, token)
 
 
 @contextlib.contextmanager
@@ -192,7 +197,7 @@ def _live(
     multiprocessing.current_process().daemon = False  # a daemon may start no processes; for the run it remains one
     for one in (connection, lifeline):  # another program in this process's place must not hold them open
         os.set_inheritable(one.fileno(), False)
-    threading.Thread(target=_end_with, args=(lifeline,), name="lifeline", daemon=True).start()
+    threading.Thread(target=_end_with, args=(lifeline, environment[MARK]), name="lifeline", daemon=True).start()
     stack = open(crash, "wb")  # noqa: PTH123, SIM115  # for as long as this process is there
     faulthandler.enable(stack)
     signal.signal(ASKS_FOR_STACK, signal.SIG_DFL)
@@ -214,9 +219,11 @@ def _live(
     os._exit(0)
 
 
-def _end_with(lifeline: Connection) -> None:
+def _end_with(lifeline: Connection, token: str) -> None:
     with contextlib.suppress(EOFError, OSError):
         lifeline.recv_bytes()
+    with contextlib.suppress(Exception):  # whatever foreign code has made of this process
+        end_marked(MARK, token)
     os.killpg(0, signal.SIGKILL)
 
 

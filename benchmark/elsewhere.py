@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, NoReturn
 
 from benchmark import watching, worker
-from benchmark.errors import BenchmarkError, CorruptStream, Undefined, UsageError, visible
+from benchmark.errors import BenchmarkError, CorruptStream, Undefined, UsageError, signal_name, visible
 from benchmark.files import expanded
 from benchmark.guards import crash_place
 from benchmark.identity import (
@@ -48,6 +48,7 @@ from benchmark.identity import (
 from benchmark.programs import last_words, settled
 from benchmark.registry import Spec
 from benchmark.sources import modules_beside, source_of
+from benchmark.strays import marked_environment
 
 SECONDS_TO_START = 300.0
 """Until another interpreter greets, unless the spec says otherwise: an image may have to be pulled."""
@@ -323,7 +324,7 @@ class _Process:
         self._owner = owner
         self.said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # `_end` closes it
         fcntl.fcntl(self.said, fcntl.F_SETFL, os.O_APPEND)
-        environment = {name: value for name, value in os.environ.items() if name not in OF_THIS_PYTHON}
+        environment = {name: value for name, value in marked_environment().items() if name not in OF_THIS_PYTHON}
         try:
             self._popen = subprocess.Popen(
                 line,
@@ -473,7 +474,7 @@ class _Process:
             self.lose("it closed its connection and went on; it was killed")
         if code >= 0:
             self.lose(f"it ended: exit code {code}")
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
+        name = signal_name(-code)
         self.lose(f"it ended: signal {-code} ({name})")
 
 

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import re
+import signal
 import sys
 import unicodedata
 
@@ -66,6 +67,11 @@ class NotComparable(BenchmarkError):
     """Numbers of different protocols, data sets or codecs were to be put side by side."""
 
     exit_code = 4
+
+
+def signal_name(number: int, nameless: str = "unknown") -> str:
+    """ "SIGKILL" of 9; `nameless` of what has no name, as most of the real-time signals."""
+    return signal.Signals(number).name if number in set(signal.Signals) else nameless
 
 
 def one_line(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 `benchmark.image_files.rules` says in words what is made of each kind of file.
 """
 
+import hashlib
 import io
 import os
 import re
@@ -43,16 +44,20 @@ _GREY_LEVELS = {"1": 1, "L;2": 3, "L;4": 15, "L": 255}
 """The highest sample of a grey PNG, by Pillow's name for its depth."""
 
 
-def load_image(path: Location, preparation: str = "none") -> Image:
+def load_image(path: Location, preparation: str = "none", sha256: str | None = None) -> Image:
     """The image in `path`: uint8 (height, width, 3), RGB. Raises BenchmarkError with the file and the reason.
 
     path: of a file here, or its address.
 
     preparation: as `benchmark.preparations` has them, "crop256" say, or "none".
+
+    sha256: what the file has to have, of whoever knows; None for whatever lies there.
     """
     place = printable(str(path))
     try:
         data = _content(path)
+        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+            raise BenchmarkError("has changed since the data set was opened: its SHA-256 is another one")
         with warnings.catch_warnings(), as_it_comes():
             warnings.simplefilter("ignore")  # of damaged metadata: the samples are what counts
             return np.array(prepare(_decoded(data), preparation), dtype=np.uint8)

@@ -18,7 +18,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from benchmark.errors import BenchmarkError, UsageError
+from benchmark.errors import BenchmarkError, UsageError, signal_name
 from benchmark.files import expanded
 from benchmark.identity import (
     anchored,
@@ -30,6 +30,7 @@ from benchmark.identity import (
     words_of,
 )
 from benchmark.pixels import Image
+from benchmark.strays import marked_environment
 
 Pictures = Literal["png", "ppm", "bmp"]
 """Formats in which programs are given images."""
@@ -164,6 +165,7 @@ def _call(
             stdout=output,
             stderr=errors,
             cwd=folder,
+            env=marked_environment(),
             start_new_session=True,  # so that what the program starts can be ended with it
         )
     except OSError as error:
@@ -177,7 +179,7 @@ def _call(
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     if code:
-        cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        cause = f"signal {signal_name(-code, str(-code))}" if code < 0 else f"exit code {code}"
         raise BenchmarkError(f"{words[0]}: {cause}{last_words(said) or last_words(output)}")
 
 

@@ -325,7 +325,7 @@ def _valued(side: Baseline, point: Point, metric: str) -> set[int]:
 class _Pending:
     """A row, and its loss in the unit of its margin: positive is worse; None where there is none.
 
-    infinite: what values that are infinite in one run say, or in both.
+    infinite: what values that are infinite in one run say, or in both; or a base of 0, of which there is no share.
     """
 
     row: Row
@@ -383,7 +383,9 @@ def _of_point(base: Baseline, new: Baseline, point: Point, gate: Gate) -> Iterat
                 why = "not over the same images in both runs"
             yield _Pending(replace(row, reason=why), None)
             continue
-        yield replace(_with_loss(row, before, after), infinite=infinite)
+        pending = _with_loss(row, before, after)
+        both = [found for found in (infinite, pending.infinite) if found is not None]
+        yield replace(pending, infinite=min(both, key=_WORST_FIRST.index, default=None))
 
 
 def _shared(base: Baseline, new: Baseline, one: Point, other: Point, metric: str) -> list[int]:
@@ -394,11 +396,38 @@ def _shared(base: Baseline, new: Baseline, one: Point, other: Point, metric: str
 
 def _with_loss(row: Row, before: Replicates, after: Replicates) -> _Pending:
     assert row.margin is not None
+    relative = row.margin.relative
+    if relative and before.value == 0:
+        return _from_zero(row, after.value)
     try:
-        change = paired_difference(before, after, row.margin.relative)
+        change = paired_difference(before, after, relative)
     except ValueError as error:
-        return _Pending(replace(row, reason=str(error)), None)
+        if not (relative and before.value > 0 and before.without.shape == after.without.shape):
+            return _Pending(replace(row, reason=str(error)), None)
+        change = _share_of(before.value, paired_difference(before, after))
     return _Pending(replace(row, change=change.value), _oriented(change, row.higher_is_better))
+
+
+def _from_zero(row: Row, after: float) -> _Pending:
+    """A number that is 0 in the base, of which no loss is a small share: a distance of images that were exact, say."""
+    if after == 0:
+        return _Pending(replace(row, reason=row.reason or "0 in both"), None, Outcome.SAME)
+    outcome = Outcome.BETTER if (after > 0) == row.higher_is_better else Outcome.WORSE
+    return _Pending(replace(row, reason=row.reason or "0 in the base, and no longer"), None, outcome)
+
+
+def _share_of(base: float, change: Difference) -> Difference:
+    """A difference as a share of the base's number, where that is 0 without one of the images, or for one seed."""
+    return replace(
+        change,
+        value=change.value / base,
+        stderr=change.stderr / base,
+        stderr_seed=change.stderr_seed / base,
+        without=change.without / base,
+    )
+
+
+_WORST_FIRST = (Outcome.WORSE, Outcome.BETTER, Outcome.SAME)
 
 
 def _oriented(change: Difference, higher_is_better: bool) -> Difference:
@@ -545,11 +574,12 @@ def _moved(base: Baseline, new: Baseline, gate: Gate) -> Sequence[Move]:
                 continue
             before = base.replicates(point, metric, images)
             unit = margin.size * (before.value if margin.relative and before is not None else 1.0)
-            if unit <= 0:
+            if unit < 0:
                 continue
             for index, change in zip(images, changes, strict=True):
                 image = base.images[index]
-                margins = float(-change if record.higher_is_better else change) / unit
+                loss = float(-change if record.higher_is_better else change)
+                margins = loss / unit if unit else math.copysign(math.inf, loss)
                 if change and (image not in moves or abs(margins) > abs(moves[image].margins)):
                     moves[image] = Move(image, point.codec, point.quality, metric, float(change), margins)
     return sorted(moves.values(), key=lambda move: -abs(move.margins))[:MOST_MOVED]

@@ -20,7 +20,7 @@ from benchmark.audit.checks import CHECKS, common_trouble, judge
 from benchmark.audit.child import Operation
 from benchmark.audit.evidence import Evidence, Plan, begin, expected_seconds, gather, in_order
 from benchmark.audit.pictures import AuditPicture, odd_pictures, ordinary_pictures
-from benchmark.audit.processes import Session, Surroundings, end_marked, perform
+from benchmark.audit.processes import MARK, Session, Surroundings, perform
 from benchmark.audit.report import Report, as_json, as_text, rates
 from benchmark.codecs import IMAGES, open_codec, parse_codec_spec
 from benchmark.datasets import Dataset, limit, open_dataset
@@ -224,7 +224,7 @@ def _place() -> Iterator[Path]:
             try:
                 yield root
             finally:
-                end_marked(str(root))
+                end_marked(MARK, str(root))
 
 
 def _sweep(folder: Path) -> None:
@@ -233,7 +233,7 @@ def _sweep(folder: Path) -> None:
         # One of somebody else, one at work, and one that is too young to have its lock stay.
         with contextlib.suppress(OSError), (path / OWNED).open("rb") as owned:
             fcntl.flock(owned, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            end_marked(str(path.resolve()))
+            end_marked(MARK, str(path.resolve()))
             shutil.rmtree(path, ignore_errors=True)
 
 

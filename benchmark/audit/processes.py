@@ -14,7 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmark.audit.child import Job, Opened, Operation, Outcome, Trouble
+from benchmark.errors import signal_name
 from benchmark.fetching import cache_folder
+from benchmark.strays import end_marked
 
 CHILD = (sys.executable, "-m", "benchmark.audit.child")
 SECONDS_TO_OPEN = 300.0
@@ -148,7 +150,7 @@ def _run(surroundings: Surroundings, operations: Sequence[Operation], sandbox: P
             hung = not _wait(process, outcomes, surroundings.seconds)
         finally:
             left = _end_group(process)
-            left |= end_marked(str(sandbox.parent), process.pid) and not hung
+            left |= end_marked(MARK, str(sandbox.parent), process.pid) and not hung
             os.close(held)
     lines = _whole_lines(outcomes)
     if hung:
@@ -182,19 +184,6 @@ def _end_group(process: "subprocess.Popen[bytes]") -> bool:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     return left
-
-
-def end_marked(root: str, group: int = 0) -> bool:
-    """Ends all processes of the audit in `root`; whether there were any other than those of `group`."""
-    mark = f"{MARK}={root}".encode()
-    found = False
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):  # it has ended, or is somebody else's
-            if mark in path.read_bytes().split(b"\0"):
-                number = int(path.parent.name)
-                found |= os.getpgid(number) != group
-                os.kill(number, signal.SIGKILL)
-    return found
 
 
 def _outlives(group: int, seconds: float) -> bool:
@@ -264,7 +253,7 @@ def _whole_lines(path: Path) -> list[str]:
 
 
 def _death(code: int, errors: Path) -> str:
-    how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
+    how = f"signal {-code} ({signal_name(-code)})" if code < 0 else f"exit code {code}"
     last = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
     return f"the process ended: {how}" + (f": {last[0].strip()}" if last and code >= 0 else "")
 

@@ -148,8 +148,8 @@ class OwnImageMetric:
 
     def compare(self, prepared: Any, reconstruction: Image) -> float:
         """Raises Failed if the class raises, or returns no number."""
-        mine = prepared if hasattr(self.theirs, "prepare") else prepared.copy()
-        value = number(_called(self, "compare", self.theirs.compare, mine, reconstruction.copy()), "compare")
+        mine, other = copied(prepared), reconstruction.copy()
+        value = number(_called(self, "compare", self.theirs.compare, mine, other), "compare")
         return in_range(value, self.info, "compare")
 
 
@@ -211,8 +211,9 @@ class OwnSetMetric:
         before, after = list(originals), list(reconstructions)
         if hasattr(self.theirs, "leave_one_out"):
             self.begin("leave_one_out")
+            own = copied(before), copied(after)
             try:
-                values = np.asarray(_inside(self, self.theirs.leave_one_out, before, after), dtype=np.float64)
+                values = np.asarray(_inside(self, self.theirs.leave_one_out, *own), dtype=np.float64)
             except Undefined:
                 raise
             except Exception as error:
@@ -228,8 +229,9 @@ class OwnSetMetric:
 
     def _distance(self, originals: list[Features], reconstructions: list[Features]) -> float:
         self.begin("distance")
+        own = copied(originals), copied(reconstructions)  # which its code may write to, as where it normalises
         try:
-            value = number(_inside(self, self.theirs.distance, originals, reconstructions), "distance")
+            value = number(_inside(self, self.theirs.distance, *own), "distance")
             value = in_range(value, self.info, "distance")
         except Failed as failure:
             raise BenchmarkError(f"{self.info.name}: {str(failure).removeprefix(FAILED)}") from None
@@ -257,6 +259,19 @@ class OwnSetMetric:
         if rows.shape[1] != self._dimensions[0]:
             raise Failed(f"features returned {rows.shape[1]} numbers for a patch, {self._dimensions[0]} for others")
         return rows
+
+
+def copied(thing: Any) -> Any:
+    """Arrays and tensors, and those in lists, tuples and dictionaries, as copies; anything else as it is."""
+    if isinstance(thing, np.ndarray):
+        return thing.copy()
+    if hasattr(thing, "detach") and hasattr(thing, "clone"):
+        return thing.clone()
+    if type(thing) in (list, tuple):
+        return type(thing)(copied(one) for one in thing)
+    if type(thing) is dict:
+        return {key: copied(one) for key, one in thing.items()}
+    return thing
 
 
 def number(value: Any, what: str) -> float:

@@ -13,7 +13,7 @@ from benchmark.codecs import Codec, CodecSpec, is_unproven
 from benchmark.compatibility import AUDIT, check_version
 from benchmark.datasets import Dataset
 from benchmark.errors import BenchmarkError, printable
-from benchmark.foreign import trained_on
+from benchmark.foreign import ForeignCodec, trained_on
 from benchmark.identity import NUMERIC_VARIABLES, variables
 from benchmark.metrics.records import record_of
 from benchmark.reading import parse_json, read_text, shown
@@ -155,6 +155,40 @@ def differences(there: Manifest, asked: Manifest) -> list[str]:
         _parts_differ("environment variable", there.environment, asked.environment),
     )
     return list(lines)
+
+
+def check_same(manifest: Manifest, codecs: Mapping[str, Codec], instruments: Instruments) -> None:
+    """Raises BenchmarkError if the files of a codec or metric of others are not what they were when the run began.
+
+    Of codecs, hashes that both descriptions have are held against each other: another machine may lack some.
+    """
+    for label, codec in codecs.items():
+        known = manifest.codecs.get(label)
+        if known is None or not isinstance(codec, ForeignCodec):
+            continue
+        there = _hashes(known.description)
+        here = _hashes(codec.describe())
+        if changed := [name for name, sha256 in here.items() if there.get(name, sha256) != sha256]:
+            raise BenchmarkError(_changed(label, ", ".join(changed)))
+    for name, metric in instruments.all.items():
+        record = manifest.metrics.get(name)
+        if record is not None and record.protocol != metric.protocol:
+            raise BenchmarkError(_changed(name, f"{metric.protocol}, not {record.protocol}"))
+
+
+def _changed(what: str, parts: str) -> str:
+    return f"{what} has changed since the run began ({parts}): put it back to go on, or start another run"
+
+
+def _hashes(description: Mapping[str, Any], before: str = "") -> dict[str, str]:
+    """The hashes of files in a description, by their names: "modules_sha256 net.py"."""
+    found = {}
+    for name, value in description.items():
+        if isinstance(value, Mapping) and (name.endswith("_sha256") or before):
+            found |= _hashes(value, f"{name} ")
+        elif isinstance(value, str) and (name.endswith("_sha256") or before):
+            found[f"{before}{name}"] = value
+    return found
 
 
 def _relabelled(there: Manifest, asked: Manifest) -> list[str]:

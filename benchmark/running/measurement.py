@@ -370,16 +370,16 @@ class Workbench:
         if self._prepared is None or self._prepared.name != name:
             self._prepared = None  # the old one may be large
             try:
-                self._prepared = self._prepare(name, planned.path, planned.preparation)
+                self._prepared = self._prepare(name, planned.path, planned.preparation, planned.sha256)
             except TrialError as failure:
                 self._unreadable = (name, str(failure) + self._told_in_full(planned, failure))
                 raise
         return self._prepared
 
-    def _prepare(self, name: str, path: Location, preparation: str) -> Prepared:
+    def _prepare(self, name: str, path: Location, preparation: str, sha256: str | None) -> Prepared:
         if self.originals is None:
-            return prepare(self.folder, self.instruments, name, _load(path, preparation))
-        kept = self.originals.get(path, preparation) or Kept(_load(path, preparation))
+            return prepare(self.folder, self.instruments, name, _load(path, preparation, sha256))
+        kept = self.originals.get(path, preparation) or Kept(_load(path, preparation, sha256))
         prepared = prepare(self.folder, self.instruments, name, kept.image, kept)
         self.originals.put(path, preparation, kept)
         return prepared
@@ -533,7 +533,7 @@ def _asked(instruments: Instruments, name: str, function: Callable[..., Any], *a
         raise Undefined(instruments.broken[name])
     instruments.begin(name)
     try:
-        return _guarded(name, function, *arguments)
+        return _guarded(name, function, *arguments, answers=(Undefined,))
     finally:
         instruments.begin("")
 
@@ -632,14 +632,16 @@ def _synchronise() -> None:
         torch.cuda.synchronize()
 
 
-def _guarded(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+def _guarded(
+    what: str, function: Callable[..., Any], *arguments: Any, answers: tuple[type[BenchmarkError], ...] = ()
+) -> Any:
     """What `function` returns. Codecs and metrics are anyone's code: what they raise becomes this trial's failure.
 
-    UsageError, which concerns every trial, Undefined, which is an answer, and KeyboardInterrupt are passed on.
+    UsageError, which concerns every trial, `answers` and KeyboardInterrupt are passed on.
     """
     try:
         return no_exit(function, *arguments)
-    except (UsageError, Undefined, TrialError):
+    except (UsageError, TrialError, *answers):
         raise
     except BenchmarkError as error:
         raise TrialError(f"{what}: {one_line(error)}") from error
@@ -647,9 +649,9 @@ def _guarded(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         raise TrialError(f"{what}: {told(error)}") from error
 
 
-def _load(path: Location, preparation: str) -> Image:
+def _load(path: Location, preparation: str, sha256: str | None) -> Image:
     try:
-        return load_image(path, preparation)
+        return load_image(path, preparation, sha256)
     except BenchmarkError as error:
         raise TrialError(one_line(error)) from None
 

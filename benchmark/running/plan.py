@@ -4,6 +4,7 @@ import difflib
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from benchmark.addresses import Location
@@ -20,7 +21,10 @@ COMPANIONS = ("mse", "hific-small", "jpeg")
 
 @dataclass(frozen=True, slots=True)
 class PlannedTrial:
-    """One trial to do: the codec's label, quality, decoder seed, and the image with its file and its preparation."""
+    """One trial to do: the codec's label, quality, decoder seed, and the image with its file and its preparation.
+
+    sha256: what the file was when the data set was opened, so that one that is replaced since is not measured.
+    """
 
     codec: str
     quality: float
@@ -28,6 +32,7 @@ class PlannedTrial:
     image: str
     path: Location
     preparation: str = "none"
+    sha256: str | None = None
 
     @property
     def key(self) -> TrialKey:
@@ -106,13 +111,14 @@ def plan_trials(
     qualities: Mapping[str, Sequence[float]],
     seeds: Mapping[str, Sequence[int | None]],
     preparation: str = "none",
+    hashes: Mapping[str, str] = MappingProxyType({}),
 ) -> list[PlannedTrial]:
     """All trials, image by image, so that an original is read and prepared once for all codecs.
 
-    pictures: (name, file). qualities, seeds: by label; the seeds of a deterministic codec are [None].
+    pictures: (name, file). qualities, seeds: by label; the seeds of a deterministic codec are [None]. hashes: by image.
     """
     return [
-        PlannedTrial(codec, float(quality), seed, image, path, preparation)
+        PlannedTrial(codec, float(quality), seed, image, path, preparation, hashes.get(image))
         for image, path in pictures
         for codec in qualities
         for quality in qualities[codec]

@@ -1,17 +1,19 @@
 """A metric more for a finished run, from what it kept: its features, or else its reconstructions."""
 
 import contextlib
+import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from benchmark.addresses import Location, location, sha256_of_each, why_gone
 from benchmark.children import Apart, Ended
 from benchmark.datasets import open_dataset
-from benchmark.errors import BenchmarkError, NotComparable, UsageError
+from benchmark.errors import BenchmarkError, NotComparable, Undefined, UsageError
 from benchmark.images import load_image
-from benchmark.metrics import SetMetric, check_metric, shipped_info
+from benchmark.metrics import ImageMetric, SetMetric, check_metric, open_metric, shipped_info
+from benchmark.pixels import Image
 from benchmark.results import FAILED, Manifest, MetricRecord, RunFolder, Trial, locked
 from benchmark.running.manifest import metric_records
 from benchmark.running.measurement import (
@@ -84,23 +86,60 @@ class Measuring:
 
 @dataclass
 class _Pairs:
-    """Measures a trial anew, from its images."""
+    """Measures a trial anew, from its images. witnesses: as `_witnesses` has them, with what they made of `original`."""
 
     folder: RunFolder
     instruments: Instruments
     originals: Mapping[str, Location]
     original: Prepared | None = None
+    witnesses: Mapping[str, tuple[ImageMetric, Any]] = field(default_factory=dict)
 
     def __call__(self, trial: Trial) -> Trial:
         if self.original is None or self.original.name != trial.image:
             image = load_image(self.originals[trial.image], self.folder.manifest.dataset.preparation)
             self.original = _of(trial.image, prepare, self.folder, self.instruments, trial.image, image)
-        reconstruction = load_image(self.folder.reconstruction_path(trial.key))
+            self.witnesses = {
+                name: (metric, metric.prepare(image)) for name, metric in _witnesses(self.folder.manifest).items()
+            }
+        path = self.folder.reconstruction_path(trial.key)
+        reconstruction = load_image(path)
+        for name, (metric, prepared) in self.witnesses.items():
+            _check_same(path, trial, name, metric, prepared, reconstruction)
         _of(trial.image, measure_pair, self.folder, self.instruments, trial, self.original, reconstruction)
         for name in self.instruments.all:
             if (why := trial.reasons.get(name, "")).startswith(FAILED):
                 raise BenchmarkError(f"{trial.image}: {name}: {why.removeprefix(FAILED)}")
         return trial
+
+
+def _witnesses(manifest: Manifest) -> dict[str, ImageMetric]:
+    """Metrics that the run has and that take no time: their values tell whether a reconstruction is still the same."""
+    found = {}
+    for name in manifest.metrics:
+        info = shipped_info(name)
+        if info is not None and info.pooled:
+            metric = open_metric(name)
+            if isinstance(metric, ImageMetric) and metric.protocol == manifest.metrics[name].protocol:
+                found[name] = metric
+    return found
+
+
+def _check_same(path: Path, trial: Trial, name: str, metric: ImageMetric, prepared: Any, reconstruction: Image) -> None:
+    """Raises BenchmarkError if the reconstruction is not the one that the trial was measured on."""
+    there = trial.metrics.get(name)
+    if there is None and trial.reasons.get(name) != metric.info.infinite_reason:
+        return
+    try:
+        now: float | None = metric.compare(prepared, reconstruction)
+    except Undefined:
+        now = None
+    if there is None or now is None:
+        same = there is now
+    else:
+        same = math.isclose(there, now, rel_tol=1e-6)
+    if not same:
+        one, other = ("infinite" if value is None else f"{value:.6g}" for value in (there, now))
+        raise BenchmarkError(f"{path}: has changed since the run: its {name} is {other}, and was {one}")
 
 
 def _opened_apart(

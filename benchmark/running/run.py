@@ -203,6 +203,7 @@ def open_run(request: Request) -> Iterator[Run]:
             qualities,
             {label: seeds if codec.stochastic else (None,) for label, codec in codecs.items()},
             dataset.preparation,
+            {picture.name: picture.sha256 for picture in dataset.pictures},
         )
         setup, found = backend.settle(setup, codecs)
         notes.extend(found)

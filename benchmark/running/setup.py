@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,imp
 
 from benchmark.errors import UsageError, one_line
 from benchmark.results import FEWEST_REPEATS, RunFolder
+from benchmark.running.manifest import check_same
 from benchmark.running.measurement import Workbench, fresh_openers, load_networks, open_codecs, open_instruments
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -88,12 +89,15 @@ def limit_threads(threads: int) -> None:
 
 
 def open_workbench(setup: Setup, folder: RunFolder) -> Workbench:
-    """Codecs and metrics of a worker that writes into `folder`. Raises BenchmarkError."""
+    """Codecs and metrics of a worker that writes into `folder`. Raises BenchmarkError, also where they are others by
+    now than those that the run began with: a worker may take the place of one that died long after."""
     instruments = open_instruments(setup.metrics, setup.device)
     load_networks(instruments)
+    codecs = open_codecs(setup.codecs, setup.device)
+    check_same(folder.manifest, codecs, instruments)
     return Workbench(
         folder,
-        open_codecs(setup.codecs, setup.device),
+        codecs,
         instruments,
         setup.keep_reconstructions,
         untimed=setup.untimed or untimed(setup.workers, setup.timing),

@@ -58,11 +58,11 @@ def paired_difference(base: Replicates, new: Replicates, relative: bool = False)
     Source: the delete-one jackknife (Efron & Tibshirani 1993, equation 11.5) of the difference, each image left out of
     both sides at once; for means it is the paired t test's standard error. The error over decoder seeds is the standard
     deviation of the differences seed by seed over √(number of seeds). Raises ValueError if the two are not over the
-    same number of images, or if `relative` and a base is not positive.
+    same number of images, or if `relative` and a base is not positive, of one seed or without an image too.
     """
     if base.without.shape != new.without.shape:
         raise ValueError("both sides must be over the same images")
-    if relative and not (base.value > 0 and (base.without > 0).all()):
+    if relative and not (base.value > 0 and (base.without > 0).all() and (base.per_seed > 0).all()):
         raise ValueError("a relative difference needs a positive base")
 
     def difference(one: Vector, other: Vector) -> Vector:

@@ -97,6 +97,57 @@ def test_a_value_that_is_lost_for_some_images_is_named() -> None:
     assert compare(lacking(plain, 4), lacking(plain, 4), GATE).exit_code() == 0
 
 
+def with_lpips(baseline: Baseline, *values: float) -> Baseline:
+    """The same with these values of LPIPS at the first quality, the last one for the images that are left."""
+    first, *others = baseline.points
+    lpips = [values[min(place, len(values) - 1)] for place in range(len(baseline.images))]
+    changed = first.model_copy(update={"metrics": first.metrics | {"lpips": lpips}})
+    return baseline.model_copy(update={"points": [changed, *others]})
+
+
+def lpips_row(comparison: Comparison) -> Row:
+    [found] = [r for r in comparison.rows if (r.metric, r.quality, r.kind) == ("lpips", 1, "value")]
+    return found
+
+
+def test_a_distance_that_was_0_is_no_share_and_judged_all_the_same() -> None:
+    """Its margin is 2 %: of nothing, nothing is allowed."""
+    plain = synthetic(None, stochastic=False)
+    exact = with_lpips(plain, 0.0)
+    comparison = compare(exact, with_lpips(plain, 0.4), GATE)
+    assert lpips_row(comparison).outcome is Outcome.WORSE
+    assert comparison.exit_code() == 1
+    assert verdict(comparison, strict=False) == "worse in 1 number"
+    assert comparison.moved[0].image == "picture00"
+    assert any("picture00" in line and "worse" in line for line in lines_of(comparison))
+    assert not any("nan" in line or "inf " in line for line in lines_of(comparison))
+    assert "0 in the base, and no longer" in markdown(comparison, strict=False)
+    assert 'failures="1"' in junit_xml(comparison)
+    assert lpips_row(compare(with_lpips(plain, 0.4), exact, GATE)).outcome is Outcome.BETTER
+    same = compare(exact, exact, GATE)
+    assert lpips_row(same).outcome is Outcome.SAME
+    assert (same.exit_code(), same.unsaid) == (0, [])
+    assert lpips_row(compare(exact, with_lpips(plain, 1e-3, 0.0), GATE)).outcome is Outcome.WORSE
+
+
+def test_a_distance_that_is_0_without_one_image_is_judged() -> None:
+    """No share of it is known without that image; the difference is one of the whole all the same."""
+    plain = synthetic(None, stochastic=False)
+    base = with_lpips(plain, 0.12, 0.0)  # a mean of 0.01
+    found = lpips_row(compare(base, with_lpips(plain, 0.52, 0.4), GATE))
+    assert found.outcome is Outcome.WORSE
+    assert found.change == pytest.approx(40)
+    assert lpips_row(compare(base, base, GATE)).outcome is Outcome.SAME
+
+
+def test_streams_that_were_empty() -> None:
+    plain = synthetic(None, stochastic=False)
+    first, *others = plain.points
+    empty = plain.model_copy(update={"points": [first.model_copy(update={"bytes": [0] * 12}), *others]})
+    [found] = [r for r in compare(empty, plain, GATE).rows if (r.metric, r.quality) == ("bpp", 1)]
+    assert found.outcome is Outcome.WORSE
+
+
 def test_infinite_images_are_part_of_baselines() -> None:
     baseline = infinite(synthetic(None), 2, 5)
     read = parse_baseline(baseline_json(baseline), "here")

@@ -61,6 +61,12 @@ def test_a_program_codes_as_pillow_does(programs: Path) -> None:
     assert left(programs) == []
 
 
+def test_a_signal_without_a_name(programs: Path) -> None:
+    (programs / "enc.py").write_text("import os\nos.kill(os.getpid(), 40)")
+    with pytest.raises(BenchmarkError, match=r": signal 40$"):
+        open_codec(spec(programs)).encode(PICTURE, 50)
+
+
 def test_scripts_are_found_from_the_folder_of_the_start(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (programs / "scripts").mkdir()
     (programs / "scripts" / "enc.py").write_text(ENCODER.replace("source, output", "option, source, output"))

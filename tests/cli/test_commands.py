@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -350,6 +351,19 @@ def test_measure_finds_originals_that_have_moved(capsys: pytest.CaptureFixture[s
     assert Path("run/trials.jsonl").read_bytes() == before
     assert call("measure", "run", "--metric", "psnr", "--dataset", "moved") == 0
     assert all(trial.metrics["psnr"] for trial in RunFolder.open(Path("run")).trials())
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_measure_refuses_a_reconstruction_that_has_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--keep-reconstructions", metric="psnr") == 0
+    folder = RunFolder.open(Path("run"))
+    before = Path("run/trials.jsonl").read_bytes()
+    first, *_, last = folder.trials()
+    shutil.copy(folder.reconstruction_path(first.key), folder.reconstruction_path(last.key))
+    assert call("measure", "run", "--metric", "psnr-y") == 3
+    said = error_of(capsys)
+    assert f"{folder.reconstruction_path(last.key)}: has changed since the run: its psnr is " in said
+    assert Path("run/trials.jsonl").read_bytes() == before
 
 
 @pytest.mark.usefixtures("undrawn")

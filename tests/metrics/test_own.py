@@ -360,3 +360,21 @@ def test_what_the_file_imports_and_files_of_settings_are_part_of_the_protocol(tm
     metric = open_metric(spec)
     assert isinstance(metric, ImageMetric)
     assert metric.compare(metric.prepare(pixels), pixels) == 2
+
+
+def test_what_a_metric_writes_to_is_its_own() -> None:
+    """It finds what it made of an original, and features, as they were, however often it is asked."""
+    careless, pair = own("Careless"), IMAGES[:2]
+    prepared = careless.prepare(pair[0])
+    before = pair[1].copy()
+    first = careless.compare(prepared, pair[1])
+    assert careless.compare(prepared, pair[1]) == first == pytest.approx(pair[0].mean() - pair[0][4:].mean())
+    np.testing.assert_array_equal(pair[1], before)
+    rows = own("CarelessRows")
+    originals, others = ([rows.features(image) for image in images] for images in (IMAGES, IMAGES[::-1]))
+    others[0] += 1
+    kept = [part.copy() for part in (*originals, *others)]
+    assert rows.distance(originals, others) == rows.distance(originals, others) == 12
+    assert rows.leave_one_out(originals, others).tolist() == rows.leave_one_out(originals, others).tolist()
+    for part, was in zip((*originals, *others), kept, strict=True):
+        np.testing.assert_array_equal(part, was)

@@ -161,6 +161,27 @@ def test_nothing_that_a_codec_started_outlives_the_run(asked: Request, tmp_path:
     assert not (tmp_path / "late").exists() or how is None
 
 
+def test_nor_does_a_daemon(asked: Request, tmp_path: Path) -> None:
+    """A process in a session of its own: of a codec, and of a program."""
+    codec, _ = do(asked, [f"{spec('LeavesDaemon')}:folder={tmp_path}"])
+    assert codec.folder.manifest.status == "complete"
+    assert not is_alive(int((tmp_path / "begun").read_text()))
+    program = tmp_path / "enc.py"
+    program.write_text(
+        "import shutil, subprocess, sys\nchild = subprocess.Popen(['sleep', '1000'], start_new_session=True)\n"
+        f"open({str(tmp_path / 'called')!r}, 'w').write(str(child.pid))\nshutil.copy(sys.argv[1], sys.argv[2])\n"
+    )
+    enc, dec = f"{sys.executable} {program} {{in}} {{out}} {{q}}", "cp {in} {out}"
+    process = start(
+        *("run", "--only", "--codec", f'command:enc="{enc}",dec="{dec}",suffix=png,qualities=1', "--metric", "bpp"),
+        *("--dataset", "pictures", "--limit", "1", "--workers", "1"),
+        folder=tmp_path,
+    )
+    _, said = process.communicate(timeout=600)
+    assert process.returncode == 0, said
+    assert not is_alive(int((tmp_path / "called").read_text()))
+
+
 def is_alive(number: int) -> bool:
     try:
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -304,6 +325,25 @@ def test_a_run_does_not_go_on_with_another_version(asked: Request, tmp_path: Pat
     found = str(caught.value).partition("holds another run; ")[2]
     assert found.startswith(f"{codec} {part}: ")
     assert found.count(" there, ") == (2 if changed == "describe" else 1)  # its file is named in the code, too
+
+
+def test_a_worker_that_takes_another_s_place_does_not_go_on_with_another_version(
+    asked: Request, tmp_path: Path
+) -> None:
+    """The file is edited while the run goes on, and then the worker dies."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        f"import os, signal, sys\nsys.path.append({str(FILE.parents[1])!r})\n"
+        "from support.unruly_codecs import Plain\nclass Mine(Plain):\n    def encode(self, image, quality):\n"
+        f"        if not os.path.exists({str(tmp_path / 'died')!r}):\n            open({str(tmp_path / 'died')!r}, 'w')\n"
+        "            open(__file__, 'a').write('# edited')\n            os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        return super().encode(image, quality)\n"
+    )
+    with pytest.raises(BenchmarkError, match=r"mine.py:Mine has changed since the run began \(file_sha256\)"):
+        do(asked, [f"{file}:Mine"])
+    folder = RunFolder.open(tmp_path / "run")
+    assert folder.manifest.status == "interrupted"
+    assert [trial.error is not None for trial in folder.trials()] == [True]
 
 
 # What is said, and raised

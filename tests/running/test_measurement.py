@@ -2,9 +2,10 @@
 
 import math
 import re
+import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from support.records import manifest
 
 from benchmark.codecs import Codec, Image
 from benchmark.errors import Undefined, UsageError
+from benchmark.fetching import file_sha256
 from benchmark.images import load_image
 from benchmark.metrics import MetricInfo, metric_info
 from benchmark.results import CodecRecord, RunFolder
@@ -256,6 +258,31 @@ def test_a_picture_that_cannot_be_read(bench: Bench, tmp_path: Path) -> None:
     assert "not an image" in trial.error
     assert (trial.height, trial.width) == (None, None)
     assert workbench.measure(planned(tmp_path, "a")).error is None
+
+
+def test_an_original_that_was_replaced_since_the_data_set_was_opened(bench: Bench, tmp_path: Path) -> None:
+    workbench = bench(difference=Difference())
+    there = [replace(planned(tmp_path, name), sha256=file_sha256(tmp_path / f"{name}.png")) for name in ("a", "b")]
+    shutil.copy(tmp_path / "a.png", tmp_path / "b.png")
+    first, second = map(workbench.measure, there)
+    assert first.error is None
+    assert second.error is not None
+    assert "b.png: has changed since the data set was opened" in second.error
+    assert second.metrics == {}
+
+
+def test_an_error_of_the_suite_s_own_that_a_codec_raises_is_a_failure_of_its_trial(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """Undefined is a metric's answer, and nobody else's."""
+
+    class Answers(Tiny):
+        def encode(self, image: Image, quality: float) -> bytes:
+            raise Undefined("no value")
+
+    trial = bench(Answers(), difference=Difference()).measure(planned(tmp_path))
+    assert trial.error is not None
+    assert trial.error.startswith("encode: no value")
 
 
 def test_a_quality_out_of_range_concerns_the_whole_run(bench: Bench, tmp_path: Path) -> None:

@@ -263,3 +263,34 @@ class Capital(Shift):
 
 class Twin(Shift):
     """Another metric called "shift"."""
+
+
+class Careless:
+    """Writes to all that it is given."""
+
+    higher_is_better = False
+
+    def prepare(self, original):
+        return {"original": original, "parts": (original[:4], [original[4:]])}
+
+    def compare(self, prepared, reconstruction):
+        value = float(prepared["original"].mean()) - float(prepared["parts"][1][0].mean())
+        prepared["original"][:] = 0
+        prepared["parts"][1][0][:] = 0
+        reconstruction[:] = 0
+        return value
+
+
+class CarelessRows:
+    """Normalises its features where they lie."""
+
+    higher_is_better = False
+
+    def features(self, image):
+        return image.reshape(-1, 3).astype("float32")[:8]
+
+    def distance(self, originals, reconstructions):
+        for part in (*originals, *reconstructions):
+            part /= 2
+        whole = [sum(float(part.sum()) for part in side) for side in (originals, reconstructions)]
+        return abs(whole[0] - whole[1])

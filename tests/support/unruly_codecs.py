@@ -77,6 +77,15 @@ class LeavesChildren(Plain):
         time.sleep(self.seconds)
 
 
+class LeavesDaemon(Plain):
+    def __init__(self, folder: str):
+        self.folder = Path(folder)
+
+    def trouble(self):
+        child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+        (self.folder / "begun").write_text(str(child.pid))
+
+
 class Keeps(Plain):
     """Its stream says nothing: what it decodes is what it encoded last."""
 
