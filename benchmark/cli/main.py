@@ -37,7 +37,8 @@ from benchmark.cli.studies import studies
 from benchmark.cli.study import study
 from benchmark.cli.table import table
 from benchmark.cli.train import train
-from benchmark.errors import EXIT_CODES, BenchmarkError, lacking, needs, one_line
+from benchmark.errors import EXIT_CODES, BenchmarkError, kind_and_message, lacking, needs, one_line
+from benchmark.guards import own_place
 from benchmark.running.interruption import Terminated, heed_termination
 
 _CODES = [f"{code} {words.partition(':')[0]}" for code, words in EXIT_CODES.items()]
@@ -122,8 +123,11 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
         return _failed(needs("this command", package), BenchmarkError.exit_code)
     except KeyboardInterrupt as interrupt:
         return 128 + _signal_behind(interrupt)
-    except Exception:
+    except Exception as error:
         traceback.print_exc()
+        asked = sys.argv[1:] if arguments is None else arguments
+        if "--debug" in asked and (place := own_place(error)):  # a codec's, or a metric's: it is raised as it is
+            return _failed(f"{kind_and_message(error)} ({place})", BenchmarkError.exit_code)
         return _failed("a mistake of the suite's own; please report it with the lines above", BenchmarkError.exit_code)
     return 0
 

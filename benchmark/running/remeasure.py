@@ -86,7 +86,10 @@ class Measuring:
 
 @dataclass
 class _Pairs:
-    """Measures a trial anew, from its images. witnesses: as `_witnesses` has them, with what they made of `original`."""
+    """Measures a trial anew, from its images.
+
+    witnesses: as `_witnesses` has them, each with what it made of the original.
+    """
 
     folder: RunFolder
     instruments: Instruments
@@ -133,10 +136,7 @@ def _check_same(path: Path, trial: Trial, name: str, metric: ImageMetric, prepar
         now: float | None = metric.compare(prepared, reconstruction)
     except Undefined:
         now = None
-    if there is None or now is None:
-        same = there is now
-    else:
-        same = math.isclose(there, now, rel_tol=1e-6)
+    same = there is now if there is None or now is None else math.isclose(there, now, rel_tol=1e-6)
     if not same:
         one, other = ("infinite" if value is None else f"{value:.6g}" for value in (there, now))
         raise BenchmarkError(f"{path}: has changed since the run: its {name} is {other}, and was {one}")

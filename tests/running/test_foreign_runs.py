@@ -19,6 +19,7 @@ from support import unruly_codecs
 from support.fake_benchmark import start
 from support.pictures import write_pictures
 
+from benchmark.cli.main import main
 from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.reports.outcome import sum_up
@@ -335,7 +336,8 @@ def test_a_worker_that_takes_another_s_place_does_not_go_on_with_another_version
     file.write_text(
         f"import os, signal, sys\nsys.path.append({str(FILE.parents[1])!r})\n"
         "from support.unruly_codecs import Plain\nclass Mine(Plain):\n    def encode(self, image, quality):\n"
-        f"        if not os.path.exists({str(tmp_path / 'died')!r}):\n            open({str(tmp_path / 'died')!r}, 'w')\n"
+        f"        died = {str(tmp_path / 'died')!r}\n"
+        "        if not os.path.exists(died):\n            open(died, 'w')\n"
         "            open(__file__, 'a').write('# edited')\n            os.kill(os.getpid(), signal.SIGKILL)\n"
         "        return super().encode(image, quality)\n"
     )
@@ -376,6 +378,23 @@ def test_debug_on_the_command_line_shows_all_of_it(asked: Request, tmp_path: Pat
     assert process.returncode == 3
     assert 'mine.py", line 4, in encode' in said
     assert said.splitlines()[-1].startswith("error: /nowhere/at/all: No such file")
+
+
+def test_what_a_codec_raises_under_debug_is_no_mistake_of_the_suite_s(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_pictures(tmp_path / "pictures", ["a.png"])
+    (tmp_path / "mine.py").write_text(
+        "class Mine:\n    qualities = (1,)\n    def decode(self, data): ...\n"
+        "    def encode(self, image, quality): return 1 / 0\n"
+    )
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "--only", "--codec", "./mine.py:Mine", "--metric", "psnr", "--dataset", "pictures", "--debug"])
+    assert ended.value.code == 3
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1] == "error: ZeroDivisionError: division by zero (mine.py:4 in encode)"
+    assert "Traceback" in "".join(said)
 
 
 def test_one_traceback_for_each_place(asked: Request) -> None:
