@@ -21,7 +21,6 @@ from benchmark.audit.child import Operation
 from benchmark.audit.evidence import Evidence, Plan, begin, expected_seconds, gather, in_order
 from benchmark.audit.pictures import AuditPicture, odd_pictures, ordinary_pictures
 from benchmark.audit.processes import MARK, Session, Surroundings, perform
-from benchmark.strays import end_marked
 from benchmark.audit.report import Report, as_json, as_text, rates
 from benchmark.codecs import IMAGES, open_codec, parse_codec_spec
 from benchmark.datasets import Dataset, limit, open_dataset
@@ -31,6 +30,7 @@ from benchmark.reconstructions import Reconstructions
 from benchmark.running import provenance
 from benchmark.running.plan import parse_qualities
 from benchmark.running.setup import threads_per_process
+from benchmark.strays import end_marked
 
 DEFAULT_DATASET = "photos"
 REPORT, RECORD = "audit.txt", "audit.json"
