@@ -49,8 +49,11 @@ def draw_history(entries: Sequence[Entry], series: Sequence[Series], metric: str
 
 
 def _draw(axes: Axes, one: Series, color: str) -> None:
-    for stretch in dict.fromkeys(point.stretch for point in one.points):
-        points = [point for point in one.points if point.stretch == stretch]
+    finite = [point for point in one.points if np.isfinite(point.estimate.value)]
+    if not finite:
+        return
+    for stretch in dict.fromkeys(point.stretch for point in finite):
+        points = [point for point in finite if point.stretch == stretch]
         x = np.array([point.place for point in points])
         y = np.array([point.estimate.value for point in points])
         axes.plot(x, y, color=color, marker="o", markersize=3, linewidth=1)
@@ -66,7 +69,7 @@ def _draw(axes: Axes, one: Series, color: str) -> None:
                 markerfacecolor="none",
                 markeredgecolor="#D00000",
             )
-    final = one.points[-1]
+    final = finite[-1]
     axes.annotate(
         f"q {quality_name(one.quality)}",
         (final.place, final.estimate.value),
@@ -97,6 +100,7 @@ def print_history(entries: Sequence[Entry], series: Sequence[Series], metric: st
             change = ", ".join(filter(None, [f"{change}{' changed' if point.changed else ''}".strip(), point.note]))
             since = "" if np.isnan(point.since) else f"{point.since:+.4g}{' drifted' if point.drifted else ''}"
             cells = (one.codec, quality_name(one.quality), entry.commit[:8], entry.added[:10])
-            row = (*cells, f"{estimate.value:.5g}", interval, change, since, str(point.n))
+            value = "–" if np.isnan(estimate.value) else f"{estimate.value:.5g}"
+            row = (*cells, value, interval, change, since, str(point.n))
             table.add_row(*map(Text, row), style="bold" if point.changed or point.drifted else "")
     console.print(table)

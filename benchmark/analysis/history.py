@@ -8,7 +8,7 @@ import datetime
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import Field
@@ -46,7 +46,8 @@ class HistoryPoint:
     changed: whether a change from the point before is shown. change: its size, NaN for the first of a stretch.
     since: the change from the first of the stretch, NaN for the first. drifted: whether that is shown although no step
     from one point to the next has been: many small steps the same way. n: images behind the value. note: what the
-    numbers do not say: values that became infinite or were so, and other images than the point before.
+    numbers do not say: values that became infinite or were so, and other images than the point before. The estimate
+    of an entry without a value is NaN, and infinite where that of all images is.
     """
 
     place: int
@@ -124,7 +125,7 @@ def series_of(entries: Sequence[Entry], metric: str, codecs: Sequence[str] = ())
         raise UsageError(f"no codec {', '.join(codecs)} was measured")
     tests = max(len(keys) * (len(entries) - 1), 1)
     found = [Series(codec, quality, _points(entries, metric, codec, quality, tests)) for codec, quality in keys]
-    return [series for series in found if series.points]
+    return [series for series in found if any(not math.isnan(point.estimate.value) for point in series.points)]
 
 
 def _points(entries: Sequence[Entry], metric: str, codec: str, quality: float, tests: int) -> tuple[HistoryPoint, ...]:
@@ -138,8 +139,12 @@ def _points(entries: Sequence[Entry], metric: str, codec: str, quality: float, t
         if point is None or metric not in baseline.metrics:
             continue
         estimate = baseline.estimate(point, metric)
-        if estimate is None:
+        if estimate is None and not baseline.infinite_images(point, metric):
+            points.append(HistoryPoint(place, _NOTHING, stretch, False, math.nan, note="no value"))
             continue
+        if estimate is None:  # of all images it is infinitely good
+            best = math.inf if baseline.metrics[metric].higher_is_better else -math.inf
+            estimate = replace(_NOTHING, value=best)
         changed, change, since, drifted, note = False, math.nan, math.nan, False, ""
         if before is not None and first is not None and _comparable(before, baseline, metric):
             changed, change, note = _change(before, baseline, metric, codec, quality, tests)
@@ -153,6 +158,9 @@ def _points(entries: Sequence[Entry], metric: str, codec: str, quality: float, t
         points.append(HistoryPoint(place, estimate, stretch, changed, change, since, drifted, n, note))
         before = baseline
     return tuple(points)
+
+
+_NOTHING = Estimate(math.nan, math.nan, math.nan, math.nan)
 
 
 def _comparable(one: Baseline, other: Baseline, metric: str) -> bool:

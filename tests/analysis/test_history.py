@@ -2,13 +2,14 @@ import io
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 from support.baselines import METRICS, synthetic
 
 from benchmark.analysis.history import add_entry, read_entries, series_of
 from benchmark.errors import BenchmarkError, UsageError
-from benchmark.reports.history import print_history
+from benchmark.reports.history import draw_history, print_history
 
 
 def test_changes_are_found_where_they_were_made(tmp_path: Path) -> None:
@@ -102,3 +103,29 @@ def test_a_value_that_was_infinite_has_changed(tmp_path: Path) -> None:
     assert one.points[1].changed
     assert one.points[1].note == "finite now: picture00"
     assert not any(point.changed or point.note for other in rest for point in other.points)
+
+
+def test_a_value_that_was_infinite_of_all_images_has_changed(tmp_path: Path) -> None:
+    file = tmp_path / "history.jsonl"
+    plain = synthetic(None, stochastic=False)
+    first, *others = plain.points
+    nothing = {"metrics": first.metrics | {"psnr": [None] * 12}}
+    lossless = first.model_copy(update=nothing | {"infinite": {"psnr": list(range(12))}})
+    failed = first.model_copy(update=nothing | {"failed": dict.fromkeys(plain.images, "no")})
+    for name, point in (("one", lossless), ("two", first), ("three", failed), ("four", lossless)):
+        add_entry(file, plain.model_copy(update={"points": [point, *others]}), name)
+    entries = read_entries(file)
+    series = series_of(entries, "psnr")
+    one, *rest = series
+    assert [point.estimate.value for point in one.points] == pytest.approx(
+        [math.inf, np.mean(first.metrics["psnr"]), math.nan, math.inf], nan_ok=True
+    )
+    assert [point.changed for point in one.points] == [False, True, False, True]
+    assert "finite now: picture00, picture01, picture02 and 9 more" in one.points[1].note
+    assert one.points[2].note == "no value"
+    assert "infinite now: " in one.points[3].note
+    assert not any(point.changed for other in rest for point in other.points)
+    console = Console(file=io.StringIO(), width=200)
+    print_history(entries, series, "psnr", console)
+    assert "nan" not in console.file.getvalue()  # type: ignore[attr-defined]
+    assert draw_history(entries, series, "psnr", tmp_path / "drawn.svg").exists()
