@@ -15,6 +15,7 @@ import struct
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -24,7 +25,7 @@ from benchmark.codecs import Image
 from benchmark.errors import BenchmarkError, CorruptStream, UsageError
 from benchmark.identity import files_of_variables, variables
 from benchmark.images import load_image
-from benchmark.programs import Pictures, call, files_of, image_file, program_sha256, settled, split
+from benchmark.programs import Pictures, Unchanged, call, files_of, image_file, program_sha256, settled, split
 from benchmark.yuv import LAYOUTS, Format, Layout, Matrix, Range, from_yuv, to_yuv
 
 Files = Literal[Pictures, Layout]
@@ -142,14 +143,22 @@ class CommandCodec:
         columns, rows = (width, height) if self.yuv is None else self.yuv.size(width, height)
         return {"width": str(columns), "height": str(rows)}
 
+    @cached_property
+    def _files(self) -> dict[tuple[str, ...], Unchanged]:
+        """Of each line, what must not change from one trial to the next."""
+        return {words: Unchanged(words) for words in (self.enc, self.dec)}
+
     @property
     def _ending(self) -> str:
         return self.picture if self.yuv is None else "yuv"
 
     def _run(self, words: Sequence[str], source: Path, output: Path, more: Mapping[str, str]) -> None:
         values = {"in": str(source), "out": str(output), "device": self.device, **more}
+        files = self._files[tuple(words)]
+        files.check()
         with tempfile.TemporaryFile() as said:
             last = call(words, values, source.parent, self.seconds, said)
+        files.called()
         if not output.is_file():
             raise BenchmarkError(f"{words[0]}: wrote no file {{out}}{last}")
 

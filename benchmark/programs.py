@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from benchmark.identity import (
     files_of_setting,
     hashes_of,
     is_program_name,
+    sha256_of,
     words_of,
 )
 from benchmark.pixels import Image
@@ -74,6 +76,45 @@ def files_of(words: Sequence[str]) -> dict[str, str]:
     for path in named:
         found.setdefault(str(path), path)
     return hashes_of(found) | _modules_run(words)
+
+
+class Unchanged:
+    """The program of a line as `settled` has it, and the files that its words name, as they are when this is made.
+
+    For who calls the line again and again and means one thing by it. What changes in the first call is written by the
+    program itself, a log say, and not asked about any more.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        program = shutil.which(words[0])
+        values = [part for word in words[1:] for part in (word, word.partition("=")[2]) if part.startswith("/")]
+        paths = [Path(part) for part in ([program] if program else []) + values]
+        self._known = {path: (_state(path), sha256_of(path)) for path in paths if _state(path) is not None}
+        self._called = False
+
+    def check(self) -> None:
+        """Raises BenchmarkError if one of them has another content by now."""
+        for path, (state, sha256) in list(self._known.items()):
+            now = _state(path)
+            if self._called and now != state:
+                if now is None or sha256_of(path) != sha256:
+                    raise BenchmarkError(f"{path}: has changed since it was first called")
+                self._known[path] = now, sha256
+
+    def called(self) -> None:
+        """Is told of the end of each call."""
+        if not self._called:
+            self._known = {path: known for path, known in self._known.items() if _state(path) == known[0]}
+            self._called = True
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """Of a file, what moves when it is written or replaced; None if it is none."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return (found.st_mtime_ns, found.st_size, found.st_ino) if stat.S_ISREG(found.st_mode) else None
 
 
 def _files_of_word(word: str) -> Iterator[Path]:

@@ -413,7 +413,7 @@ def _from_zero(row: Row, after: float) -> _Pending:
     if after == 0:
         return _Pending(replace(row, reason=row.reason or "0 in both"), None, Outcome.SAME)
     outcome = Outcome.BETTER if (after > 0) == row.higher_is_better else Outcome.WORSE
-    return _Pending(replace(row, reason=row.reason or "0 in the base, and no longer"), None, outcome)
+    return _Pending(replace(row, reason=row.reason or "0 in the base, not in the new run"), None, outcome)
 
 
 def _share_of(base: float, change: Difference) -> Difference:

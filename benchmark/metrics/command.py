@@ -11,6 +11,7 @@ import re
 import shlex
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,17 @@ from benchmark.metrics.info import MetricInfo
 from benchmark.metrics.own import Failed
 from benchmark.metrics.pairs import check_pair, check_picture
 from benchmark.pixels import Image
-from benchmark.programs import SHOWN, Pictures, call_for_output, files_of, image_file, program_sha256, settled, split
+from benchmark.programs import (
+    SHOWN,
+    Pictures,
+    Unchanged,
+    call_for_output,
+    files_of,
+    image_file,
+    program_sha256,
+    settled,
+    split,
+)
 
 NUMBER = re.compile(
     r"(?i)(?<![\w.])[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?(?:,\d[\d.]*)*|inf|infinity|nan)(?![\w.]*\w)"
@@ -55,6 +66,11 @@ class CommandMetric:
     picture: str
     seconds: float
 
+    @cached_property
+    def _files(self) -> Unchanged:
+        """What must not change from one image to the next."""
+        return Unchanged(self.words)
+
     def prepare(self, original: Image) -> Original:
         """The original as a file."""
         check_picture(original)
@@ -69,7 +85,9 @@ class CommandMetric:
             files["reconstruction"].write_bytes(image_file(reconstruction, self.picture))
             values = {name: str(file) for name, file in files.items()}
             try:
+                self._files.check()
                 output, last = call_for_output(self.words, values, Path(folder), self.seconds)
+                self._files.called()
             except BenchmarkError as error:
                 raise Failed(str(error)) from None
         found = [match[match.re.groups] for match in (self.pattern or NUMBER).finditer(output)]

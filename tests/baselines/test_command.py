@@ -67,6 +67,30 @@ def test_a_signal_without_a_name(programs: Path) -> None:
         open_codec(spec(programs)).encode(PICTURE, 50)
 
 
+def test_a_program_that_changes_while_a_run_goes_on(programs: Path) -> None:
+    """The same content again is no change, and what the program itself writes, a log, is none."""
+    log = programs / "calls.log"
+    log.write_text("begun\n")
+    (programs / "enc.py").write_text(
+        ENCODER.replace("source, output, quality", "log, source, output, quality")
+        + "open(log, 'a').write('called\\n')\n"
+    )
+    enc = f"{sys.executable} {programs}/enc.py {log} {{in}} {{out}} {{q}}"
+    dec = f"{sys.executable} {programs}/dec.py {{in}} {{out}}"
+    codec = open_codec(f'command:enc="{enc}",dec="{dec}",suffix=jpg,qualities=50')
+    data = codec.encode(PICTURE, 50)
+    (programs / "enc.py").write_text((programs / "enc.py").read_text())
+    assert codec.encode(PICTURE, 50) == data
+    codec.decode(data)
+    (programs / "enc.py").write_text(ENCODER.replace("quality=int", "subsampling=0, quality=int"))
+    with pytest.raises(BenchmarkError, match=rf"^{programs}/enc.py: has changed since it was first called$"):
+        codec.encode(PICTURE, 50)
+    codec.decode(data)
+    (programs / "dec.py").unlink()
+    with pytest.raises(CorruptStream, match=r"dec\.py: has changed"):
+        codec.decode(data)
+
+
 def test_scripts_are_found_from_the_folder_of_the_start(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (programs / "scripts").mkdir()
     (programs / "scripts" / "enc.py").write_text(ENCODER.replace("source, output", "option, source, output"))

@@ -226,3 +226,12 @@ def test_ssimulacra_of_libjxl(photo: Image) -> None:
     line = 'command:metric="ssimulacra_main {original} {reconstruction}",higher=false'
     assert value(line, photo, photo) == 0
     assert 0 < value(line, photo, noisy(photo, 5)) < value(line, photo, noisy(photo, 20))
+
+
+def test_a_program_that_changes_while_a_run_goes_on(script: Path) -> None:
+    metric = opened(spec(script))
+    first = metric.compare(metric.prepare(A), B)
+    assert metric.compare(metric.prepare(A), B) == first
+    script.write_text(script.read_text() + "print(99)\n")
+    with pytest.raises(Failed, match="has changed since it was first called"):
+        metric.compare(metric.prepare(A), B)
