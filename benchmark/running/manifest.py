@@ -182,7 +182,7 @@ def _changed(what: str, parts: str) -> str:
 
 def _hashes(description: Mapping[str, Any], before: str = "") -> dict[str, str]:
     """The hashes of files in a description, by their names: "modules_sha256 net.py"."""
-    found = {}
+    found: dict[str, str] = {}
     for name, value in description.items():
         if isinstance(value, Mapping) and (name.endswith("_sha256") or before):
             found |= _hashes(value, f"{name} ")

@@ -639,9 +639,10 @@ def _guarded(
 
     UsageError, which concerns every trial, `answers` and KeyboardInterrupt are passed on.
     """
+    passed_on: tuple[type[Exception], ...] = (UsageError, TrialError, *answers)
     try:
         return no_exit(function, *arguments)
-    except (UsageError, TrialError, *answers):
+    except passed_on:
         raise
     except BenchmarkError as error:
         raise TrialError(f"{what}: {one_line(error)}") from error
