@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageOps
+from PIL import ImageOps, TiffImagePlugin
 
 from benchmark import image_files
 from benchmark.addresses import Location, read_bytes
@@ -194,7 +194,12 @@ def _rgb(picture: Pillow.Image) -> Pillow.Image:
 
 
 def _upright(picture: Pillow.Image) -> Pillow.Image:
-    """Turned as its EXIF says; metadata that cannot be read say nothing, the samples are what counts."""
+    """Turned as its EXIF says; metadata that cannot be read say nothing, the samples are what counts.
+
+    AVIF has properties for that, of which Pillow makes EXIF; its XMP turns nothing (ISO/IEC 23000-22, 7.3.6).
+    """
+    if picture.format == "AVIF":
+        picture.info.pop("xmp", None)
     try:
         picture.getexif()
     except (SyntaxError, ValueError, struct.error, KeyError, TypeError, IndexError, EOFError):
@@ -219,6 +224,8 @@ def _refuse(picture: Pillow.Image) -> None:
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format != "MPO":
         raise BenchmarkError(f"{frames} frames or pages; an image has one")
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        tiff.check_meaning(picture.tag_v2, picture.mode)
     if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
         raise too_deep()
     if picture.mode not in _PLAIN_MODES | _ALPHA_MODES:
