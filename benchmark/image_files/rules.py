@@ -40,7 +40,7 @@ RULES = (
     ),
     Rule("a TIFF whose first image is marked as a preview or a mask of another", "refused"),
     Rule(
-        "a TIFF that does not tell what its samples mean, or with uncompressed YCbCr of another matrix or range than JPEG's",
+        "a TIFF that does not tell what its samples mean, or of raw YCbCr with another matrix or range than JPEG's",
         "refused",
         "readers differ",
     ),
