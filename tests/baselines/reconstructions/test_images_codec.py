@@ -409,5 +409,5 @@ def test_a_name_in_another_form_of_unicode_is_told(foreign: Foreign) -> None:
     with pytest.raises(BenchmarkError, match="looks the same, in another form of Unicode"):
         codec.reconstruction(composed, 1)
     assert codec.reconstruction(apart, 1).bytes == Path(f"out/1/{apart}.bin").stat().st_size
-    with pytest.raises(BenchmarkError, match="no reconstruction of e at quality 1$"):
+    with pytest.raises(BenchmarkError, match=r"no reconstruction of e at quality 1$"):
         codec.reconstruction("e", 1)
