@@ -165,25 +165,38 @@ def _elements(things: Any, name: str, column: str | None) -> Iterator[tuple[Any,
 def _rows(things: Any, name: str, column: str | None) -> Iterator[tuple[None, str | None, Any]]:
     """The images of a Hugging Face data set, as files where it holds files: so none is decoded and changed on the way.
 
-    Its format ("torch" say) does not matter then; a transform of the user's (`with_transform`) is applied.
+    Its format ("torch" say) does not matter then; a transform of the user's (`with_transform`) is applied. One that is
+    read as a stream may not know its columns before its first row: then its rows are taken as they come.
     """
-    columns = list(things.column_names or ())
-    if column is None:
-        column = columns[0] if len(columns) == 1 else COLUMN
-    if column not in columns:
-        raise UsageError(f"data set {name}: no column is named {column!r}; there are {', '.join(columns) or 'none'}")
+    if things.column_names is None:
+        for row in things:
+            yield _entry(row[_column(list(row), name, column)])
+        return
+    column = _column(list(things.column_names), name, column)
     feature = (getattr(things, "features", None) or {}).get(column)
     format_ = getattr(things, "format", None)
     if hasattr(feature, "decode") and not (isinstance(format_, Mapping) and format_.get("type") == "custom"):
         undecoded: Any = type(feature)
         things = things.cast_column(column, undecoded(decode=False)).with_format(None)
     for row in things:
-        image = row[column]
-        if isinstance(image, Mapping) and image.keys() >= {"bytes", "path"}:
-            path = image["path"]
-            yield None, path and str(path).rpartition("/")[2], path if image["bytes"] is None else image["bytes"]
-        else:
-            yield None, None, image
+        yield _entry(row[column])
+
+
+def _column(columns: Sequence[str], name: str, column: str | None) -> str:
+    """The one with the images. Raises UsageError if there is none of that name."""
+    if column is None:
+        column = columns[0] if len(columns) == 1 else COLUMN
+    if column not in columns:
+        raise UsageError(f"data set {name}: no column is named {column!r}; there are {', '.join(columns) or 'none'}")
+    return column
+
+
+def _entry(image: Any) -> tuple[None, str | None, Any]:
+    """As `_elements` gives an image."""
+    if isinstance(image, Mapping) and image.keys() >= {"bytes", "path"}:
+        path = image["path"]
+        return None, path and str(path).rpartition("/")[2], path if image["bytes"] is None else image["bytes"]
+    return None, None, image
 
 
 def _checked_name(given: Any, what: str) -> str | None:
