@@ -16,7 +16,7 @@ from benchmark import addresses
 from benchmark.addresses import Location
 from benchmark.addresses import is_stored as is_stored
 from benchmark.containment import Containment
-from benchmark.datasets.pictures import Dataset, Picture, names_of_files, unique_names
+from benchmark.datasets.pictures import Dataset, Picture, doubles, names_of_files, unique_names
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.fetching import cache_folder, file_is, make_folder
 from benchmark.files import expanded
@@ -113,10 +113,8 @@ def collected(
         size = sum(Path(path).stat().st_size for path in written) / 1e6
         count = "1 image lies as a file" if len(written) == 1 else f"{len(written)} images lie as files"
         notes = (f"{name}: {count} in {stored_folder()}, {size:.2f} MB; it may be removed",)
-    if doubles := len(places) - len(set(hashes.values())):
-        notes += (f"{name}: {doubles} of {len(places)} images {'is' if doubles == 1 else 'are'} the same as others",)
-    pictures = (Picture(each, place, hashes[place]) for each, place in zip(final, places, strict=True))
-    return Dataset(name, tuple(pictures), notes=notes)
+    pictures = tuple(Picture(each, place, hashes[place]) for each, place in zip(final, places, strict=True))
+    return Dataset(name, pictures, notes=notes + doubles(name, pictures))
 
 
 def _guarded(

@@ -103,11 +103,19 @@ def folder_dataset(folder: Path, name: str) -> Dataset:
         raise UsageError(f"{folder}: is a {what} of the suite; what lies there are its figures, no originals")
     own, notes = _once(files)
     names = unique_names(path.name for path in own)
-    pictures = (Picture(names[path.name], path, file_sha256(path)) for path in own)
-    notes += _no_files(path for path in lying if is_named_as_image(path.name)) + _passed_over(
-        path.name for path in lying
+    found = (Picture(names[path.name], path, file_sha256(path)) for path in own)
+    pictures = tuple(sorted(found, key=lambda picture: picture.name))
+    notes += _no_files(path for path in lying if is_named_as_image(path.name))
+    notes += _passed_over(path.name for path in lying) + doubles(name, pictures)
+    return Dataset(name, pictures, notes=notes)
+
+
+def doubles(name: str, pictures: Sequence[Picture]) -> tuple[str, ...]:
+    """A note on images of one content, which count as often as they are there."""
+    more = len(pictures) - len({picture.sha256 for picture in pictures})
+    return (
+        (f"{name}: {more} of {len(pictures)} images {'is' if more == 1 else 'are'} the same as others",) if more else ()
     )
-    return Dataset(name, tuple(sorted(pictures, key=lambda picture: picture.name)), notes=notes)
 
 
 def _existing(paths: Iterable[Path]) -> list[Path]:
@@ -231,9 +239,9 @@ def address_dataset(address: str) -> Dataset:
     if what := written_as(lying):
         raise UsageError(f"{address}: is a {what} of the suite; what lies there are its figures, no originals")
     names = unique_names(files)
-    pictures = _hashed([names[file] for file in files], list(files.values()))
-    notes = _passed_over(lying)
-    return Dataset(name, tuple(sorted(pictures, key=lambda picture: picture.name)), notes=notes)
+    found = _hashed([names[file] for file in files], list(files.values()))
+    pictures = tuple(sorted(found, key=lambda picture: picture.name))
+    return Dataset(name, pictures, notes=_passed_over(lying) + doubles(name, pictures))
 
 
 def glob_dataset(pattern: str) -> Dataset:
@@ -257,7 +265,8 @@ def glob_dataset(pattern: str) -> Dataset:
     others = _no_files(path for path in found if path.suffix.lower() in SUFFIXES)
     if meant := _literally(wanted):
         notes += (f"{pattern}{meant}",)
-    return replace(dataset, notes=notes + left_out + others + _passed_over(path.name for path in found))
+    notes += left_out + others + _passed_over(path.name for path in found) + dataset.notes
+    return replace(dataset, notes=notes)
 
 
 def _literally(pattern: Path) -> str:
@@ -475,9 +484,10 @@ def _listed(path: Location, entry: str) -> Location:
 def _of_files(name: str, files: Sequence[Location]) -> Dataset:
     """`files`, in order, called as `names_of_files` says. Raises UsageError if two would have the same name."""
     try:
-        return Dataset(name, tuple(_hashed(names_of_files(files), files)))
+        pictures = tuple(_hashed(names_of_files(files), files))
     except UsageError as error:
         raise UsageError(f"{name}: {error}") from None
+    return Dataset(name, pictures, notes=doubles(name, pictures))
 
 
 def names_of_files(files: Sequence[Location]) -> list[str]:

@@ -121,6 +121,22 @@ def test_brackets_of_a_name_within_a_pattern() -> None:
     assert dataset.notes == ()
 
 
+@pytest.mark.parametrize("spec", ["x", "x/*", "list.txt", "file://{}/x"])
+def test_files_of_one_content_count_each_and_it_is_said(spec: str, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        write(f"x/{name}.png", shade=0 if name != "c" else 1)
+    Path("list.txt").write_text("x/a.png\nx/b.png\nx/c.png\n", encoding="utf-8")
+    dataset = open_dataset(spec.format(tmp_path))
+    assert len(dataset.pictures) == 3
+    assert [note for note in dataset.notes if note.endswith("1 of 3 images is the same as others")] == list(
+        dataset.notes
+    )
+    assert dataset.notes
+    Path("x/b.png").unlink()
+    Path("list.txt").write_text("x/a.png\nx/c.png\n", encoding="utf-8")
+    assert open_dataset(spec.format(tmp_path)).notes == ()
+
+
 # What is not taken is said
 
 
