@@ -3,6 +3,7 @@
 `benchmark.image_files.rules` says in words what is made of each kind of file.
 """
 
+import hashlib
 import io
 import os
 import re
@@ -43,16 +44,21 @@ _GREY_LEVELS = {"1": 1, "L;2": 3, "L;4": 15, "L": 255}
 """The highest sample of a grey PNG, by Pillow's name for its depth."""
 
 
-def load_image(path: Location, preparation: str = "none") -> Image:
+def load_image(path: Location, preparation: str = "none", sha256: str = "") -> Image:
     """The image in `path`: uint8 (height, width, 3), RGB. Raises BenchmarkError with the file and the reason.
 
     path: of a file here, or its address.
 
-    preparation: as `benchmark.preparations` has them, "crop256" say, or "none".
+    preparation: as `benchmark.preparations` has them, "crop256" say, or "none". sha256: of the file's bytes, 64
+    hexadecimal digits, where it is known: a file that was changed since then is refused.
     """
     place = printable(str(path))
     try:
         data = _content(path)
+        if sha256 and hashlib.sha256(data).hexdigest() != sha256:
+            raise BenchmarkError(
+                "was changed since its SHA-256 was recorded; begin a new run once it is as it should be"
+            )
         with warnings.catch_warnings(), as_it_comes():
             warnings.simplefilter("ignore")  # of damaged metadata: the samples are what counts
             return np.array(prepare(_decoded(data), preparation), dtype=np.uint8)

@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from statistics import median
 from typing import Any, TypeVar, cast
 
@@ -378,11 +378,22 @@ class Workbench:
 
     def _prepare(self, name: str, path: Location, preparation: str) -> Prepared:
         if self.originals is None:
-            return prepare(self.folder, self.instruments, name, _load(path, preparation))
-        kept = self.originals.get(path, preparation) or Kept(_load(path, preparation))
+            return prepare(self.folder, self.instruments, name, self._load(name, path, preparation))
+        kept = self.originals.get(path, preparation) or Kept(self._load(name, path, preparation))
         prepared = prepare(self.folder, self.instruments, name, kept.image, kept)
         self.originals.put(path, preparation, kept)
         return prepared
+
+    def _load(self, name: str, path: Location, preparation: str) -> Image:
+        try:
+            return load_image(path, preparation, self._hashes.get(name, ""))
+        except BenchmarkError as error:
+            raise TrialError(one_line(error)) from None
+
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
+        """Image name -> SHA-256 of its file when the run began."""
+        return {picture.name: picture.sha256 for picture in self.folder.manifest.dataset.pictures}
 
     def _encode(self, planned: PlannedTrial, codec: Codec, original: Prepared) -> Encoded:
         if self._encoded is None or self._encoded.encoding != planned.encoding:
@@ -645,13 +656,6 @@ def _guarded(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         raise TrialError(f"{what}: {one_line(error)}") from error
     except Exception as error:
         raise TrialError(f"{what}: {told(error)}") from error
-
-
-def _load(path: Location, preparation: str) -> Image:
-    try:
-        return load_image(path, preparation)
-    except BenchmarkError as error:
-        raise TrialError(one_line(error)) from None
 
 
 def _checked(reconstruction: Any, original: Image, what: str) -> Image:

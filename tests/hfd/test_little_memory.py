@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from support.pictures import write_pictures
-from support.records import manifest
+from support.records import manifest, with_hashes
 from support.short_memory import LittleMemory
 from support.tiny_networks import first_stage_file as first_stage_file
 from support.tiny_networks import flow_file as flow_file
@@ -124,7 +124,7 @@ class InLittleMemory:
 def test_the_trial_says_so(codec: HfdCodec, share: float, why: str | None, tmp_path: Path) -> None:
     write_pictures(tmp_path, ["a.png"], size=(160, 336))
     record = CodecRecord(label="c", qualities=[1], stochastic=False, description={})
-    folder = RunFolder.create(tmp_path / "run", manifest(codecs={"c": record}))
+    folder = RunFolder.create(tmp_path / "run", with_hashes(tmp_path, manifest(codecs={"c": record})))
     small = InLittleMemory(codec, int(share * 12 * 160 * 336))
     bench = Workbench(folder, {"c": small}, Instruments({}, {}), True, "")
     trial = bench.measure(PlannedTrial("c", 1, None, "a", tmp_path / "a.png"))

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 from support.fake_codecs import Breaks, Slow, Tiny, Vandal, WrongShape, WrongType
 from support.pictures import write_pictures
-from support.records import manifest
+from support.records import manifest, with_hashes
 
 from benchmark.codecs import Codec, Image
 from benchmark.errors import Undefined, UsageError
@@ -83,7 +83,7 @@ def bench(tmp_path: Path) -> Bench:
         **image: Any,
     ) -> Any:
         record = CodecRecord(label="c", qualities=[4], stochastic=False, description={})
-        folder = RunFolder.create(tmp_path / "run", manifest(codecs={"c": record}))
+        folder = RunFolder.create(tmp_path / "run", with_hashes(tmp_path, manifest(codecs={"c": record})))
         return Workbench(folder, {"c": codec or Tiny()}, Instruments(image, sets or {}), keep, untimed, repeats=repeats)
 
     return make
@@ -256,6 +256,16 @@ def test_a_picture_that_cannot_be_read(bench: Bench, tmp_path: Path) -> None:
     assert "not an image" in trial.error
     assert (trial.height, trial.width) == (None, None)
     assert workbench.measure(planned(tmp_path, "a")).error is None
+
+
+def test_an_original_that_was_changed_since_the_run_began_is_not_measured(bench: Bench, tmp_path: Path) -> None:
+    workbench = bench(psnr=Difference())
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
+    trial = workbench.measure(planned(tmp_path, "b"))
+    assert trial.error is not None
+    assert "b.png: was changed since its SHA-256 was recorded" in trial.error
+    assert trial.metrics == {}
+    assert workbench.measure(planned(tmp_path, "a")).metrics
 
 
 def test_a_quality_out_of_range_concerns_the_whole_run(bench: Bench, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from support.fake_benchmark import obey_modes, start
 from support.pictures import write_pictures
-from support.records import manifest, trial
+from support.records import manifest, trial, with_hashes
 
 from benchmark import load
 from benchmark.analysis.summary import read_summary
@@ -325,7 +325,7 @@ def test_a_byte_string_that_lies_about_its_length_is_refused(tmp_path: Path) -> 
 
     write_pictures(tmp_path, ["a.png"])
     record = CodecRecord(label="c", qualities=[4], stochastic=False, description={})
-    folder = RunFolder.create(tmp_path / "run", manifest(codecs={"c": record}))
+    folder = RunFolder.create(tmp_path / "run", with_hashes(tmp_path, manifest(codecs={"c": record})))
     workbench = Workbench(folder, {"c": LyingLength()}, Instruments({}, {}), False, "not now")
     assert workbench.measure(PlannedTrial("c", 4, None, "a", tmp_path / "a.png")).error == (
         "encode returned ShortBytes, not bytes"

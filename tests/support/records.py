@@ -1,7 +1,9 @@
 """Records of a run that need no run."""
 
+from pathlib import Path
 from typing import Any
 
+from benchmark.fetching import file_sha256
 from benchmark.results import CodecRecord, DatasetRecord, Manifest, MetricRecord, PictureRecord, Trial
 
 
@@ -31,6 +33,16 @@ def manifest(**changes: Any) -> Manifest:
         "started": "2025-01-01T00:00:00+00:00",
     }
     return Manifest(**(fields | changes))
+
+
+def with_hashes(folder: Path, own: Manifest) -> Manifest:
+    """`own` with the SHA-256 of each image whose NAME.png is in `folder`."""
+    files = {picture.name: folder / f"{picture.name}.png" for picture in own.dataset.pictures}
+    pictures = [
+        PictureRecord(name=name, sha256=file_sha256(file) if file.is_file() else "0" * 64)
+        for name, file in files.items()
+    ]
+    return own.model_copy(update={"dataset": own.dataset.model_copy(update={"pictures": pictures})})
 
 
 def trial(codec: str = "t:x=1", quality: float = 1, image: str = "a", seed: int | None = None, **fields: Any) -> Trial:
