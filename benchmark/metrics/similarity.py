@@ -123,7 +123,7 @@ class Similarity:
         with exact_inference():
             try:
                 value = float(function(tensor, prepared, data_range=1.0))
-            except torch.linalg.LinAlgError:
+            except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
                 raise Undefined(f"{self.info.title} has no value: there is too little structure") from None
         if self.info.name == HAARPSI.name and not math.isfinite(value) and torch.equal(tensor, prepared):
             return 1.0  # of two black images, where the package divides by weights of 0
