@@ -40,6 +40,12 @@ _PLAIN_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "YCbCr"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _INDEXED_MODES = frozenset({"P", "PA"})
 
+_ORIENTATION = 274
+_XMP = frozenset({"xmp", "XML:com.adobe.xmp"})
+"""Where Pillow keeps XMP: bytes, or text."""
+_XMP_ORIENTATION = re.compile(r"""tiff:Orientation\s*(?:=\s*["']|>)\s*([1-8])""")
+"""As XML may write it; Pillow knows the plainest way alone."""
+
 _GREY_LEVELS = {"1": 1, "L;2": 3, "L;4": 15, "L": 255}
 """The highest sample of a grey PNG, by Pillow's name for its depth."""
 
@@ -204,13 +210,30 @@ def _upright(picture: Pillow.Image) -> Pillow.Image:
 
     AVIF has properties for that, of which Pillow makes EXIF; its XMP turns nothing (ISO/IEC 23000-22, 7.3.6).
     """
+    own = picture.info
     if picture.format == "AVIF":
-        picture.info.pop("xmp", None)
+        picture.info = {key: value for key, value in own.items() if key not in _XMP}
     try:
-        picture.getexif()
+        exif = picture.getexif()
     except (SyntaxError, ValueError, struct.error, KeyError, TypeError, IndexError, EOFError):
         return picture
+    finally:
+        picture.info = own
+    if _ORIENTATION not in exif and (said := _orientation_in_xmp(picture)):
+        exif[_ORIENTATION] = said
     return ImageOps.exif_transpose(picture)
+
+
+def _orientation_in_xmp(picture: Pillow.Image) -> int:
+    """Of an image that comes from a file; 0 if none is said. By its own tag, Pillow turns a TIFF as it
+    is loaded."""
+    if picture.format in (None, "AVIF", "TIFF"):
+        return 0
+    for value in (picture.info[key] for key in _XMP.intersection(picture.info)):
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+        if found := _XMP_ORIENTATION.search(text):
+            return int(found[1])
+    return 0
 
 
 def _check_indices(picture: Pillow.Image) -> None:
