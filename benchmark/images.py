@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageOps
+from PIL import ImageOps, TiffImagePlugin
 
 from benchmark import image_files
 from benchmark.addresses import Location, read_bytes
@@ -39,6 +39,12 @@ _UNDECODABLE = "damaged, or of a compression that Pillow here does not know"
 _PLAIN_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "YCbCr"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _INDEXED_MODES = frozenset({"P", "PA"})
+
+_ORIENTATION = 274
+_XMP = frozenset({"xmp", "XML:com.adobe.xmp"})
+"""Where Pillow keeps XMP: bytes, or text."""
+_XMP_ORIENTATION = re.compile(r"""tiff:Orientation\s*(?:=\s*["']|>)\s*([1-8])""")
+"""As XML may write it; Pillow knows the plainest way alone."""
 
 _GREY_LEVELS = {"1": 1, "L;2": 3, "L;4": 15, "L": 255}
 """The highest sample of a grey PNG, by Pillow's name for its depth."""
@@ -199,12 +205,34 @@ def _rgb(picture: Pillow.Image) -> Pillow.Image:
 
 
 def _upright(picture: Pillow.Image) -> Pillow.Image:
-    """Turned as its EXIF says; metadata that cannot be read say nothing, the samples are what counts."""
+    """Turned as its EXIF says; metadata that cannot be read say nothing, the samples are what counts.
+
+    AVIF has properties for that, of which Pillow makes EXIF; its XMP turns nothing (ISO/IEC 23000-22, 7.3.6).
+    """
+    own = picture.info
+    if picture.format == "AVIF":
+        picture.info = {key: value for key, value in own.items() if key not in _XMP}
     try:
-        picture.getexif()
+        exif = picture.getexif()
     except (SyntaxError, ValueError, struct.error, KeyError, TypeError, IndexError, EOFError):
         return picture
+    finally:
+        picture.info = own
+    if _ORIENTATION not in exif and (said := _orientation_in_xmp(picture)):
+        exif[_ORIENTATION] = said
     return ImageOps.exif_transpose(picture)
+
+
+def _orientation_in_xmp(picture: Pillow.Image) -> int:
+    """Of an image that comes from a file; 0 if none is said. By its own tag, Pillow turns a TIFF as it
+    is loaded."""
+    if picture.format in (None, "AVIF", "TIFF"):
+        return 0
+    for value in (picture.info[key] for key in _XMP.intersection(picture.info)):
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+        if found := _XMP_ORIENTATION.search(text):
+            return int(found[1])
+    return 0
 
 
 def _check_indices(picture: Pillow.Image) -> None:
@@ -224,6 +252,8 @@ def _refuse(picture: Pillow.Image) -> None:
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format != "MPO":
         raise BenchmarkError(f"{frames} frames or pages; an image has one")
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        tiff.check_meaning(picture.tag_v2, picture.mode)
     if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
         raise too_deep()
     if picture.mode not in _PLAIN_MODES | _ALPHA_MODES:

@@ -9,7 +9,8 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -153,6 +154,15 @@ def first_problem(error: ValidationError) -> str:
         message = "a field that this version does not know: of a newer version of the suite, or a mistake"
     where = ".".join(map(str, first["loc"]))
     return brief(f"{where}: {message}".removeprefix(": "))
+
+
+def in_another_form(name: str, there: Collection[str]) -> str:
+    """The end of a message that `name` is not there: that one of `there` looks the same, in another form of Unicode, as
+    files get it on their way through macOS; "" if none does."""
+    wanted = unicodedata.normalize("NFC", name)
+    if name not in there and any(unicodedata.normalize("NFC", other) == wanted for other in there):
+        return "; there is one that looks the same, in another form of Unicode (NFC, NFD): give both one name"
+    return ""
 
 
 def brief(message: object) -> str:

@@ -16,7 +16,7 @@ from benchmark import addresses
 from benchmark.addresses import Location
 from benchmark.addresses import is_stored as is_stored
 from benchmark.containment import Containment
-from benchmark.datasets.pictures import Dataset, Picture, names_of_files, unique_names
+from benchmark.datasets.pictures import Dataset, Picture, doubles, names_of_files, unique_names
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.fetching import cache_folder, file_is, make_folder
 from benchmark.files import expanded
@@ -113,10 +113,8 @@ def collected(
         size = sum(Path(path).stat().st_size for path in written) / 1e6
         count = "1 image lies as a file" if len(written) == 1 else f"{len(written)} images lie as files"
         notes = (f"{name}: {count} in {stored_folder()}, {size:.2f} MB; it may be removed",)
-    if doubles := len(places) - len(set(hashes.values())):
-        notes += (f"{name}: {doubles} of {len(places)} images {'is' if doubles == 1 else 'are'} the same as others",)
-    pictures = (Picture(each, place, hashes[place]) for each, place in zip(final, places, strict=True))
-    return Dataset(name, tuple(pictures), notes=notes)
+    pictures = tuple(Picture(each, place, hashes[place]) for each, place in zip(final, places, strict=True))
+    return Dataset(name, pictures, notes=notes + doubles(name, pictures))
 
 
 def _guarded(
@@ -165,25 +163,38 @@ def _elements(things: Any, name: str, column: str | None) -> Iterator[tuple[Any,
 def _rows(things: Any, name: str, column: str | None) -> Iterator[tuple[None, str | None, Any]]:
     """The images of a Hugging Face data set, as files where it holds files: so none is decoded and changed on the way.
 
-    Its format ("torch" say) does not matter then; a transform of the user's (`with_transform`) is applied.
+    Its format ("torch" say) does not matter then; a transform of the user's (`with_transform`) is applied. One that is
+    read as a stream may not know its columns before its first row: then its rows are taken as they come.
     """
-    columns = list(things.column_names or ())
-    if column is None:
-        column = columns[0] if len(columns) == 1 else COLUMN
-    if column not in columns:
-        raise UsageError(f"data set {name}: no column is named {column!r}; there are {', '.join(columns) or 'none'}")
+    if things.column_names is None:
+        for row in things:
+            yield _entry(row[_column(list(row), name, column)])
+        return
+    column = _column(list(things.column_names), name, column)
     feature = (getattr(things, "features", None) or {}).get(column)
     format_ = getattr(things, "format", None)
     if hasattr(feature, "decode") and not (isinstance(format_, Mapping) and format_.get("type") == "custom"):
         undecoded: Any = type(feature)
         things = things.cast_column(column, undecoded(decode=False)).with_format(None)
     for row in things:
-        image = row[column]
-        if isinstance(image, Mapping) and image.keys() >= {"bytes", "path"}:
-            path = image["path"]
-            yield None, path and str(path).rpartition("/")[2], path if image["bytes"] is None else image["bytes"]
-        else:
-            yield None, None, image
+        yield _entry(row[column])
+
+
+def _column(columns: Sequence[str], name: str, column: str | None) -> str:
+    """The one with the images. Raises UsageError if there is none of that name."""
+    if column is None:
+        column = columns[0] if len(columns) == 1 else COLUMN
+    if column not in columns:
+        raise UsageError(f"data set {name}: no column is named {column!r}; there are {', '.join(columns) or 'none'}")
+    return column
+
+
+def _entry(image: Any) -> tuple[None, str | None, Any]:
+    """As `_elements` gives an image."""
+    if isinstance(image, Mapping) and image.keys() >= {"bytes", "path"}:
+        path = image["path"]
+        return None, path and str(path).rpartition("/")[2], path if image["bytes"] is None else image["bytes"]
+    return None, None, image
 
 
 def _checked_name(given: Any, what: str) -> str | None:

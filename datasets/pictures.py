@@ -18,7 +18,7 @@ from benchmark.errors import BenchmarkError, UsageError, printable
 from benchmark.fetching import file_sha256
 from benchmark.files import expanded, folder_written_as, written_as
 from benchmark.formats import SUFFIXES, is_named_as_another, is_named_as_image
-from benchmark.reading import brief
+from benchmark.reading import brief, in_another_form
 
 _ESCAPED = {"\\": "\\", "n": "\n", "r": "\r"}
 """What stands for what in the names that `sha256sum` escapes."""
@@ -103,11 +103,19 @@ def folder_dataset(folder: Path, name: str) -> Dataset:
         raise UsageError(f"{folder}: is a {what} of the suite; what lies there are its figures, no originals")
     own, notes = _once(files)
     names = unique_names(path.name for path in own)
-    pictures = (Picture(names[path.name], path, file_sha256(path)) for path in own)
-    notes += _no_files(path for path in lying if is_named_as_image(path.name)) + _passed_over(
-        path.name for path in lying
+    found = (Picture(names[path.name], path, file_sha256(path)) for path in own)
+    pictures = tuple(sorted(found, key=lambda picture: picture.name))
+    notes += _no_files(path for path in lying if is_named_as_image(path.name))
+    notes += _passed_over(path.name for path in lying) + doubles(name, pictures)
+    return Dataset(name, pictures, notes=notes)
+
+
+def doubles(name: str, pictures: Sequence[Picture]) -> tuple[str, ...]:
+    """A note on images of one content, which count as often as they are there."""
+    more = len(pictures) - len({picture.sha256 for picture in pictures})
+    return (
+        (f"{name}: {more} of {len(pictures)} images {'is' if more == 1 else 'are'} the same as others",) if more else ()
     )
-    return Dataset(name, tuple(sorted(pictures, key=lambda picture: picture.name)), notes=notes)
 
 
 def _existing(paths: Iterable[Path]) -> list[Path]:
@@ -231,9 +239,9 @@ def address_dataset(address: str) -> Dataset:
     if what := written_as(lying):
         raise UsageError(f"{address}: is a {what} of the suite; what lies there are its figures, no originals")
     names = unique_names(files)
-    pictures = _hashed([names[file] for file in files], list(files.values()))
-    notes = _passed_over(lying)
-    return Dataset(name, tuple(sorted(pictures, key=lambda picture: picture.name)), notes=notes)
+    found = _hashed([names[file] for file in files], list(files.values()))
+    pictures = tuple(sorted(found, key=lambda picture: picture.name))
+    return Dataset(name, pictures, notes=_passed_over(lying) + doubles(name, pictures))
 
 
 def glob_dataset(pattern: str) -> Dataset:
@@ -248,12 +256,32 @@ def glob_dataset(pattern: str) -> Dataset:
     _check_content({*found, *_fitting(wanted.with_name(f"{wanted.name}.dvc"))} if wanted.name != "**" else found)
     files = _existing(path for path in found if path.suffix.lower() in SUFFIXES)
     if not files:
-        raise UsageError(f"{pattern}: no image has such a path ({_wanted(path.name for path in found)})")
+        raise UsageError(
+            f"{pattern}: no image has such a path ({_wanted(path.name for path in found)}){_literally(wanted)}"
+        )
     originals, left_out = _without_ours(files, _fixed(wanted), pattern)
     own, notes = _once(originals)
     dataset = _of_files(printable(pattern), own)
     others = _no_files(path for path in found if path.suffix.lower() in SUFFIXES)
-    return replace(dataset, notes=notes + left_out + others + _passed_over(path.name for path in found))
+    if meant := _literally(wanted):
+        notes += (f"{pattern}{meant}",)
+    notes += left_out + others + _passed_over(path.name for path in found) + dataset.notes
+    return replace(dataset, notes=notes)
+
+
+def _literally(pattern: Path) -> str:
+    """The end of a message: which pattern means a file or folder that is called as a part of `pattern` is written, with
+    its signs, "a[1]" say; "" if there is none."""
+    place, escaped, odd = Path(pattern.anchor), Path(pattern.anchor), ""
+    for part in pattern.parts[1:] if pattern.anchor else pattern.parts:
+        place /= part
+        try:
+            there = glob.has_magic(part) and place.exists()
+        except OSError:
+            there = False
+        odd = part if there else odd
+        escaped /= glob.escape(part) if there else part
+    return f"; what is called {printable(odd)} itself is meant by '{printable(str(escaped))}'" if odd else ""
 
 
 def _fixed(pattern: Path) -> Path:
@@ -372,7 +400,7 @@ def list_dataset(path: Location) -> Dataset:
         except (OSError, RuntimeError, ValueError):  # ~nobody, a zero byte
             raise UsageError(f"{path}, line {number}: {brief(entry)} names no file") from None
         if not there:
-            raise UsageError(f"{path}, line {number}: there is no file {brief(str(file))}")
+            raise UsageError(f"{path}, line {number}: there is no file {brief(str(file))}{_form_beside(file)}")
         if real in known:
             raise UsageError(f"{path}, line {number}: {file} a second time")
         known.add(real)
@@ -390,6 +418,16 @@ def list_dataset(path: Location) -> Dataset:
         if files[picture.path] not in (None, picture.sha256):
             raise BenchmarkError(f"{picture.path}: its SHA-256 is not the one in {path}")
     return dataset
+
+
+def _form_beside(file: Location) -> str:
+    """The end of a message that there is no `file`: that one beside it looks the same, if so."""
+    try:
+        return (
+            in_another_form(file.name, [path.name for path in file.parent.iterdir()]) if isinstance(file, Path) else ""
+        )
+    except OSError:
+        return ""
 
 
 def _entries(path: Location) -> Iterator[tuple[int, str, str | None]]:
@@ -446,9 +484,10 @@ def _listed(path: Location, entry: str) -> Location:
 def _of_files(name: str, files: Sequence[Location]) -> Dataset:
     """`files`, in order, called as `names_of_files` says. Raises UsageError if two would have the same name."""
     try:
-        return Dataset(name, tuple(_hashed(names_of_files(files), files)))
+        pictures = tuple(_hashed(names_of_files(files), files))
     except UsageError as error:
         raise UsageError(f"{name}: {error}") from None
+    return Dataset(name, pictures, notes=doubles(name, pictures))
 
 
 def names_of_files(files: Sequence[Location]) -> list[str]:

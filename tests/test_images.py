@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from PIL import Image, ImageCms, ImageFile, TiffImagePlugin
+from PIL import Image, ImageCms, ImageFile, ImageOps, PngImagePlugin, TiffImagePlugin
 
 from benchmark import images
 from benchmark.errors import BenchmarkError
@@ -434,3 +435,51 @@ def test_a_tiff_whose_first_image_is_not_the_image(tmp_path: Path, tag: int, val
             load_image(tmp_path / "a.tif")
     else:
         assert np.array_equal(load_image(tmp_path / "a.tif"), image)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b'<a tiff:Orientation="6"/>',
+        b"<a tiff:Orientation='6'/>",
+        b'<a tiff:Orientation = "6" />',
+        b"<tiff:Orientation>6</tiff:Orientation>",
+        b"<tiff:Orientation> 6 </tiff:Orientation>",
+    ],
+)
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "AVIF"])
+def test_orientation_in_xmp_is_applied_however_xml_writes_it(form: str, written: bytes, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3)).astype(np.uint8)
+    path = tmp_path / "a"
+    options: dict[str, Any] = {"xmp": written} if form != "PNG" else {"pnginfo": PngImagePlugin.PngInfo()}
+    if form == "PNG":
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", written.decode())
+    lossless: dict[str, Any] = {"WEBP": {"lossless": True, "exact": True}, "AVIF": {"quality": 100}}.get(form, {})
+    Image.fromarray(pixels).save(path, form, **options, **lossless)
+    plain = load_image(path)
+    with Image.open(path) as held:
+        held.load()
+        info = dict(held.info)
+        assert np.array_equal(image_of(held), plain)
+        assert held.info == info  # the holder's own
+    if form == "AVIF":  # where properties alone turn an image
+        assert plain.shape == pixels.shape
+    else:
+        assert np.array_equal(plain, np.rot90(pixels, -1))
+
+
+@pytest.mark.parametrize("written", [b'<a tiff:Orientation="6"/>', b"<a tiff:Orientation='6'/>"])
+def test_an_image_that_says_twice_how_it_is_turned_is_turned_once(written: bytes, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3)).astype(np.uint8)
+    exif = Image.Exif()
+    exif[274] = 6
+    for form, options in {
+        "TIFF": {"tiffinfo": {700: written, 274: 6}},
+        "WEBP": {"xmp": written, "exif": exif, "lossless": True, "exact": True},
+    }.items():
+        Image.fromarray(pixels).save(tmp_path / form, form, **options)  # type: ignore[arg-type]
+        assert np.array_equal(load_image(tmp_path / form), np.rot90(pixels, -1))
+        with Image.open(tmp_path / form) as held:
+            turned = ImageOps.exif_transpose(held)
+            assert np.array_equal(image_of(turned), np.rot90(pixels, -1))
+            assert np.array_equal(image_of(held), np.rot90(pixels, -1))

@@ -14,7 +14,7 @@ from benchmark.files import expanded
 from benchmark.identity import digest_of, sha256_of
 from benchmark.images import load_image
 from benchmark.pixels import Image
-from benchmark.reading import shown
+from benchmark.reading import in_another_form, shown
 from benchmark.reconstructions import ELSEWHERE, WORDS, Bits, Reconstruction
 
 HOW_MANY = "how many bits? bits=PATTERN or .csv, or bpp=NUMBER says it"
@@ -61,7 +61,9 @@ class ImageFiles:
             raise UsageError(f"images: there is nothing of quality {quality:g}; there are {there}")
         if name not in own:
             where = next(iter(self.source.values()), "images")
-            raise BenchmarkError(f"{where}: no reconstruction of {name} at quality {quality:g}")
+            raise BenchmarkError(
+                f"{where}: no reconstruction of {name} at quality {quality:g}{in_another_form(name, own)}"
+            )
         image = load_image(own[name])
         size = self.rates.bytes_of(name, quality, image.shape[0] * image.shape[1])
         return Reconstruction(image, size, self.rates.streams.get((quality, name)))

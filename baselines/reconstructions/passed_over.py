@@ -47,8 +47,9 @@ def beside_layout(folder: Path, qualities: Sequence[Path], files: Files) -> Iter
 def of_figures(files: Files, rates: Rates) -> Iterator[str]:
     """Bits of images that are not there."""
     named = {key for table in (rates.streams, rates.bytes, rates.bpp) for key in table if key[1]}
-    idle = {(quality, name_of(name)) for quality, name in named if name_of(name) not in _names(files, quality)}
-    idle = {(quality, name) for quality, name in idle if name not in _names(files, quality)}
+    idle = {
+        (quality, name_of(name)) for quality, name in named if not {name, name_of(name)} & set(_names(files, quality))
+    }
     if idle:
         words = [f"{printable(name)} at {quality:g}" for quality, name in sorted(idle)]
         yield f"bits of {_some(words)} are not used: there is no such image"

@@ -22,6 +22,8 @@ def check(data: bytes) -> None:
             at = _behind_blocks(data, at + 2)
         elif data[at] == _IMAGE:
             frames.append(tuple(number(data, at + 1 + 2 * n, 2, "little") for n in range(4)))
+            if not _colours(data[10]) and not _colours(data[at + 9]):
+                raise damaged("it has no table of colours")
             start = at + 10 + _colours(data[at + 9])
             at = _behind_blocks(data, start + 1)
             pixels = size_of_lzw(b"".join(_blocks(data, start + 1)), data[start], high_first=False)

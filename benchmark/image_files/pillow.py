@@ -16,6 +16,7 @@ from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
     ImageFile,
+    ImagePalette,
     JpegImagePlugin,
     PngImagePlugin,
     PpmImagePlugin,
@@ -23,6 +24,8 @@ from PIL import (
     WebPImagePlugin,
 )
 from PIL import Image as Pillow
+
+from benchmark.image_files import bmp
 
 PIXELS = 89_478_485
 """Pillow's own limit: it warns of more, and refuses twice as many."""
@@ -64,12 +67,35 @@ _DECODERS = {
     "bmp_rle": BmpImagePlugin.BmpRleDecoder,
 }
 
+_INDICES = {1: "P;1", 4: "P;4", 8: "P"}
+"""Pillow's name for samples, by the bits of an index."""
+
 _LOCK = threading.RLock()
 
 
 def opened(name: str, data: bytes) -> ImageFile.ImageFile:
     """The first image of a file of the format `name`, not decoded yet. Raises what Pillow's reader raises."""
-    return _READERS[name](io.BytesIO(data), "")
+    picture = _READERS[name](io.BytesIO(data), "")
+    if name == "BMP":
+        _with_palette(picture, data)
+    return picture
+
+
+def _with_palette(picture: ImageFile.ImageFile, data: bytes) -> None:
+    """Gives a BMP of indices back the palette that Pillow drops where it is of greys in order: then Pillow takes the
+    indices for levels, whatever their depth, and those of no colour too."""
+    bits, start, size = bmp.colours(data)
+    if bits not in _INDICES or not picture.tile:
+        return
+    tile = picture.tile[0]
+    codec, place, arguments = tile.codec_name, tile.offset, tile.args
+    if picture.mode != "P":
+        stated = 1 << bits if size == 3 else int.from_bytes(data[46:50], "little") or 1 << bits
+        palette = data[start : min(start + size * stated, place)]
+        picture._mode = "P"
+        picture.palette = ImagePalette.raw("BGRX" if size == 4 else "BGR", palette[: len(palette) // size * size])
+        rest = arguments[1:] if isinstance(arguments, tuple) else ()
+        picture.tile = [tile._replace(codec_name=codec, args=(_INDICES[bits], *rest))]
 
 
 @contextlib.contextmanager

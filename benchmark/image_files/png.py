@@ -32,11 +32,23 @@ def check(data: bytes) -> None:
         raise too_deep()
     if colour not in _SAMPLES:
         raise damaged(f"there is no colour type {colour}")
-    if colour == _PALETTE and all(kind != b"PLTE" for kind, _ in chunks):
-        raise damaged("it has indices and no palette")
+    _check_colours([kind for kind, _ in chunks], colour)
+    if any(len(content) % 3 for kind, content in chunks if kind == b"PLTE"):
+        raise damaged("the last colour of its palette is not whole")
     width, height = number(head, 0, 4, "big"), number(head, 4, 4, "big")
     wanted = _size(width, height, depth * _SAMPLES[colour], interlace)
     check_deflated([content for kind, content in chunks if kind == b"IDAT"], wanted)
+
+
+def _check_colours(kinds: list[bytes], colour: int) -> None:
+    """An indexed image has a palette. Palette and transparency come once, in this order, before the image data: of
+    others some readers take the first, some the last, some none."""
+    if colour == _PALETTE and b"PLTE" not in kinds:
+        raise damaged("it has indices and no palette")
+    wanted = [kind for kind in (b"PLTE", b"tRNS", b"IDAT") if kind in kinds]
+    found = [kind for kind in kinds if kind in wanted]
+    if found[: len(wanted)] != wanted or set(found[len(wanted) :]) - {b"IDAT"}:
+        raise damaged("its palette or its transparency comes twice, or at a wrong place")
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

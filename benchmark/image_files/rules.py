@@ -23,7 +23,7 @@ RULES = (
     Rule("fewer bits a channel: grey of 2 or 4, BMP of 5 or 6, PNM with a smaller maximum", "RGB, scaled to 0 to 255"),
     Rule("an alpha channel, or a transparent colour, that is opaque everywhere", "dropped"),
     Rule("transparency", "refused", "what is behind is not in the file"),
-    Rule("EXIF orientation (XMP's where there is none), AVIF's irot and imir", "applied"),
+    Rule("EXIF orientation (XMP's where there is none); in AVIF irot and imir alone", "applied"),
     Rule(
         "ICC profile, gamma, primaries, transfer curve (cICP), shape of pixels",
         "passed over: the samples are coded as the file holds them",
@@ -39,6 +39,12 @@ RULES = (
         "refused; of a JPEG with others behind it, as phones write it, the first is taken",
     ),
     Rule("a TIFF whose first image is marked as a preview or a mask of another", "refused"),
+    Rule(
+        "a TIFF that does not tell what its samples mean, or of raw YCbCr with another matrix or range than JPEG's",
+        "refused",
+        "readers differ",
+    ),
+    Rule("a PNG's palette or transparency that comes twice, or at a wrong place", "refused", "readers differ"),
     Rule("a frame that covers a part of the canvas; AVIF's crop (clap)", "refused", "readers differ"),
     Rule(
         "arithmetic-coded JPEG",

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from benchmark.errors import BenchmarkError
 from benchmark.image_files import jpeg
@@ -13,6 +14,7 @@ from benchmark.image_files.fields import Order, damaged, number, part, too_deep
 KIND, OLD_KIND = 254, 255
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, DESCRIPTION = 256, 257, 258, 259, 262, 266, 270
 STRIP_OFFSETS, SAMPLES, ROWS, STRIP_SIZES, PLANES, COLOURS = 273, 277, 278, 279, 284, 320
+COEFFICIENTS, BLACK_WHITE = 529, 532
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_SIZES, SAMPLE_FORMAT, JPEG_TABLES, SUBSAMPLING, EXTRA_SAMPLES, DEPTH = (
     322, 323, 324, 325, 339, 347, 530, 338, 32997
 )  # fmt: skip
@@ -22,12 +24,16 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 1
 _RAW, _JPEG, _FAX, _DEFLATED, _LZW, _PACKBITS, _LZMA = 1, 7, (2, 3, 4), (8, 32946), 5, 32773, 34925
 _HIGH_FIRST = 1
 _SEPARATE, _PALETTE, _YCBCR, _ALPHA = 2, 3, 6, 2
+_NEAR = 0.001
 _REDUCED, _MASK, _OLD_REDUCED = 1, 4, 2
 _UNSIGNED, _UNKNOWN = 1, 4
 """Sample formats that are whole numbers from 0 on; the others are signed, floats, or complex."""
 
 _IMAGEJ = re.compile(rb"ImageJ=.*^images=(\d+)", re.DOTALL | re.MULTILINE)
 """What ImageJ writes of a stack whose slices follow the first one's samples, without pages of their own."""
+
+_BT601, _FULL = (0.299, 0.587, 0.114), (0, 255, 128, 255, 128, 255)
+"""YCbCr as Pillow converts it: coefficients, and the codes of black and white."""
 
 Tags = Mapping[int, tuple[int, ...]]
 
@@ -58,6 +64,21 @@ def check(data: bytes) -> None:
     _check_places(data, tags, places)
     for stream in jpeg_streams(data):
         jpeg.check(stream)
+
+
+def check_meaning(tags: Mapping[int, Any], mode: str) -> None:
+    """What the samples mean is told, and is what Pillow takes them for. Raises BenchmarkError.
+
+    tags: with fractions, as Pillow has them. mode: Pillow's; "YCbCr" if the conversion is left to Pillow.
+    """
+    if PHOTOMETRIC not in tags:
+        raise damaged("it does not tell what its samples mean (PhotometricInterpretation)")
+    if mode != "YCbCr":
+        return
+    for tag, wanted in ((COEFFICIENTS, _BT601), (BLACK_WHITE, _FULL)):
+        found = tags.get(tag, wanted)
+        if len(found) != len(wanted) or not all(abs(a - b) <= _NEAR for a, b in zip(found, wanted, strict=True)):
+            raise BenchmarkError("YCbCr of another matrix or range than JPEG's; convert it to RGB first")
 
 
 def jpeg_streams(data: bytes) -> list[bytes]:

@@ -6,9 +6,11 @@ themselves.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from benchmark.errors import Undefined
 from benchmark.metrics.info import MetricInfo
 from benchmark.metrics.packages import by_package, check_side
 from benchmark.metrics.pairs import check_pair
@@ -30,6 +32,8 @@ FUNCTIONS = {
     "sr-sim": "srsim",
 }
 """Name -> function of piq."""
+
+_A_THOUSANDTH = 1e-3 / 255
 
 
 def _info(name: str, title: str, words: str, source: str, *, side: int, distance: bool = False) -> MetricInfo:
@@ -103,16 +107,33 @@ class Similarity:
         return unit_tensor(original, self.device)
 
     def compare(self, prepared: Tensor, reconstruction: Image) -> float:
-        """The package's value."""
+        """The package's value. Raises Undefined where its formula has none: VIF of an original whose luma is flat holds
+        no information to be left, IW-SSIM of flat images no covariance."""
         import piq
+        import torch
 
         from benchmark.metrics.inference import exact_inference
 
         height, width = prepared.shape[2:]
         check_pair((height, width), reconstruction)
         function: Any = getattr(piq, FUNCTIONS[self.info.name])
+        tensor = unit_tensor(reconstruction, self.device)
+        if self.info.name == VIF.name and _flat(prepared) and not torch.equal(tensor, prepared):
+            raise Undefined("VIF has no value: the luma of the original is flat")
         with exact_inference():
-            return float(function(unit_tensor(reconstruction, self.device), prepared, data_range=1.0))
+            try:
+                value = float(function(tensor, prepared, data_range=1.0))
+            except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+                raise Undefined(f"{self.info.title} has no value: there is too little structure") from None
+        if self.info.name == HAARPSI.name and not math.isfinite(value) and torch.equal(tensor, prepared):
+            return 1.0  # of two black images, where the package divides by weights of 0
+        return value
+
+
+def _flat(image: Tensor) -> bool:
+    """Whether the luma of (1, 3, H, W) in [0, 1] is the same everywhere, to less than a thousandth of a level."""
+    luma = image.double().mul(image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1)
+    return bool(luma.amax() - luma.amin() < _A_THOUSANDTH)
 
 
 def _make(info: MetricInfo, device: str) -> Similarity:

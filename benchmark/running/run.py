@@ -18,6 +18,7 @@ from benchmark.files import in_place_of_folder
 from benchmark.foreign import ForeignCodec
 from benchmark.metrics import check_metric, default_metrics, shipped_info
 from benchmark.protocols import dataset_of_protocol, protocol_of
+from benchmark.reading import in_another_form
 from benchmark.reconstructions import Reconstructions
 from benchmark.results import OURS, CodecRecord, Manifest, Resumption, RunFolder, Trial, TrialKey, locked
 from benchmark.running import plan
@@ -386,10 +387,12 @@ def _unmatched(codecs: Mapping[str, Codec], dataset: Dataset) -> Iterator[str]:
             raise UsageError(
                 f"{label}: no reconstruction is called like an image of {dataset.name}: there is {there}, and "
                 f"{wanted[0]!r} is wanted; the part of the path that is the name is where the pattern has {{name}}"
+                f"{in_another_form(wanted[0], codec.names)}"
             )
         if lacking:
             more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
-            yield f"{label}: {len(lacking)} of {len(wanted)} images are missing: {', '.join(lacking[:3])}{more}"
+            form = next((words for name in lacking if (words := in_another_form(name, codec.names))), "")
+            yield f"{label}: {len(lacking)} of {len(wanted)} images are missing: {', '.join(lacking[:3])}{more}{form}"
         if others := codec.others(wanted):
             more = f" and {len(others) - 3} more" if len(others) > 3 else ""
             yield f"{label}: not taken, since {dataset.name} has no such image: {', '.join(others[:3])}{more}"

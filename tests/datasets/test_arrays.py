@@ -258,6 +258,28 @@ def test_columns_splits_and_transforms_of_a_hugging_face_data_set() -> None:
     assert same(dataset_of(Rows(stored).with_format("custom")), [np.zeros((4, 4, 3), np.uint8)])
 
 
+def test_a_stream_that_does_not_know_its_columns() -> None:
+    class Stream:
+        """As `datasets.IterableDataset` after `map`, or from a generator."""
+
+        column_names = features = None
+
+        def __init__(self, rows: list[dict[str, Any]]) -> None:
+            self.rows = rows
+
+        def __iter__(self) -> Iterator[dict[str, Any]]:
+            return iter(self.rows)
+
+    images = [image for _, image in arrays()]
+    assert same(dataset_of(Stream([{"image": image, "label": 1} for image in images])), images)
+    assert same(dataset_of(Stream([{"photo": Image.fromarray(image)} for image in images])), images)
+    assert same(dataset_of(Stream([{"image": {"bytes": png_bytes(image), "path": None}} for image in images])), images)
+    with pytest.raises(UsageError, match="no column is named 'image'; there are a, b"):
+        dataset_of(Stream([{"a": images[0], "b": images[1]}]))
+    with pytest.raises(UsageError, match="there is no image in it"):
+        dataset_of(Stream([]))
+
+
 # Bad input
 
 IMAGE = arrays(1)[0][1]

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import unicodedata
 from pathlib import Path
@@ -91,6 +92,49 @@ def test_names_that_differ_in_unicode_normalisation_only() -> None:
     dataset = open_dataset("x")
     assert {picture.name for picture in dataset.pictures} == {composed, apart}
     assert len({picture.sha256 for picture in dataset.pictures}) == 2
+
+
+def test_a_list_whose_names_have_another_form_of_unicode() -> None:
+    composed, apart = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    write(f"x/{apart}.png", 1)
+    if Path(f"x/{composed}.png").exists():
+        pytest.skip("this file system takes them for one name")
+    Path("list.txt").write_text(f"x/{composed}.png\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"line 1: there is no file .*looks the same, in another form of Unicode"):
+        open_dataset("list.txt")
+    Path("list.txt").write_text("x/e.png\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"there is no file \S+e\.png$"):
+        open_dataset("list.txt")
+
+
+def test_brackets_of_a_name_within_a_pattern() -> None:
+    write("a[1]/x.png", 1)
+    meant = r"; what is called a\[1\] itself is meant by 'a\[\[\]1\]/\*\.png'"
+    with pytest.raises(UsageError, match=f"no image has such a path .*{meant}"):
+        open_dataset("a[1]/*.png")
+    write("a1/y.png", 2)
+    dataset = open_dataset("a[1]/*.png")
+    assert [picture.name for picture in dataset.pictures] == ["y"]
+    assert any(re.search(meant, note) for note in dataset.notes)
+    dataset = open_dataset("a[[]1]/*.png")
+    assert [picture.name for picture in dataset.pictures] == ["x"]
+    assert dataset.notes == ()
+
+
+@pytest.mark.parametrize("spec", ["x", "x/*", "list.txt", "file://{}/x"])
+def test_files_of_one_content_count_each_and_it_is_said(spec: str, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        write(f"x/{name}.png", shade=0 if name != "c" else 1)
+    Path("list.txt").write_text("x/a.png\nx/b.png\nx/c.png\n", encoding="utf-8")
+    dataset = open_dataset(spec.format(tmp_path))
+    assert len(dataset.pictures) == 3
+    assert [note for note in dataset.notes if note.endswith("1 of 3 images is the same as others")] == list(
+        dataset.notes
+    )
+    assert dataset.notes
+    Path("x/b.png").unlink()
+    Path("list.txt").write_text("x/a.png\nx/c.png\n", encoding="utf-8")
+    assert open_dataset(spec.format(tmp_path)).notes == ()
 
 
 # What is not taken is said

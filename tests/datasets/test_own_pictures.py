@@ -246,7 +246,7 @@ def test_files_of_equal_content_are_pictures_of_their_own() -> None:
     write(Path("x/a.png"))
     write(Path("x/b.png"))
     assert names("x/*.png") == ["a", "b"]
-    assert open_dataset("x/*.png").notes == ()
+    assert open_dataset("x/*.png").notes == ("x/*.png: 1 of 2 images is the same as others",)
 
 
 def test_a_list_that_leads_to_one_file_twice(loop: Path) -> None:
@@ -397,15 +397,17 @@ def test_pictures_that_nobody_knows_have_no_note() -> None:
 
 
 def test_what_runs_and_pages_hold_is_no_original() -> None:
-    for file in (
-        "d/a.png",
-        "d/run/curve.png",
-        "d/run/reconstructions/jpeg/10/a.png",
-        "d/page/pictures/a.png",
-        "d/b.png",
+    for shade, file in enumerate(
+        (
+            "d/a.png",
+            "d/run/curve.png",
+            "d/run/reconstructions/jpeg/10/a.png",
+            "d/page/pictures/a.png",
+            "d/b.png",
+            "d/notes/c.png",
+        )
     ):
-        write(Path(file))
-    write(Path("d/notes/c.png"))
+        write(Path(file), shade)
     for file in ("d/run/run.json", "d/run/trials.jsonl", "d/page/.hfd-benchmark-page", "d/notes/run.json"):
         Path(file).touch()
     for pattern in ("d/**/*.png", str(Path("d/**/*.png").absolute())):

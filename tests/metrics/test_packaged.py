@@ -139,3 +139,28 @@ def test_ssimulacra2_of_fewer_scales_is_the_package_s(photo: Image) -> None:
         changed = noisy(original, 25)
         expected = REFERENCES["ssimulacra2"].value(original, changed)
         assert metric.compare(metric.prepare(original), changed) == pytest.approx(expected, abs=1e-9)
+
+
+FLAT = {level: np.full((200, 170, 3), level, np.uint8) for level in (0, 128, 255)}
+
+
+@pytest.mark.parametrize("info", similarity.METRICS, ids=lambda info: info.name)
+def test_identical_flat_images_have_the_value_of_identical_ones_or_none(info: MetricInfo) -> None:
+    metric = opened(info.name)
+    for level, image in FLAT.items():
+        if info is similarity.IW_SSIM:
+            with pytest.raises(Undefined, match="too little structure"):
+                metric.compare(metric.prepare(image), image.copy())
+        else:
+            value = metric.compare(metric.prepare(image), image.copy())
+            assert value == pytest.approx(float(info.identical), abs=1e-5), level
+
+
+def test_vif_of_an_original_without_information_has_no_value(photo: Image) -> None:
+    metric = opened("vif")
+    for original in FLAT.values():
+        for changed in (255 - original, photo[:200, :170], np.clip(original + np.uint8(1), 1, 255)):
+            with pytest.raises(Undefined, match="luma of the original is flat"):
+                metric.compare(metric.prepare(original), changed)
+    # the other way round nothing of the information is left
+    assert metric.compare(metric.prepare(photo[:200, :170]), FLAT[128]) == pytest.approx(0, abs=1e-3)

@@ -547,6 +547,30 @@ def make_png() -> None:
     no_palette = [each for each in chunks_of(pypng(grey(4), bitdepth=4, palette=PALETTE[:16])) if each[0] != b"PLTE"]
     add("png/no-palette.png", png_of(no_palette), "by hand", "indices, and no palette", refused=bad)
 
+    indices = (grey() % 4).astype(np.uint8)
+    head, idat, end = (
+        dict(chunks_of(pypng(indices, bitdepth=8, palette=PALETTE[:4])))[kind] for kind in (b"IHDR", b"IDAT", b"IEND")
+    )
+    colours = bytes(channel for colour in PALETTE[:4] for channel in colour)
+    ihdr, rows, last = (b"IHDR", head), (b"IDAT", idat), (b"IEND", end)
+    plte, other = (b"PLTE", colours), (b"PLTE", colours[::-1])
+    clear, opaque = (b"tRNS", b"\0"), (b"tRNS", b"\xff")
+    order = "twice, or at a wrong place"
+    for name, chunks, what, why in (
+        ("palette-twice", [ihdr, plte, other, rows, last], "two palettes", order),
+        ("palette-late", [ihdr, rows, plte, last], "the palette is behind the samples", order),
+        ("palette-again-late", [ihdr, plte, rows, other, last], "a second palette behind the samples", order),
+        (
+            "palette-part",
+            [ihdr, (b"PLTE", colours + b"x"), rows, last],
+            "a third of a colour in the palette",
+            "not whole",
+        ),
+        ("trns-twice", [ihdr, plte, clear, opaque, rows, last], "two transparencies, the second opaque", order),
+        ("trns-first", [ihdr, opaque, plte, rows, last], "transparency before the palette", order),
+    ):
+        add(f"png/{name}.png", png_of(chunks), "by hand", what, refused=why)
+
 
 # JPEG
 
@@ -1260,6 +1284,39 @@ def make_tiff() -> None:
     whole[page.dataoffsets[0] + page.databytecounts[0] - 2] ^= 1
     add("tiff/adler.tif", bytes(whole), "by hand", "the checksum of the deflated strip is wrong", refused=bad)
 
+    ycc = np.stack([grey(), RGB[..., 0], RGB[..., 1]], -1)
+    meaning = {258: (3, 8, 8, 8), 262: (3, 6), 277: (3, 3), 530: (3, 1, 1)}
+    bt709 = (5, 2126, 10000, 7152, 10000, 722, 10000)
+    limited = (5, 16, 1, 235, 1, 128, 1, 240, 1, 128, 1, 240, 1)
+    for name, tags in {"matrix": {529: bt709}, "range": {532: limited}}.items():
+        data = tiff_by_hand({**meaning, **tags}, ycc.tobytes())
+        add(f"tiff/ycbcr-{name}.tif", data, "by hand", f"YCbCr of another {name}", refused="another matrix or range")
+    data = tiff_by_hand({**meaning, 529: bt709, 259: (3, 5)}, imagecodecs.lzw_encode(ycc.tobytes()))
+    add(
+        "tiff/ycbcr-matrix-lzw.tif",
+        data,
+        "imagecodecs, by hand",
+        "YCbCr of another matrix, LZW",
+        reader="libtiff (tiff2rgba)",
+    )
+    full = (5, 0, 1, 255, 1, 128, 1, 255, 1, 128, 1, 255, 1)
+    data = tiff_by_hand({**meaning, 529: (5, 299, 1000, 587, 1000, 114, 1000), 532: full}, ycc.tobytes())
+    add(
+        "tiff/ycbcr-said.tif",
+        data,
+        "by hand",
+        "YCbCr, its usual matrix and range said",
+        reader="libtiff (tiff2rgba)",
+        tolerance=1,
+    )
+    add(
+        "tiff/no-photometric.tif",
+        tiff_by_hand({258: (3, 8), 277: (3, 1)}, grey().tobytes()),
+        "by hand",
+        "grey, without a word of whether 0 is black",
+        refused="PhotometricInterpretation",
+    )
+
 
 def oriented(image: np.ndarray, orientation: int) -> np.ndarray:
     return {
@@ -1285,14 +1342,15 @@ def ycbcr(ycc: np.ndarray, across: int, down: int) -> bytes:
 
 
 def tiff_by_hand(tags: dict[int, tuple[int, ...]], data: bytes) -> bytes:
-    """A little-endian TIFF of one uncompressed strip. tags: number -> (3 for short or 4 for long, values)."""
+    """A little-endian TIFF of one uncompressed strip. tags: number -> (3 for short, 4 for long or 5 for
+    fractions, values)."""
     tags = {256: (3, W), 257: (3, H), 259: (3, 1), 273: (4, 0), 278: (3, H), 279: (4, len(data)), **tags}
     end = 8 + 2 + 12 * len(tags) + 4
     far = bytearray()
     for tag, (kind, *values) in tags.items():
         packed = struct.pack(f"<{len(values)}{'H' if kind == 3 else 'I'}", *values)
         if len(packed) > 4:
-            tags[tag] = (-kind, len(values), end + len(far))
+            tags[tag] = (-kind, len(values) // (2 if kind == 5 else 1), end + len(far))
             far += packed
     tags[273] = (4, end + len(far))
     directory = bytearray()
@@ -1487,6 +1545,60 @@ def make_bmp() -> None:
         "a palette of 100 colours, indices up to 255",
         refused="damaged|cannot be read",
     )
+    two = (grey() > 99).astype(np.uint8)
+    black_white = grey_rgb(two, 1)
+    levels = (grey() % 16).astype(np.uint8)
+    ramp = bytes(value for n in range(100) for value in (n, n, n, 0))
+    nibbles = {
+        name: (each[:, 0::2] << 4 | each[:, 1::2]).astype(np.uint8) for name, each in (("two", two), ("ramp", levels))
+    }
+    runs = b"".join(b"".join(bytes([1, value]) for value in row) + b"\0\0" for row in two[::-1])[:-2] + b"\0\1"
+    for name, data, what, image in (
+        ("two-4", bmp(4, bmp_rows(nibbles["two"]), palette=BLACK_WHITE), "4 bits", black_white),
+        ("two-8", bmp(8, bmp_rows(two), palette=BLACK_WHITE), "8 bits", black_white),
+        ("two-rle8", bmp(8, runs, palette=BLACK_WHITE, compression=1), "8 bits, run-length codes", black_white),
+        (
+            "ramp-4",
+            bmp(4, bmp_rows(nibbles["ramp"]), palette=ramp[:64]),
+            "4 bits, the levels 0 to 15",
+            grey_rgb(levels, 255),
+        ),
+    ):
+        add(
+            f"bmp/{name}.bmp",
+            data,
+            "by hand",
+            f"a palette of black and white, or of greys in order: {what}",
+            reader="ImageMagick (BMP)",
+            pixels=image,
+        )
+    data = bmp(8, bmp_rows(grey()), palette=ramp)
+    add("bmp/ramp-index.bmp", data, "by hand", "an index beyond a palette of greys in order", refused="index")
+    data = bmp(1, bmp_rows(np.packbits(two, axis=1)), palette=BLACK_WHITE[:4])
+    add("bmp/one-colour.bmp", data, "by hand", "an index of 1 in a palette of one colour", refused="index")
+    samples = (grey() >> 3).astype("<u2") * (1 + 32 + 1024)
+    masks = struct.pack("<IIII", 0x7C00, 0x3E0, 0x1F, 0x8000)
+    partly = np.where(grey() > 99, samples, samples | 0x8000).astype("<u2")
+    for name, pixels in (("used", partly), ("opaque", samples | 0x8000)):
+        data = bmp(16, bmp_rows(pixels), masks=masks, compression=3, size=56)
+        says = (
+            {"refused": "transparent"}
+            if name == "used"
+            else {"reader": "ImageMagick (BMP)", "pixels": grey_rgb(grey() >> 3, 31), "within": 1, "tolerance": 1}
+        )
+        add(f"bmp/argb1555-{name}.bmp", data, "by hand", f"16 bits, one of them alpha, {name}", **says)
+    data = bytearray(bmp(24, bmp_rows(RGB[..., ::-1])))
+    data[10:14] = bytes(4)
+    add("bmp/no-offset.bmp", bytes(data), "by hand", "rows that begin at 0", refused="within its header")
+
+
+def bmp_rows(samples: np.ndarray) -> bytes:
+    """The rows from the last to the first, each filled to four bytes."""
+    rows = (row.tobytes() for row in samples[::-1])
+    return b"".join(row + bytes(-len(row) % 4) for row in rows)
+
+
+BLACK_WHITE = bytes((0, 0, 0, 0, 255, 255, 255, 0))
 
 
 # PNM
@@ -1737,6 +1849,24 @@ def make_webp() -> None:
         "lossless, cut, and the sizes made to fit",
         refused="cannot be read|damaged|ends too early|not a",
     )
+    for name, data in (
+        ("alpha-denied", cwebp("-q", "80", data=pypng(ALPHA))),
+        ("alpha-denied-lossless", extended(cwebp("-lossless", "-exact", data=pypng(ALPHA)))),
+    ):
+        denied = bytearray(data)
+        denied[20] &= ~0x10
+        add(f"webp/{name}.webp", bytes(denied), "cwebp, by hand", "alpha that the header denies", refused="opaque")
+    one, other = cwebp("-q", "80"), cwebp("-q", "80", data=pypng(255 - RGB))
+    both = one[8:] + other[12:]
+    twice = b"RIFF" + struct.pack("<I", len(both)) + both
+    add("webp/two-images.webp", twice, "cwebp, by hand", "two images and no animation", refused="2 frames")
+
+
+def extended(webp: bytes) -> bytes:
+    """With an extended header in front of its only chunk, for an image of W by H."""
+    body = b"WEBPVP8X" + struct.pack("<IB3x", 10, 0x10) + (W - 1).to_bytes(3, "little") + (H - 1).to_bytes(3, "little")
+    body += webp[12:]
+    return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
 def make_avif() -> None:
@@ -1918,6 +2048,16 @@ def make_avif() -> None:
         reader="imagecodecs (libavif)",
         pixels=RGB,
     )
+    for name, tag, what in (("exif6", "Orientation", "EXIF"), ("xmp6", "XMP-tiff:Orientation", "XMP")):
+        data = tool("exiftool", "-n", f"-{tag}=6", "-o", "out.avif", "in.avif", in_avif=avifenc("--lossless"))
+        add(
+            f"avif/{name}.avif",
+            data,
+            "avifenc, ExifTool",
+            f"an orientation in {what}, which turns nothing in AVIF",
+            reader="imagecodecs (libavif)",
+            pixels=RGB,
+        )
 
 
 def profile(size: int) -> bytes:
@@ -2017,6 +2157,10 @@ def make_gif() -> None:
         reader="imagecodecs (giflib)",
         pixels=image,
     )
+    plain = imagecodecs.gif_encode(grey())
+    colours = 3 << (plain[10] & 7) + 1
+    data = plain[:10] + bytes([plain[10] & 0x7F]) + plain[11:13] + plain[13 + colours :]
+    add("gif/no-colours.gif", data, "imagecodecs, by hand", "no table of colours", refused="no table of colours")
 
 
 def make_others() -> None:

@@ -1,6 +1,7 @@
 """`images:PATTERN`: files by name and quality, their bits, and what is refused."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -388,3 +389,25 @@ def test_what_lies_beside_a_folder_per_quality_is_named(foreign: Foreign) -> Non
     foreign.write("theirs/{quality}/{name}.png")
     with pytest.raises(UsageError, match="which folders are its qualities, #, q#"):
         opened("images:theirs")
+
+
+def test_a_suffix_within_a_name_makes_no_idle_bits(foreign: Foreign) -> None:
+    for quality in ("1", "2"):
+        for suffix in (".png", ".bin"):
+            Path(f"out/{quality}/a{suffix}").rename(f"out/{quality}/a.png{suffix}")
+    codec = opened("images:out/{quality}/{name}.png,bits=out/{quality}/{name}.bin")
+    assert "a.png" in codec.names
+    assert codec.passed_over == ()
+
+
+def test_a_name_in_another_form_of_unicode_is_told(foreign: Foreign) -> None:
+    composed, apart = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    for quality in ("1", "2"):
+        for suffix in (".png", ".bin"):
+            Path(f"out/{quality}/a{suffix}").rename(f"out/{quality}/{apart}{suffix}")
+    codec = opened("images:out/{quality}/{name}.png,bits=out/{quality}/{name}.bin")
+    with pytest.raises(BenchmarkError, match="looks the same, in another form of Unicode"):
+        codec.reconstruction(composed, 1)
+    assert codec.reconstruction(apart, 1).bytes == Path(f"out/1/{apart}.bin").stat().st_size
+    with pytest.raises(BenchmarkError, match=r"no reconstruction of e at quality 1$"):
+        codec.reconstruction("e", 1)
