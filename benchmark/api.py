@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import BenchmarkError, UsageError
+from benchmark.files import expanded
 from benchmark.reconstructions import label_among
 from benchmark.results import RunFolder
 
@@ -93,6 +94,12 @@ def evaluate(
     from benchmark.running.originals import OriginalStore
     from benchmark.running.run import Request, open_run
 
+    if not isinstance(keep_reconstructions, bool):
+        raise UsageError(f"keep_reconstructions {keep_reconstructions!r}: True or False")
+    if protocol is not None:
+        _texts("protocol", [protocol])
+    if time_limit is not None and (isinstance(time_limit, bool) or not isinstance(time_limit, Real)):
+        raise UsageError(f"time_limit {time_limit!r}: a number of seconds is needed")
     if not (isinstance(progress, bool) or callable(progress)):
         raise UsageError(f"progress {progress!r}: True, False, or a function of a trial, a number and the total")
     originals = _ORIGINALS.setdefault(str(device), OriginalStore())
@@ -288,7 +295,7 @@ class Results:
         """
         from benchmark.analysis.summary import HEADLINES, metric_facts
 
-        metric_facts(self._summary, metric)
+        metric_facts(self._summary, *_texts("metric", [metric]))
         frame = self._summary[self._summary["aggregation"].isin(HEADLINES)]
         if codec is not None:
             codec = label_among(codec, list(dict.fromkeys(frame["codec"])))
@@ -320,8 +327,14 @@ class Results:
 
         from benchmark.analysis.rate_differences import rate_differences
 
-        metrics = [metric] if isinstance(metric, str) else list(metric)
-        rows = rate_differences(self.numbers, anchor, metrics, resamples=resamples, seed=seed)
+        metrics = _texts("metric", _sequence(metric))
+        rows = rate_differences(
+            self.numbers,
+            anchor,
+            metrics,
+            resamples=_count("resamples", resamples, 100),
+            seed=_count("seed", seed, 0),
+        )
         columns = ["codec", "anchor", "metric", "value", "ci_low", "ci_high", "n_images", "reason", "notes"]
         return pandas.DataFrame(
             [
@@ -356,7 +369,8 @@ class Results:
 
         from benchmark.reports.pictures import find_point, view_of
 
-        other = None if against is None else find_point(self.numbers, against)
+        point, *others = _texts('point, such as "hfd=3"', [point] if against is None else [point, against])
+        other = find_point(self.numbers, others[0]) if others else None
         view = view_of(self.numbers, metric, find_point(self.numbers, point), other)
         frame = pandas.DataFrame({"image": view.images, "share": view.shares})
         lacking = pandas.DataFrame({"image": view.lacking, "share": [float("nan")] * len(view.lacking)})
@@ -395,7 +409,7 @@ class Results:
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
                 raise UsageError(f"plot: no option is named {name!r}; {hint}")
         file = None if save is None else _path("save", save)
-        others = [beside] if isinstance(beside, Results | str | Path) else beside
+        others = [beside] if isinstance(beside, Results) else _sequence(beside)
         runs = [self, *(other if isinstance(other, Results) else load(other) for other in others)]
         if options.get("published") is not None:
             from benchmark.protocols import references_of
@@ -435,19 +449,20 @@ class Results:
         from benchmark.analysis.tabulation import tabulate
         from benchmark.reports.paper_tables import write_table
 
-        chosen_codecs(self._summary, list(labels or {}))
+        names = _labels(labels or {})
+        chosen_codecs(self._summary, list(names))
         found = tabulate(
             [self._summary],
             self._chosen(metrics, self._valued()),
-            codecs=[codecs] if isinstance(codecs, str) else codecs,
+            codecs=_texts("codecs", _sequence(codecs)),
             rates=_sequence(rates),
             numbers=[self.numbers] if bold_ties or (plus_minus and _sequence(rates)) else [],
         )
-        return write_table(found, format, labels=labels, plus_minus=plus_minus, bold_ties=bold_ties)
+        return write_table(found, format, labels=names, plus_minus=plus_minus, bold_ties=bold_ties)
 
     def _chosen(self, metrics: Sequence[str], there: Sequence[str]) -> Sequence[str]:
         """`metrics`, or those that are `there` where none is named. Raises BenchmarkError if none is."""
-        chosen = metrics or there
+        chosen = _texts("metric, one by one", metrics) or there
         if not chosen:
             why = f": {(self.failures or self.notes)[0]}" if self.failures or self.notes else ""
             raise BenchmarkError(f"no metric has a value that can be shown{why}")
@@ -488,25 +503,51 @@ def _gate(file: str | Path | None) -> "Gate":
 
 
 def _path(what: str, place: Any) -> Path:
+    """With the home folder for a leading "~", which no shell has seen here. Raises UsageError."""
     try:
-        return Path(place)
+        path = expanded(place)
     except TypeError:
         raise UsageError(f"{what}: {place!r} is no path") from None
+    if "\0" in str(path):
+        raise UsageError(f"{what}: {str(path)!r} is no path")
+    return path
 
 
 def _count(what: str, value: Any, least: int) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise UsageError(f"{what} {value!r}: a whole number is needed") from None
+        number = None
+    if number is None or isinstance(value, bool):
+        raise UsageError(f"{what} {value!r}: a whole number is needed")
     if number < least:
         raise UsageError(f"{what} {number}: at least {least}")
     return number
 
 
 def _sequence(values: Any) -> list[Any]:
-    """What one value, or several, are as a list."""
+    """What one value, or several, are as a list; arrays and tensors as Python's numbers."""
+    if hasattr(values, "shape") and hasattr(values, "tolist"):
+        values = values.tolist()
     return list(values) if isinstance(values, Iterable) and not isinstance(values, str | bytes) else [values]
+
+
+def _texts(what: str, values: Iterable[Any]) -> list[str]:
+    """`values`, which must be texts. Raises UsageError."""
+    found = list(values)
+    for value in found:
+        if not isinstance(value, str):
+            raise UsageError(f"{what}: a text is needed, not {value!r}")
+    return found
+
+
+def _labels(labels: Any) -> dict[str, str]:
+    """Raises UsageError unless it is a mapping of texts to texts."""
+    if not isinstance(labels, Mapping):
+        raise UsageError(f"labels: a mapping by codec is needed, not {labels!r}")
+    for codec, text in labels.items():
+        _texts(f"label of {codec}", [text])
+    return dict(labels)
 
 
 def _metrics(metrics: Any) -> tuple[Any, ...]:
@@ -547,8 +588,8 @@ def _dataset(dataset: Any, temporary: "_Temporary | None") -> "str | Dataset":
 
     if isinstance(dataset, str | Dataset):
         return dataset
-    if isinstance(dataset, Path):
-        return str(dataset)
+    if isinstance(dataset, os.PathLike):
+        return str(_path("dataset", dataset))
     from benchmark.datasets import dataset_of
 
     return dataset_of(dataset, folder=None if temporary is None else Path(temporary.name) / "images")
@@ -609,7 +650,7 @@ def _quality_options(qualities: Qualities | float | None) -> tuple[str, ...]:
 def _listed(values: Any) -> str:
     numbers = _sequence(values)
     try:
-        texts = [repr(float(number)) for number in numbers if not isinstance(number, str)]
+        texts = [repr(float(number)) for number in numbers if not isinstance(number, str | bool)]
     except (TypeError, ValueError):
         texts = []
     if not texts or len(texts) < len(numbers):

@@ -7,6 +7,7 @@ the hash of the file is a hash of the pixels alone, whoever writes it and with w
 
 import contextlib
 import hashlib
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -209,9 +210,9 @@ def _checked_name(given: Any, what: str) -> str | None:
 
 def _file(thing: Any, what: str) -> Location | None:
     """The file that `thing` names; None if it is no path. Raises UsageError if there is none of that name."""
-    if not isinstance(thing, str | Path):
+    if not isinstance(thing, str | os.PathLike) or not isinstance(os.fspath(thing), str):
         return None
-    place = addresses.location(str(thing))
+    place = addresses.location(os.fspath(thing))
     if isinstance(place, str):
         addresses.check_address(place)
         return place
@@ -243,6 +244,8 @@ def _array(thing: Any, what: str) -> "npt.NDArray[np.uint8]":
             raise UsageError(f"{what}: a tensor {_kind(thing)}; a tensor is uint8 (3, height, width), RGB")
         array = thing.detach().cpu().numpy().transpose(1, 2, 0)
     elif hasattr(thing, "shape") and hasattr(thing, "dtype"):
+        if np.ma.is_masked(thing):  # type: ignore[no-untyped-call]
+            raise UsageError(f"{what}: a masked array, and no codec knows a mask; give its data, or fill it")
         array = np.asarray(thing)
     else:
         raise UsageError(f"{what} is {_kind(thing)}; {WANTED}")

@@ -96,6 +96,8 @@ def _parameters(style: StyleChoice) -> dict[str, Any]:
             return _plain(matplotlib.RcParams(style))
         except (KeyError, ValueError) as error:
             raise UsageError(f"the style is none of matplotlib's: {' '.join(str(error).split())}") from None
+    if not isinstance(style, str | Path):
+        raise UsageError(f"style: a name, a file or parameters are needed, not {style!r}")
     if not Path(style).is_file():
         known = ", ".join(name for name in matplotlib_style.available if not name.startswith("_"))
         raise UsageError(f"the style {str(style)!r} is neither a file nor one that matplotlib knows: {known}")

@@ -94,7 +94,7 @@ def _row(
 def _text(cell: Cell | None, decimals: int, marks: _Marks, plus_minus: bool, bold_ties: bool) -> str:
     if cell is None:
         return marks.missing
-    text = f"{cell.value:.{decimals}f}".replace("-", marks.minus)
+    text = f"{cell.value:z.{decimals}f}".replace("-", marks.minus)
     if cell.tied if bold_ties else cell.rank == 1:
         text = marks.bold % text
     elif cell.rank == 2 and not bold_ties:

@@ -137,7 +137,7 @@ def _cell(record: Mapping[Hashable, Any], decimals: int, images: int) -> str:
     """Value, half width of the interval, error over seeds; and the number of images if it is not the usual one."""
     if not record or math.isnan(record["value"]):
         return "–"
-    cell = f"{record['value']:.{decimals}f}"
+    cell = f"{record['value']:z.{decimals}f}"  # z: what is rounded to zero has no sign
     if not math.isnan(record["ci_high"]):
         cell += f" ±{two_digits((record['ci_high'] - record['ci_low']) / 2, decimals)}"
     if not math.isnan(record["stderr_seed"]):
@@ -148,9 +148,15 @@ def _cell(record: Mapping[Hashable, Any], decimals: int, images: int) -> str:
 
 
 def decimals_of(values: Iterable[float]) -> int:
-    """So many that a typical value has four digits: differences on the same images are finer than the intervals."""
-    sizes = [abs(value) for value in values if value and not math.isnan(value)]
-    return 3 if not sizes else min(max(3 - math.floor(math.log10(statistics.median(sizes))), 0), 4)
+    """So many that a typical value has four digits: differences on the same images are finer than the intervals.
+
+    Four decimals at most, unless a typical value would have fewer than two digits.
+    """
+    sizes = [abs(value) for value in values if value and math.isfinite(value)]
+    if not sizes:
+        return 3
+    power = math.floor(math.log10(statistics.median(sizes)))
+    return min(max(3 - power, 0), max(1 - power, 4))
 
 
 def two_digits(value: float, most: int) -> str:

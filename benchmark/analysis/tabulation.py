@@ -92,8 +92,9 @@ def tabulate(
     if numbers and len(numbers) != len(summaries):
         raise UsageError("the numbers of single images are needed of each summary")
     for rate in rates:
-        if not isinstance(rate, Real) or not 0 < float(rate) < math.inf:
+        if not isinstance(rate, Real) or isinstance(rate, bool) or not 0 < float(rate) < math.inf:
             raise UsageError(f"rate {rate!r}: a number of bits per pixel above 0 is needed")
+    rates = list(dict.fromkeys(map(float, rates)))
     dataset = one_dataset(summaries)
     frame = joined_headlines(summaries)
     for metric in metrics:

@@ -233,7 +233,7 @@ def _vary(words: Sequence[str], folder: Path) -> str:
             info = shipped_info(metric)
             digits = decimals_of([value for (_, name, _), value in found.items() if name == metric])
             cells = [found.get((spec, metric, value)) for value in values]
-            texts = ["–" if cell is None else f"{cell:.{digits}f}" for cell in cells]
+            texts = ["–" if cell is None else f"{cell:z.{digits}f}" for cell in cells]
             lines.append([labels.get(spec, spec), metric if info is None else info.title, *texts])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 

@@ -102,7 +102,7 @@ def _cell(row: Row, info: MetricInfo, decimals: int, trained_on: Sequence[str]) 
     half = (cell.high - cell.low) / 2
     taught = info.name.partition("@")[0] in trained_on
     return {
-        "value": f"{cell.value:.{decimals}f}".replace("-", "−"),
+        "value": f"{cell.value:z.{decimals}f}".replace("-", "−"),
         "half": "" if math.isnan(half) else f"± {two_digits(half, decimals)}",
         "rank": "" if rank is None else str(rank),
         "taught": f"trained on {info.title}" if taught else "",

@@ -360,6 +360,9 @@ def _without_output(command: Sequence[str]) -> list[str]:
 
 
 def decimals_of(values: Sequence[float]) -> int:
-    """So many that a typical value has four digits."""
+    """So many that a typical value has four digits; five at most, unless it would have fewer than two digits."""
     sizes = [abs(value) for value in values if value and math.isfinite(value)]
-    return 3 if not sizes else min(max(3 - math.floor(math.log10(float(np.median(sizes)))), 0), 5)
+    if not sizes:
+        return 3
+    power = math.floor(math.log10(float(np.median(sizes))))
+    return min(max(3 - power, 0), max(1 - power, 5), 100)  # 100: JavaScript's most

@@ -17,13 +17,14 @@ from benchmark.analysis.baseline import Baseline
 from benchmark.analysis.comparable import chosen_codecs, codec_labels, joined_headlines, one_dataset, one_protocol
 from benchmark.analysis.differences import joined_numbers
 from benchmark.errors import UsageError
-from benchmark.reports.figure_style import CURRENT, figure_style
+from benchmark.reports.figure_style import CURRENT, TEXT, figure_style
 from benchmark.reports.plots.axes import RATE_LABEL, draw_panel
 from benchmark.reports.plots.files import check_formats, file_name, save
 from benchmark.reports.plots.layout import figure_of, legend_entries, legend_inside
 from benchmark.reports.plots.options import PlotOptions
 from benchmark.reports.plots.panels import Panel, difference_panel, metric_panel, value_of_originals
 from benchmark.reports.plots.published import label_published, with_published
+from benchmark.reports.plots.text import text_width
 from benchmark.reports.styles import Style, codec_styles
 
 _USUAL = PlotOptions()
@@ -107,6 +108,7 @@ class _Content:
 
     def figure(self, panels: Sequence[Panel], options: PlotOptions) -> Figure:
         """Inside of `figure_style`."""
+        _check_mathematics(options)
         return figure_of(panels, self.looks(), self.dataset, self.rate_protocol, options)
 
 
@@ -133,6 +135,12 @@ def _content(
     if options.published is not None:
         panels = with_published(panels, options.published, dataset, rate_protocol, options.references)
     return _Content(tuple(panels), tuple(codecs), styles, dataset, rate_protocol)
+
+
+def _check_mathematics(options: PlotOptions) -> None:
+    """Raises UsageError where matplotlib could not draw a text of the user's, before anything is drawn."""
+    for text in (options.title, *options.labels.values()):
+        text_width(text or "", TEXT, math=True)
 
 
 def _difference_panels(
@@ -167,6 +175,7 @@ def _draw_into(axes: Axes, content: _Content, options: PlotOptions) -> Figure:
     [panel] = content.panels
     figure = cast(Figure, axes.get_figure(root=True))
     with figure_style(options.font_size, CURRENT if options.style is None else options.style):
+        _check_mathematics(options)
         looks = content.looks()
         draw_panel(axes, panel, looks, options)
         axes.set_xlabel(RATE_LABEL)

@@ -1,7 +1,7 @@
 """What may be asked of a plot, checked once."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, Literal, get_args
@@ -66,8 +66,11 @@ class PlotOptions:
 
     def __post_init__(self) -> None:
         for name in ("codecs", "formats", "published"):
-            if isinstance(getattr(self, name), str):
-                raise UsageError(f"{name}: a list is needed, not the text {getattr(self, name)!r}")
+            given = getattr(self, name)
+            if isinstance(given, str):
+                raise UsageError(f"{name}: a list is needed, not the text {given!r}")
+            if given is not None and not isinstance(given, Iterable):
+                raise UsageError(f"{name}: a list is needed, not {given!r}")
         for name in ("labels", "ylim"):
             if not isinstance(getattr(self, name), Mapping):
                 key = "codec" if name == "labels" else "metric"

@@ -5,8 +5,11 @@ from functools import lru_cache
 from typing import Any
 
 import matplotlib
+from matplotlib import cbook
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
+
+from benchmark.errors import UsageError
 
 
 def parameter(name: str) -> Any:
@@ -26,7 +29,10 @@ def line_height(size: float) -> float:
 
 
 def text_width(text: str, size: float, math: bool = False) -> float:
-    """In inches, as matplotlib sets it. math: a "$" begins mathematics."""
+    """In inches, as matplotlib sets it; of the longest line. math: two "$" enclose mathematics.
+
+    Raises UsageError on mathematics that matplotlib cannot set.
+    """
     families = parameter("font.family")
     # What a generic family stands for belongs to the key: it is another font in another style.
     fonts = tuple(font for family in families for font in _fonts_of(family))
@@ -40,12 +46,30 @@ def _fonts_of(family: str) -> Sequence[str]:
 @lru_cache(4096)
 def _width(text: str, size: float, families: tuple[str, ...], _fonts: tuple[str, ...], math: bool) -> float:
     font = FontProperties(family=list(families), size=size)
-    width, _height, _descent = TextToPath().get_text_width_height_descent(text, font, math and "$" in text)
+    return max(_line_width(line, font, math and cbook.is_math_text(text)) for line in text.split("\n"))
+
+
+def _line_width(line: str, font: FontProperties, math: bool) -> float:
+    try:
+        width, _height, _descent = TextToPath().get_text_width_height_descent(line, font, math)
+    except ValueError as error:
+        if parameter("text.usetex"):  # TeX knows more than matplotlib
+            return _line_width(line, font, False)
+        reason = str(error).strip().splitlines()[-1]
+        raise UsageError(
+            f"{line!r}: between two $ stands mathematics, which matplotlib cannot set: {reason}; "
+            "a dollar sign is written \\$"
+        ) from None
     return float(width) / 72
 
 
 def wrap(text: str, width: float, size: float) -> list[str]:
-    """`text` in lines of at most `width` inches, broken at spaces, and inside of words that are longer than a line."""
+    """`text` in lines of at most `width` inches, broken at spaces, and inside of words that are longer than a line.
+
+    A line break in it stays one.
+    """
+    if "\n" in text:
+        return [line for part in text.split("\n") for line in wrap(part, width, size)]
     lines: list[str] = []
     for word in text.split(" "):
         if lines and text_width(f"{lines[-1]} {word}", size) <= width:

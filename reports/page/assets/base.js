@@ -137,7 +137,7 @@ const Page = (() => {
   // Numbers
 
   function number(value, decimals) {
-    return value === null || value === undefined ? "–" : value.toFixed(decimals).replace("-", "−");
+    return value === null || value === undefined ? "–" : value.toFixed(decimals).replace(/^-(?=0\.?0*$)/, "").replace("-", "−");
   }
 
   function signed(value, decimals) {
