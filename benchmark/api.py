@@ -26,6 +26,7 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.containment import usual_torch
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.files import expanded
 from benchmark.reconstructions import label_among
@@ -113,7 +114,7 @@ def evaluate(
         "workers": None if workers is None else _count("workers", workers, 1),
         "timing": _count("timing", timing, 0),
     }
-    with contextlib.ExitStack() as undone:
+    with usual_torch(), contextlib.ExitStack() as undone:
         temporary = None
         if output is None:
             temporary = _Temporary()
@@ -484,7 +485,8 @@ class Results:
         from benchmark.reports.page.report import write_report
 
         place = _path("folder", folder)
-        lacking = write_report([self.path], place, gate=_gate(gate), maps=maps)
+        with usual_torch():
+            lacking = write_report([self.path], place, gate=_gate(gate), maps=maps)
         if lacking:
             warnings.warn("; ".join(lacking), UserWarning, stacklevel=2)
         return place / "index.html"

@@ -15,7 +15,9 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from benchmark.guards import is_installed, no_exit, told
@@ -37,7 +39,7 @@ class Containment:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = None if folder is None else str(folder.resolve())
-        self._values: dict[str, Any] = {}
+        self._values: dict[str, Any] = dict(_CALLERS.get()) if folder is None else {}
         self._entries: dict[str, dict[str, Any]] = {}
 
     def copy(self) -> "Containment":
@@ -120,6 +122,57 @@ class Containment:
             )
         except Exception:  # what stands in `sys.modules` may be anything
             return False
+
+
+_CALLERS: ContextVar[Mapping[str, Any]] = ContextVar("_CALLERS", default=MappingProxyType({}))
+"""What the calling program had set, for the objects that it hands over."""
+
+_LOCK = threading.Lock()
+_DTYPES: list[str] = []
+"""The callers' default dtype, once for each call that is under way: all threads share it, the last one sets it back."""
+
+
+@contextlib.contextmanager
+def usual_torch() -> Iterator[None]:
+    """Inside, torch's default dtype and device and its autocast are those of a new process, for the suite's networks.
+
+    Objects that are opened inside run with those of the caller, who has them again afterwards.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    dtype, device, autocast = (PARTS[f"torch's {name}"] for name in ("dtype", "device", "autocast"))
+    # torch names one device for all threads, and uses it in the one alone that has set it.
+    elsewhere = torch.empty(0).device.type != "cpu"
+    with _LOCK:
+        _DTYPES.append(_DTYPES[0] if _DTYPES else dtype.read())
+        theirs = {
+            "torch's dtype": _DTYPES[0],
+            "torch's device": device.read() if elsewhere else None,
+            "torch's autocast": autocast.read(),
+        }
+        dtype.install("torch.float32")
+    usual = {
+        "torch's dtype": "torch.float32",
+        "torch's device": None,
+        "torch's autocast": tuple((False, kind) for _, kind in theirs["torch's autocast"]),
+    }
+    own = _CALLERS.set({name: value for name, value in theirs.items() if value != usual[name]})
+    for part, name in ((device, "torch's device"), (autocast, "torch's autocast")):
+        if theirs[name] != usual[name]:
+            part.install(usual[name])
+    try:
+        yield
+    finally:
+        _CALLERS.reset(own)
+        for part, name in ((device, "torch's device"), (autocast, "torch's autocast")):
+            if theirs[name] != usual[name]:
+                part.install(theirs[name])
+        with _LOCK:
+            first = _DTYPES.pop()
+            if not _DTYPES:
+                dtype.install(first)
 
 
 _OF_FILES: dict[Path, Containment] = {}

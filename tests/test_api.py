@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
 import zlib
 from collections import Counter
@@ -19,6 +20,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -283,6 +285,12 @@ def test_what_cannot_be_meant(codecs: Any, reason: str, images: list[np.ndarray]
         ({"metrics": []}, "metrics: none is named"),
         ({"metrics": [object()]}, "no metric"),
         ({"output": 3}, "output: 3 is no path"),
+        ({"output": "a\0b"}, "output: .* is no path"),
+        ({"qualities": True}, "qualities True: numbers are needed"),
+        ({"limit": True}, "limit True: a whole number is needed"),
+        ({"time_limit": "3"}, "time_limit '3': a number of seconds"),
+        ({"protocol": 3}, "protocol: a text is needed, not 3"),
+        ({"keep_reconstructions": "no"}, "keep_reconstructions 'no': True or False"),
         ({"device": "no-such-device"}, "no-such-device"),
     ],
 )
@@ -304,6 +312,23 @@ def test_one_of_each_needs_no_list(images: list[np.ndarray]) -> None:
         ("plot", ("psnr",), {"ax": 3}, "ax: matplotlib's Axes are needed, not int"),
         ("plot", (), {"save": "figure"}, "format ''"),
         ("plot", (), {"beside": [3]}, "run: 3 is no path"),
+        ("plot", (), {"beside": 3}, "run: 3 is no path"),
+        ("plot", (), {"style": 3}, "style: a name, a file or parameters are needed, not 3"),
+        ("plot", (), {"published": True}, "published: a list is needed, not True"),
+        ("plot", (["psnr"],), {}, "metric, one by one: a text is needed"),
+        ("plot", ("psnr",), {"labels": {"JPEG": r"$\frac$"}}, "which matplotlib cannot set"),
+        ("plot", ("psnr",), {"title": r"$\frac$"}, "which matplotlib cannot set"),
+        ("table", (["psnr"],), {}, "metric, one by one: a text is needed"),
+        ("table", (), {"rates": [True]}, "rate True: a number"),
+        ("table", (), {"labels": {"JPEG": None}}, "label of JPEG: a text is needed, not None"),
+        ("table", (), {"labels": ["JPEG"]}, "labels: a mapping by codec is needed"),
+        ("table", (), {"codecs": 3}, "codecs: a text is needed, not 3"),
+        ("bd", ("JPEG", 3), {}, "metric: a text is needed, not 3"),
+        ("bd", ("JPEG",), {"resamples": "a"}, "resamples 'a': a whole number"),
+        ("bd", ("JPEG",), {"seed": 2.5}, "seed 2.5: a whole number"),
+        ("curve", (["psnr"],), {}, "metric: a text is needed"),
+        ("images", ("psnr", ("JPEG", 20)), {}, 'point, such as "hfd=3": a text is needed'),
+        ("images", ("psnr", "JPEG=20", 3), {}, 'point, such as "hfd=3": a text is needed'),
         ("table", (), {"rates": [0]}, "rate 0: a number of bits per pixel above 0"),
         ("table", (), {"rates": ["a"]}, "rate 'a': a number"),
         ("table", (), {"labels": {"x": "y"}}, "no codec 'x' was measured"),
@@ -424,6 +449,72 @@ def test_threads_each_get_their_own_numbers(images: list[np.ndarray]) -> None:
     alone = [rates(image) for image in images]
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(rates, images * 4)) == alone * 4
+
+
+def test_what_a_notebook_sets_in_torch_is_its_own_codecs_alone(images: list[np.ndarray]) -> None:
+    """A default device would take a metric's tensors elsewhere; the caller's model may need it."""
+    found = []
+
+    class Asks(Rounded):
+        def decode(self, data: bytes) -> np.ndarray:
+            found.append(state())
+            return super().decode(data)
+
+    def state() -> tuple[object, ...]:
+        return torch.empty(0).dtype, torch.empty(0).device.type, torch.is_autocast_enabled("cpu")
+
+    def values() -> list[float]:
+        results = benchmark.evaluate({"Asks": Asks()}, large, metrics=["ms_ssim"], qualities=[16])
+        return list(results.trials["ms_ssim"])
+
+    large = [np.tile(images[0], (3, 3, 1))]
+    usual = values()
+    assert not np.isnan(usual).any()
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
+    try:
+        with torch.autocast("cpu"):
+            own = state()
+            assert values() == usual
+            assert state() == own
+        assert found[0] != own
+        assert found[-1] == own
+        thread = threading.Thread(target=lambda: found.append(values()))  # in which no device is set
+        thread.start()
+        thread.join()
+        assert found[-1] == usual
+        assert torch.get_default_device().type == "meta"
+        assert torch.get_default_dtype() is torch.float64
+    finally:
+        torch.set_default_device(None)
+        torch.set_default_dtype(torch.float32)
+
+
+def test_a_tilde_is_the_home_folder(results: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No shell has seen what a program writes."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    results.plot("psnr", save="~/figure.png")
+    assert (tmp_path / "home" / "figure.png").is_file()
+    with pytest.raises(BenchmarkError, match=str(tmp_path / "home" / "run")):
+        benchmark.load("~/run")
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+def test_qualities_and_rates_are_arrays_of_any_shape(results: Any, images: list[np.ndarray]) -> None:
+    for qualities in (np.array(50), torch.tensor(50.0), torch.tensor([50])):
+        found = benchmark.evaluate("jpeg", images[:1], metrics=["psnr"], qualities=qualities)
+        assert list(found.trials["quality"]) == [50]
+    assert results.table("psnr", rates=torch.tensor([2.0, 2.0])) == results.table("psnr", rates=2)
+
+
+def test_a_title_of_two_lines_and_a_lone_dollar_are_drawn(results: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of matplotlib: a glyph that is missing
+        two = results.plot("psnr", title="One $x_1$\nTwo", labels={"JPEG": "US$"})
+        two.canvas.draw()
+    one = results.plot("psnr", title="One", labels={"JPEG": "US"})
+    assert two.get_figheight() > one.get_figheight()
 
 
 def test_one_run_has_one_writer(images: list[np.ndarray], tmp_path: Path) -> None:

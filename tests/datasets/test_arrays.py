@@ -296,6 +296,7 @@ IMAGE = arrays(1)[0][1]
         ([IMAGE / 255], r"image 0: float64 \(40, 50, 3\); an image is a uint8 array"),
         ([("a", IMAGE[..., 0])], r"image 0 \('a'\): uint8 \(40, 50\); an image is a uint8 array"),
         ([IMAGE, IMAGE[:0]], r"image 1: uint8 \(0, 50, 3\)"),
+        ([np.ma.masked_array(IMAGE, IMAGE > 9)], "image 0: a masked array, and no codec knows a mask"),
         ([IMAGE.astype(np.uint16)], r"uint16 \(40, 50, 3\)"),
         ([torch.zeros(3, 8, 8)], r"a tensor float32 \(3, 8, 8\); a tensor is uint8 \(3, height, width\)"),
         (torch.zeros(2, 8, 8, 3, dtype=torch.uint8), r"a tensor uint8 \(8, 8, 3\); a tensor is uint8 \(3,"),

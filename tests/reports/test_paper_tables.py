@@ -115,3 +115,10 @@ def test_html_is_escaped_and_marked() -> None:
     assert "<td>a&lt;b</td><td><b>31.23</b> <small>±1.0</small></td><td><u>0.1235</u></td>" in text
     assert text.count("<tr>") == 4
     assert text.startswith("<table>")
+
+
+@pytest.mark.parametrize(("form", "zero"), [("latex", "& 0.00 "), ("markdown", "| 0.00 |"), ("html", "<td>0.00<")])
+def test_what_is_rounded_to_zero_has_no_sign(form: str, zero: str) -> None:
+    values = (-0.004, 31.5, 32.5)
+    lines = tuple(Line("x", 1.0, 1.0, {"psnr": Cell(value, math.nan, math.nan)}) for value in values)
+    assert zero in write_table(example(metrics=(metric_info("psnr"),), at_rates=False, tested=False, lines=lines), form)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from benchmark.analysis.summary import COLUMNS
 from benchmark.errors import BenchmarkError, NotComparable
-from benchmark.reports.tables import print_summary, write_markdown
+from benchmark.reports.tables import decimals_of, print_summary, write_markdown
 
 
 def line(codec: str, quality: float, metric: str, value: float, half_width: float, **changes: Any) -> dict[str, Any]:
@@ -87,3 +87,13 @@ def test_two_protocols_are_no_column() -> None:
         printed(frame, 80)
     with pytest.raises(BenchmarkError, match="empty"):
         printed(example().iloc[:0], 80)
+
+
+@pytest.mark.parametrize("size", [1e-12, 3e-7, 9e-4])
+def test_small_values_keep_two_digits(size: float) -> None:
+    text = f"{size:.{decimals_of([size, 2 * size, math.inf, math.nan, 0.0])}f}"
+    assert abs(float(text) - size) < 0.1 * size
+
+
+def test_usual_values_keep_their_decimals() -> None:
+    assert [decimals_of([value]) for value in (1e12, 188.0, 31.5, 0.97, 0.05, 0.001, 0.0)] == [0, 1, 2, 4, 4, 4, 3]
