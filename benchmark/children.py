@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 import traceback
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +34,8 @@ SECONDS_FOR_STACK = 5.0
 """A process that can write its stack ends once it has; one that cannot is killed after these."""
 SECONDS_TO_END = 5.0
 """Between the end of a process's connection and its own."""
+LONGEST_WAIT = 3600.0
+"""Seconds that are waited at a time: the system counts milliseconds, and 25 days of them are more than it can."""
 MOST_LOSSES = 3
 """Processes that `Apart` starts anew; what has ended so many is not tried on what is left."""
 
@@ -275,7 +278,7 @@ class Apart:
         at = ""
         while isinstance(message, _Goes):
             at = message.words and f"{message.words}: "
-            if limit is not None and not self._child.connection.poll(limit):
+            if limit is not None and not _speaks(self._child.connection, limit):
                 self._child.interrupt()
                 message = Death(f"no end after {limit:g} seconds; it was killed")
             else:
@@ -305,6 +308,15 @@ class Apart:
             self._child.process.kill()
             self._child.end()
             self._child = None
+
+
+def _speaks(connection: Connection, seconds: float) -> bool:
+    """Whether something comes within the time, however long that is."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > LONGEST_WAIT:
+        if connection.poll(LONGEST_WAIT):
+            return True
+    return connection.poll(max(0.0, left))
 
 
 @dataclass(frozen=True)

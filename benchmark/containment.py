@@ -8,6 +8,7 @@ live with it. `benchmark.process_state` lists what is watched.
 import atexit
 import contextlib
 import ctypes
+import errno
 import fcntl
 import functools
 import operator
@@ -391,7 +392,13 @@ def _file_of(descriptor: int) -> tuple[int, int] | None:
 
 
 def _copy(descriptor: int) -> int:
-    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 64)
+    """Above those that code counts on; below, where the system allows fewer (`ulimit -n`)."""
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 64)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
 def _put_back(descriptor: int, copy: int) -> None:

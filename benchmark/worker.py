@@ -309,14 +309,16 @@ def converted(text: str, hint: Any, key: str) -> Any:
         raise Refused("{} is {}, not {!r}".format(key, " or ".join(map(str, hint.__args__)), text))
     value: Any
     try:
+        if hint in (int, float) and not text.isascii():  # other digits, which Python reads and the suite does not
+            raise ValueError
         if hint is bool:
             low = text.strip().lower()
             value = low in ("1", "true", "t", "yes", "y", "on")
             if not value and low not in ("0", "false", "f", "no", "n", "off"):
                 raise ValueError
         elif hint is int:
-            value = int(text) if float(text).is_integer() and "." not in text else int(float(text))
-            if value != float(text):
+            value = int(float(text)) if "." in text else int(text)  # as it is: a float holds 53 bits
+            if "." in text and value != float(text):
                 raise ValueError
         elif hint is float:
             value = float(text)

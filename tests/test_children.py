@@ -53,6 +53,11 @@ def test_what_cannot_be_opened_is_tried_once(how: str, error: type[BenchmarkErro
                 function(1)
 
 
+def test_a_limit_that_is_longer_than_the_system_counts() -> None:
+    with Apart(opened, (), limit=1e300) as function:
+        assert function(1) == 1
+
+
 def test_a_limit_and_a_stop() -> None:
     with Apart(opened, (), limit=1.0) as function, pytest.raises(Ended, match=r"no end after 1 seconds; it was killed"):
         function("hangs")

@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -123,6 +124,18 @@ def test_what_is_printed_leaves_standard_output_alone(capsys: pytest.CaptureFixt
         print("words")
         print("others", file=sys.stderr)
     assert capsys.readouterr() == ("", "words\nothers\n")
+
+
+def test_few_descriptors_are_enough(capsys: pytest.CaptureFixture[str]) -> None:
+    """As after `ulimit -n 64`; with more, the copy of standard output lies above those that code counts on."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, before[1]))
+    try:
+        with Containment().inside():
+            print("inside")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert "inside" not in capsys.readouterr().out
 
 
 def test_threads_of_one_piece_of_code_are_inside_together_and_others_wait() -> None:

@@ -189,6 +189,7 @@ def test_its_record_says_what_runs_over_there(codec: ForeignCodec) -> None:
     ("setting", "name", "value"),
     [
         ("level=2", "level", 2),
+        ("level=9007199254740993", "level", 2**53 + 1),
         ("kind=b", "kind", "b"),
         ("share=0.5", "share", 0.5),
         ("fast=yes", "fast", True),
@@ -210,6 +211,9 @@ def test_settings_are_typed_by_the_annotations(folder: Path, setting: str, name:
     ("setting", "reason"),
     [
         ("level=x", "level is a whole number, not 'x'"),
+        ("level=2.5", "level is a whole number, not '2.5'"),
+        ("level=\uff11", "level is a whole number, not '\uff11'"),
+        ("share=\uff11", "share is a number, not '\uff11'"),
         ("kind=c", "kind is a or b, not 'c'"),
         ("fast=perhaps", "fast is true or false"),
         ("none=1", "it has no setting 'none'; its settings: fast, kind, level, share, weights"),

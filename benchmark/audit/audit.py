@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import math
 import secrets
 import shutil
 import signal
@@ -59,8 +60,8 @@ def audit(request: Request, tell: Callable[[str], None]) -> tuple[Report, Path]:
 
     Raises UsageError on an invalid argument, BenchmarkError if the codec cannot be opened or an image cannot be read.
     """
-    if request.limit < 0 or request.damages < 0 or request.seconds <= 0:
-        raise UsageError("--limit and --damages are 0 or more, --seconds is more than 0")
+    if request.limit < 0 or request.damages < 0 or not 0 < request.seconds < math.inf:
+        raise UsageError("--limit and --damages are 0 or more, --seconds is a time above 0")
     spec = parse_codec_spec(request.codec)
     asked = parse_qualities(request.qualities, {spec.text: spec}).get(spec.text, ())
     folder = _folder(request, spec.label)

@@ -118,3 +118,9 @@ def test_a_device_is_no_setting_of_theirs() -> None:
 def test_a_quality_that_there_is_not() -> None:
     with pytest.raises(UsageError, match="nothing of quality 9"):
         audit(Request(FILES, dataset="originals", qualities=["9"], output=Path("audit")), lambda _: None)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_time_that_is_none(seconds: float) -> None:
+    with pytest.raises(UsageError, match="--seconds is a time above 0"):
+        audit(Request(FILES, seconds=seconds, output=Path("audit")), lambda _: None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any, cast
 
-from benchmark.children import CONTEXT, Child, Death, import_ahead, start
+from benchmark.children import CONTEXT, LONGEST_WAIT, Child, Death, import_ahead, start
 from benchmark.codecs import CODECS, Codec, CodecSpec
 from benchmark.errors import BenchmarkError
 from benchmark.guards import crash_place
@@ -94,7 +94,7 @@ def execute_in_processes(
 
     workers: dict[Connection, _Worker] = {}
     try:
-        for number in range(setup.workers):
+        for number in range(min(setup.workers, len(trials))):
             planned = next_trial(number)
             if planned is not None:
                 worker = _start(number, setup, planned)
@@ -198,9 +198,9 @@ def _thread_variables(threads: int) -> dict[str, str]:
 
 
 def _patience(workers: Iterable[_Worker]) -> float | None:
-    """Seconds until the first of them is late; None where none ever is."""
+    """Seconds until the first of them is late, or LONGEST_WAIT; None where none ever is."""
     deadlines = [worker.deadline for worker in workers if worker.deadline is not None]
-    return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+    return min(max(0.0, min(deadlines) - time.monotonic()), LONGEST_WAIT) if deadlines else None
 
 
 def _work(connection: Connection, at: Any, setup: Setup) -> None:

@@ -168,6 +168,13 @@ def test_a_worker_that_dies_costs_its_trial_only(tmp_path: Path) -> None:
     assert lines(tmp_path / "run") == 6
 
 
+def test_numbers_beyond_what_there_is_to_do_and_the_system_counts(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", ["a.png"])
+    command = ("run", "--codec", "noisy", "--only", "--metric", "bpp", "--dataset", "pictures", "--output", "run")
+    finish(start(*command, "--workers", "9" * 22, "--time-limit", "1e300", folder=tmp_path))
+    assert all(trial.error is None for trial in RunFolder.open(tmp_path / "run").trials())
+
+
 def test_what_a_worker_cannot_open_ends_the_run(tmp_path: Path) -> None:
     write_pictures(tmp_path / "pictures", ["a.png"])
     errors = finish(
