@@ -206,6 +206,8 @@ def fetch_file(
             raise _failure(remote, f"the server sent another file ({found}; expected {expected})")
         part.replace(destination)
     except OSError as error:
+        if file_is(destination, size, sha256):  # another process was faster, and has taken the piece
+            return destination
         raise BenchmarkError(f"{destination}: cannot be written: {error.strerror or error}") from error
     return destination
 
@@ -397,7 +399,7 @@ def _attempt(remote: Remote, part: Path, progress: Callable[[int], None] | None,
             if response.status_code == 416:
                 if response.headers.get("Content-Range") == f"bytes */{have}":
                     return
-                part.unlink()
+                part.unlink(missing_ok=True)
                 raise _PassingError("the server's file is shorter than what had arrived")
             if response.status_code == 429 or response.status_code >= 500:
                 raise _PassingError(f"the server answers {response.status_code} {response.reason}")
@@ -444,6 +446,8 @@ def _attempt(remote: Remote, part: Path, progress: Callable[[int], None] | None,
         raise _PassingError("the server cannot be reached (no network, or a proxy or firewall in between)") from error
     except requests.exceptions.RequestException as error:
         raise _failure(remote, f"the request failed: {type(error).__name__}") from error
+    except ValueError as error:  # of Python's own reading of addresses
+        raise _failure(remote, "the server leads to what is no address") from error
     if remote.size is not None and have < remote.size:
         raise _PassingError("the connection breaks off")
 

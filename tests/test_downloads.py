@@ -155,6 +155,28 @@ def test_what_is_no_download_is_not_followed(place: str, sites: Any, tmp_path: P
     assert "which is no download" in told(f"{site.url}/a", tmp_path)
 
 
+def test_an_address_that_is_none_is_not_followed(sites: Any, tmp_path: Path) -> None:
+    site = sites()
+    site.answers["/a"] = leads("http://[::1")
+    assert "the server leads to what is no address" in told(f"{site.url}/a", tmp_path)
+
+
+def test_the_file_that_another_process_has_placed_is_taken(
+    sites: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have fetched into one piece, and the other one has put it in its place."""
+    site, found = sites(), fetching._download
+    site.answers["/a"] = sends(CONTENT)
+
+    def is_late(remote: Any, part: Path, *more: Any) -> bool:
+        resumed = found(remote, part, *more)
+        part.replace(remote.destination)
+        return resumed
+
+    monkeypatch.setattr(fetching, "_download", is_late)
+    assert get(f"{site.url}/a", tmp_path).read_bytes() == CONTENT
+
+
 def test_circles_end(sites: Any, tmp_path: Path) -> None:
     site = sites()
     site.answers["/a"] = leads("/b")
