@@ -19,6 +19,8 @@ from benchmark.codecs import Image
 from benchmark.datasets import limit, open_dataset
 from benchmark.images import load_image, write_png
 
+pytestmark = pytest.mark.long
+
 LOOP = """
 import json, sys, time, zlib, numpy, torch, benchmark
 from benchmark.images import load_image

@@ -18,6 +18,8 @@ from benchmark.errors import BenchmarkError
 from benchmark.image_files import tiff
 from benchmark.images import load_image, png_bytes
 
+pytestmark = pytest.mark.long
+
 FOLDER = Path(__file__).parent / "odd_images"
 FILES = FOLDER / "files"
 READ = [name for name, case in json.loads((FOLDER / "images.json").read_text("utf-8")).items() if "pixels" in case]

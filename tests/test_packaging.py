@@ -18,6 +18,8 @@ from benchmark.errors import EXTRAS, lacking, needs
 from benchmark.registry import Registry
 from benchmark.running.plan import choose_codecs, left_out
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[1]
 PLACES = {"benchmark": "benchmark", "datasets": "benchmark/datasets", "baselines": "benchmark/baselines"}
 PLACES["reports"] = "benchmark/reports"

@@ -11,6 +11,8 @@ import pytest
 from support.small_runs import CODE, EVALUATE, RUN, TRIALS, assert_equal, is_complete, lines, prepare
 from support.zygote import Zygote
 
+pytestmark = pytest.mark.long
+
 FAULTY = """
 import io, os, runpy, sys
 count, last, code, below = 0, {number}, {code}, os.path.realpath({below!r})

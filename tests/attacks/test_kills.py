@@ -18,6 +18,8 @@ import pytest
 from support.small_runs import EVALUATE, IN_SHARDS, RUN, assert_equal, is_complete, lines, prepare
 from support.zygote import Started, Zygote
 
+pytestmark = pytest.mark.long
+
 STARTS: dict[str, tuple[str, ...]] = {
     "local, 1 worker": (*RUN, "--workers", "1"),
     "local, 2 workers": (*RUN, "--workers", "2"),

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from attacks.files import FEATURES, HERE, KINDS, Attacker, Command, go_on, run_command
 
+pytestmark = pytest.mark.long
+
 REGRESSIONS = Path(__file__).parent / "regressions"
 """KIND--WORDS: files that once ended in a traceback, or passed though something was lost."""
 SOME, FEW = 12, {"features": 4, "sealed-features": 4, "reconstruction": 3, "leave-one-out": 8}

@@ -22,6 +22,8 @@ from support.zygote import Process, Zygote
 
 from benchmark.hfd import memory
 
+pytestmark = pytest.mark.long
+
 CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.bin"))
 QUICK = {
     **dict.fromkeys(READERS, 300),

@@ -14,6 +14,8 @@ from support.pictures import write_pictures
 from support.small_runs import CODE
 from support.zygote import Zygote
 
+pytestmark = pytest.mark.long
+
 PICTURES = "Bilder Größe 😀"
 RUN = (
     "run", "--codec", "jpeg", "--codec", "webp", "--label", "jpeg=Größe 😀", "--quality", "20,90", "--metric", "psnr",

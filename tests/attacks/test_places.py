@@ -14,6 +14,8 @@ from benchmark.analysis import history
 from benchmark.analysis.baseline import baseline_of_run
 from benchmark.results import RunFolder
 
+pytestmark = pytest.mark.long
+
 HERE = (
     "run", "--codec", "jpeg", "--codec", "webp", "--quality", "20,90", "--metric", "psnr", "--metric",
     "./toy.py:Colours", "--dataset", "pictures", "--keep-reconstructions", "--workers", "1",

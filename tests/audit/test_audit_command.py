@@ -12,6 +12,8 @@ from support.pictures import write_pictures
 
 from benchmark.cli.main import main
 
+pytestmark = pytest.mark.long
+
 CODECS = cheating_codecs.__file__
 
 

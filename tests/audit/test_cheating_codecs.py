@@ -13,6 +13,8 @@ from benchmark.audit.audit import Request, audit
 from benchmark.audit.checks import Check
 from benchmark.audit.report import Report
 
+pytestmark = pytest.mark.long
+
 Audit = Callable[..., Report]
 
 

@@ -14,6 +14,8 @@ from support import cheating_codecs
 from benchmark.audit.child import Job, Operation
 from benchmark.audit.processes import CHILD, Surroundings, perform
 
+pytestmark = pytest.mark.long
+
 
 def spec(codec: str) -> str:
     return f"{cheating_codecs.__file__}:{codec}"

@@ -21,6 +21,8 @@ from benchmark.images import load_image
 from benchmark.reports import spreadsheets
 from benchmark.results import RunFolder
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """Seconds to encode and decode an image with the shipped weights, on one thread, and against others.
 
 The ratios compare processor time within one process, the smallest of several runs, so that a busy machine does not
-decide; their limits are generous, the measured values are reported by `pytest --benchmark-only` as extra information.
+decide; their limits are generous. `pytest -m 'not slow' --benchmark-only` reports the measured values.
 The image has 768×512 pixels there, and a quarter of them otherwise.
 """
 
@@ -24,6 +24,8 @@ from benchmark.hfd.codec import mse
 from benchmark.hfd.deterministic import on_one_thread
 from benchmark.hfd.exact import ExactSequential
 from benchmark.hfd.score import picture_to_tensor
+
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """The score decoder's time against its bare convolutions, its parts, and the same work by `diffusers`.
 
 Ratios within one process, processor time, the least of several runs in turn, so that a busy machine does not decide.
-Limits are generous; `pytest --benchmark-only` reports the measured values as extra information, and
+Limits are generous; `pytest -m 'not slow' --benchmark-only` reports the measured values as extra information, and
 `python -m benchmark studies network-speed` prints what each step of the way costs. Images have 384×256 pixels
 there, and a quarter of them otherwise.
 """
@@ -23,7 +23,7 @@ from benchmark.images import load_image
 from benchmark.studies.network_speed import convolutions_alone, inputs, least_seconds, multiplications, ways_to_run
 from benchmark.studies.peers import UNETS, diffusers_decode, diffusers_unet
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

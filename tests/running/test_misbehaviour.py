@@ -18,6 +18,8 @@ import benchmark
 from benchmark.results import Trial
 from benchmark.running.run import Request, open_run
 
+pytestmark = pytest.mark.long
+
 FILE = Path(misbehaving.__file__)
 FAILED = {**FAILING, **STREAMS, **IMAGES}
 FINE = {**HARMLESS, **FINE_IMAGES}

@@ -21,7 +21,7 @@ from benchmark.studies.degradations import DEGRADATIONS, PHOTOS, photo
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "reference"
-pytestmark = pytest.mark.checkout
+pytestmark = [pytest.mark.checkout, pytest.mark.long]
 
 VALUES = rows_of((DOCS / calibration.VALUES).read_text(encoding="utf-8"), Value) if DOCS.is_dir() else []
 SETS = rows_of((DOCS / calibration.SETS).read_text(encoding="utf-8"), SetValue) if DOCS.is_dir() else []

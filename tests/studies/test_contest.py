@@ -23,6 +23,8 @@ from benchmark.studies import contest as study
 from benchmark.studies.contest import Arena, Contest, choose, run
 from benchmark.studies.contestants import MEMBERS, Judging, operations_per_step
 
+pytestmark = pytest.mark.long
+
 JUDGING = Judging(images=1, side=64, places=(0.0, 1.0), steps=(1, 2), metrics=("psnr", "lpips"))
 TOY = Contest(
     operations=3e8, unet=TINY_UNET, batch=2, crop=32, passes=1, checks=2, judging=JUDGING, realism=(1.0,), low=1.0

@@ -14,6 +14,8 @@ from benchmark.metrics import distribution
 from benchmark.studies import coverage
 from benchmark.studies.coverage import Case, drawn, lines, measure, population, read_table, write_table
 
+pytestmark = pytest.mark.long
+
 TABLE = Path(__file__).parents[2] / "reports" / "figures" / "coverage.csv"
 
 

@@ -17,6 +17,8 @@ from benchmark.studies import device
 from benchmark.studies.coverage import read_table
 from benchmark.studies.device import Rate, lines, measure, totals
 
+pytestmark = pytest.mark.long
+
 fake_codecs.register()
 
 RATE = Rate("d", "hfd", "decode", "float32", 256, 1, 10.0, 0.5, 1.0, 2.0)

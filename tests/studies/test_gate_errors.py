@@ -10,6 +10,8 @@ from benchmark.statistics.gate import Outcome
 from benchmark.studies import gate_errors
 from benchmark.studies.gate_errors import Kind, family_lines, kinds, lines, measure
 
+pytestmark = pytest.mark.long
+
 NAMES = [kind.name for kind in kinds()]
 
 

@@ -27,6 +27,8 @@ from benchmark.studies.posterior import (
     squared_error,
 )
 
+pytestmark = pytest.mark.long
+
 PHOTO = FOLDER / "ukui-bridgecity.png"
 
 

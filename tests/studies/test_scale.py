@@ -11,6 +11,8 @@ from benchmark.images import load_image
 from benchmark.studies.coverage import read_table
 from benchmark.studies.scale import Part, draw_images, end, lines, measure
 
+pytestmark = pytest.mark.long
+
 
 def test_parts_of_a_run_and_its_ending(tmp_path: Path) -> None:
     said = list(lines(measure(22, tmp_path, 1, ("psnr",)), tmp_path))

@@ -9,6 +9,8 @@ from support.pictures import write_pictures
 from benchmark.errors import UsageError
 from benchmark.studies.seams import Seams, border_gradient, column_gradient, decode, draw, lines
 
+pytestmark = pytest.mark.long
+
 
 def test_gradients_of_known_columns() -> None:
     """A ramp of 0.01 a column with a step of 0.5 at column 8."""

@@ -29,6 +29,8 @@ from benchmark.hfd.unet import UNetConfig
 from benchmark.training.checkpoint import read_training
 from benchmark.training.options import Schedule
 
+pytestmark = pytest.mark.long
+
 TINY = AutoencoderConfig(
     luma=40, chroma=10, widths=(8, 8, 8), hyper_channels=4, features=8, hidden=8, levels=3, slice_ends=(0.1, 1.01)
 )

@@ -40,6 +40,8 @@ from benchmark.training.options import Schedule
 from benchmark.training.processes import open_processes
 from benchmark.training.replay import replay
 
+pytestmark = pytest.mark.long
+
 QUIET = Console(quiet=True)
 
 

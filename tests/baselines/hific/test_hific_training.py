@@ -26,6 +26,8 @@ from benchmark.baselines.hific.weights import read_checkpoint
 from benchmark.errors import UsageError
 from benchmark.training.checkpoint import read_training
 
+pytestmark = pytest.mark.long
+
 QUIET = Console(quiet=True)
 TINY = replace(scaled(HificConfig(), 0.01), blocks=1)
 RECIPE = HificRecipe(steps=1, gan_steps=2, batch=1, crop=128)

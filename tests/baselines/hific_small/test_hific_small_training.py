@@ -28,6 +28,8 @@ from benchmark.hfd.training.pairs import make_pairs
 from benchmark.training.checkpoint import read_training
 from benchmark.training.crops import open_pictures
 
+pytestmark = pytest.mark.long
+
 QUIET = Console(quiet=True)
 CONFIG = GeneratorConfig(latents=60, levels=3, channels=(16, 12, 8, 8), blocks=(1, 1, 1, 1), embedding=8)
 RECIPE = HificSmallRecipe(steps=1, gan_steps=2, decay=0, gan_decay=1, batch=2, crop=64, passes=1)

@@ -19,6 +19,8 @@ from benchmark.hfd.training.decoder import FULL_SIZE
 from benchmark.hfd.unet import PAPER, UNet
 from benchmark.hfd.weights import write_weights
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def first_stage(tmp_path_factory: pytest.TempPathFactory) -> Path:

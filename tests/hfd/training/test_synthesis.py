@@ -21,6 +21,8 @@ from benchmark.hfd.weights import write_weights
 from benchmark.packed import rounded
 from benchmark.training.crops import to_tensor
 
+pytestmark = pytest.mark.long
+
 QUIET = Console(quiet=True)
 TINY = AutoencoderConfig(
     luma=40, chroma=10, widths=(8, 8, 8), hyper_channels=4, features=8, hidden=8, levels=3, slice_ends=(0.1, 1.01)

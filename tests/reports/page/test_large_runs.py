@@ -10,6 +10,8 @@ from support.web_pages import call, make_run, open_page, write_photographs
 
 from benchmark.reports.page.report import MOST_SHOWN
 
+pytestmark = pytest.mark.long
+
 MEGABYTE = 1e6
 SCROLL = """async () => {
     const box = document.getElementById("table-body");

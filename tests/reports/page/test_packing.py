@@ -17,6 +17,8 @@ from benchmark.reports.page.packing import as_webp
 from benchmark.reports.page.pictures import Original
 from benchmark.reports.page.report import ASSETS, write_report
 
+pytestmark = pytest.mark.long
+
 GATE = Gate()
 
 

@@ -12,6 +12,8 @@ from support.web_pages import HOSTILE, address, call, layer, make_run, open_page
 
 from benchmark.results import RunFolder
 
+pytestmark = pytest.mark.long
+
 
 def test_curves_are_drawn_and_the_legend_takes_a_codec_away(page: Page, page_folder: Path) -> None:
     open_page(page, page_folder)

@@ -8,6 +8,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from support.web_pages import address, call, layer, open_page
 
+pytestmark = pytest.mark.long
+
 SEEN = "element => element.contains(document.activeElement) && element === document.activeElement"
 
 

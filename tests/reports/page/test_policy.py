@@ -16,6 +16,8 @@ from support.hostile import HOSTILE, UNSEEN, make_hostile
 from support.web_pages import call, make_run, open_page, write_photographs
 from support.web_server import served
 
+pytestmark = pytest.mark.long
+
 SEEN = """() => [document.title, document.body.textContent, ...["title", "alt", "aria-label", "download"].flatMap(
     (name) => [...document.querySelectorAll(`[${name}]`)].map((element) => element.getAttribute(name)))].join(" ")"""
 """All that a page shows or has read aloud; values of choices and keys are what they are."""

@@ -12,6 +12,8 @@ from benchmark.errors import BenchmarkError, NotComparable
 from benchmark.reports.page.study import KIND
 from benchmark.reports.page.tally import MIDDLE, tally
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def study_folder(shared_folder: Path, run_folder: Path) -> Path:

@@ -40,6 +40,8 @@ from benchmark.running.backends.cluster import (
 from benchmark.running.plan import PlannedTrial
 from benchmark.running.run import Request, open_run
 
+pytestmark = pytest.mark.long
+
 ray = pytest.importorskip("ray")
 
 FAKES = Path(fake_codecs.__file__)

@@ -16,6 +16,8 @@ from support.zygote import commands
 from benchmark.containment import Containment
 from benchmark.running.backends import connection
 
+pytestmark = pytest.mark.long
+
 pytest.importorskip("ray")
 
 PROGRAM = """
