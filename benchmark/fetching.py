@@ -9,11 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark import locks
 from benchmark.errors import BenchmarkError
 from benchmark.files import expanded
 from benchmark.registry import Registry
@@ -83,6 +84,8 @@ ANSWER = 120.0
 """Seconds to wait for the whole head of an answer, which a server may send a byte at a time."""
 SLOWEST = (60.0, 60 * 1024)
 """In so many seconds so many bytes have to come, or the attempt is over."""
+PATIENCE = 0.2
+"""Seconds between two looks at a file that another process is downloading."""
 LARGEST = 2 << 30
 """Bytes of a file whose size is not known; what is longer is another file."""
 REDIRECTS = 5
@@ -180,9 +183,10 @@ def fetch_file(
 ) -> Path:
     """Downloads `url` to `destination`, unless the right file is there already; returns `destination`.
 
-    What has arrived is kept beside it as `<name>.part`, and a later call goes on from there. The file takes its place
-    only whole and verified. No credentials are sent, whatever ~/.netrc holds, to nobody; an answer may lead to another
-    host, since the hash says what the file is, but never from HTTPS to plain HTTP.
+    What has arrived is kept beside it as `<name>.part`, and a later call goes on from there; where another process is
+    writing that, this one waits for it. The file takes its place only whole and verified. No credentials are sent,
+    whatever ~/.netrc holds, to nobody; an answer may lead to another host, since the hash says what the file is, but
+    never from HTTPS to plain HTTP.
 
     progress: called with the number of bytes that are there. stop: when set, the download ends with BenchmarkError.
     Raises BenchmarkError, with the address and the place for a file got by other means, if the server refuses, cannot
@@ -194,22 +198,63 @@ def fetch_file(
     part = destination.with_name(destination.name + ".part")
     try:
         make_folder(destination.parent)
-        _check_room(part, size or 0)
-        resumed = _download(remote, part, progress, stop)
-        if resumed and not file_is(part, size, sha256):
-            part.unlink()  # the beginning may be that of another version of the file
-            _download(remote, part, progress, stop)
-        if not file_is(part, size, sha256):
-            found = f"{part.stat().st_size:,} bytes, sha256 {file_sha256(part)[:16]}…"
-            part.unlink()
-            expected = f"{'' if size is None else f'{size:,} bytes, '}sha256 {sha256[:16]}…"
-            raise _failure(remote, f"the server sent another file ({found}; expected {expected})")
-        part.replace(destination)
+        with _held(remote, part, progress, stop):
+            if file_is(destination, size, sha256):  # from the process that this one waited for
+                return destination
+            _fill(remote, part, progress, stop)
+            part.replace(destination)
     except OSError as error:
-        if file_is(destination, size, sha256):  # another process was faster, and has taken the piece
+        if file_is(destination, size, sha256):  # another process was faster, where files cannot be locked
             return destination
         raise BenchmarkError(f"{destination}: cannot be written: {error.strerror or error}") from error
     return destination
+
+
+@contextmanager
+def _held(
+    remote: Remote, part: Path, progress: Callable[[int], None] | None, stop: threading.Event | None
+) -> Iterator[None]:
+    """Makes `part` if need be and holds it for this process, once no other one does. It goes again if it is empty.
+
+    Raises BenchmarkError if it is no file, or if `stop` is set meanwhile, OSError if it cannot be opened.
+    """
+    with ExitStack() as stack:
+        while True:
+            if part.is_symlink() or (part.exists() and not part.is_file()):
+                raise BenchmarkError(f"{part}: is no file, and belongs to a download; take it away")
+            stream = stack.enter_context(part.open("ab"))
+            while not locks.taken(stream):
+                _go_on(remote, stop)
+                if progress is not None:
+                    progress(os.fstat(stream.fileno()).st_size)
+                time.sleep(PATIENCE)
+            if part.exists() and os.path.samestat(part.stat(), os.fstat(stream.fileno())):
+                break
+            stack.close()  # whoever held it has moved it to its place, or away
+        try:
+            yield
+        finally:
+            if part.exists() and not part.stat().st_size:
+                part.unlink()
+
+
+def _fill(remote: Remote, part: Path, progress: Callable[[int], None] | None, stop: threading.Event | None) -> None:
+    """Brings `part` to what the remote file is. Raises BenchmarkError if that is another file."""
+    _check_room(part, remote.size or 0)
+    resumed = _download(remote, part, progress, stop)
+    if resumed and not file_is(part, remote.size, remote.sha256):
+        _empty(part)  # the beginning may be that of another version of the file
+        _download(remote, part, progress, stop)
+    if not file_is(part, remote.size, remote.sha256):
+        found = f"{part.stat().st_size:,} bytes, sha256 {file_sha256(part)[:16]}…"
+        _empty(part)
+        expected = f"{'' if remote.size is None else f'{remote.size:,} bytes, '}sha256 {remote.sha256[:16]}…"
+        raise _failure(remote, f"the server sent another file ({found}; expected {expected})")
+
+
+def _empty(part: Path) -> None:
+    """In place, so that it stays the file that this process holds."""
+    os.truncate(part, 0)
 
 
 def fetch_files(remotes: Sequence[Remote], workers: int = 4) -> None:
@@ -399,7 +444,7 @@ def _attempt(remote: Remote, part: Path, progress: Callable[[int], None] | None,
             if response.status_code == 416:
                 if response.headers.get("Content-Range") == f"bytes */{have}":
                     return
-                part.unlink(missing_ok=True)
+                _empty(part)
                 raise _PassingError("the server's file is shorter than what had arrived")
             if response.status_code == 429 or response.status_code >= 500:
                 raise _PassingError(f"the server answers {response.status_code} {response.reason}")
@@ -408,7 +453,7 @@ def _attempt(remote: Remote, part: Path, progress: Callable[[int], None] | None,
             if response.status_code == 206 and not response.headers.get("Content-Range", "").startswith(
                 f"bytes {have}-"
             ):
-                part.unlink(missing_ok=True)
+                _empty(part)
                 raise _PassingError("the server sent another range than was asked for")
             if response.status_code == 200:
                 have = 0  # this server knows no ranges: from the beginning
@@ -419,7 +464,7 @@ def _attempt(remote: Remote, part: Path, progress: Callable[[int], None] | None,
                 )
             length = response.headers.get("Content-Length", "")
             if remote.size is not None and length.isdecimal() and have + int(length) != remote.size:
-                part.unlink(missing_ok=True)
+                _empty(part)
                 found = f"{have + int(length):,} bytes; expected {remote.size:,}"
                 raise _failure(remote, f"the server has another file ({found})")
             with part.open("ab" if have else "wb") as stream:

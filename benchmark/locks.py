@@ -52,6 +52,18 @@ def held(path: Path) -> Iterator[None]:
             _say_who(file, None)
 
 
+def taken(file: IO[bytes]) -> bool:
+    """Takes the open `file` for this process until it is closed. False if another process has it.
+
+    True as well where the file system has no locks.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in _HELD
+    return True
+
+
 def _me() -> dict[str, str | int]:
     return {
         "process": os.getpid(),

@@ -4,11 +4,16 @@ import gzip
 import hashlib
 import http.server
 import os
+import resource
+import signal
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -373,12 +378,95 @@ def test_a_head_that_drips_is_given_up(tmp_path: Path, monkeypatch: pytest.Monke
 # Where it goes
 
 
-def test_a_full_disk_is_one_line_and_keeps_what_came(sites: Any, tmp_path: Path) -> None:
+def test_where_no_more_can_be_written_is_one_line_and_keeps_what_came(sites: Any, tmp_path: Path) -> None:
+    site = sites()
+    site.answers["/a"] = sends(CONTENT)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # as a quota would; Python ignores the signal
+    try:
+        assert "cannot be written: File too large" in told(f"{site.url}/a", tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    piece = (tmp_path / "cache" / "file.bin.part").read_bytes()
+    assert 50_000 < len(piece) <= 100_000
+    assert CONTENT.startswith(piece)
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder", "device"])
+def test_a_piece_that_is_no_file_is_refused(kind: str, sites: Any, tmp_path: Path) -> None:
     site = sites()
     site.answers["/a"] = sends(CONTENT)
     (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "file.bin.part").symlink_to("/dev/full")
-    assert "cannot be written: No space left on device" in told(f"{site.url}/a", tmp_path)
+    part, elsewhere = tmp_path / "cache" / "file.bin.part", tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"mine")
+    make: dict[str, Callable[[], None]] = {
+        "link": lambda: part.symlink_to(elsewhere),
+        "pipe": lambda: os.mkfifo(part),
+        "folder": part.mkdir,
+        "device": lambda: part.symlink_to("/dev/full"),
+    }
+    make[kind]()
+    assert told(f"{site.url}/a", tmp_path) == f"{part}: is no file, and belongs to a download; take it away"
+    assert elsewhere.read_bytes() == b"mine"
+    assert site.seen == []
+
+
+FETCHES = """
+import hashlib, pathlib, sys
+from benchmark.fetching import fetch_file
+fetch_file(sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+"""
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_two_processes_fetch_one_file_once(killed: bool, sites: Any, tmp_path: Path) -> None:
+    """The second waits for the first; where that one is killed, it goes on with what had come."""
+    site = sites()
+    half, go_on = threading.Event(), threading.Event()
+
+    def halts(handler: http.server.BaseHTTPRequestHandler) -> None:
+        wanted = handler.headers.get("Range")
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+        handler.send_response(206 if start else 200)
+        if start:
+            handler.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
+        handler.send_header("Content-Length", str(len(CONTENT) - start))
+        handler.end_headers()
+        if not start:
+            handler.wfile.write(CONTENT[:100_000])
+            half.set()
+            go_on.wait(60)
+        handler.wfile.write(CONTENT[max(start, 100_000) :])
+
+    site.answers["/a"] = halts
+    file = tmp_path / "cache" / "file.bin"
+    words = [sys.executable, "-c", FETCHES, f"{site.url}/a", str(file), str(len(CONTENT)), SHA256]
+    with subprocess.Popen(words) as first:
+        assert half.wait(60)
+        part = file.with_name("file.bin.part")
+        while not part.exists() or part.stat().st_size < 100_000:
+            time.sleep(0.01)
+        seen: list[int] = []
+        waits = threading.Event()
+
+        def shows(there: int) -> None:
+            seen.append(there)
+            waits.set()
+
+        with ThreadPoolExecutor(1) as pool:
+            second = pool.submit(fetch_file, f"{site.url}/a", file, len(CONTENT), SHA256, shows)
+            assert waits.wait(60)
+            assert seen[0] == 100_000
+            assert len(site.seen) == 1
+            if killed:
+                first.kill()
+            else:
+                go_on.set()
+            assert second.result(60).read_bytes() == CONTENT
+        go_on.set()
+        assert first.wait(60) == (-signal.SIGKILL if killed else 0)
+    assert [headers.get("range") for _, headers in site.seen] == [None, *(["bytes=100000-"] if killed else [])]
+    assert [entry.name for entry in file.parent.iterdir()] == ["file.bin"]
 
 
 def test_a_disk_without_room_is_said_before_the_download(
