@@ -73,6 +73,10 @@ class Reconstructions(Protocol):
         is missing or cannot be read, if there is no such image or nothing is known of its bits."""
         ...
 
+    def identity(self, name: str, quality: float) -> str:
+        """Of what `reconstruction` reads of that image: another one once any of it changes; "" if it is not there."""
+        ...
+
     def describe(self) -> dict[str, Any]:
         """Where they come from, with a hash of every file: JSON values for the run's manifest."""
         ...

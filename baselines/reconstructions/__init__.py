@@ -68,6 +68,16 @@ class ImageFiles:
         size = self.rates.bytes_of(name, quality, image.shape[0] * image.shape[1])
         return Reconstruction(image, size, self.rates.streams.get((quality, name)))
 
+    def identity(self, name: str, quality: float) -> str:
+        """As `Reconstructions` has it: a hash of the image's file, and of the file or figure of its bits."""
+        image = self.images.get(quality, {}).get(name)
+        if image is None:
+            return ""
+        try:
+            return digest_of({"image": sha256_of(image), **self.rates.identity_of(name, quality)})
+        except BenchmarkError:
+            return ""
+
     def encode(self, image: Image, quality: float) -> bytes:
         """Raises UsageError: nothing is coded here."""
         raise UsageError(f"images: they were {ELSEWHERE}, so there is nothing that encodes")

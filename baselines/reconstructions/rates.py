@@ -10,6 +10,7 @@ from typing import Any
 from benchmark.baselines.reconstructions.patterns import ONLY, Files, files_that_fit, name_of
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.files import expanded
+from benchmark.identity import sha256_of
 from benchmark.image_files import pointer
 from benchmark.reading import brief, column_of, parse_json, parse_table, read_text, real_of, shown, text_of, whole_of
 from benchmark.reconstructions import Bits
@@ -58,6 +59,18 @@ class Rates:
                 return self.bpp[key] * pixels / 8
         where = f" in {', '.join(shown(path) for path in self.sources)}" if self.sources else ""
         raise BenchmarkError(f"nothing says how many bits {name} took at quality {quality:g}{where}")
+
+    def identity_of(self, name: str, quality: float) -> dict[str, str]:
+        """What the bits of an image are taken from, as hash or figure. Raises BenchmarkError on what cannot be read."""
+        for key in ((quality, name), (quality, "")):
+            if key in self.streams:
+                stream = self.streams[key]
+                return {"stream": sha256_of(stream) if key[1] else str(size_of(stream))}
+            if key in self.bytes:
+                return {"bytes": repr(self.bytes[key])}
+            if key in self.bpp:
+                return {"bpp": repr(self.bpp[key])}
+        return {}
 
     def size_of_quality(self, quality: float) -> float:
         """Something that rises with the bits of a quality: the mean of what is known of it; 0 if nothing is."""

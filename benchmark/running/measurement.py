@@ -315,6 +315,9 @@ class Workbench:
             raise
         except BenchmarkError as error:
             raise TrialError(one_line(error)) from None
+        if planned.made and codec.identity(planned.image, planned.quality) != planned.made:
+            what = f"the reconstruction of {planned.image} at quality {planned.quality:g}"
+            raise TrialError(f"{what}: it or its bits have changed since the run began")
         reconstruction = _checked(found.image, original.image, "the reconstruction is")
         trial.bytes = found.bytes
         trial.bpp = 8 * found.bytes / (original.image.shape[0] * original.image.shape[1])

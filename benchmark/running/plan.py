@@ -23,7 +23,8 @@ COMPANIONS = ("mse", "hific-small", "jpeg")
 class PlannedTrial:
     """One trial to do: the codec's label, quality, decoder seed, and the image with its file and its preparation.
 
-    sha256: what the file was when the data set was opened, so that one that is replaced since is not measured.
+    sha256: what the file was when the data set was opened, so that one that is replaced since is not measured. made:
+    the same of a reconstruction that was made elsewhere, `Reconstructions.identity`; "" if there is none.
     """
 
     codec: str
@@ -33,6 +34,7 @@ class PlannedTrial:
     path: Location
     preparation: str = "none"
     sha256: str | None = None
+    made: str = ""
 
     @property
     def key(self) -> TrialKey:

@@ -224,7 +224,7 @@ def open_run(request: Request) -> Iterator[Run]:
         )
         held.enter_context(locked(path))
         folder, done = _create_or_resume(path, manifest, notes)
-        trials = plan.remaining(planned, done)
+        trials = [_pinned(trial, codecs[trial.codec]) for trial in plan.remaining(planned, done)]
         if trials and request.originals is None:  # in a training loop, nobody asks again and again
             notes.extend(metrics_without_value(instruments, dataset))
         there = [other for codec in codecs.values() if (other := elsewhere_of(codec)) is not None]
@@ -238,6 +238,13 @@ def open_run(request: Request) -> Iterator[Run]:
             yield Run(folder, trials, len(done), notes, setup, backend)
         finally:
             folder.close()
+
+
+def _pinned(trial: plan.PlannedTrial, codec: Codec) -> plan.PlannedTrial:
+    """With what a reconstruction from elsewhere is as the run begins."""
+    if not isinstance(codec, Reconstructions):
+        return trial
+    return replace(trial, made=codec.identity(trial.image, trial.quality))
 
 
 def _check_request(request: Request) -> tuple[str | None, Mapping[str, float]]:

@@ -107,6 +107,26 @@ def test_values_are_those_of_the_images(here: RunFolder) -> None:
     assert {size for *_, size in by_label[MARKED["paper"]]} == {0.21 * PIXELS / 8, 0.41 * PIXELS / 8}
 
 
+@pytest.mark.parametrize("file", ["out/2/b.png", "out/2/b.bin"])
+@pytest.mark.usefixtures("foreign")
+def test_files_that_change_while_a_run_goes_on_are_not_measured(file: str) -> None:
+    """The run says of what files its numbers are; put back, they are measured."""
+    path = Path(file)
+    before = path.read_bytes()
+    request = Request(codecs=[FILES], output=Path("run"), metrics=["psnr"], dataset="originals", only=True, here=True)
+    with open_run(request) as ready:
+        for done, _ in enumerate(ready.execute()):
+            if done == 0:
+                shutil.copy(path.with_stem("c"), path)
+    failed = {
+        (trial.image, trial.quality): trial.error for trial in RunFolder.open(Path("run")).trials() if trial.error
+    }
+    assert failed == {("b", 2): "the reconstruction of b at quality 2: it or its bits have changed since the run began"}
+    path.write_bytes(before)
+    with open_run(request) as ready:
+        assert [(trial.image, trial.quality, trial.error) for trial in ready.execute()] == [("b", 2, None)]
+
+
 def test_the_manifest_says_how_bits_came_about(here: RunFolder) -> None:
     codecs = here.manifest.codecs
     assert {label: record.bits for label, record in codecs.items()} == {
