@@ -67,7 +67,10 @@ def plot(
 
 @train.command()
 def export(
-    trained: Annotated[Path, typer.Argument(help="averaged.safetensors or best.safetensors", show_default=False)],
+    trained: Annotated[
+        Path,
+        typer.Argument(help="averaged.safetensors, best.safetensors, or a decoder's weights file", show_default=False),
+    ],
     output: Annotated[Path, typer.Argument(help="weights file to write", show_default=False)],
     sampling_steps: Annotated[
         int | None,
@@ -92,7 +95,8 @@ def export(
         int, typer.Option(min=4, max=11, help="significant bits of each weight: fewer make a smaller file")
     ] = 11,
 ) -> None:
-    """Write a weights file of a training that has not ended, or interpolate between its first and its last weights."""
+    """Write a weights file of a training that has not ended, or of its first and last weights, interpolated, or round
+    a decoder's weights file to fewer bits."""
     from benchmark.files import check_apart
     from benchmark.hfd.training.export import export_trained
     from benchmark.training.checkpoint import read_training

@@ -250,8 +250,12 @@ def begin_with(path: Path, network: nn.Module, console: Console) -> None:
 
 
 def fill_averaged(network: nn.Module, averaged: dict[str, Tensor], path: Path) -> None:
-    """Copies the averaged weights of the training in `path` into `network`. Raises BenchmarkError on a misfit."""
+    """Copies the averaged weights in `path` into `network`. Raises BenchmarkError on a misfit.
+
+    What a weights file holds besides, which is not trained, is left out: the network computes it anew.
+    """
     own = dict(network.named_parameters())
+    averaged = {name: tensor for name, tensor in averaged.items() if name in own or name not in network.state_dict()}
     misfits = own.keys() ^ averaged.keys() or {n for n in own if own[n].shape != averaged[n].shape}
     if misfits:
         raise BenchmarkError(f"{path} is of another architecture: {sorted(misfits)[0]} does not fit")
