@@ -3,7 +3,7 @@
 import hashlib
 import importlib.metadata
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,32 +131,49 @@ def _difference(entry: Baseline, label: str, found: Baseline, again_label: str) 
         again = found.point(again_label, point.quality)
         if again is None or again.bytes != point.bytes:
             raise BenchmarkError(f"{point}: the streams are not of the sizes that the entry states")
-        pairs = [
-            *(
-                (f"{name}, {image}", a, b)
-                for name in point.metrics
-                for image, a, b in _of_images(entry, point, again, name)
-            ),
-            *((name, point.sets[name].value, again.sets[name].value) for name in point.sets if name in again.sets),
-        ]
-        for what, stated, measured in pairs:
+        for name in point.metrics:
+            if point.infinite.get(name, []) != again.infinite.get(name, []):
+                raise BenchmarkError(f"{point}, {name}: infinite on other images than the entry says")
+        if point.sets.keys() != again.sets.keys():
+            differ = ", ".join(sorted(point.sets.keys() ^ again.sets.keys()))
+            raise BenchmarkError(f"{point}, {differ}: a value in the entry or decoded again, and not in both")
+        for what, stated, measured, scale in _pairs(entry, point, again):
             if (stated is None) != (measured is None):
                 raise BenchmarkError(f"{point}, {what}: the entry says {stated}, decoded again it is {measured}")
             if stated is None or measured is None:
                 continue
             apart = abs(stated - measured)
-            if apart > TOLERANCE * abs(stated) + ABSOLUTE:
+            if apart > TOLERANCE * abs(scale) + ABSOLUTE:
                 raise BenchmarkError(
                     f"{point}, {what}: the entry says {stated:.6g}, decoded again it is {measured:.6g}"
                 )
-            largest = max(largest, apart / abs(stated) if stated else 0.0)
+            largest = max(largest, apart / abs(scale) if scale else 0.0)
     return largest
 
 
-def _of_images(
-    entry: Baseline, point: Point, again: Point, name: str
-) -> Iterator[tuple[str, float | None, float | None]]:
-    yield from zip(entry.images, point.metrics[name], again.metrics[name], strict=True)
+Pair = tuple[str, float | None, float | None, float]
+"""What it is, as the entry states it, as it was measured again, and the value of which a difference is a share."""
+
+
+def _pairs(entry: Baseline, point: Point, again: Point) -> Iterator[Pair]:
+    """All numbers that values, intervals and ranks are computed from."""
+    for name, stated in point.metrics.items():
+        for image, a, b in zip(entry.images, stated, again.metrics[name], strict=True):
+            yield f"{name}, {image}", a, b, a or 0.0
+        yield from _of_seeds(name, point.per_seed.get(name, []), again.per_seed.get(name, []))
+    for name, own in point.sets.items():
+        found = again.sets[name]
+        yield name, own.value, found.value, own.value
+        yield from _of_seeds(name, own.per_seed, found.per_seed)
+        yield f"{name}, patches", own.n_patches, found.n_patches, 0.0
+        for image, a, b in zip(entry.images, own.without, found.without, strict=True):
+            yield f"{name} without {image}", a, b, own.value
+
+
+def _of_seeds(name: str, stated: Sequence[float], measured: Sequence[float]) -> Iterator[Pair]:
+    yield f"{name}, decoder seeds", len(stated), len(measured), 0.0
+    for number, (a, b) in enumerate(zip(stated, measured, strict=False)):
+        yield f"{name}, decoder seed {number}", a, b, a
 
 
 def _digest(image: Image) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,11 @@ import pytest
 from PIL import Image
 from support.baselines import synthetic
 
-from benchmark.analysis.baseline import baseline_json, read_numbers
+from benchmark.analysis.baseline import Point, baseline_json, read_numbers
 from benchmark.cli.main import main
+from benchmark.datasets import open_dataset
+from benchmark.errors import BenchmarkError
+from benchmark.studies.verification import verify
 
 
 def call(*arguments: str) -> int:
@@ -107,20 +111,44 @@ def test_an_entry_is_verified_from_its_streams(run: Path, tmp_path: Path, capsys
     assert "✓ verified" in (tmp_path / "board" / "index.html").read_text()
 
 
-def test_an_entry_that_states_other_values_is_not_verified(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def _lossless(point: Point) -> None:
+    point.metrics["psnr"][0] = None
+    point.infinite["psnr"] = [0]
+
+
+FORGERIES: dict[str, tuple[Callable[[Point], object], str]] = {
+    "image": (lambda point: point.metrics["psnr"].__setitem__(0, 99.5), "psnr, 0: the entry says 99.5"),
+    "set": (lambda point: setattr(point.sets["fd-effnet"], "value", 1.5), "fd-effnet: the entry says 1.5"),
+    "interval": (
+        lambda point: point.sets["fd-effnet"].without.__setitem__(1, 3.0),
+        "fd-effnet without 1: the entry says",
+    ),
+    "seeds": (lambda point: setattr(point.sets["fd-effnet"], "per_seed", [1.0]), "decoder seed 0: the entry says 1"),
+    "patches": (lambda point: setattr(point.sets["fd-effnet"], "n_patches", 7), "fd-effnet, patches: the entry says 7"),
+    "lossless": (_lossless, "psnr: infinite on other images than the entry says"),
+    "a set less": (lambda point: point.sets.clear(), "fd-effnet: a value in the entry or decoded again"),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_an_entry_that_states_other_numbers_is_not_verified(
+    forgery: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Of values and of what intervals and ranks are computed from."""
     numbers = read_numbers(run / "entry.json")
-    point = numbers.points[0]
-    stated = point.metrics["psnr"][0]
-    assert stated is not None
-    point.metrics["psnr"][0] = stated + 0.5
+    harm, said = FORGERIES[forgery]
+    harm(numbers.points[0])
     entry = tmp_path / "entry.json"
     entry.write_text(baseline_json(numbers))
-    streams = ["--streams", str(run / "run"), "--dataset", str(run / "images")]
-    assert call("leaderboard", "verify", str(entry), *streams) == 3
-    assert "psnr, 0: the entry says" in capsys.readouterr().err
-    assert read_numbers(entry).verified is None
+    images = open_dataset(str(run / "images"))
+    with pytest.raises(BenchmarkError) as caught:
+        verify(numbers, run / "run", images)
+    assert said in str(caught.value)
+    if forgery == "image":
+        streams = ["--streams", str(run / "run"), "--dataset", str(run / "images")]
+        assert call("leaderboard", "verify", str(entry), *streams) == 3
+        assert capsys.readouterr().err.count("\n") == 1
+        assert read_numbers(entry).verified is None
 
 
 def test_streams_that_are_missing_or_others_are_named(
