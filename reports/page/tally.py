@@ -76,29 +76,32 @@ def tally(paths: Sequence[Path], missed: int) -> Result:
     files = {path: read_votes(path) for path in paths}
     notes: list[str] = []
     first = next(iter(files.values()))
-    kept: dict[str, Votes] = {}
+    people: dict[str, tuple[Path, Votes]] = {}
     for path, votes in files.items():
         if votes.study != first.study:
             raise NotComparable(f"{path}: of study {votes.study}, the others are of {first.study}")
-        if votes.voter in kept:
+        if votes.voter in people:
             # A file saved twice: what was saved later holds what was saved before.
-            kept[votes.voter] = max(kept[votes.voter], votes, key=lambda v: len(v.votes))
+            people[votes.voter] = max(people[votes.voter], (path, votes), key=lambda own: len(own[1].votes))
             notes.append(f"{path}: of the same person as another file; the longer of the two counts")
-            continue
+        else:
+            people[votes.voter] = (path, votes)
+    kept: list[Votes] = []
+    for path, votes in people.values():
         failed = sum(vote.expected not in (None, vote.choice) for vote in votes.votes)
         if failed > missed:
             notes.append(f"{path}: left out, {failed} attention checks failed")
         else:
-            kept[votes.voter] = votes
-    cast = [vote for votes in kept.values() for vote in votes.votes if vote.expected is None]
+            kept.append(votes)
+    cast = [vote for votes in kept for vote in votes.votes if vote.expected is None]
     if not cast:
         raise BenchmarkError("no vote is left to be counted" + (f": {notes[0]}" if notes else ""))
     levels = sorted({vote.level for vote in cast if vote.level is not None})
     tallies = [_tally(cast, None)]
     if len(levels) > 1:
         tallies += [_tally([vote for vote in cast if vote.level == level], level) for level in levels]
-    people = f"{len(kept)} {'person' if len(kept) == 1 else 'people'}"
-    notes.append(f"{first.dataset}: {len(cast)} votes of {people} on {len({v.picture for v in cast})} images")
+    who = f"{len(kept)} {'person' if len(kept) == 1 else 'people'}"
+    notes.append(f"{first.dataset}: {len(cast)} votes of {who} on {len({v.picture for v in cast})} images")
     return Result(tuple(tallies), _agreements(cast, first.higher_is_better), tuple(notes))
 
 

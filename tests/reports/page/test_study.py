@@ -145,6 +145,18 @@ def test_inattentive_people_and_other_studies_are_left_out(tmp_path: Path) -> No
     assert [score.votes for score in tally([good, again], missed=1).tallies[0].scores] == [2, 2]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_a_person_s_files_the_longer_one_is_held_against_the_checks(order: int, tmp_path: Path) -> None:
+    """Whichever comes first: what was saved early may hold no failed check yet."""
+    failed = _vote("", "b", 2, expected=1)
+    early = _write(tmp_path / "early.json", "x", [_vote("a", "b", 1)])
+    late = _write(tmp_path / "late.json", "x", [_vote("a", "b", 1), failed, failed])
+    sound = _write(tmp_path / "sound.json", "y", [_vote("b", "a", 1)])
+    result = tally([*[early, late][::order], sound], missed=1)
+    assert [score.votes for score in result.tallies[0].scores] == [1, 1]
+    assert any("late.json: left out, 2 attention checks failed" in note for note in result.notes)
+
+
 def test_a_codec_that_always_wins_has_no_points_and_that_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
