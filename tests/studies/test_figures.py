@@ -149,6 +149,11 @@ def test_what_is_stale_is_said(made: Path) -> None:
     }
     table.write_text(before)
 
+    page = (made / "page.md").read_text()
+    (made / "page.md").write_text(page.replace("--metric psnr", "--metric psnr --codec b"))
+    assert states(made)["documents"].startswith("page.md cannot be filled: no codec 'b' was measured")
+    (made / "page.md").write_text(page)
+
     declared = made / "reports" / "figures.toml"
     declared.write_text(DECLARED.replace("--format png -o", "--linear --format png -o"))
     assert states(made) == {"numbers": "", "drawn": "its commands have changed", "documents": ""}
