@@ -9,6 +9,7 @@ its input in it, which is removed afterwards, whatever happens; a word that name
 suite was started goes on naming it.
 """
 
+import math
 import re
 import shlex
 import struct
@@ -42,8 +43,8 @@ class CommandCodec:
     enc, dec: the words of the lines. suffix: of the coded file. picture: format of the images that the programs read
     and write; a decoder may write any format that the suite reads, unless it is a `benchmark.yuv.Layout`. yuv: what its
     samples then mean. device: what `{device}` stands for. seconds: that one call may take. grid: (lowest,
-    highest, step) of the qualities, or the qualities. programs: name -> SHA-256 of the executable. environment:
-    variables that move what the programs do.
+    highest, step) of the qualities; empty where `qualities` are all that is known. programs: name -> SHA-256 of the
+    executable. environment: variables that move what the programs do.
     """
 
     enc: tuple[str, ...]
@@ -70,7 +71,9 @@ class CommandCodec:
 
     @property
     def scale(self) -> tuple[float, ...]:
-        """What a search for a quality may try."""
+        """What a search for a quality may try. Raises AttributeError where only `qualities` are known."""
+        if not self.grid:  # three qualities look like a scale
+            raise AttributeError("scale")
         return self.grid
 
     def encode(self, image: Image, quality: float) -> bytes:
@@ -176,9 +179,20 @@ def _words(marks: tuple[str, ...]) -> BeforeValidator:
 def _numbers(text: str) -> tuple[float, ...]:
     """Numbers with spaces or commas between them."""
     try:
-        return tuple(float(part) for part in text.replace(",", " ").split())
+        numbers = tuple(float(part) for part in text.replace(",", " ").split())
     except ValueError:
         raise ValueError("it is not numbers with spaces between them") from None
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError("it is not numbers with spaces between them: they must be finite")
+    return numbers
+
+
+def _qualities(text: str) -> tuple[float, ...]:
+    """Raises ValueError unless they go up or down: a search goes along them."""
+    numbers = _numbers(text)
+    if numbers not in (tuple(sorted(set(numbers))), tuple(sorted(set(numbers), reverse=True))):
+        raise ValueError("they go from few bits to many, up or down, each once")
+    return numbers
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -209,7 +223,7 @@ def command(
     ],
     qualities: Annotated[
         tuple[float, ...],
-        BeforeValidator(_numbers),
+        BeforeValidator(_qualities),
         Field(description="numbers with spaces between, from few bits to many"),
     ] = (),
     scale: Annotated[
@@ -232,7 +246,7 @@ def command(
         raise UsageError(f"codec command: matrix and range are of YUV files, and picture is {picture}")
     samples = Format(cast(Layout, picture), matrix, range) if picture in LAYOUTS else None
     return codec_of(
-        "command", enc, dec, qualities, scale or qualities, suffix, picture, samples, timeout, environment, device
+        "command", enc, dec, qualities, scale, suffix, picture, samples, timeout, environment, device
     )
 
 

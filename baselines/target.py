@@ -8,6 +8,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from benchmark.codecs import Codec, CodecSpec, Image, open_codec, parse_codec_spec, quality_grid
@@ -27,7 +28,7 @@ def candidates(codec: Codec) -> list[float]:
     Raises UsageError if the codec names none.
     """
     grid = quality_grid(codec)
-    if len(grid) == 3 and hasattr(codec, "scale"):
+    if hasattr(codec, "scale"):
         lowest, highest, step = grid
         if step == 0:
             if lowest > 0 and highest / lowest > STEPS:  # a wide scale, such as bits per pixel: equal ratios
@@ -35,7 +36,8 @@ def candidates(codec: Codec) -> list[float]:
             else:
                 numbers = [lowest + (highest - lowest) * index / STEPS for index in range(STEPS + 1)]
             # Four digits are enough to search and short enough to read; the ends stay what they are.
-            return [lowest, *(float(f"{number:.4g}") for number in numbers[1:-1]), highest]
+            short = [lowest, *(float(f"{number:.4g}") for number in numbers[1:-1]), highest]
+            return short if all(one < other for one, other in pairwise(short)) else sorted(set(numbers))
         return [lowest + step * index for index in range(math.floor((highest - lowest) / step + 1e-9) + 1)]
     if not grid:
         raise UsageError("a codec that names no qualities cannot be searched; give it qualities or a scale")
@@ -63,12 +65,13 @@ def closest(candidates: list[float], rate: Callable[[float], float], wanted: flo
 class TargetCodec:
     """A codec of `benchmark.codecs.Codec`'s shape that searches `codec`'s quality for each image.
 
-    wanted: (image, quality of this codec) -> bits per pixel to come near.
+    wanted: (image, quality of this codec) -> bits per pixel to come near. grid: (lowest, highest, step) of this codec's
+    quality; empty where `qualities` are all that is known.
     """
 
     codec: Codec
     qualities: tuple[float, ...]
-    scale: tuple[float, ...]
+    grid: tuple[float, ...]
     wanted: Callable[[Image, float], float]
     description: dict[str, Any]
     stochastic: bool = field(init=False)
@@ -77,6 +80,13 @@ class TargetCodec:
         self.stochastic = self.codec.stochastic
         self.trained_on = trained_on(self.codec)
         self._candidates = candidates(self.codec)
+
+    @property
+    def scale(self) -> tuple[float, ...]:
+        """As `benchmark.codecs.Codec` may have it. Raises AttributeError where only `qualities` are known."""
+        if not self.grid:
+            raise AttributeError("scale")
+        return self.grid
 
     @property
     def elsewhere(self) -> Elsewhere | None:
@@ -139,7 +149,8 @@ def matching(device: str, spec: str) -> TargetCodec:
 
     description = {"target": f"bits of {reference_spec}, per image", "reference": reference.describe()}
     codec = _inner("match", inner, device)
-    return TargetCodec(codec, tuple(reference.qualities), quality_grid(reference), wanted, description)
+    grid = tuple(getattr(reference, "scale", ()))
+    return TargetCodec(codec, tuple(reference.qualities), grid, wanted, description)
 
 
 def _inner(name: str, spec: str, device: str) -> Codec:

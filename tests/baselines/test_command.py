@@ -182,6 +182,9 @@ def test_a_program_that_does_not_end_is_killed_with_its_children(programs: Path)
             "codec command: timeout is a number above 0, not '0'",
         ),
         ('command:enc="true {in} {out} {q}",dec="true {in} {out}",qualities=low', "qualities='low': it is not numbers"),
+        ('command:enc="true {in} {out} {q}",dec="true {in} {out}",qualities="1 nan"', "they must be finite"),
+        ('command:enc="true {in} {out} {q}",dec="true {in} {out}",scale="1 inf 1"', "they must be finite"),
+        ('command:enc="true {in} {out} {q}",dec="true {in} {out}",qualities="5 5"', "up or down, each once"),
         (
             'command:enc="true {in} {out} {q}",dec="true {in} {out}",scale="9 1 1"',
             "scale=.*: it is not lowest highest step",

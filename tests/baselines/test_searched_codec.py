@@ -1,6 +1,8 @@
 """A codec at the bits that are wanted, image by image."""
 
 import itertools
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -49,6 +51,31 @@ def test_candidates_follow_the_scale() -> None:
     assert candidates(open_codec("tiny")) == [2, 4]  # without a scale: its qualities
     with pytest.raises(UsageError, match="names no qualities"):
         candidates(open_codec('command:enc="true {in} {out} {q}",dec="true {in} {out}"'))
+
+
+@pytest.mark.parametrize("qualities", ["30 60 90", "40 30 20", "10 20 5", "10 90", "1 2 3 4"])
+def test_three_qualities_are_no_scale(qualities: str) -> None:
+    """Each quality is tried, of a codec and of one that is held against it."""
+    line = f'command:enc="true {{in}} {{out}} {{q}}",dec="true {{in}} {{out}}",qualities="{qualities}"'
+    if qualities == "10 20 5":
+        with pytest.raises(UsageError, match="up or down, each once"):
+            open_codec(line)
+        return
+    wanted = [float(one) for one in qualities.split()]
+    codec = open_codec(line)
+    assert not hasattr(codec, "scale")
+    assert candidates(codec) == wanted
+    assert candidates(open_codec(f"match:jpeg~{line}")) == wanted
+    assert candidates(open_codec(f'{line},scale="1 9 4"')) == [1, 5, 9]
+
+
+@pytest.mark.parametrize("scale", [(1000.0, 1001.0, 0.0), (0.12345, 0.12346, 0.0), (2.0, 2.0, 0.0), (0.0, 1e-9, 0.0)])
+def test_a_narrow_scale_is_searched_inside_of_it(scale: tuple[float, float, float]) -> None:
+    codec = SimpleNamespace(qualities=(), scale=scale)
+    found = candidates(cast(Codec, codec))
+    assert found == sorted(set(found))
+    assert (found[0], found[-1]) == scale[:2]
+    assert len(found) > 100 or scale[0] == scale[1]
 
 
 @pytest.mark.parametrize("spec", ["jpeg", "webp:method=0"])
