@@ -86,6 +86,7 @@ class ForeignCodec:
                 setattr(self, name, _amount(getattr(codec, name), f"{what}: {name}"))
         for name in ("estimate_bits", "encode_with_estimate", "x_hat"):
             if callable(method := getattr(codec, name, None)):
+                method = method if name == "x_hat" else _second_by_name(method, "quality")
                 setattr(self, name, partial(self._contained, method))
 
     def encode(self, image: Picture, quality: float) -> bytes:
@@ -182,15 +183,41 @@ def _flag(codec: Any, what: str) -> bool:
 
 
 def _call_of_encode(codec: Any, what: str) -> Callable[..., Any]:
-    if not takes(codec.encode, None, 1.0):
-        raise UsageError(f"{what}: encode must take (image, quality), it is {written(codec.encode, 'encode')}")
-    function: Callable[..., Any] = codec.encode
-    return function
+    encode: Callable[..., Any] = codec.encode
+    found = _second_by_name(encode, "quality")
+    if found is encode and not takes(encode, None, 1.0):
+        raise UsageError(f"{what}: encode must take (image, quality), it is {written(encode, 'encode')}")
+    return found
+
+
+def _second_by_name(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """`function`, whose second argument goes to its parameter `name` where another one stands second."""
+    second = _second(function)
+    if second is None or second.name == name or name not in inspect.signature(function).parameters:
+        return function
+    if not takes(function, None, **{name: None}):
+        return function
+    return lambda first, value: function(first, **{name: value})
+
+
+def _second(function: Callable[..., Any]) -> inspect.Parameter | None:
+    """The parameter that a second argument goes to, as far as the function tells."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    places = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    return places[1] if len(places) > 1 else None
 
 
 def _call_of_decode(codec: Any, what: str, stochastic: bool) -> Callable[[bytes, int | None], Any]:
     decode: Callable[..., Any] = codec.decode
+    if (by_name := _second_by_name(decode, "seed")) is not decode:
+        return by_name
     if takes(decode, b"", None):
+        second = _second(decode)
+        if not stochastic and second is not None and second.default is not second.empty and "seed" not in second.name:
+            return lambda data, seed: decode(data)  # a setting of its own, which None would replace
         return decode
     if takes(decode, b"", seed=None):
         return lambda data, seed: decode(data, seed=seed)

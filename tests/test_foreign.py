@@ -117,6 +117,57 @@ def test_decode_may_leave_the_seed_out(tmp_path: Path, signature: str) -> None:
     assert codec.decode(b"1", 5) == (5 if "seed" in signature else "none")
 
 
+@pytest.mark.parametrize("stochastic", [True, False])
+@pytest.mark.parametrize(
+    ("signature", "wanted"),
+    [
+        ("data, steps=50, seed=None", (50, 5)),
+        ("data, steps=50, *, seed=None", (50, 5)),
+        ("data, steps=50, *more, seed=None", (50, 5)),
+        ("data, seed=None, steps=50", (50, 5)),
+    ],
+)
+def test_a_seed_goes_to_no_other_setting(
+    tmp_path: Path, signature: str, wanted: tuple[int, int], stochastic: bool
+) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        f"class Mine:\n    stochastic = {stochastic}\n    def encode(self, image, quality): return b'1'\n"
+        f"    def decode(self, {signature}): return steps, seed\n"
+    )
+    codec: Any = open_codec(f"{path}:Mine")
+    assert codec.decode(b"1", 5) == wanted
+
+
+@pytest.mark.parametrize("default", ["50", "True", "None"])
+def test_a_decoder_without_a_seed_keeps_its_settings(tmp_path: Path, default: str) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "class Mine:\n    def encode(self, image, quality): return b'1'\n"
+        f"    def decode(self, data, setting={default}): return str(setting)\n"
+    )
+    codec: Any = open_codec(f"{path}:Mine")
+    assert (codec.decode(b"1"), codec.decode(b"1", 5)) == (default, default)
+
+
+@pytest.mark.parametrize("name", ["encode", "estimate_bits", "encode_with_estimate"])
+@pytest.mark.parametrize(
+    "signature", ["image, quality", "image, speed=1, quality=50", "image, speed=1, *, quality", "image, q, speed=1"]
+)
+def test_a_quality_goes_to_no_other_setting(tmp_path: Path, name: str, signature: str) -> None:
+    path = tmp_path / "mine.py"
+    others = {"encode": "image, quality", "decode": "data", name: signature}
+    quality = "q" if " q" in signature and "quality" not in signature else "quality"
+    speed = "speed" if "speed" in signature else 1
+    path.write_text(
+        "class Mine:\n"
+        + "".join(f"    def {one}(self, {given}): return 0\n" for one, given in others.items() if one != name)
+        + f"    def {name}(self, {signature}): return {quality}, {speed}\n"
+    )
+    codec: Any = open_codec(f"{path}:Mine")
+    assert getattr(codec, name)(IMAGE, 7.0) == (7.0, 1)
+
+
 @pytest.mark.parametrize("qualities", [(1, 2.5), [np.float32(1), np.int64(2)], range(1, 3), (37, 32, 27), ()])
 def test_qualities_are_numbers_up_or_down(qualities: Any) -> None:
     codec: Any = Least()

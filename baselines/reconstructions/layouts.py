@@ -30,6 +30,8 @@ STREAMS = (".bin", ".bits", ".bit", ".bitstream", ".str")
 _DEPTH = re.compile(r"_\d+bit_[A-Za-z0-9]+$")
 """What JPEG AI puts behind the name of the original in that of a reconstruction."""
 _SIZE = re.compile(r"_\d+x\d+$")
+_NUMBERED = re.compile(rf"(.*?)((?:(?<![^\W_])(?=[+-])|(?=[\d.])){NUMBER})(\D*)")
+"""What stands before a number, the number, what stands behind it. A hyphen behind a letter or digit is one: `mse-3`."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def _folders_of_qualities(folder: Path) -> dict[float, Path]:
     """The folders in it that are called by a number, with the same words around it; in order."""
     found: dict[tuple[str, str], dict[float, Path]] = {}
     for path in sorted(folder.iterdir()):
-        match = re.fullmatch(rf"(.*?)({NUMBER})(\D*)", path.name)
+        match = _NUMBERED.fullmatch(path.name)
         if path.is_dir() and match is not None:
             own = found.setdefault((match[1], match[3]), {})
             if (other := own.setdefault(float(match[2]), path)) != path:
