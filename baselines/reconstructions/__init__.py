@@ -143,7 +143,7 @@ def images(
         folder = expanded(pattern)
         if not folder.is_dir():
             raise UsageError(f"images: there is no folder {shown(folder)}; a pattern has a {{name}}")
-        layout = layouts.read_layout(folder)
+        layout = layouts.read_layout(folder, rates=not (bits or bpp))
         files, known = layout.images, layout.rates
         source = {"folder": pattern, "layout": layout.name}
         beside = tuple(passed_over.beside_layout(folder, layout.folders, files)) if layout.folders else ()

@@ -9,9 +9,10 @@
 | CompressAI's | as the plain one | a result of `eval_model`, for all images or `--per-image`, in FOLDER |
 
 But for JPEG AI's, each is one quality: FOLDER itself, or folders in it that are called by a number with the same words
-around it, such as `ft2` and `ft32`.
+around it, such as `ft2` and `ft32`. A hyphen behind a letter or a digit is no sign: `mse-3` is quality 3.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -45,8 +46,12 @@ class Layout:
     folders: tuple[Path, ...] = ()
 
 
-def read_layout(folder: Path) -> Layout:
-    """What lies in `folder`. Raises UsageError if nothing that is known, BenchmarkError on what cannot be read."""
+def read_layout(folder: Path, rates: bool = True) -> Layout:
+    """What lies in `folder`. rates: whether bits are looked for beside plain images; not where a setting says them.
+
+    Raises UsageError if nothing that is known lies there, or bits that are not clear, BenchmarkError on what cannot be
+    read.
+    """
     try:
         if (folder / "rec").is_dir() and (folder / "bit").is_dir():
             return _jpeg_ai(folder)
@@ -63,7 +68,7 @@ def read_layout(folder: Path) -> Layout:
             files = {quality: _files(own / streams) for quality, own in inner.items()}
             name = "StableCodec's" if reconstructions else "DiffEIC's"
             return Layout(name, images, of_streams(files), tuple(inner.values()))
-        return replace(_plain(folder, inner, images), folders=tuple(inner.values()))
+        return replace(_plain(folder, inner, images, rates), folders=tuple(inner.values()))
     except OSError as error:
         raise BenchmarkError(f"{error.filename}: cannot be read: {error.strerror or error}") from None
 
@@ -80,7 +85,7 @@ def _folders_of_qualities(folder: Path) -> dict[float, Path]:
     found: dict[tuple[str, str], dict[float, Path]] = {}
     for path in sorted(folder.iterdir()):
         match = _NUMBERED.fullmatch(path.name)
-        if path.is_dir() and match is not None:
+        if path.is_dir() and match is not None and math.isfinite(float(match[2])):
             own = found.setdefault((match[1], match[3]), {})
             if (other := own.setdefault(float(match[2]), path)) != path:
                 raise UsageError(f"{shown(other)} and {shown(path)} are of one quality")
@@ -107,7 +112,9 @@ def _by_name(paths: Iterable[Path]) -> dict[str, Path]:
     return found
 
 
-def _plain(folder: Path, inner: dict[float, Path], images: Files) -> Layout:
+def _plain(folder: Path, inner: dict[float, Path], images: Files, look: bool) -> Layout:
+    if not look:
+        return Layout("a folder per quality", images, None)
     beside = {q: {name: _stream(path) for name, path in own.items()} for q, own in images.items()}
     streams = {q: {name: path for name, path in own.items() if path is not None} for q, own in beside.items()}
     whole = all(len(streams[quality]) == len(own) for quality, own in images.items())
@@ -121,7 +128,13 @@ def _plain(folder: Path, inner: dict[float, Path], images: Files) -> Layout:
 
 
 def _stream(image: Path) -> Path | None:
-    return next((path for suffix in STREAMS if (path := image.with_suffix(suffix)).is_file()), None)
+    """The file of its bits beside an image, if there is one. Raises UsageError if there are several."""
+    found = [path for suffix in STREAMS if (path := image.with_suffix(suffix)).is_file()]
+    if len(found) > 1:
+        raise UsageError(
+            f"{shown(found[0])} and {shown(found[1])} lie beside one image; bits=PATTERN says which holds its bits"
+        )
+    return found[0] if found else None
 
 
 def _compressai(folder: Path, qualities: list[float]) -> Rates | None:

@@ -1,6 +1,7 @@
 """Patterns with {name} and {quality}, and the files that fit them."""
 
 import glob
+import math
 import re
 from pathlib import Path
 
@@ -49,6 +50,8 @@ def files_that_fit(pattern: str, what: str) -> Files:
             raise BenchmarkError(f"{printable(text)}: a link that leads nowhere; get the content, or remove the link")
         groups = match.groupdict()
         name, quality = printable(groups.get("name", "")), float(groups.get("quality", ONLY))
+        if not math.isfinite(quality):
+            raise UsageError(f"{what}: {printable(text)}: {groups['quality']} is too large a number for a quality")
         name = name_of(name) if pattern.endswith("{name}") else name
         other = found.setdefault(quality, {}).setdefault(name, path)
         if other != path and not (_DEEP in pattern and other.samefile(path)):  # links may lead in circles

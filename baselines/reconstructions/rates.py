@@ -132,6 +132,8 @@ def said_in(text: str, qualities: list[float]) -> Rates:
     """
     suffix = Path(text).suffix.lower()
     if "{name}" in text:
+        if suffix == ".csv":
+            raise UsageError(f"bits={text}: a table for each image is not read; one .csv with the column image is")
         files = files_that_fit(text, "bits")
         if "{quality}" not in text and qualities != [ONLY]:
             raise UsageError(f"bits={text}: there are {len(qualities)} qualities, and the pattern has no {{quality}}")
@@ -146,8 +148,14 @@ def said_in(text: str, qualities: list[float]) -> Rates:
 
 
 def joined(parts: list[Rates]) -> Rates:
-    """Several as one; nominal if one of them is."""
+    """Several as one; nominal if one of them is. Raises BenchmarkError if two say different things of one image."""
     kinds = {part.bits for part in parts}
+    seen: dict[Key, tuple[float, Rates]] = {}
+    for part in parts:
+        for key, figure in (*part.bytes.items(), *part.bpp.items()):
+            if seen.setdefault(key, (figure, part))[0] != figure:
+                files = " and ".join(shown(path) for one in (seen[key][1], part) for path in one.sources)
+                raise BenchmarkError(f"{files}: they say different things of {key[1] or 'all'} at quality {key[0]:g}")
     return Rates(
         "nominal" if "nominal" in kinds else parts[0].bits,
         streams={key: path for part in parts for key, path in part.streams.items()},

@@ -232,6 +232,7 @@ def test_the_description_follows_the_content_and_not_the_place() -> None:
         ("out/{quality}/{name}.png,bpp=1 2,bits=x.csv", "two ways to say how many bits"),
         ("out/{quality}/{name}.png,bits=out/{name}.bin", "no file fits out/{name}.bin"),
         ("out/{quality}/{name}.png,bits=out/1/{name}.bin", "the pattern has no {quality}"),
+        ("out/{quality}/{name}.png,bits=out/{quality}/{name}.csv", "a table for each image is not read"),
         ("out/{quality}/{name}.png,bits=nowhere.csv", "there is no file nowhere.csv"),
         ("out/{quality}/{name}.png,bits=out/1/a.bin", "a pattern with {name}, a .csv or CompressAI's .json"),
         ("out/{quality}/{name}.png,rate=1", "has no setting 'rate'"),
@@ -248,6 +249,17 @@ def test_what_cannot_be_meant_is_one_line(rest: str, why: str) -> None:
     with pytest.raises(UsageError, match=re.escape(why)) as caught:
         open_codec(f"images:{rest}")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("foreign")
+def test_tables_that_contradict_each_other_are_refused() -> None:
+    Path("q1.csv").write_text("image,quality,bpp\na,1,0.1\na,2,0.2\n")
+    Path("q2.csv").write_text("image,quality,bpp\na,1,0.1\na,2,0.2\n")
+    spec = "images:out/{quality}/{name}.png,bits=q{quality}.csv"
+    assert opened(spec).reconstruction("a", 2).bytes == pytest.approx(0.2 * PIXELS / 8)
+    Path("q2.csv").write_text("image,quality,bpp\na,1,0.3\na,2,0.2\n")
+    with pytest.raises(BenchmarkError, match=r"q1\.csv and q2\.csv: they say different things of a at quality 1"):
+        open_codec(spec)
 
 
 def test_one_quality_in_two_spellings(foreign: Foreign) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from support.reconstructions import NAMES, SIZE, Foreign, make_foreign
 
 from benchmark.baselines.reconstructions import ImageFiles
@@ -36,6 +37,7 @@ LAYOUTS = [
     ("{quality}/rec/{name}.png", "{quality}/bin/{name}", "StableCodec's"),
     ("ft{quality}/rec/{name}.png", "ft{quality}/bin/{name}", "StableCodec's"),
     ("{quality}/{name}.png", "{quality}/data/{name}", "DiffEIC's"),
+    ("net-mse-{quality}/{name}.png", "net-mse-{quality}/data/{name}", "DiffEIC's"),
     ("q{quality}_x/{name}.png", "q{quality}_x/{name}.bin", "a folder per quality, streams beside the images"),
 ]
 
@@ -53,6 +55,51 @@ def test_one_run_of_a_program_is_one_quality(foreign: Foreign) -> None:
     codec = opened("images:theirs/2")
     assert codec.qualities == (1,)
     assert codec.reconstruction("b", 1).bytes == foreign.bytes["b", 2]
+
+
+@pytest.mark.parametrize(
+    ("before", "numbers", "qualities"),
+    [
+        ("mbt2018-mse-", ("1", "8"), (1, 8)),
+        ("lambda-", ("0.0018", "0.18"), (0.0018, 0.18)),
+        ("q", ("1e-3", "1e-2"), (0.001, 0.01)),
+        ("gain_", ("-3", "-1"), (-3, -1)),
+        ("gain=", ("-3", "+1"), (-3, 1)),
+        ("", ("-3", "-1"), (-3, -1)),
+    ],
+)
+def test_a_hyphen_behind_a_word_is_no_sign(
+    foreign: Foreign, before: str, numbers: tuple[str, str], qualities: tuple[float, float]
+) -> None:
+    """Figures in the order of the numbers go to the folders in that order."""
+    for number in numbers:
+        place = Path(f"theirs/{before}{number}/a.png")
+        place.parent.mkdir(parents=True)
+        Image.fromarray(foreign.images["a", 1]).save(place)
+    codec = opened('images:theirs,bpp="0.1 0.8"')
+    assert codec.qualities == qualities
+    for number, quality, bpp in zip(numbers, qualities, (0.1, 0.8), strict=True):
+        assert codec.images[quality]["a"] == Path(f"theirs/{before}{number}/a.png")
+        assert codec.reconstruction("a", quality).bytes == pytest.approx(bpp * SIZE[0] * SIZE[1] / 8)
+
+
+@pytest.mark.parametrize("name", ["4e8713", "run1e999"])
+def test_a_name_that_is_a_number_without_end_is_no_quality(foreign: Foreign, name: str) -> None:
+    foreign.write("theirs/{quality}/{name}.png")
+    Path("theirs", name).mkdir()
+    Image.fromarray(foreign.images["a", 1]).save(Path("theirs", name, "a.png"))
+    assert opened('images:theirs,bpp="0.1 0.8"').qualities == (1, 2)
+    before = "run" if name.startswith("run") else ""
+    with pytest.raises(UsageError, match="too large a number for a quality"):
+        opened(f"images:theirs/{before}{{quality}}/{{name}}.png,bpp=1")
+
+
+def test_two_streams_beside_an_image_are_asked_about(foreign: Foreign) -> None:
+    foreign.write("theirs/{quality}/{name}.png", "theirs/{quality}/{name}.bin")
+    Path("theirs/1/b.bits").write_bytes(b"other")
+    with pytest.raises(UsageError, match=r"theirs/1/b.bin and theirs/1/b.bits lie beside one image"):
+        open_codec("images:theirs")
+    check(opened("images:theirs,bits=theirs/{quality}/{name}.bin"), foreign, "a folder per quality")
 
 
 @pytest.mark.parametrize("long", [True, False])
@@ -121,10 +168,12 @@ def test_what_is_not_clear_is_asked(foreign: Foreign) -> None:
     refused("how many bits?")
     Path("theirs/1/a.bin").write_bytes(b"x")
     refused("theirs/1/b.png has no stream beside it, and others have")
+    assert opened('images:theirs,bpp="0.1 0.2"').bits == "nominal"  # as the message says
     Path("theirs/1/a.bin").unlink()
     for name in ("one.json", "two.json"):
         Path(f"theirs/{name}").write_text('{"results": {"bpp": [0.2, 0.4]}}')
     refused("one.json or two.json? bits=FILE says which")
+    assert opened("images:theirs,bits=theirs/one.json").bits == "nominal"
     Path("theirs/two.json").write_text('{"results": {"bpp": [0.2]}}')
     Path("theirs/one.json").unlink()
     refused("two.json: 1 rates for 2 qualities")
