@@ -66,7 +66,7 @@ class TargetCodec:
     """A codec of `benchmark.codecs.Codec`'s shape that searches `codec`'s quality for each image.
 
     wanted: (image, quality of this codec) -> bits per pixel to come near. grid: (lowest, highest, step) of this codec's
-    quality; empty where `qualities` are all that is known.
+    quality; empty where `qualities` are all that is known. inside: `codec`, and the one that is held against it.
     """
 
     codec: Codec
@@ -74,9 +74,15 @@ class TargetCodec:
     grid: tuple[float, ...]
     wanted: Callable[[Image, float], float]
     description: dict[str, Any]
+    reference: Codec | None = None
     stochastic: bool = field(init=False)
+    inside: tuple[Codec, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.inside = (self.codec,) if self.reference is None else (self.codec, self.reference)
+        for name in ("cpus", "gpus"):  # what a worker reserves must do for both
+            if amounts := [getattr(one, name) for one in self.inside if hasattr(one, name)]:
+                setattr(self, name, max(amounts))
         self.stochastic = self.codec.stochastic
         self.trained_on = trained_on(self.codec)
         self._candidates = candidates(self.codec)
@@ -150,7 +156,7 @@ def matching(device: str, spec: str) -> TargetCodec:
     description = {"target": f"bits of {reference_spec}, per image", "reference": reference.describe()}
     codec = _inner("match", inner, device)
     grid = tuple(getattr(reference, "scale", ()))
-    return TargetCodec(codec, tuple(reference.qualities), grid, wanted, description)
+    return TargetCodec(codec, tuple(reference.qualities), grid, wanted, description, reference)
 
 
 def _inner(name: str, spec: str, device: str) -> Codec:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.analysis.set_values import check_unchanged
-from benchmark.codecs import Codec, is_foreign, parse_codec_spec
+from benchmark.codecs import Codec, is_foreign, parse_codec_spec, parts
 from benchmark.datasets import Dataset, limit, open_dataset, parse_sample, sample
 from benchmark.elsewhere import Elsewhere, elsewhere_of
 from benchmark.errors import BenchmarkError, UsageError, one_line
@@ -351,34 +351,46 @@ def _spread(qualities: Sequence[float]) -> Sequence[float]:
 def _undescribed(codecs: Mapping[str, Codec], records: Mapping[str, CodecRecord]) -> Iterator[str]:
     """A line for each codec of others whose weights a later start cannot tell from new ones."""
     for label, codec in codecs.items():
-        if not isinstance(codec, ForeignCodec):
-            continue
-        known = [
-            part for part in ("settings_sha256", "files_sha256", "weights_sha256") if part in records[label].description
-        ]
-        if not codec.describes:
-            if known:
-                known_by = "only the files that it names are in the record, so a change of others is not noticed"
-            else:
-                known_by = "its weights are not in the record, so a changed checkpoint is not noticed"
-            yield f"{label} has no describe(): {known_by}"
-        elif not known and not codec.describes_weights:
-            how = "name their file in a setting, or their hash in describe()"
-            yield f"{label} describes no weights: if it has any, {how}, or a changed checkpoint is not noticed"
+        described: Any = records[label].description
+        for own, description in zip(_inside(codec), (described, described.get("reference", {})), strict=False):
+            if isinstance(own, ForeignCodec):
+                yield from _undescribed_weights(label, own, description)
+
+
+def _inside(codec: Codec) -> tuple[Codec, ...]:
+    """`codec`, or those that it is made of: a search goes along another one, and may hold a second against it."""
+    inside: tuple[Codec, ...] = getattr(codec, "inside", (codec,))
+    return inside
+
+
+def _undescribed_weights(label: str, codec: ForeignCodec, description: Mapping[str, Any]) -> Iterator[str]:
+    known = [part for part in ("settings_sha256", "files_sha256", "weights_sha256") if part in description]
+    if not codec.describes:
+        if known:
+            known_by = "only the files that it names are in the record, so a change of others is not noticed"
+        else:
+            known_by = "its weights are not in the record, so a changed checkpoint is not noticed"
+        yield f"{label} has no describe(): {known_by}"
+    elif not known and not codec.describes_weights:
+        how = "name their file in a setting, or their hash in describe()"
+        yield f"{label} describes no weights: if it has any, {how}, or a changed checkpoint is not noticed"
 
 
 def _unnamed_variables(codecs: Mapping[str, Codec], chosen: Mapping[str, Any]) -> Iterator[str]:
     """A line for each codec of a file whose code reads environment variables that it does not name."""
     for label, codec in codecs.items():
-        file = parse_codec_spec(chosen[label]).file if isinstance(chosen[label], str) else None
-        if file is None or not isinstance(codec, ForeignCodec):
+        if not isinstance(chosen[label], str):
             continue
-        if names := [name for name in variables_read(file) if name not in codec.variables]:
-            verb = "it is" if len(names) == 1 else "they are"
-            yield (
-                f"{label} reads {', '.join(names)} of the environment: {verb} not in the record, so a change is not "
-                f"noticed, unless the codec names {'it' if len(names) == 1 else 'them'} in `environment`"
-            )
+        specs = list(parts(parse_codec_spec(chosen[label])))
+        for own, spec in zip(_inside(codec), specs[1:] or specs, strict=False):
+            if spec.file is None or not isinstance(own, ForeignCodec):
+                continue
+            if names := [name for name in variables_read(spec.file) if name not in own.variables]:
+                verb = "it is" if len(names) == 1 else "they are"
+                yield (
+                    f"{label} reads {', '.join(names)} of the environment: {verb} not in the record, so a change is "
+                    f"not noticed, unless the codec names {'it' if len(names) == 1 else 'them'} in `environment`"
+                )
 
 
 def _unmatched(codecs: Mapping[str, Codec], dataset: Dataset) -> Iterator[str]:

@@ -20,7 +20,7 @@ from support.fake_benchmark import start
 from support.pictures import write_pictures
 
 from benchmark.cli.main import main
-from benchmark.codecs import Image
+from benchmark.codecs import Image, open_codec
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.reports.outcome import sum_up
 from benchmark.results import FAILED, RunFolder, Trial
@@ -420,7 +420,7 @@ def test_one_traceback_for_each_place(asked: Request) -> None:
 def test_an_audit_is_known_again(asked: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import json
 
-    from benchmark.codecs import open_codec, parse_codec_spec
+    from benchmark.codecs import parse_codec_spec
 
     monkeypatch.chdir(tmp_path)
     codec = spec("Plain")
@@ -616,6 +616,22 @@ def test_variables_that_a_codec_reads_and_does_not_name_are_named(asked: Request
     assert [len(each) for each in notes] == [1, 1, 0]
     assert f"{path}:Mine reads SHIFT, STEP of the environment: they are not in the record" in notes[0][0]
     assert f"{path}:Mine reads SHIFT of the environment: it is not in the record" in notes[1][0]
+
+
+def test_a_search_tells_of_the_codecs_inside_of_it(asked: Request, tmp_path: Path) -> None:
+    """What a run says of a codec of a file it says of one that is searched, or that another one is held against."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import os\nclass Mine:\n    qualities = (1, 2)\n    cpus = 3\n"
+        "    def encode(self, i, q): return os.environ.get('STEP', '').encode() + b'1'\n    def decode(self, d): ...\n"
+    )
+    for number, spec_ in enumerate((f"bpp:{path}:Mine", f"match:{path}:Mine~jpeg", f"match:jpeg~{path}:Mine")):
+        with open_run(replace(asked, codecs=[spec_], output=tmp_path / f"run{number}")) as run:
+            notes = [note for note in run.notes if note.startswith(spec_)]
+        assert any("has no describe(): its weights are not in the record" in note for note in notes)
+        assert any("reads STEP of the environment: it is not in the record" in note for note in notes)
+        assert open_codec(spec_).cpus == 3  # type: ignore[attr-defined]
+    assert not hasattr(open_codec("match:jpeg~webp"), "cpus")
 
 
 def test_files_named_like_packages_in_the_working_folder_are_no_packages(tmp_path: Path) -> None:
