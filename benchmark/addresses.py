@@ -132,21 +132,30 @@ def kind_at(address: str) -> str:
     if _is_web(address):
         return "file"
     try:
-        return str(_asked(address, lambda fs, path: fs.info(path))["type"])
+        return str(_asked(address, lambda fs, path: _afresh(fs).info(path))["type"])
     except FileNotFoundError:
         return ""
 
 
 def list_folder(address: str) -> dict[str, str]:
-    """File name -> address of the files that lie in a folder, on a web server of those that its page links to.
+    """File name -> address of the files that lie in a folder, on a web server of those in it that its page links to.
 
-    Raises BenchmarkError if it cannot be read.
+    Raises BenchmarkError if it cannot be read, or if a page leads to two files of one name.
     """
     try:
         found = _asked(address, _files)
     except FileNotFoundError:
         raise BenchmarkError(f"{address}: no such folder") from None
-    return {name_in(file).rpartition("/")[2]: file for file in found}
+    files: dict[str, str] = {}
+    folder = posixpath.normpath(name_in(address))
+    for file in sorted(found, key=lambda file: (not file.startswith(address), file)):
+        name = posixpath.normpath(name_in(file))
+        if _is_web(address) and posixpath.dirname(name) != folder:  # a page may lead to thumbnails, say
+            continue
+        other = files.setdefault(name.rpartition("/")[2], file)
+        if urlsplit(other).query != urlsplit(file).query and _is_web(address):
+            raise BenchmarkError(f"{address}: its page leads to {other} and {file}; a list says which is meant")
+    return files
 
 
 def read_bytes(address: str) -> bytes:
@@ -175,7 +184,14 @@ def sha256_of_each(places: Iterable[Location]) -> list[str]:
 
 
 def _files(fs: Any, path: str) -> list[str]:
-    return [fs.unstrip_protocol(entry["name"]) for entry in fs.ls(path, detail=True) if entry["type"] == "file"]
+    entries = _afresh(fs).ls(path, detail=True)
+    return [fs.unstrip_protocol(entry["name"]) for entry in entries if entry["type"] == "file"]
+
+
+def _afresh(fs: Any) -> Any:
+    """`fs`, which forgets what it was told of folders: it lives as long as the process, and files come and go."""
+    fs.invalidate_cache()
+    return fs
 
 
 def _asked(address: str, question: Callable[[Any, str], Result]) -> Result:

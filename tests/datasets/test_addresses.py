@@ -78,6 +78,41 @@ def test_names_that_an_address_must_quote(folder: Path, tmp_path: Path) -> None:
         assert told(open_dataset(f"{address}/site/list.txt")) == here
 
 
+PAGE = "<a href='a.png'>a</a> <a href='/site/a.png'>a</a> <a href='b%20c.png'>b</a> <a href='thumbs/a.png'>small</a>"
+
+
+def test_a_page_leads_to_other_folders_too(tmp_path: Path) -> None:
+    """Only what lies in the folder is of the data set, whatever else its page links to."""
+    for number, name in enumerate(("a.png", "b c.png", "thumbs/a.png", "thumbs/z.png")):
+        path = tmp_path / "site" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(path)
+    here = told(open_dataset(str(tmp_path / "site")))
+    page = tmp_path / "site/index.html"
+    page.write_text(f"{PAGE} <a href='thumbs/z.png'>z</a> <a href='../site/thumbs/a.png'>x</a> <a href='?C=N'>sort</a>")
+    with served(tmp_path) as address:
+        assert told(open_dataset(f"{address}/site/")) == here
+        page.write_text(f"{PAGE} <a href='a.png?size=small'>a</a>")
+        with pytest.raises(BenchmarkError, match="its page leads to .*; a list says which is meant"):
+            open_dataset(f"{address}/site/")
+
+
+def test_a_folder_that_has_changed_is_listed_anew(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """File systems of stores keep what a folder holds; this one does so, too."""
+    kept: dict[str, Any] = {}
+    listed = type(memory).ls
+
+    def ls(self: Any, path: str, **named: Any) -> Any:
+        return kept.setdefault(path, listed(self, path, **named))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(memory), "ls", ls)
+        patch.setattr(type(memory), "invalidate_cache", lambda self, path=None: kept.clear())
+        before = open_dataset("memory://here/mine")
+        memory.pipe("/here/mine/new.png", memory.cat_file("/here/mine/c.png"))
+        assert len(open_dataset("memory://here/mine").pictures) == len(before.pictures) + 1
+
+
 def test_two_pictures_of_one_name_are_refused(folder: Path, tmp_path: Path) -> None:
     with served(folder.parent) as address:
         (tmp_path / "list.txt").write_text(f"{address}/mine/b.png?id=1\n{address}/mine/b.png?id=2\n")
