@@ -32,7 +32,7 @@ from benchmark.identity import (
     variables,
 )
 from benchmark.installed import package_of
-from benchmark.objects import code_hash, names_of_variables, weights_hash
+from benchmark.objects import code_hash, names_of_variables, settings_kept, weights_hash
 from benchmark.pixels import Image as Image
 from benchmark.registry import Registry, Spec, defaults_of, parse_spec
 from benchmark.sources import modules_beside, packages_imported
@@ -231,6 +231,7 @@ def hold_codec(codec: Any, label: str) -> ForeignCodec:
             "object": kind,
             "code_sha256": code_hash(type(codec)),
             "weights_sha256": weights_hash(codec),
+            "object_settings": settings_kept(codec),
             "environment": variables(names),
         }
         return {name: value for name, value in parts.items() if value}

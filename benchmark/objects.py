@@ -1,23 +1,30 @@
 """What tells one object of a Python program from another: its code, its weights, what it reads of its surroundings."""
 
+import contextlib
 import hashlib
 import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
 from pathlib import Path
-from types import CodeType
+from types import CodeType, MemberDescriptorType
 from typing import Any
 
 import numpy as np
 
-from benchmark.errors import BenchmarkError, UsageError
-from benchmark.guards import told
+from benchmark.errors import BenchmarkError, UsageError, printable
+from benchmark.guards import is_installed, told
+from benchmark.identity import SECRET
+from benchmark.reading import LARGEST
+from benchmark.redaction import redacted
 
 DEEPEST = 6
 """Levels of attributes, lists and mappings in which weights are looked for."""
 
 MOST = 10_000
 """Things that are looked at."""
+MOST_KEPT = 100
+"""Parts of a list or mapping that counts as a setting."""
 
 
 def names_of_variables(thing: Any, what: str) -> tuple[str, ...]:
@@ -81,12 +88,66 @@ def _weights(thing: Any) -> Iterator[tuple[str, Any]]:
         yield "unreadable", np.frombuffer(type(error).__name__.encode(), dtype=np.uint8)
 
 
+def settings_kept(thing: Any) -> dict[str, Any]:
+    """What the constructor of `thing` was given, as far as it keeps that as `name` or `_name` and JSON can hold it.
+
+    An object holds other things besides, counters and caches, which are none. Of a secret, the hash of its value.
+    """
+    try:
+        parameters = list(inspect.signature(type(thing)).parameters)
+    except (TypeError, ValueError):
+        return {}
+    own = getattr(thing, "__dict__", {})
+    found = {}
+    for name in parameters:
+        for attribute in (name, f"_{name}"):
+            value = own.get(attribute, _UNKNOWN)
+            if isinstance(getattr(type(thing), attribute, None), MemberDescriptorType):  # one of its slots
+                value = getattr(thing, attribute, _UNKNOWN)
+            plain = _plain(value)
+            if plain is not _UNKNOWN and plain is not None:
+                found[name] = _hidden(plain) if SECRET.search(name) or redacted(str(plain)) != str(plain) else plain
+                break
+    return found
+
+
+_UNKNOWN = object()
+
+
+def _hidden(secret: Any) -> str:
+    return f"sha256:{hashlib.sha256(repr(secret).encode()).hexdigest()[:16]}"
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """`value` in JSON's types; _UNKNOWN if it has none."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, Enum):
+        return value.name
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return value if abs(value) <= LARGEST else repr(value)
+    if isinstance(value, str | Path):
+        return printable(str(value))
+    if isinstance(value, list | tuple) and depth < DEEPEST and len(value) <= MOST_KEPT:
+        parts = [_plain(one, depth + 1) for one in value]
+        return _UNKNOWN if any(one is _UNKNOWN for one in parts) else parts
+    if isinstance(value, dict) and depth < DEEPEST and len(value) <= MOST_KEPT:
+        pairs = {printable(key): _plain(one, depth + 1) for key, one in value.items() if isinstance(key, str)}
+        return _UNKNOWN if len(pairs) < len(value) or any(one is _UNKNOWN for one in pairs.values()) else pairs
+    return _UNKNOWN
+
+
 def code_hash(made: type) -> str | None:
-    """Of the class's file, or of its functions where it was typed in; None where neither can be read."""
+    """Of the class's file and those of classes of the user's that it is made from, or of its functions where it was
+    typed in; None where neither can be read."""
     try:
         file = inspect.getsourcefile(made)
         if file is not None and Path(file).is_file():
-            return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+            contents = [Path(one).read_bytes() for one in dict.fromkeys([file, *_files_of_bases(made)])]
+            hashes = [hashlib.sha256(content).hexdigest() for content in contents]
+            return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
     except (OSError, TypeError):  # of a notebook or a prompt
         pass
     codes = [
@@ -96,6 +157,15 @@ def code_hash(made: type) -> str | None:
         if (code := getattr(getattr(value, "__func__", getattr(value, "fget", value)), "__code__", None)) is not None
     ]
     return hashlib.sha256("\n".join(codes).encode()).hexdigest() if codes else None
+
+
+def _files_of_bases(made: type) -> Iterator[str]:
+    for base in made.__mro__[1:]:
+        file = None
+        with contextlib.suppress(OSError, TypeError):  # of Python's own, or typed in
+            file = inspect.getsourcefile(base)
+        if file is not None and Path(file).is_file() and not is_installed(file):
+            yield file
 
 
 def _instructions(code: CodeType) -> str:

@@ -1,6 +1,10 @@
 """What tells one version of anyone's code from another: each file that moves its numbers is in the record, by name."""
 
+import dataclasses
+import importlib
 import importlib.metadata
+import json
+import math
 import os
 import subprocess
 import sys
@@ -23,6 +27,7 @@ from benchmark.identity import (
     unknown_parts,
     variables,
 )
+from benchmark.objects import code_hash
 from benchmark.sources import distributions_of, modules_beside, packages_imported, variables_read
 
 HEAD = "class Mine:\n    qualities = (1,)\n    def encode(self, image, q): return b'1'\n    def decode(self, d): ...\n"
@@ -266,6 +271,82 @@ def test_variables_that_a_codec_names(here: Path, monkeypatch: pytest.MonkeyPatc
 
 
 # Objects
+
+
+class Kept:
+    def __init__(self, steps: int = 8, guidance: Any = 1.0, sizes: Any = (), mode: Any = None, gone: int = 0) -> None:
+        self.steps, self._guidance, self.sizes, self._mode, self.calls = steps, guidance, sizes, mode, 0
+
+    def encode(self, image: Any, quality: float) -> bytes:
+        self.calls += 1
+        return b"1"
+
+    def decode(self, data: bytes) -> Any: ...
+
+
+@dataclasses.dataclass(slots=True)
+class KeptInSlots:
+    steps: int = 8
+
+    def encode(self, image: Any, quality: float) -> bytes:
+        return b"1"
+
+    def decode(self, data: bytes) -> Any: ...
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Kept(9),
+        Kept(guidance=1.5),
+        Kept(guidance=np.float32(2)),
+        Kept(sizes=[1, (2, "a")]),
+        Kept(sizes={"a": 1}),
+        Kept(mode="fast"),
+        Kept(mode=Path("a")),
+        Kept(mode=math.nan),
+        Kept(steps=10**200),
+    ],
+)
+def test_what_a_constructor_was_given_tells_objects_apart(other: Kept) -> None:
+    """An object with other settings is another codec; what it counts is no setting."""
+    one = Kept()
+    before = hold_codec(one, "ours").describe()
+    one.encode(None, 1)
+    assert hold_codec(one, "ours").describe() == before
+    assert hold_codec(Kept(gone=3), "ours").describe() == before
+    parts = differing(before, hold_codec(other, "ours").describe())
+    assert len(parts) == 1
+    assert parts[0].startswith("object_settings ")
+    json.dumps(hold_codec(other, "ours").describe(), allow_nan=False)
+
+
+def test_settings_in_slots_and_secrets() -> None:
+    before, after = (hold_codec(KeptInSlots(steps), "ours").describe() for steps in (1, 2))
+    assert differing(before, after) == ["object_settings steps"]
+
+    class WithKey(Kept):
+        def __init__(self, api_key: str) -> None:
+            super().__init__()
+            self.api_key = api_key
+
+    texts = [json.dumps(hold_codec(WithKey(key), "ours").describe()) for key in ("abcdefgh", "hgfedcba")]
+    assert texts[0] != texts[1]
+    assert "abcdefgh" not in texts[0]
+
+
+def test_the_files_of_base_classes_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "leaf_of_mine.py").write_text("from base_of_mine import Base\nclass Leaf(Base): ...\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = []
+    for number in (1, 2):
+        (tmp_path / "base_of_mine.py").write_text(f"class Base:\n    def encode(self, i, q): return {number}\n")
+        for name in ("leaf_of_mine", "base_of_mine"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        importlib.invalidate_caches()
+        found.append(code_hash(importlib.import_module("leaf_of_mine").Leaf))
+    assert found[0] != found[1]
+    assert None not in found
 
 
 def test_weights_of_objects() -> None:

@@ -39,8 +39,9 @@ Attributes are its facts:
 
 or they stand in `info`, a `benchmark.metrics.MetricInfo`. The hash is of that file, the modules that it imports from
 its folder, and settings that are files.
-Of an object its attributes that are numbers, text or truth values count as settings; a network in it must be told apart
-by `protocol`, or numbers of two networks are compared as if they were of one.
+Of an object its attributes that are numbers, text or truth values count as settings, and what its constructor was given
+where it keeps that as `name` or `_name`; a network in it must be told apart by `protocol`, or numbers of two networks
+are compared as if they were of one.
 """
 
 import contextlib
@@ -76,7 +77,7 @@ from benchmark.identity import (
 from benchmark.metrics.info import BETWEEN, Features, Kind, Metric, MetricInfo, parse_margin
 from benchmark.metrics.patches import PATCH_RULES, cut
 from benchmark.metrics.realism import DISTANCES
-from benchmark.objects import code_hash, names_of_variables, weights_hash
+from benchmark.objects import code_hash, names_of_variables, settings_kept, weights_hash
 from benchmark.pixels import Image
 from benchmark.reading import LARGEST
 from benchmark.registry import Registry, Spec
@@ -564,6 +565,10 @@ def _identity(
         and key not in _TYPES
         and key not in _CHOICES
     }
+    there = {word.partition("=")[0] for word in settings}
+    for key, value in sorted(settings_kept(theirs).items()):
+        if key not in there and key not in (*_TYPES, *_CHOICES):
+            settings[_word_of_setting(key, value)] = "a setting of it"
     source = code_hash(type(theirs))
     if source is None:
         return _Identity({f"unknown-{uuid.uuid4().hex[:8]}": "of code that cannot be read, so comparable with nothing"})
@@ -574,6 +579,12 @@ def _identity(
         settings[f"environment-{digest_of(surroundings)[:16]}"] = f"of {', '.join(surroundings)}, by their hash"
     code = f"code-{source[:16]}"
     return _Identity({**settings, code: "computed by code with this SHA-256 (its first 16 digits)"})
+
+
+def _word_of_setting(key: str, value: Any) -> str:
+    """A part of a protocol: the value, or its hash where it is long."""
+    text = str(value)
+    return f"{key}={text}" if len(text) <= 40 else f"{key}={digest_of({key: text})[:16]}"
 
 
 class _Contained(Protocol):

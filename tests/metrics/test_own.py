@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from benchmark.metrics import (
 from benchmark.metrics.distribution import frechet_distance
 from benchmark.metrics.own import Failed, number
 from benchmark.metrics.records import info_of, record_of
+from benchmark.pixels import Image
 from benchmark.running.measurement import open_instruments
 
 FILE = str(Path(own_metrics.__file__))
@@ -143,6 +145,27 @@ def test_an_object_from_python_is_a_metric() -> None:
     assert list(instruments.specs.items()) == [("psnr", "psnr"), ("shift", None)]
     with pytest.raises(UsageError, match=r"a class, not an object: Shift\(\)"):
         open_metric(own_metrics.Shift)
+
+
+class Weighted:
+    higher_is_better = False
+
+    def __init__(self, sigma: float = 1.0, weights: Sequence[float] = (), mode: str | None = None) -> None:
+        self._sigma, self.weights, self._mode, self._calls = sigma, list(weights), mode, 0
+
+    def compare(self, original: Image, reconstruction: Image) -> float:
+        self._calls += 1
+        return self._sigma
+
+
+def test_what_its_constructor_was_given_tells_objects_apart() -> None:
+    """Numbers of two settings are never joined, whether they are kept as `sigma` or `_sigma`."""
+    objects = [Weighted(), Weighted(2.0), Weighted(weights=(1, 2)), Weighted(weights=range(50)), Weighted(mode="fast")]
+    protocols = [open_metric(one).protocol for one in objects]
+    assert len(set(protocols)) == len(objects)
+    assert all(protocol.isprintable() and len(protocol) < 200 for protocol in protocols)
+    objects[0].compare(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1, 3), np.uint8))
+    assert open_metric(objects[0]).protocol == protocols[0]
 
 
 TYPED = """
