@@ -245,9 +245,7 @@ def command(
     if picture not in LAYOUTS and (matrix, range) != ("bt709", "full"):
         raise UsageError(f"codec command: matrix and range are of YUV files, and picture is {picture}")
     samples = Format(cast(Layout, picture), matrix, range) if picture in LAYOUTS else None
-    return codec_of(
-        "command", enc, dec, qualities, scale, suffix, picture, samples, timeout, environment, device
-    )
+    return codec_of("command", enc, dec, qualities, scale, suffix, picture, samples, timeout, environment, device)
 
 
 def codec_of(

@@ -34,6 +34,8 @@ from benchmark.errors import BenchmarkError, CorruptStream, Undefined, UsageErro
 from benchmark.files import expanded
 from benchmark.guards import crash_place
 from benchmark.identity import (
+    CHECKPOINTS,
+    NO_FILE,
     NUMERIC_VARIABLES,
     code_named,
     data_of_code,
@@ -188,6 +190,7 @@ class Elsewhere:
     def identify(self, packages: Sequence[str], paths: Mapping[str, str], names: Sequence[str]) -> Mapping[str, Any]:
         """Versions of packages, setting -> name -> SHA-256, and values of variables, all as they are there."""
         request = {"do": "identify", "packages": list(packages), "paths": dict(paths), "variables": list(names)}
+        request["suffixes"] = list(CHECKPOINTS)
         with self._lock:
             reply, _ = self._ask(request)
             try:
@@ -639,7 +642,7 @@ class MadeOf:
             if not dots
         }
         settings = {**elsewhere.opened["defaults"], **self.spec.settings}
-        paths = {key: text for key, text in settings.items() if "/" in text or "." in text}
+        paths = {key: text for key, text in settings.items() if not NO_FILE.fullmatch(text)}
         there = elsewhere.identify(sorted(imported - sys.stdlib_module_names), paths, [*self.names, *NUMERIC_VARIABLES])
         made_of: dict[str, Any] = {
             "file_sha256": elsewhere.hashes[file],

@@ -36,6 +36,8 @@ DEEPEST = 3
 NO_DATA = (".py", ".pyc", ".so", ".log", ".lock", ".tmp")
 """Suffixes of files that are modules, or what code leaves behind."""
 
+NO_FILE = re.compile(r"[-+.\d]*|true|false|none", re.IGNORECASE)
+"""Values of settings that name no file, whatever lies there."""
 SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH", re.IGNORECASE)
 
 NUMERIC_VARIABLES = (
@@ -136,9 +138,7 @@ def files_named(text: str, folder: Path | None = None) -> list[Path]:
 
     "{q}", "%03d" and the like are patterns, too. folder: where relative paths begin; None for the working folder.
     """
-    if not re.sub(r"\{[^{}]*\}", "", text).strip("./") or re.fullmatch(
-        r"[-+.\d]+|true|false|none", text, re.IGNORECASE
-    ):
+    if not re.sub(r"\{[^{}]*\}", "", text).strip("./") or NO_FILE.fullmatch(text):
         return []
     try:
         path = expanded(os.path.expandvars(text.removeprefix("file://")) if not Path(text).exists() else text)

@@ -7,8 +7,10 @@ second. Bytes and arrays stand in the JSON as marks with their length, and follo
 
 from __future__ import annotations
 
+import collections.abc
 import contextlib
 import faulthandler
+import glob
 import hashlib
 import importlib.util
 import inspect
@@ -66,7 +68,7 @@ def pack(value: Any) -> tuple[Any, list[Any]]:
             return [plain(item) for item in one]
         if kind is tuple:
             return {"tuple": [plain(item) for item in one]}
-        if kind is dict:
+        if isinstance(one, collections.abc.Mapping):
             return {"dict": [[plain(key), plain(item)] for key, item in one.items()]}
         if kind in (bytes, bytearray):
             buffers.append(one)
@@ -399,9 +401,22 @@ def _owners(name: str) -> list[str]:
     return there
 
 
-def hashes(path: str) -> dict[str, str]:
-    """Name below `path` -> SHA-256, of a file ("") or of at most 1000 files of a folder."""
+def hashes(path: str, suffixes: Sequence[str] = ()) -> dict[str, str]:
+    """Name below `path` -> SHA-256, of a file (""), or of at most 1000 files of a folder or that a pattern stands for.
+
+    "{q}", "%03d" and the like are patterns, too. suffixes: of checkpoints that are called without them.
+    """
     files = [path] if os.path.isfile(path) else []
+    pattern = re.sub(r"\{[^{}]*\}|%\d*[dsgf]", "*", path)
+    top = path
+    if not os.path.lexists(path) and any(mark in pattern for mark in "*?[") and pattern.replace("*", "").strip("./"):
+        top = os.path.dirname(re.split(r"[*?\[]", pattern, maxsplit=1)[0]) or "."
+        files = sorted(one for one in glob.glob(pattern, recursive=True) if os.path.isfile(one))
+        if len(files) > 1000:
+            return {"files": "not read: more than 1000"}
+    elif not os.path.lexists(path):
+        top = os.path.dirname(path) or "."
+        files = [path + suffix for suffix in suffixes if os.path.isfile(path + suffix)]
     if os.path.isdir(path) and os.path.realpath(path) not in ("/", os.path.expanduser("~")):
         for place, folders, names in os.walk(path):
             folders[:] = sorted(one for one in folders if not one.startswith(".") and one != "__pycache__")
@@ -417,7 +432,7 @@ def hashes(path: str) -> dict[str, str]:
                 if not part:
                     break
                 digest.update(part)
-            found["" if one == path else os.path.relpath(one, path)] = digest.hexdigest()
+            found["" if one == path else os.path.relpath(one, top)] = digest.hexdigest()
     return found
 
 
@@ -545,7 +560,10 @@ class Worker:
         """Versions of packages, hashes of what settings name, values of variables."""
         return {
             "packages": versions(request["packages"]),
-            "hashes": {key: hashes(os.path.expanduser(text)) for key, text in request["paths"].items()},
+            "hashes": {
+                key: hashes(os.path.expanduser(text), request.get("suffixes", ()))
+                for key, text in request["paths"].items()
+            },
             "variables": {name: os.environ[name] for name in request["variables"] if name in os.environ},
         }, ()
 

@@ -5,7 +5,10 @@ import importlib.metadata
 import io
 import subprocess
 import sys
+from collections import OrderedDict, defaultdict
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -17,8 +20,10 @@ SOURCE = Path(worker.__file__).read_text(encoding="utf-8")
 OLDEST = (3, 8)
 IN_LATER = {"annotationlib"}  # asked for where only that version can come
 ALSO_IN_OLDEST = {
+    "collections",
     "contextlib",
     "faulthandler",
+    "glob",
     "hashlib",
     "importlib",
     "inspect",
@@ -72,6 +77,13 @@ def test_arrays_come_back_whatever_their_layout(dtype: str) -> None:
         (back,) = worker.unpack(packed, memoryview(b"".join(map(bytes, buffers))))
         assert back.shape == one.shape
         np.testing.assert_array_equal(back, one)
+
+
+@pytest.mark.parametrize("one", [OrderedDict(a=1), defaultdict(int, a=1), MappingProxyType({"a": 1}), {"a": 1}])
+def test_mappings_of_any_kind_come_back(one: Mapping[str, int]) -> None:
+    """A description may be any of them in this process, too."""
+    packed, buffers = worker.pack(one)
+    assert worker.unpack(packed, memoryview(b"".join(buffers))) == {"a": 1}
 
 
 def test_what_is_no_plain_value_keeps_its_name() -> None:
@@ -149,3 +161,8 @@ def test_hashes_are_those_of_files_and_folders(tmp_path: Path) -> None:
     assert worker.hashes(str(tmp_path / "a.pt")) == {"": of_a}
     assert list(worker.hashes(str(tmp_path))) == ["a.pt", "sub/b.pt"]
     assert worker.hashes(str(tmp_path / "none")) == {}
+    for pattern in ("*.pt", "{q}.pt", "?.pt", "%d.pt"):
+        assert worker.hashes(str(tmp_path / pattern)) == {"a.pt": of_a}
+    assert list(worker.hashes(str(tmp_path / "**/*.pt"))) == ["a.pt", "sub/b.pt"]
+    assert worker.hashes(str(tmp_path / "a"), (".ckpt", ".pt")) == {"a.pt": of_a}
+    assert worker.hashes("{q}") == worker.hashes("*") == {}
