@@ -93,7 +93,7 @@ def test_a_page_leads_to_other_folders_too(tmp_path: Path) -> None:
     with served(tmp_path) as address:
         assert told(open_dataset(f"{address}/site/")) == here
         page.write_text(f"{PAGE} <a href='a.png?size=small'>a</a>")
-        with pytest.raises(BenchmarkError, match="its page leads to .*; a list says which is meant"):
+        with pytest.raises(BenchmarkError, match=r"its page leads to .*; a list says which is meant"):
             open_dataset(f"{address}/site/")
 
 

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from benchmark.analysis.summary import write_summary
-from benchmark.datasets import coco, kodak, open_dataset
+from benchmark.datasets import DATASETS, coco, kodak, open_dataset, recognition
+from benchmark.datasets.archives import Archived
 from benchmark.datasets.pictures import _fitting
 from benchmark.errors import BenchmarkError, UsageError
 from benchmark.preparations import check_preparation
@@ -389,6 +390,26 @@ def test_fetched_archives_are_known_by_the_hashes_of_their_pictures(tmp_path: Pa
     )
     prepared = open_dataset("val@square256")
     assert (prepared.name, prepared.pictures[0].name) == ("coco-val2017", "000000000139")
+
+
+def test_of_sets_that_share_images_the_one_that_it_is_counts() -> None:
+    """Val2014 is in two of them, and so may a user's folder be; two images of one content count twice."""
+    one, two, three = (write(Path(f"shared/{number}.png"), number) for number in (5, 6, 7))
+    shutil.copy(two, "shared/8.png")
+    listed = [f"{sha256(path)}  {number:012}.png\n" for number, path in enumerate((one, two, three, two))]
+    for dataset, lines in ((coco.COCO30K_VAL2014, listed[1:2]), (coco.COCO30K_TACO, listed)):
+        dataset.place.mkdir(parents=True)
+        (dataset.place / "SHA256SUMS").write_text("".join(lines))
+    found = open_dataset("shared")
+    assert (found.name, len(found.pictures)) == ("coco30k-taco", 4)
+    assert found.notes[-1] == "by their hashes, these are the images of coco30k-taco"
+    three.unlink()
+    assert open_dataset("shared").notes[-1] == "by their hashes, 2 of these 3 images are of coco30k-taco"
+
+
+def test_all_sets_of_archives_are_known() -> None:
+    loaded = [getattr(DATASETS.load(name), "__self__", None) for name in DATASETS.shipped()]
+    assert {id(one) for one in loaded if isinstance(one, Archived)} == {id(one) for one in recognition.ARCHIVED}
 
 
 def test_pictures_that_nobody_knows_have_no_note() -> None:
