@@ -223,6 +223,8 @@ class OwnSetMetric:
                 raise BenchmarkError(
                     f"{self.info.name}: leave_one_out returned shape {values.shape}, not ({len(before)},)"
                 )
+            if not (np.abs(values) <= LARGEST).all():  # as a distance that has no value
+                raise Undefined(f"leave_one_out returned {values[~(np.abs(values) <= LARGEST)][0]}")
             return values
         return np.array(
             [self._distance(before[:i] + before[i + 1 :], after[:i] + after[i + 1 :]) for i in range(len(before))]

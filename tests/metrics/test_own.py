@@ -168,6 +168,30 @@ def test_what_its_constructor_was_given_tells_objects_apart() -> None:
     assert open_metric(objects[0]).protocol == protocols[0]
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e200])
+def test_an_interval_of_what_has_no_value_is_none(value: float) -> None:
+    """As where leaving an image out leaves no distance."""
+
+    class Own:
+        higher_is_better = False
+
+        def features(self, image: Image) -> Any:
+            return image.reshape(-1, 3).mean(0)
+
+        def distance(self, originals: Any, reconstructions: Any) -> float:
+            return 1.0
+
+        def leave_one_out(self, originals: Any, reconstructions: Any) -> Any:
+            return [1.0, value, 2.0]
+
+    metric = open_metric(Own())
+    assert isinstance(metric, SetMetric)
+    rows = [metric.features(image) for image in IMAGES]
+    assert metric.distance(rows, rows) == 1
+    with pytest.raises(Undefined, match="leave_one_out returned"):
+        metric.leave_one_out(rows, rows)
+
+
 TYPED = """
 class Metric:
     higher_is_better = True
