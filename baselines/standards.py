@@ -115,6 +115,7 @@ def _jvet(
     name: str, programs: tuple[str, str], config: Path, folder: Path | None, samples: Format, more: str, timeout: float
 ) -> CommandCodec:
     """VTM, ECM and HM share their options."""
+    config = expanded(config)
     if not config.is_file():
         raise UsageError(f"codec {name}: there is no configuration file {config}")
     encoder, decoder = (_program(folder, (f"{one}Static", one)) for one in programs)

@@ -5,7 +5,6 @@ from collections import Counter
 from benchmark.datasets import clic2020, coco, div2k, kodak
 from benchmark.datasets.pictures import Dataset, Picture, unique_names
 
-
 ARCHIVED = (
     *(clic2020.TEST, clic2020.PROFESSIONAL_VALID, clic2020.MOBILE_VALID, div2k.VALID),
     *(coco.COCO30K_VAL2014, coco.COCO30K_PERCO, coco.COCO30K_TACO, coco.COCO_VAL2017),

@@ -98,6 +98,14 @@ def test_jvets_programs_get_samples_and_their_size(folder: Path, name: str, pict
     assert str(folder / "intra.cfg") in described["files"]
 
 
+def test_the_home_folder_is_meant_by_its_sign(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    config = next(folder.glob("*.cfg"))
+    codec = open_codec(f"vtm:config=~/{config.name},folder=~/")
+    assert str(config) in codec.describe()["enc"]
+    assert str(config) in codec.describe()["files"]
+
+
 def test_avm_and_bpg_are_called_as_they_want_it(folder: Path) -> None:
     avm = open_codec(f"avm:folder={folder}")
     np.testing.assert_array_equal(avm.decode(avm.encode(IMAGE, 110)), IMAGE)
