@@ -199,6 +199,10 @@ def _marked(
     tied = {best}
     for found in paired_differences(numbers, best, others, info.name, [rate]):
         notes += [f"ties in {line}" for line in found.left_out]
-        if found.rate.size and found.low[0] <= 0 <= found.high[0]:
-            tied.add(found.codec)
+        if found.rate.size and (found.low[0] > 0 or found.high[0] < 0):
+            continue
+        tied.add(found.codec)
+        if not found.rate.size or np.isnan(found.low[0]):
+            why = found.reason or "one image tells nothing of the spread"
+            notes.append(f"ties in {info.name}: {found.codec} and {best} cannot be told apart, {why}")
     return {codec: None if cell is None else replace(cell, tied=codec in tied) for codec, cell in ranked.items()}
