@@ -106,7 +106,8 @@ def tabulate(
     protocols = tuple(one_protocol(frame, info.name) for info in facts)
     one_protocol(frame, "bpp")
     chosen = chosen_codecs(frame, codecs)
-    counts = frame.loc[frame["metric"].isin([info.name for info in facts]) & frame["value"].notna(), "n_images"]
+    columns = frame["codec"].isin(chosen) & frame["metric"].isin([info.name for info in facts])
+    counts = frame.loc[columns & frame["value"].notna(), "n_images"]
     images = (int(counts.min()), int(counts.max())) if len(counts) else (0, 0)
     notes = [note for info in facts if (note := rate_note(frame, info.name, info.title, chosen))]
     if rates:

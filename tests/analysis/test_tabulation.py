@@ -99,6 +99,13 @@ def test_what_no_test_compares_is_not_told_from_the_best(numbers: list[Baseline]
     assert why in note
 
 
+def test_images_are_counted_of_the_codecs_that_are_shown() -> None:
+    frame = summary_frame()
+    frame.loc[frame["codec"] == "jpeg", "n_images"] = 3
+    assert tabulate([frame], ["lpips"]).images == (3, 8)
+    assert tabulate([frame], ["lpips"], codecs=["hfd"]).images == (8, 8)
+
+
 def test_what_cannot_be_tabulated_is_refused() -> None:
     with pytest.raises(UsageError, match="'fid' was measured"):
         tabulate([summary_frame()], ["fid"])
