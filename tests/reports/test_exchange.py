@@ -128,6 +128,41 @@ def test_codec_compare_batches(folder: RunFolder, tmp_path: Path) -> None:
     assert rows[0][:5] == ["a", 40, 20, 1, 90]
 
 
+def without(folder: RunFolder, lacking: dict[str, tuple[str, ...]]) -> None:
+    """Takes from the run's trials of jpeg the metrics of each image that `lacking` names."""
+    trials = []
+    for trial in folder.trials():
+        names = lacking.get(trial.image, ()) if trial.codec == "jpeg:x=1" else ()
+        values = trial.metrics | dict.fromkeys(names, None)
+        trials.append(trial.model_copy(update={"metrics": values, "reasons": dict.fromkeys(names, "infinite")}))
+    folder.rewrite(trials)
+    write_summary(folder)
+
+
+def test_a_codec_without_any_value_of_a_metric_has_a_batch_without_it(folder: RunFolder, tmp_path: Path) -> None:
+    """As PSNR of a lossless one, which is infinite."""
+    without(folder, {"a": ("psnr",), "b": ("psnr",)})
+    first, *_, index = export(folder, "codec-compare", tmp_path / "out")
+    assert json.loads(index.read_text()) == [["jpeg-x=1.json"], ["noisy.json"]]
+    batch = json.loads(first.read_text())
+    names = [next(iter(entry)) for entry in batch["field_descriptions"]]
+    assert "psnr" not in names
+    assert {"msssim", "lpips"} <= set(names)
+    assert len(batch["field_values"]) == 4
+    constants = dict(
+        zip((next(iter(c)) for c in batch["constant_descriptions"]), batch["constant_values"], strict=True)
+    )
+    assert constants["metrics left out"] == "psnr"
+    assert "left out" not in constants
+
+
+def test_a_codec_whose_images_each_lack_another_metric_is_no_empty_batch(folder: RunFolder, tmp_path: Path) -> None:
+    without(folder, {"a": ("psnr",), "b": ("lpips",)})
+    with pytest.raises(BenchmarkError, match="jpeg:x=1: no image has a value of each of psnr, ms_ssim, lpips, "):
+        export(folder, "codec-compare", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_csv_and_parquet_hold_the_same_values_with_their_protocols(folder: RunFolder, tmp_path: Path) -> None:
     polars = pytest.importorskip("polars")
     [csv] = export(folder, "csv", tmp_path / "out.csv")
