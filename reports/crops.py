@@ -238,9 +238,8 @@ def draw_crops(rows: Sequence[Row], path: Path, look: Look) -> None:
             nothing: dict[str, None] = {"CreationDate": None, "Creator": None, "Producer": None}
             save_figure(figure, path, metadata=nothing)
             return
-        picture = path.with_suffix(".png")
         if suffix == ".png":
-            save_figure(figure, picture, dpi=dots, metadata={"Software": None})
+            save_figure(figure, path, dpi=dots, metadata={"Software": None})
             return
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=dots)
