@@ -17,7 +17,7 @@ from benchmark.files import write_file
 from benchmark.images import load_image
 from benchmark.metrics.records import info_of
 from benchmark.pixels import Image
-from benchmark.reconstructions import label_among, marked, shown_as
+from benchmark.reconstructions import check_distinct, label_among, marked, shown_as
 from benchmark.reports.figure_style import figure_style
 from benchmark.reports.page.pictures import read_original
 from benchmark.reports.plots.files import save_figure
@@ -108,6 +108,7 @@ def crops_of(
     chosen = [label_among(codec, known) for codec in codecs] or known
     if unknown := [codec for codec in chosen if codec not in known]:
         raise UsageError(f"--codec {unknown[0]}: the run has no such codec; there are {', '.join(known)}")
+    check_distinct((marked(codec, manifest.codecs[codec].bits) for codec in chosen), labels or {})
     records = {record.name: record for record in manifest.dataset.pictures}
     trials = [trial for trial in run.trials() if trial.error is None]
     rows, notes = [], []

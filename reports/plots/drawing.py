@@ -17,6 +17,7 @@ from benchmark.analysis.baseline import Baseline
 from benchmark.analysis.comparable import chosen_codecs, codec_labels, joined_headlines, one_dataset, one_protocol
 from benchmark.analysis.differences import joined_numbers
 from benchmark.errors import UsageError
+from benchmark.reconstructions import check_distinct
 from benchmark.reports.figure_style import CURRENT, TEXT, figure_style
 from benchmark.reports.plots.axes import RATE_LABEL, draw_panel
 from benchmark.reports.plots.files import check_formats, file_name, save
@@ -126,6 +127,7 @@ def _content(
     rate_protocol = one_protocol(frame, "bpp")
     codecs = chosen_codecs(frame, options.codecs)
     chosen_codecs(frame, list(options.labels))
+    check_distinct(codecs, options.labels)
     styles = codec_styles([str(codec) for codec in dict.fromkeys(frame["codec"])])
     if options.relative_to is not None:
         panels = _difference_panels(summaries, frame, metrics, codecs, options, numbers)

@@ -73,6 +73,13 @@ def test_labels_stand_for_codecs_and_may_hold_mathematics() -> None:
     assert "no LPIPS for Theirs" in words(draw([frame], ["lpips"], PlotOptions(labels={"webp": "Theirs"})))
 
 
+def test_two_codecs_of_one_name_are_refused() -> None:
+    for labels in ({"hfd": "jpeg"}, {"hfd": "Ours", "webp": "Ours"}):
+        with pytest.raises(UsageError, match=r"label '\w+': both hfd and \w+ would be called so"):
+            draw([summary_frame(CODECS)], ["lpips"], PlotOptions(labels=labels))
+    assert names(draw([summary_frame(CODECS)], ["lpips"], PlotOptions(codecs=("hfd",), labels={"hfd": "jpeg"})))
+
+
 def test_unknown_names_are_refused() -> None:
     for options in (PlotOptions(codecs=("avif",)), PlotOptions(labels={"avif": "Ours"})):
         with pytest.raises(UsageError, match="'avif' was measured; there are hfd, jpeg, webp"):
