@@ -422,3 +422,11 @@ def test_a_tex_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(BenchmarkError, match="TeX cannot set the text of the figure"):
         write_plots([summary_frame()], ["lpips"], tmp_path / "plots", options)
     assert not list(tmp_path.glob("plots/*"))
+
+
+def test_metrics_whose_names_differ_in_signs_alone_have_a_file_each(tmp_path: Path) -> None:
+    """And a metric of the name of the figure of all."""
+    metrics = ["a+b", "a b", "curves"]
+    paths = write_plots([summary_frame(metrics=metrics)], metrics, tmp_path, PlotOptions(formats=("svg",)))
+    assert [path.name for path in paths] == ["a-b.svg", "a-b-2.svg", "curves-2.svg", "curves.svg"]
+    assert len({path.read_bytes() for path in paths}) == 4
