@@ -21,7 +21,7 @@ from benchmark.reconstructions import check_distinct, label_among, marked, shown
 from benchmark.reports.figure_style import figure_style
 from benchmark.reports.page.pictures import read_original
 from benchmark.reports.plots.files import save_figure
-from benchmark.results import PictureRecord, RunFolder, Trial, quality_name
+from benchmark.results import PictureRecord, RunFolder, Trial, quality_name, rate_text
 
 SUFFIXES = (".png", ".pdf", ".webp")
 SIZE = 192, 192
@@ -132,8 +132,8 @@ def crops_of(
             assert trial.bpp is not None
             if abs(trial.bpp / bpp - 1) > _FAR:
                 notes.append(
-                    f"{codec} comes no nearer to {bpp:.3g} bpp on {place.image} than {trial.bpp:.3f}, at quality "
-                    f"{quality_name(trial.quality)}"
+                    f"{codec} comes no nearer to {bpp:.3g} bpp on {place.image} than {rate_text(trial.bpp)}, "
+                    f"at quality {quality_name(trial.quality)}"
                 )
             title = shown_as(marked(codec, manifest.codecs[codec].bits), labels or {})
             crops.append(Crop(title, _caption(run, trial, metric), decoded[cut]))
@@ -181,7 +181,8 @@ def _nearest(trials: Sequence[Trial], codec: str, image: str, bpp: float) -> Tri
 
 
 def _caption(run: RunFolder, trial: Trial, metric: str | None) -> str:
-    bits = f"{trial.bpp:.3f} bpp"
+    assert trial.bpp is not None  # `_nearest` takes those with bits
+    bits = f"{rate_text(trial.bpp)} bpp"
     if metric is None:
         return bits
     info = info_of(metric, run.manifest.metrics[metric])

@@ -15,7 +15,7 @@ from benchmark.reconstructions import check_distinct, mark_notes, shown_as
 from benchmark.reports import markdown, spreadsheets
 from benchmark.reports.tables import decimals_of, two_digits
 from benchmark.reports.tex import escaped
-from benchmark.results import quality_name
+from benchmark.results import quality_name, rate_text
 
 Format = Literal["latex", "markdown", "csv", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -85,7 +85,7 @@ def _row(
 ) -> list[str]:
     """rate, codec and metrics; or codec, quality, rate and metrics. Names are as they are, marks are the format's."""
     codec = shown_as(line.codec, labels)
-    rate = marks.missing if math.isnan(line.bpp) else f"{line.bpp:.3f}"
+    rate = marks.missing if math.isnan(line.bpp) else rate_text(line.bpp)
     head = [f"{line.place:g}", codec] if table.at_rates else [codec, quality_name(line.place), rate]
     return head + [
         _text(line.cells[info.name], decimals[info.name], marks, plus_minus, bold_ties) for info in table.metrics
