@@ -157,7 +157,7 @@ def _published(text: str, file: Path, like: pd.DataFrame | None) -> list[dict[st
     rows: list[dict[str, Any]] = []
     for (dataset, codec), group in table.groupby(["dataset", "codec"], sort=False):
         place, where = shown(file), (labels[str(dataset)], str(codec))
-        records = group.to_dict("records")
+        records: list[dict[str, Any]] = [{str(k): v for k, v in one.items()} for one in group.to_dict("records")]
         rates = sorted({record["bpp"] for record in records})
         for quality, rate in enumerate(rates, start=1):
             own = [record for record in records if record["bpp"] == rate]

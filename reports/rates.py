@@ -41,8 +41,8 @@ def rate_cells(row: RateRow) -> tuple[str, ...]:
     if not difference.defined or difference.overlap is None:
         return row.codec, row.metric, "not defined", "–", "–", "–", points, count
     estimate = difference.estimate
-    low, high = _short(estimate.ci_low), _short(estimate.ci_high)
-    interval = "–" if math.isnan(estimate.ci_low) else f"{low} to {high} %"
+    ends = f"{_short(estimate.ci_low)} to {_short(estimate.ci_high)} %"
+    interval = "–" if math.isnan(estimate.ci_low) else ends
     low, high = difference.overlap
     overlap = f"{low:.4g} to {high:.4g} {row.unit}".rstrip()
     return (

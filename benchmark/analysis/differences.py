@@ -160,11 +160,11 @@ class _Side:
             if rate is not None and value is not None and rate.value > 0:
                 found.setdefault(rate.value, (rate, value))
         rates: list[float] = []
-        for value in sorted(found):
+        for mean in sorted(found):
             # of rates that differ by the rounding of their means alone, too: no curve is drawn through those
-            if not rates or value > rates[-1] * (1 + _ROUNDING):
-                rates.append(value)
-        pairs = [found[value] for value in rates]
+            if not rates or mean > rates[-1] * (1 + _ROUNDING):
+                rates.append(mean)
+        pairs = [found[mean] for mean in rates]
         seeds = min((value.per_seed.size for _, value in pairs), default=0)
         return cls(
             np.array([rate.value for rate, _ in pairs]),
