@@ -80,6 +80,18 @@ def check_apart(output: Path, *inputs: Path | str) -> None:
                 raise UsageError(f"{output}: is what is read; name another file")
 
 
+def check_different(*outputs: Path) -> None:
+    """Raises UsageError if two of the files that a command writes are one; devices take several."""
+    seen: dict[Path, Path] = {}
+    for output in outputs:
+        target = Path(os.path.realpath(output))
+        if is_standard_output(output) or (target.exists() and not target.is_file()):
+            continue
+        if target in seen:
+            raise UsageError(f"{seen[target]}, {output}: one file for two outputs; name another")
+        seen[target] = output
+
+
 def write_file(path: Path, data: bytes | str | Iterable[bytes], *, parents: bool = False) -> None:
     """Writes `data`; the file is whole and on the disk when this returns, and what it was before if this raises.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from benchmark.errors import UsageError
 from benchmark.pixels import Image
 
 Bits = Literal["real", "file", "stated", "nominal"]
@@ -120,3 +121,13 @@ def shown_as(codec: str, names: Mapping[str, str]) -> str:
     """The label `codec`, or the name that `names` gives it, with the label's mark."""
     given = next((names[asked] for asked in names if label_among(asked, [codec]) == codec), codec)
     return marked(given, bits_in(codec))
+
+
+def check_distinct(codecs: Iterable[str], names: Mapping[str, str]) -> None:
+    """Raises UsageError if two of the codecs that are shown would have one name by `names`."""
+    seen: dict[str, str] = {}
+    for codec in dict.fromkeys(codecs):
+        name = shown_as(codec, names)
+        if name in seen:
+            raise UsageError(f"label {name!r}: both {seen[name]} and {codec} would be called so")
+        seen[name] = codec

@@ -677,6 +677,12 @@ def path_name(name: str) -> str:
     return f"{safe[:80]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
+def rate_text(bpp: float) -> str:
+    """Bits per pixel with three decimals, and three digits that count below 0.01, where codecs differ in those."""
+    decimals = 3 if bpp >= 0.01 or bpp <= 0 else 2 - math.floor(math.log10(bpp))
+    return f"{bpp:.{decimals}f}"
+
+
 def quality_name(quality: float) -> str:
     """3.0 -> "3", 0.25 -> "0.25": for tables and paths; different numbers have different names."""
     return str(int(quality)) if float(quality).is_integer() else repr(float(quality))

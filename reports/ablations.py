@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from benchmark.analysis.comparable import one_dataset, one_protocol
 from benchmark.analysis.summary import metric_facts
 from benchmark.reports.plots.files import save_figure
+from benchmark.results import rate_text
 
 COLORS = ("#D55E00", "#0072B2", "#009E73")
 MARKERS = ("o", "s", "^")
@@ -39,7 +40,7 @@ def draw_study(name: str, question: str, table: pd.DataFrame, metrics: Sequence[
         _draw_trade(panels[-1], table, *traded)
     quality, images = table["quality"].dropna().iloc[0], int(table["n_images"].max())
     bpp = float(table.loc[table["metric"] == "bpp", "value"].iloc[0])
-    figure.suptitle(f"{question}\n{dataset}, {images} images, quality {quality:g}, {bpp:.3f} bpp")
+    figure.suptitle(f"{question}\n{dataset}, {images} images, quality {quality:g}, {rate_text(bpp)} bpp")
     figure.axes[0].legend(frameon=False, fontsize=7)
     paths = [output / f"{name}.{suffix}" for suffix in ("png", "svg")]
     for path in paths:

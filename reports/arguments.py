@@ -22,7 +22,8 @@ def one_of(what: str, text: str, known: Sequence[Choice]) -> Choice:
 def parse_labels(texts: Sequence[str], codecs: Sequence[str]) -> dict[str, str]:
     """codec -> label from texts such as "hfd:decoder=flow=Ours"; where the codec ends is seen from the known `codecs`.
 
-    The mark of a codec's bits may be left out. Raises UsageError on a text that begins with none of them.
+    The mark of a codec's bits may be left out. Raises UsageError on a text that begins with none of them,
+    and on a second name of one codec.
     """
     labels: dict[str, str] = {}
     known = {unmarked(codec): label_among(unmarked(codec), codecs) for codec in codecs}
@@ -31,7 +32,9 @@ def parse_labels(texts: Sequence[str], codecs: Sequence[str]) -> dict[str, str]:
         codec = max((codec for codec in known if text.startswith(f"{codec}=")), key=len, default=None)
         if codec is None or text == f"{codec}=":
             raise UsageError(f"label {text!r}: CODEC=TEXT is needed, for a codec of {', '.join(codecs)}")
-        labels[known[codec]] = text[len(codec) + 1 :]
+        name = text[len(codec) + 1 :]
+        if labels.setdefault(known[codec], name) != name:
+            raise UsageError(f"label {text!r}: {codec} is called {labels[known[codec]]!r} already")
     return labels
 
 

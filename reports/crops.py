@@ -17,11 +17,11 @@ from benchmark.files import write_file
 from benchmark.images import load_image
 from benchmark.metrics.records import info_of
 from benchmark.pixels import Image
-from benchmark.reconstructions import label_among, marked, shown_as
+from benchmark.reconstructions import check_distinct, label_among, marked, shown_as
 from benchmark.reports.figure_style import figure_style
 from benchmark.reports.page.pictures import read_original
 from benchmark.reports.plots.files import save_figure
-from benchmark.results import PictureRecord, RunFolder, Trial, quality_name
+from benchmark.results import PictureRecord, RunFolder, Trial, quality_name, rate_text
 
 SUFFIXES = (".png", ".pdf", ".webp")
 SIZE = 192, 192
@@ -108,6 +108,7 @@ def crops_of(
     chosen = [label_among(codec, known) for codec in codecs] or known
     if unknown := [codec for codec in chosen if codec not in known]:
         raise UsageError(f"--codec {unknown[0]}: the run has no such codec; there are {', '.join(known)}")
+    check_distinct((marked(codec, manifest.codecs[codec].bits) for codec in chosen), labels or {})
     records = {record.name: record for record in manifest.dataset.pictures}
     trials = [trial for trial in run.trials() if trial.error is None]
     rows, notes = [], []
@@ -131,8 +132,8 @@ def crops_of(
             assert trial.bpp is not None
             if abs(trial.bpp / bpp - 1) > _FAR:
                 notes.append(
-                    f"{codec} comes no nearer to {bpp:.3g} bpp on {place.image} than {trial.bpp:.3f}, at quality "
-                    f"{quality_name(trial.quality)}"
+                    f"{codec} comes no nearer to {bpp:.3g} bpp on {place.image} than {rate_text(trial.bpp)}, "
+                    f"at quality {quality_name(trial.quality)}"
                 )
             title = shown_as(marked(codec, manifest.codecs[codec].bits), labels or {})
             crops.append(Crop(title, _caption(run, trial, metric), decoded[cut]))
@@ -180,7 +181,8 @@ def _nearest(trials: Sequence[Trial], codec: str, image: str, bpp: float) -> Tri
 
 
 def _caption(run: RunFolder, trial: Trial, metric: str | None) -> str:
-    bits = f"{trial.bpp:.3f} bpp"
+    assert trial.bpp is not None  # `_nearest` takes those with bits
+    bits = f"{rate_text(trial.bpp)} bpp"
     if metric is None:
         return bits
     info = info_of(metric, run.manifest.metrics[metric])
@@ -238,9 +240,8 @@ def draw_crops(rows: Sequence[Row], path: Path, look: Look) -> None:
             nothing: dict[str, None] = {"CreationDate": None, "Creator": None, "Producer": None}
             save_figure(figure, path, metadata=nothing)
             return
-        picture = path.with_suffix(".png")
         if suffix == ".png":
-            save_figure(figure, picture, dpi=dots, metadata={"Software": None})
+            save_figure(figure, path, dpi=dots, metadata={"Software": None})
             return
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=dots)

@@ -15,6 +15,7 @@ from benchmark.pixels import Image
 from benchmark.reports.figure_style import figure_style
 from benchmark.reports.plots.files import save_figure
 from benchmark.reports.styles import codec_styles
+from benchmark.results import rate_text
 
 MAGNIFIED = 2
 """Each pixel of a crop takes so many in each direction."""
@@ -69,7 +70,7 @@ def draw_costs(
         axes = figure.add_subplot()
         for value in values:
             style, cost = styles[value.codec], costs[value.codec]
-            place = f" at {value.bpp:.3f} bpp, its nearest" if value.bpp != bpp else ""
+            place = f" at {rate_text(value.bpp)} bpp, its nearest" if value.bpp != bpp else ""
             if cost.kmac == 0:
                 label = f"{value.codec}{place} (no network)"
                 axes.axhline(value.value, color=style.color, linestyle=":", linewidth=1, label=label)

@@ -5,13 +5,14 @@ stands as "?" in its protocol, and contradicts every measured one, unless the us
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from benchmark.analysis.summary import COLUMNS, MEAN, SCHEMA_VERSION, SET
+from benchmark.analysis.comparable import one_dataset, one_protocol
+from benchmark.analysis.summary import COLUMNS, HEADLINES, MEAN, SCHEMA_VERSION, SET
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
 from benchmark.metrics import METRICS, metric_info, open_metric, shipped_info
 from benchmark.metrics.records import BPP
@@ -73,9 +74,11 @@ def _compressai(text: str, file: Path, like: pd.DataFrame | None) -> list[dict[s
     measured: dict[str, str] = {}
     images = 0
     if like is not None:
-        dataset = str(like["dataset"].iloc[0])
-        measured = dict(zip(like["metric"], like["protocol"], strict=True))
-        images = int(like["n_images"].max())
+        dataset = one_dataset([like])
+        # without the rows beside them, such as bits that a codec estimates
+        headlines = like[like["aggregation"].isin(HEADLINES)]
+        measured = {str(name): one_protocol(headlines, name) for name in dict.fromkeys(headlines["metric"])}
+        images = int(headlines["n_images"].max())
     rows: list[dict[str, Any]] = []
     for metric, series in {"bpp": rates, **values}.items():
         if len(series) != len(rates):
@@ -145,7 +148,7 @@ def _published(text: str, file: Path, like: pd.DataFrame | None) -> list[dict[st
     table = published_table(text, shown(file))
     labels = {str(name): f"{name} ?" for name in table["dataset"].unique()}
     if like is not None:
-        label = str(like["dataset"].iloc[0])
+        label = one_dataset([like])
         name = label.rpartition(" ")[0]
         if name not in labels:
             raise NotComparable(f"the data sets differ: {', '.join(labels)} in {file}, {name} in the run")
@@ -153,21 +156,39 @@ def _published(text: str, file: Path, like: pd.DataFrame | None) -> list[dict[st
         labels = {name: label}
     rows: list[dict[str, Any]] = []
     for (dataset, codec), group in table.groupby(["dataset", "codec"], sort=False):
-        rates = sorted(set(group["bpp"]))
-        counts = group["n_images"].dropna()
-        images = int(counts.iloc[0]) if len(counts) else 0
-        rate_protocol = str(group["rate_protocol"].iloc[0])
+        place, where = shown(file), (labels[str(dataset)], str(codec))
+        records: list[dict[str, Any]] = [{str(k): v for k, v in one.items()} for one in group.to_dict("records")]
+        rates = sorted({record["bpp"] for record in records})
         for quality, rate in enumerate(rates, start=1):
-            rows.append(
-                _row(labels[str(dataset)], str(codec), quality, "bpp", rate_protocol, rate, images, shown(file))
-            )
-        for record in group.to_dict("records"):
+            own = [record for record in records if record["bpp"] == rate]
+            for what, names in (
+                ("its bits have two protocols", {str(record["rate_protocol"]) for record in own}),
+                *((f"{metric} stands twice", names) for metric, names in _repeated(own)),
+            ):
+                if len(names) > 1:
+                    raise BenchmarkError(
+                        f"{place}: {brief(str(codec))} at {rate:g} bpp: {what}, {' and '.join(sorted(names))}; "
+                        "give one of them a codec name of its own"
+                    )
+            images = max(map(_count, own))
+            rows.append(_row(*where, quality, "bpp", str(own[0]["rate_protocol"]), rate, images, place))
+        for record in records:
             quality = rates.index(record["bpp"]) + 1
             protocol, value = str(record["protocol"]), float(record["value"])
-            rows.append(
-                _row(labels[str(dataset)], str(codec), quality, record["metric"], protocol, value, images, shown(file))
-            )
+            rows.append(_row(*where, quality, record["metric"], protocol, value, _count(record), place))
     return rows
+
+
+def _count(record: Mapping[str, Any]) -> int:
+    """The images behind a published value; 0 where it is not stated."""
+    return 0 if pd.isna(record["n_images"]) else int(record["n_images"])
+
+
+def _repeated(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, set[str]]]:
+    """(metric, how each of its values was made) of published points at one rate."""
+    for metric in dict.fromkeys(str(record["metric"]) for record in records):
+        own = [record for record in records if record["metric"] == metric]
+        yield metric, {f"{record['protocol']} by {record['reference']}" for record in own}
 
 
 def _row(

@@ -11,11 +11,11 @@ from typing import Literal, get_args
 from benchmark.analysis.tabulation import Cell, Line, Tabulation
 from benchmark.errors import UsageError, visible
 from benchmark.metrics import MetricInfo
-from benchmark.reconstructions import mark_notes, shown_as
+from benchmark.reconstructions import check_distinct, mark_notes, shown_as
 from benchmark.reports import markdown, spreadsheets
 from benchmark.reports.tables import decimals_of, two_digits
 from benchmark.reports.tex import escaped
-from benchmark.results import quality_name
+from benchmark.results import quality_name, rate_text
 
 Format = Literal["latex", "markdown", "csv", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -51,7 +51,7 @@ def write_table(
     plain numbers and no marks. labels: codec -> its name.
     plus_minus: half the width of the 95 % interval over images beside each value; CSV has both ends.
     bold_ties: every value that the paired test does not tell from the best is bold, and none is underlined; `tabulate`
-    needs the `numbers` then. Raises UsageError on another form.
+    needs the `numbers` then. Raises UsageError on another form, and on labels by which two codecs have one name.
     """
     if form not in FORMATS:
         raise UsageError(f"format {form!r}: there are {', '.join(FORMATS)}")
@@ -60,6 +60,7 @@ def write_table(
     if bold_ties and form == "csv":
         raise UsageError("csv has plain numbers, none in bold")
     names = dict(labels or {})
+    check_distinct((line.codec for line in table.lines), names)
     if form == "csv":
         return _csv(table, names, plus_minus)
     marks, write = {"latex": (_LATEX, _latex), "markdown": (_MARKDOWN, _markdown), "html": (_HTML, _html)}[form]
@@ -84,7 +85,7 @@ def _row(
 ) -> list[str]:
     """rate, codec and metrics; or codec, quality, rate and metrics. Names are as they are, marks are the format's."""
     codec = shown_as(line.codec, labels)
-    rate = marks.missing if math.isnan(line.bpp) else f"{line.bpp:.3f}"
+    rate = marks.missing if math.isnan(line.bpp) else rate_text(line.bpp)
     head = [f"{line.place:g}", codec] if table.at_rates else [codec, quality_name(line.place), rate]
     return head + [
         _text(line.cells[info.name], decimals[info.name], marks, plus_minus, bold_ties) for info in table.metrics

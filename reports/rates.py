@@ -41,19 +41,24 @@ def rate_cells(row: RateRow) -> tuple[str, ...]:
     if not difference.defined or difference.overlap is None:
         return row.codec, row.metric, "not defined", "–", "–", "–", points, count
     estimate = difference.estimate
-    interval = "–" if math.isnan(estimate.ci_low) else f"{estimate.ci_low:+.1f} to {estimate.ci_high:+.1f} %"
+    ends = f"{_short(estimate.ci_low)} to {_short(estimate.ci_high)} %"
+    interval = "–" if math.isnan(estimate.ci_low) else ends
     low, high = difference.overlap
     overlap = f"{low:.4g} to {high:.4g} {row.unit}".rstrip()
     return (
         row.codec,
         row.metric,
-        f"{estimate.value:+.1f} %",
+        f"{_short(estimate.value)} %",
         interval,
         overlap,
         f"{difference.share:.0%}",
         points,
         count,
     )
+
+
+def _short(percent: float) -> str:
+    return f"{percent:+.1f}" if abs(percent) < 1e6 else f"{percent:+.2g}"
 
 
 def rate_notes(rows: Sequence[RateRow], label: str) -> list[str]:

@@ -32,10 +32,11 @@ def speeds(folder: RunFolder) -> pd.DataFrame:
     images: dict[tuple[str, float, str], set[str]] = {}
     for trial in folder.trials():
         for what, repeats in (("encode", trial.encode_repeats), ("decode", trial.decode_repeats)):
-            if repeats and trial.height is not None and trial.width is not None:
+            timed = [seconds for seconds in repeats or () if seconds > 0]  # a coarse clock sees none of a short call
+            if timed and trial.height is not None and trial.width is not None:
                 key = trial.codec, trial.quality, what
                 megapixels = trial.height * trial.width / 1e6
-                found.setdefault(key, []).extend(megapixels / seconds for seconds in repeats if seconds > 0)
+                found.setdefault(key, []).extend(megapixels / seconds for seconds in timed)
                 images.setdefault(key, set()).add(trial.image)
     order = {codec: place for place, codec in enumerate(folder.manifest.codecs)}
     rows = [

@@ -1,6 +1,7 @@
 """Text inside of CSV files that people open with a spreadsheet."""
 
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", *"＝＋－＠")
+"""The last four are as wide as a Chinese character: a spreadsheet takes them for the plain ones."""
 
 
 def cell(text: str) -> str:

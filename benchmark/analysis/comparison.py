@@ -18,11 +18,11 @@ import numpy.typing as npt
 
 from benchmark.analysis.baseline import Baseline, Point
 from benchmark.analysis.comparable import dataset_difference, protocol_difference
-from benchmark.analysis.margins import RATE_DIFFERENCE, SECONDS, Gate
+from benchmark.analysis.margins import MARGIN, RATE_DIFFERENCE, SECONDS, Gate
 from benchmark.analysis.missing import missing_notes, named, of_infinite
 from benchmark.analysis.rate_differences import jackknife_curve, scale_of
 from benchmark.errors import BenchmarkError, NotComparable
-from benchmark.metrics import Margin
+from benchmark.metrics import Margin, shipped_info
 from benchmark.results import FEWEST_REPEATS, quality_name
 from benchmark.statistics.bjontegaard import Curve, bd_rate, bd_rate_without
 from benchmark.statistics.gate import Judgement, Outcome, judge, judge_exactly
@@ -284,6 +284,11 @@ def _notes(base: Baseline, new: Baseline, gate: Gate) -> list[str]:
     free = [name for name in base.metrics if gate.margin_of(name, base.facts(name)) is None]
     if free:
         notes.append(f"without a margin in [tool.benchmark.gate], so not judged: {', '.join(free)}")
+    known = {part for name in base.metrics for part in (name, name.partition("@")[0])} | MARGIN.keys()
+    strange = [name for name in dict.fromkeys([*gate.margin, *gate.tolerance]) if name not in known]
+    strange = [name for name in strange if shipped_info(name.partition("@")[0]) is None]
+    if strange:
+        notes.append(f"in [tool.benchmark.gate], but no metric of these runs or of the suite: {', '.join(strange)}")
     if len(base.images) == 1:
         notes.append("one image tells nothing of the spread between images, so no statistical test is possible")
     return notes

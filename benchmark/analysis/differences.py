@@ -26,6 +26,8 @@ from benchmark.statistics.paired import Replicates, paired_difference, paired_es
 
 Vector = npt.NDArray[np.float64]
 
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class DifferenceCurve:
@@ -157,7 +159,12 @@ class _Side:
             rate, value = (baseline.replicates(point, name, images) for name in ("bpp", metric))
             if rate is not None and value is not None and rate.value > 0:
                 found.setdefault(rate.value, (rate, value))
-        pairs = [found[rate] for rate in sorted(found)]
+        rates: list[float] = []
+        for mean in sorted(found):
+            # of rates that differ by the rounding of their means alone, too: no curve is drawn through those
+            if not rates or mean > rates[-1] * (1 + _ROUNDING):
+                rates.append(mean)
+        pairs = [found[mean] for mean in rates]
         seeds = min((value.per_seed.size for _, value in pairs), default=0)
         return cls(
             np.array([rate.value for rate, _ in pairs]),

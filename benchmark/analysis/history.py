@@ -120,9 +120,9 @@ def series_of(entries: Sequence[Entry], metric: str, codecs: Sequence[str] = ())
         raise UsageError(f"no metric {metric!r} was measured; there are {', '.join(there)}")
     known = list(dict.fromkeys(point.codec for entry in entries for point in entry.baseline.points))
     wanted = [label_among(codec, known) for codec in codecs] or known
+    if unknown := [codec for codec in wanted if codec not in known]:
+        raise UsageError(f"no codec {', '.join(unknown)} was measured; there are {', '.join(known)}")
     keys = dict.fromkeys(point.key for entry in entries for point in entry.baseline.points if point.codec in wanted)
-    if not keys:
-        raise UsageError(f"no codec {', '.join(codecs)} was measured")
     tests = max(len(keys) * (len(entries) - 1), 1)
     found = [Series(codec, quality, _points(entries, metric, codec, quality, tests)) for codec, quality in keys]
     return [series for series in found if any(not math.isnan(point.estimate.value) for point in series.points)]
@@ -164,7 +164,8 @@ _NOTHING = Estimate(math.nan, math.nan, math.nan, math.nan)
 
 
 def _comparable(one: Baseline, other: Baseline, metric: str) -> bool:
-    same_pictures = one.dataset.fingerprint == other.dataset.fingerprint
+    # values are paired by the places of the images
+    same_pictures = (one.dataset.fingerprint, one.images) == (other.dataset.fingerprint, other.images)
     return same_pictures and one.metrics[metric].protocol == other.metrics[metric].protocol
 
 

@@ -140,7 +140,7 @@ def _board(group: Sequence[Entry], rates: Sequence[float], asked: Sequence[str])
         for entry, own in zip(group, labels, strict=True)
         for codec, label in own.items()
     }
-    table = tabulate([summary], names, rates=chosen) if chosen else None
+    table = tabulate([summary], names, rates=chosen, numbers=[joined]) if chosen else None
     facts = tuple(joined.facts(name) for name in names)
     sides = _sides(facts)
     tables: dict[float, tuple[Row, ...]] = {}
@@ -179,11 +179,11 @@ def _labels(group: Sequence[Entry]) -> list[dict[str, str]]:
 
 
 def _suitable_rates(numbers: Baseline) -> list[float]:
-    """Evenly spread in log rate over what at least two codecs reach, with two digits; none if no two overlap."""
+    """Evenly spread in log rate over what at least two codecs reach, with few digits; none if no two overlap."""
     ends = []
     for codec in numbers.codecs:
         found = [numbers.estimate(point, "bpp") for point in numbers.of(codec)]
-        own = [estimate.value for estimate in found if estimate is not None]
+        own = [estimate.value for estimate in found if estimate is not None and estimate.value > 0]
         if own:
             ends.append((min(own), max(own)))
     wanted = min(2, len(ends))
@@ -198,7 +198,12 @@ def _suitable_rates(numbers: Baseline) -> list[float]:
     low = min(a for a, _ in candidates)
     high = max(b for _, b in candidates)
     inner = np.exp(np.linspace(np.log(low), np.log(high), RATES + 2))[1:-1]
-    return list(dict.fromkeys(float(f"{rate:.2g}") for rate in inner))
+    rates: list[float] = []
+    for digits in range(2, 10):  # two, unless they lead beyond a narrow range
+        rates = list(dict.fromkeys(float(f"{rate:.{digits}g}") for rate in inner))
+        if all(low <= rate <= high for rate in rates):
+            break
+    return rates
 
 
 def _sides(facts: Sequence[MetricInfo]) -> tuple[str, str] | None:

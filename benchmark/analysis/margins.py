@@ -89,6 +89,9 @@ def read_gate(path: Path | None) -> Gate:
         gate = Gate.model_validate(table, strict=True)
     except ValidationError as error:
         raise UsageError(f"{shown(file)}, [tool.benchmark.gate]: {first_problem(error)}") from None
+    for name in gate.tolerance:
+        if name in MARGIN:
+            raise UsageError(f"{file}, [tool.benchmark.gate]: {name} has chance in it, so a margin and no tolerance")
     for name, margin in gate.margin.items():
         info = shipped_info(name.partition("@")[0])
         if margin.relative and info is not None and info.signed:

@@ -25,6 +25,7 @@ from benchmark.statistics.bjontegaard import (
     jackknife_bd_rate,
 )
 from benchmark.statistics.paired import Replicates, influence
+from benchmark.statistics.quantiles import student_quantile
 
 Vector = npt.NDArray[np.float64]
 
@@ -91,7 +92,9 @@ class RateRow:
         ways, estimate = self.difference.ways, self.difference.estimate
         if ways is None or math.isnan(estimate.ci_low):
             return ()
-        half = (math.log1p(estimate.ci_high / 100) - math.log1p(estimate.ci_low / 100)) / 2
+        # In the log, from the error: the ends in per cent may be -100 or infinite.
+        over_images = student_quantile(0.975, self.n - 1) * estimate.stderr / (100 + estimate.value)
+        half = over_images + ways.error()
         share = ways.error() / half if half else 0.0
         if share <= LARGE_SHARE:
             return ()

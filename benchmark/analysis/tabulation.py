@@ -106,7 +106,8 @@ def tabulate(
     protocols = tuple(one_protocol(frame, info.name) for info in facts)
     one_protocol(frame, "bpp")
     chosen = chosen_codecs(frame, codecs)
-    counts = frame.loc[frame["metric"].isin([info.name for info in facts]) & frame["value"].notna(), "n_images"]
+    columns = frame["codec"].isin(chosen) & frame["metric"].isin([info.name for info in facts])
+    counts = frame.loc[columns & frame["value"].notna(), "n_images"]
     images = (int(counts.min()), int(counts.max())) if len(counts) else (0, 0)
     notes = [note for info in facts if (note := rate_note(frame, info.name, info.title, chosen))]
     if rates:
@@ -199,6 +200,10 @@ def _marked(
     tied = {best}
     for found in paired_differences(numbers, best, others, info.name, [rate]):
         notes += [f"ties in {line}" for line in found.left_out]
-        if found.rate.size and found.low[0] <= 0 <= found.high[0]:
-            tied.add(found.codec)
+        if found.rate.size and (found.low[0] > 0 or found.high[0] < 0):
+            continue
+        tied.add(found.codec)
+        if not found.rate.size or np.isnan(found.low[0]):
+            why = found.reason or "one image tells nothing of the spread"
+            notes.append(f"ties in {info.name}: {found.codec} and {best} cannot be told apart, {why}")
     return {codec: None if cell is None else replace(cell, tied=codec in tied) for codec, cell in ranked.items()}

@@ -34,12 +34,13 @@ def compare(
     from benchmark.analysis.comparison import compare as compare_numbers
     from benchmark.analysis.margins import read_gate
     from benchmark.cli.terminal import terminal
-    from benchmark.files import check_apart, write_file
+    from benchmark.files import check_apart, check_different, write_file
     from benchmark.reports.comparison import markdown as as_markdown
     from benchmark.reports.comparison import print_comparison, verdict
 
     for written in filter(None, (markdown, junit, github_action_benchmark, bencher)):
         check_apart(written, base, new, *filter(None, [gate]))
+    check_different(*filter(None, (markdown, junit, bencher)))
     settings = read_gate(gate)
     comparison = compare_numbers(read_numbers(base), read_numbers(new), settings)
     print_comparison(comparison, terminal(highlight=False), everything=everything)

@@ -57,12 +57,14 @@ def crops(
     """Draw the same crop of the original and of each codec at about the same bits, with bits and a metric under it."""
     from benchmark.cli.terminal import terminal
     from benchmark.errors import UsageError
+    from benchmark.files import check_apart
     from benchmark.reports.arguments import parse_labels
     from benchmark.reports.crops import Look, Place, Point, crops_of, draw_crops
     from benchmark.results import RunFolder
 
     if (bpp is None) == (match is None):
         raise UsageError("one of --bpp and --match is needed")
+    check_apart(output, run)
     rate = bpp if bpp is not None else Point(*_point(str(match)))
     folder = RunFolder.open(run)
     images = image or [folder.manifest.dataset.pictures[0].name]

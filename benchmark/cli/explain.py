@@ -20,10 +20,12 @@ def explain(
     device: Annotated[str, typer.Option(help="With --under: cpu, cuda, …")] = "cpu",
 ) -> None:
     """State in plain words how each number of a run was made."""
-    from benchmark.errors import visible
+    from benchmark.errors import UsageError, visible
     from benchmark.reports.explanation import explain as sections
     from benchmark.results import RunFolder
 
+    if not under and (codec or device != "cpu"):
+        raise UsageError("--codec and --device say how --under measures, which is not there")
     manifest, others = RunFolder.open(run).manifest, []
     if under:
         from benchmark.studies.protocol_spread import RESIZES, spread, spread_lines

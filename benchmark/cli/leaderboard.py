@@ -109,13 +109,21 @@ def _of_codecs(costs: dict[str, float], codecs: set[str]) -> dict[str, float]:
 def _costs(path: Path) -> dict[str, float]:
     """Codec -> kMAC per pixel. Raises UsageError, which names the file, on other columns or numbers."""
     import csv
+    import math
 
     from benchmark.errors import BenchmarkError, UsageError
 
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return {row["codec"]: float(row["kmac_per_pixel"]) for row in csv.DictReader(file)}
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [(row["codec"], float(row["kmac_per_pixel"])) for row in csv.DictReader(file)]
     except OSError as error:
         raise BenchmarkError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (KeyError, ValueError, TypeError, UnicodeDecodeError, csv.Error):
         raise UsageError(f"{path}: columns codec and kmac_per_pixel, with a number in each, are needed") from None
+    found: dict[str, float] = {}
+    for codec, cost in rows:
+        if not 0 <= cost < math.inf:
+            raise UsageError(f"{path}: kmac_per_pixel of {codec} is {cost:g}, and a number from 0 on is needed")
+        if found.setdefault(codec, cost) != cost:
+            raise UsageError(f"{path}: {codec} is there twice, with {found[codec]:g} and {cost:g}")
+    return found

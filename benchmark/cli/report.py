@@ -60,8 +60,11 @@ def report(
     from benchmark.analysis.margins import read_gate
     from benchmark.cli.progress import shown
     from benchmark.cli.terminal import terminal
+    from benchmark.errors import UsageError
     from benchmark.reports.page.report import write_report
 
+    if gate is not None and len(runs) != 2:
+        raise UsageError(f"--gate {gate}: two runs are judged, and there {'is one' if len(runs) == 1 else 'are more'}")
     console = terminal(stderr=True, highlight=False, soft_wrap=True)
     elsewhere: dict[str, Location] = {}
     if dataset is not None:

@@ -236,8 +236,16 @@ def _with_interval(whole: RateDifference, stderr: float, n: int, confidence: flo
     """`whole` with its error over images in the log, `stderr`, in per cent by the delta method."""
     percent, drawn = whole.estimate.value, 0.0 if whole.ways is None else whole.ways.error(confidence)
     log = t_estimate(math.log1p(percent / 100), stderr, n, confidence)
-    low, high = (100 * math.expm1(end) for end in (log.ci_low - drawn, log.ci_high + drawn))
+    low, high = (_percent(end) for end in (log.ci_low - drawn, log.ci_high + drawn))
     return replace(whole, estimate=Estimate(percent, (100 + percent) * stderr, low, high))
+
+
+def _percent(log: float) -> float:
+    """A difference of log rate in per cent; infinite beyond what a float holds."""
+    try:
+        return 100 * math.expm1(log)
+    except OverflowError:
+        return math.inf
 
 
 def _mean(curve: ImageCurve) -> Curve:

@@ -23,13 +23,26 @@ def junit_xml(comparison: Comparison, *, strict: bool = False) -> str:
     if comparison.failures:
         suite = ElementTree.SubElement(suites, "testsuite", name="trials")
         for failure in comparison.failures:
-            place, _, reason = failure.rpartition(": ")
+            place, reason = _parted(failure, comparison)
             case = ElementTree.SubElement(suite, "testcase", classname="trials", name=_legal(place))
             ElementTree.SubElement(case, "error", message=_legal(reason))
         _count(suite)
     _count(suites, list(suites.iter("testcase")))
     ElementTree.indent(suites)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
+
+
+def _parted(failure: str, comparison: Comparison) -> tuple[str, str]:
+    """Where something failed, and why: both may hold a colon."""
+    base = comparison.base
+    there = (
+        place
+        for point in base.points
+        for place in (str(point), *(f"{point}, {name}" for name in (*base.images, *base.metrics)))
+        if failure.startswith(f"{place}: ")
+    )
+    place = max(there, key=len, default=failure.partition(": ")[0])
+    return place, failure[len(place) + 2 :]
 
 
 def _case(suite: ElementTree.Element, row: Row, strict: bool) -> None:

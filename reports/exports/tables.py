@@ -142,13 +142,15 @@ def benchmark_xl(folder: RunFolder, output: Path) -> list[Path]:
 def codec_compare(folder: RunFolder, output: Path) -> list[Path]:
     """OUTPUT/CODEC.json, a batch of Codec-Compare each, and OUTPUT/batches.json, the list that its viewer loads.
 
-    Fields have the names that the viewer knows. Images without a value are left out, since a field's values must be
-    of one type; a constant then says how many.
+    Fields have the names that the viewer knows. A metric without any value of a codec is no field of its batch, and
+    images without a value of another are left out, since a field's values must be of one type; constants then say so.
+    Raises BenchmarkError, before anything is written, on a codec of which every image would be left out so.
     """
     rows = _per_image(folder)
     manifest = folder.manifest
     names = _names(folder, "codec-compare")
-    written = []
+    metrics = _image_metrics(folder)
+    documents: dict[str, Any] = {}
     for codec, record in manifest.codecs.items():
         own = rows[rows["codec"] == codec]
         fields: dict[str, tuple[str, str]] = {
@@ -159,14 +161,21 @@ def codec_compare(folder: RunFolder, output: Path) -> list[Path]:
             "bytes": ("encoded_size", "bytes of all that decode is given"),
             "bpp": ("bpp", BPP.protocol),
         }
-        for name in _image_metrics(folder):
-            fields[name] = (names.get(name, name), manifest.metrics[name].protocol)
+        without = [name for name in metrics if own[name].isna().all()]
+        for name in metrics:
+            if name not in without:
+                fields[name] = (names.get(name, name), manifest.metrics[name].protocol)
         for name, label in (("encode_seconds", "encoding_time"), ("decode_seconds", "decoding_time")):
             if own[name].notna().all():
                 fields[name] = (label, _SECONDS[name])
         usable = own.dropna(subset=list(fields))
+        if own.empty:
+            continue  # every trial failed
         if usable.empty:
-            continue
+            raise BenchmarkError(
+                f"{codec}: no image has a value of each of {', '.join(name for name in fields if name in metrics)}, as "
+                "--format codec-compare needs; --format csv has the values that there are"
+            )
         constants = {
             "name": ("name of this batch", codec),
             "codec": ("codec spec", codec),
@@ -175,6 +184,8 @@ def codec_compare(folder: RunFolder, output: Path) -> list[Path]:
             "bits": ("how they came about", WORDS[record.bits]),
             "source data set": ("name and fingerprint of the data set", dataset_label(manifest)),
         }
+        if without:
+            constants["metrics left out"] = ("no image has a value of them", ", ".join(without))
         wanted = len(manifest.dataset.pictures) * len(record.qualities)
         if len(usable) < wanted:
             reason = "failed, or a metric has no value, as an infinite PSNR"
@@ -185,9 +196,9 @@ def codec_compare(folder: RunFolder, output: Path) -> list[Path]:
             "field_descriptions": [{label: what} for label, what in fields.values()],
             "field_values": [[_plain(value) for value in row] for row in usable[list(fields)].itertuples(index=False)],
         }
-        written.append(_write_json(output / f"{record.label}.json", document))
-    batches = [[path.name] for path in written]
-    return [*written, _write_json(output / "batches.json", batches)]
+        documents[f"{record.label}.json"] = document
+    written = [_write_json(output / name, document) for name, document in documents.items()]
+    return [*written, _write_json(output / "batches.json", [[name] for name in documents])]
 
 
 def csv(folder: RunFolder, output: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -115,8 +116,7 @@ def _seconds(entry: Entry, label: str, board: Board) -> str:
     found = [point.decode_seconds for point in entry.numbers.of(codec) if point.decode_seconds]
     if not found:
         return ""
-    medians = [sorted(times)[len(times) // 2] for times in found]
-    return f"{sum(medians) / len(medians):.3g}"
+    return f"{statistics.fmean(map(statistics.median, found)):.3g}"
 
 
 def _verified(entry: Entry) -> str:

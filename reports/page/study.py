@@ -178,9 +178,12 @@ def _usual_rates(numbers: Baseline) -> tuple[float, ...]:
     """Three rates between the ends that all codecs reach. Raises UsageError if there is no rate that all reach."""
     ends = []
     for codec in numbers.codecs:
-        found = [e.value for point in numbers.of(codec) if (e := numbers.estimate(point, "bpp")) is not None]
+        estimates = [e.value for point in numbers.of(codec) if (e := numbers.estimate(point, "bpp")) is not None]
+        found = [value for value in estimates if value > 0]
         if found:
             ends.append((min(found), max(found)))
+    if not ends:
+        raise UsageError("no codec spent bits on any image, so there is nothing to compare")
     low, high = max(end[0] for end in ends), min(end[1] for end in ends)
     if low > high:
         raise UsageError("there are no bits per pixel that all codecs reach; --bpp names some that most reach")

@@ -3,6 +3,7 @@
 Drawn on matplotlib's Figure objects: no pyplot, no window, no global state; the same summaries give the same bytes.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from benchmark.analysis.baseline import Baseline
 from benchmark.analysis.comparable import chosen_codecs, codec_labels, joined_headlines, one_dataset, one_protocol
 from benchmark.analysis.differences import joined_numbers
 from benchmark.errors import UsageError
+from benchmark.reconstructions import check_distinct
 from benchmark.reports.figure_style import CURRENT, TEXT, figure_style
 from benchmark.reports.plots.axes import RATE_LABEL, draw_panel
 from benchmark.reports.plots.files import check_formats, file_name, save
@@ -75,14 +77,25 @@ def write_plots(
     written: list[Path] = []
     with figure_style(options.font_size, options.style):
         check_formats(options.formats)
-        stems = [output / file_name(panel.metric + ending) for panel in content.panels]
-        everything = output / file_name(f"curves{ending}")
+        everything, *stems = (
+            output / name
+            for name in _file_names([f"curves{ending}", *(panel.metric + ending for panel in content.panels)])
+        )
         if len(stems) == 1:  # the figure of all is that of the one; drawing is a fifth of a short run's time
             return save(content.figure(content.panels, options), [*stems, everything], options.formats)
         for panel, stem in zip(content.panels, stems, strict=True):
             written += save(content.figure([panel], options), [stem], options.formats)
         written += save(content.figure(content.panels, options), [everything], options.formats)
     return written
+
+
+def _file_names(names: Sequence[str]) -> list[str]:
+    """A file name for each: a number tells those apart that differ only in what has no place in one."""
+    found: list[str] = []
+    for name in map(file_name, names):
+        numbered = (name if number == 1 else f"{name}-{number}" for number in itertools.count(1))
+        found.append(next(one for one in numbered if one not in found))
+    return found
 
 
 @dataclass(frozen=True)
@@ -126,6 +139,7 @@ def _content(
     rate_protocol = one_protocol(frame, "bpp")
     codecs = chosen_codecs(frame, options.codecs)
     chosen_codecs(frame, list(options.labels))
+    check_distinct(codecs, options.labels)
     styles = codec_styles([str(codec) for codec in dict.fromkeys(frame["codec"])])
     if options.relative_to is not None:
         panels = _difference_panels(summaries, frame, metrics, codecs, options, numbers)

@@ -290,3 +290,22 @@ def test_a_named_file_must_exist_and_the_default_need_not(tmp_path: Path, monkey
 def test_points_name_themselves() -> None:
     point: Point = synthetic().points[0]
     assert str(point) == "noisy at quality 1"
+
+
+def test_a_margin_of_no_metric_is_said(tmp_path: Path) -> None:
+    """A slip of the pen would leave the default in force without a word; a known metric may be that of another run."""
+    file = tmp_path / "gate.toml"
+    text = '[tool.benchmark.gate]\nmargin = { lpisp = "2 %", fid = 1.0, bd-rate = 2.0, lpips = "3 %" }\n'
+    file.write_text(text + "tolerance = { pnsr = 0.1 }\n")
+    notes = compare(synthetic(1), synthetic(2), read_gate(file)).notes
+    [line] = [line for line in notes if "no metric of these runs" in line]
+    assert line.endswith(": lpisp, pnsr")
+    assert not any("no metric of these runs" in line for line in compare(synthetic(1), synthetic(2), Gate()).notes)
+
+
+@pytest.mark.parametrize("name", ["bd-rate", "seconds"])
+def test_a_tolerance_of_what_has_a_margin_alone_is_refused(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "gate.toml"
+    file.write_text(f"[tool.benchmark.gate]\ntolerance = {{ {name} = 0.1 }}\n")
+    with pytest.raises(UsageError, match=f"{name} has chance in it"):
+        read_gate(file)

@@ -191,3 +191,19 @@ def test_a_codec_at_other_qualities_is_not_told_apart_from_itself(metric: str) -
             [found] = paired_differences(parted, "one", ["other"], metric)
             held.extend((found.low <= 0) & (found.high >= 0))
     assert np.mean(held) >= 0.95
+
+
+@pytest.mark.parametrize("apart", [0, 1])
+def test_rates_that_differ_by_rounding_alone_are_one(apart: int) -> None:
+    """Two qualities of as many bits, on other images: their mean rates are equal but for the last digit."""
+    base, plain = synthetic(), synthetic(psnr_loss=0.5)
+    first = plain.points[0]
+    sizes = list(first.bytes)
+    for place in range(0, 12, 2) if apart else ():
+        sizes[place], sizes[place + 1] = sizes[place + 1], sizes[place]
+    again = first.model_copy(update={"quality": 1.5, "bytes": sizes})
+    near = plain.model_copy(update={"points": [first, again, *plain.points[1:]]})
+    [wanted] = paired_differences(both(base, plain), "one", ["other"], "psnr")
+    [found] = paired_differences(both(base, near), "one", ["other"], "psnr")
+    assert found.difference == pytest.approx(wanted.difference)
+    assert (np.isfinite(found.low) & (found.low <= found.difference)).all()

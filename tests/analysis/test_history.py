@@ -59,6 +59,23 @@ def test_what_cannot_be_added_or_read_is_said(tmp_path: Path) -> None:
         read_entries(file)
 
 
+def test_one_unknown_codec_of_several_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "history.jsonl"
+    add_entry(file, synthetic(), "one")
+    with pytest.raises(UsageError, match="no codec jpge was measured; there are noisy"):
+        series_of(read_entries(file), "psnr", ["noisy", "jpge"])
+
+
+def test_images_of_other_names_or_another_order_start_a_new_stretch(tmp_path: Path) -> None:
+    """Values are paired by their places."""
+    file = tmp_path / "history.jsonl"
+    plain = synthetic()
+    add_entry(file, plain, "one")
+    add_entry(file, plain.model_copy(update={"images": plain.images[::-1]}), "two")
+    for one in series_of(read_entries(file), "psnr"):
+        assert [point.stretch for point in one.points] == [0, 1]
+
+
 def test_small_steps_the_same_way_are_shown_as_drift(tmp_path: Path) -> None:
     """Each step is lost in the decoder's chance; their sum, more than the margin, is not."""
     file = tmp_path / "history.jsonl"

@@ -3,6 +3,8 @@
 import pytest
 from support.baselines import synthetic
 
+from benchmark.analysis.baseline import Baseline
+from benchmark.analysis.differences import value_at_rate
 from benchmark.analysis.leaderboard import RATES, Entry, boards
 from benchmark.errors import NotComparable, UsageError
 
@@ -101,3 +103,39 @@ def test_other_names_and_another_order_are_said() -> None:
         NotComparable, match=r"turned: the images of .* have other names, or another order, than in base"
     ):
         boards([base, Entry("turned", turned)])
+
+
+def test_intervals_between_points_are_those_of_the_curve() -> None:
+    """Those of the neighbouring points are too short: of one image, bits and values move together."""
+    own = entries(0.0, 0.5)
+    (board,) = boards(own, rates=[0.4], metrics=["psnr"])
+    for row in board.tables[0.4]:
+        numbers = next(entry.numbers for entry in own if entry.name == row.entry)
+        wanted = value_at_rate(numbers, row.codec, "psnr", 0.4)
+        cell = row.cells["psnr"]
+        assert cell is not None
+        assert wanted is not None
+        assert cell.high - cell.low == pytest.approx(wanted.ci_high - wanted.ci_low)
+
+
+def test_rates_of_a_narrow_range_lie_in_it_and_a_codec_without_bits_has_none() -> None:
+    plain = synthetic(0, codec="a")
+    points = [
+        point.model_copy(update={"bytes": [49152 + 40 * place + 2 * index for index in range(12)]})
+        for place, point in enumerate(plain.points)
+    ]
+    narrow = plain.model_copy(update={"points": points})
+    (board,) = boards([Entry("one", narrow), Entry("two", with_codec(narrow, "b"))], metrics=["psnr"])
+    assert len(board.tables) >= 1
+    assert all(len(rows) == 2 for rows in board.tables.values())
+    empty = [point.model_copy(update={"bytes": [0] * 12}) for point in plain.points]
+    nothing = with_codec(plain.model_copy(update={"points": empty}), "nothing")
+    (board,) = boards([Entry("one", plain), Entry("two", nothing)], metrics=["psnr"])
+    assert all(absent == ("nothing",) for absent in board.absent.values())
+
+
+def with_codec(numbers: Baseline, codec: str) -> Baseline:
+    """`numbers`, whose one codec is called `codec`."""
+    [record] = numbers.codecs.values()
+    points = [point.model_copy(update={"codec": codec}) for point in numbers.points]
+    return numbers.model_copy(update={"codecs": {codec: record}, "points": points})

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support.baselines import synthetic
 
 from benchmark.analysis.baseline import Baseline, read_numbers
 from benchmark.analysis.rate_differences import RateRow, rate_differences, scale_of
-from benchmark.reports.rates import rate_notes
+from benchmark.reports.rates import rate_cells, rate_notes
 from benchmark.statistics.bjontegaard import Curve, bd_rate
 from benchmark.studies.coverage import MORE, POPULATION
 
@@ -118,3 +119,28 @@ def test_two_points_and_a_small_overlap_are_said() -> None:
     assert any("two points" in line and "the interval leaves it out" in line for line in both.notes)
     [row] = differences(parted("jpeg", range(4), range(2, 10)), ["psnr"])
     assert any("they share" in line for line in row.notes)
+
+
+@pytest.mark.parametrize("factor", [1e4, 1e9])
+def test_an_interval_beyond_all_measure_is_a_line_and_no_traceback(factor: float) -> None:
+    """Two images, of which each codec makes the other one large: Student's t of one degree of freedom does the rest."""
+    n, pixels = 2, 10**6
+    large = np.array([[1.0, factor]]) * np.array([[100], [200], [400]])
+    plain = synthetic(n=n)
+    points = []
+    for codec, sizes in (("one", large), ("other", large[:, ::-1])):
+        for point, row in zip(plain.points, sizes, strict=True):
+            changes = {"codec": codec, "bytes": [int(size) for size in row]}
+            points.append(point.model_copy(update=changes))
+    record = plain.codecs["noisy"]
+    numbers = plain.model_copy(
+        update={"codecs": {"one": record, "other": record}, "points": points, "pixels": [pixels] * n}
+    )
+    rows = rate_differences(numbers, "one", ["psnr", "fd-effnet"])
+    for row in rows:
+        estimate = row.difference.estimate
+        assert estimate.value == pytest.approx(0)
+        assert estimate.ci_low == pytest.approx(-100)
+        assert estimate.ci_high > 1e30
+        assert not any("error of the interpolation" in line for line in row.notes)
+        assert all(len(cell) < 40 for cell in rate_cells(row))

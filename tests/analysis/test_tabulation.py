@@ -4,6 +4,7 @@ import pytest
 from support.baselines import synthetic
 from support.summaries import summary_frame
 
+from benchmark.analysis.baseline import Baseline
 from benchmark.analysis.inputs import summary_of
 from benchmark.analysis.tabulation import tabulate
 from benchmark.errors import NotComparable, UsageError
@@ -65,6 +66,44 @@ def test_ties_are_what_no_paired_interval_tells_from_the_best() -> None:
     assert best is not None
     assert worst is not None
     assert worst.high > best.low  # the intervals of absolute values do not tell them apart
+
+
+def without_psnr(numbers: Baseline, lacking: range) -> Baseline:
+    """`numbers` with no PSNR of some images."""
+    points = []
+    for point in numbers.points:
+        psnr = [None if index in lacking else value for index, value in enumerate(point.metrics["psnr"])]
+        points.append(point.model_copy(update={"metrics": point.metrics | {"psnr": psnr}}))
+    return numbers.model_copy(update={"points": points})
+
+
+@pytest.mark.parametrize(
+    ("numbers", "why"),
+    [
+        ([synthetic(0, codec="a", n=1), synthetic(1, codec="b", n=1, psnr_loss=5)], "one image"),
+        (
+            [
+                without_psnr(synthetic(0, codec="a"), range(6)),
+                without_psnr(synthetic(0, codec="b", psnr_loss=5), range(6, 12)),
+            ],
+            "no image has a value of both",
+        ),
+    ],
+)
+def test_what_no_test_compares_is_not_told_from_the_best(numbers: list[Baseline], why: str) -> None:
+    table = tabulate([summary_of(one) for one in numbers], ["psnr"], rates=[0.4], numbers=numbers)
+    assert [cell.tied for line in table.lines if (cell := line.cells["psnr"])] == [True, True]
+    assert [cell.rank for line in table.lines if (cell := line.cells["psnr"])] == [1, 2]
+    [note] = [note for note in table.notes if "cannot be told apart" in note]
+    assert note.startswith("ties in psnr: b and a")
+    assert why in note
+
+
+def test_images_are_counted_of_the_codecs_that_are_shown() -> None:
+    frame = summary_frame()
+    frame.loc[frame["codec"] == "jpeg", "n_images"] = 3
+    assert tabulate([frame], ["lpips"]).images == (3, 8)
+    assert tabulate([frame], ["lpips"], codecs=["hfd"]).images == (8, 8)
 
 
 def test_what_cannot_be_tabulated_is_refused() -> None:

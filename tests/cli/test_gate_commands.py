@@ -64,6 +64,27 @@ def test_compare_writes_what_it_is_asked_for(capsys: pytest.CaptureFixture[str],
     assert {path.name for path in Path(files["gab"]).iterdir()} == {"smaller-is-better.json", "bigger-is-better.json"}
 
 
+def test_two_outputs_are_two_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "x")
+    for other in (tmp_path / "x", tmp_path / "link"):
+        words = ("--markdown", str(tmp_path / "x"), "--junit", str(other))
+        assert call("compare", "base", "base", *words) == 2
+        assert "one file for two outputs" in error_of(capsys)
+        assert not (tmp_path / "x").exists()
+    assert call("compare", "base", "base", "--markdown", "/dev/null", "--junit", "/dev/null") == 0
+
+
+def test_options_of_what_is_not_asked_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for words, reason in (
+        (("explain", "base", "--codec", "tiny"), "how --under measures, which is not there"),
+        (("explain", "base", "--device", "cuda"), "how --under measures, which is not there"),
+        (("report", "base", "-o", str(tmp_path / "page"), "--gate", "gate.toml"), "two runs are judged"),
+    ):
+        assert call(*words) == 2, words
+        assert reason in error_of(capsys)
+    assert not (tmp_path / "page").exists()
+
+
 def test_a_loss_is_1_and_a_missing_codec_is_4(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert call("baseline", "other", "-o", str(tmp_path / "b.json")) == 0
     text = (tmp_path / "b.json").read_text()

@@ -71,6 +71,38 @@ def test_costs_that_are_none(
     assert "columns codec and kmac_per_pixel" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        ("a,nan\n", "kmac_per_pixel of a is nan"),
+        ("a,-3\n", "kmac_per_pixel of a is -3"),
+        ("a,inf\n", "kmac_per_pixel of a is inf"),
+        ("a,3\na,4\n", "a is there twice, with 3 and 4"),
+    ],
+)
+def test_costs_that_cannot_be_are_named(
+    rows: str, why: str, files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    costs = tmp_path / "costs.csv"
+    costs.write_text("codec,kmac_per_pixel\n" + rows)
+    assert call("leaderboard", *files, "-o", str(tmp_path / "board"), "--costs", str(costs)) == 2
+    assert why in capsys.readouterr().err
+    assert not (tmp_path / "board").exists()
+
+
+def test_costs_as_a_spreadsheet_saves_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a byte order mark; and seconds are the median over an even number of images, too."""
+    entry, costs = tmp_path / "entry.json", tmp_path / "costs.csv"
+    numbers = synthetic(0, codec="ours", n=4)
+    points = [point.model_copy(update={"decode_seconds": [8.0, 2.0, 1.0, 4.0]}) for point in numbers.points]
+    entry.write_text(baseline_json(numbers.model_copy(update={"points": points})))
+    costs.write_text("codec,kmac_per_pixel\nours,31.4\n", encoding="utf-8-sig")
+    assert call("leaderboard", entry, "-o", tmp_path / "board", "--at-bpp", "0.4", "--costs", costs) == 0
+    text = Path(capsys.readouterr().out.strip()).read_text()
+    assert "<td>31</td>" in text
+    assert "<td>3</td>" in text
+
+
 def test_an_entry_that_does_not_fit_ends_with_4(
     files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,6 +31,12 @@ def test_chosen_codecs_at_chosen_rates(capsys: pytest.CaptureFixture[str]) -> No
     assert r"\textbf{0.2589} {\scriptsize $\pm$ 0.024}" in lines[5]
 
 
+def test_a_name_may_be_that_of_a_codec_that_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(str(SUMMARY), "--metric", "lpips", "--codec", "mse", "--label", "mse=jpeg") == 0
+    assert "| jpeg |" in capsys.readouterr().out
+    assert call(str(SUMMARY), "--metric", "lpips", "--label", "mse=jpeg", "--label", "jpeg=mse") == 0
+
+
 def test_a_file_is_written_where_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "new" / "table.csv"
     assert call(str(SUMMARY), "--format", "csv", "-o", str(file)) == 0
@@ -58,6 +64,9 @@ def test_ties_from_a_baseline_file(tmp_path: Path, capsys: pytest.CaptureFixture
         (("--codec", "avif"), "no codec 'avif' was measured"),
         (("--metric", "fid"), "no metric 'fid' was measured"),
         (("--label", "avif=x"), "CODEC=TEXT is needed"),
+        (("--label", "mse=Ours", "--label", "jpeg=Ours"), "label 'Ours': both "),
+        (("--label", "mse=jpeg"), "label 'jpeg': both "),
+        (("--label", "mse=One", "--label", "mse=Two"), "mse is called 'One' already"),
         (("--at-bpp", "0.2", "--bold-ties"), "name the run folder or a baseline file"),
     ],
 )

@@ -83,6 +83,19 @@ def test_junit_has_failed_trials_as_errors() -> None:
     assert root.attrib["errors"] == "3"
 
 
+def test_junit_parts_the_place_of_a_failure_from_its_reason() -> None:
+    """Names, specs and errors have colons of their own."""
+    base = synthetic(codec='command:enc="a: b"')
+    named = base.model_copy(update={"images": ["a: b.png", *base.images[1:]]})
+    points = [point.model_copy(update={"failed": {"a: b.png": "ValueError: no: never"}}) for point in named.points[:1]]
+    new = named.model_copy(update={"points": [*points, *named.points[1:]]})
+    root = ElementTree.fromstring(junit_xml(compare(named, new, Gate())))
+    [error] = root.iter("error")
+    assert error.attrib["message"] == "ValueError: no: never"
+    [case] = [case for case in root.iter("testcase") if case.find("error") is not None]
+    assert case.attrib["name"] == 'command:enc="a: b" at quality 1, a: b.png'
+
+
 def test_github_action_benchmark_entries(tmp_path: Path) -> None:
     """The tool reads an array of {name, unit, value, range?, extra?}, one direction a file."""
     names = set()

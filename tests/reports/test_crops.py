@@ -98,6 +98,20 @@ def test_a_pdf_has_the_pixels_themselves_and_the_asked_width_and_is_the_same_aga
     assert float(box[2]) == pytest.approx(3.3 * 72)
 
 
+def test_the_figure_has_the_name_that_was_asked_for_and_is_nothing_of_the_run(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["crops", str(work / "run"), "--match", "jpeg=90", "--size", "40x24", "-o"]
+    assert call(*words, str(work / "named.PNG")) == 0
+    assert (work / "named.PNG").is_file()
+    assert not (work / "named.png").exists()
+    kept = sorted((work / "run" / "reconstructions").rglob("*.png"))[0]
+    before = kept.read_bytes()
+    assert call(*words, str(kept)) == 2
+    assert "is a file of the run" in capsys.readouterr().err
+    assert kept.read_bytes() == before
+
+
 def test_a_webp_can_be_read(work: Path) -> None:
     assert call("crops", str(work / "run"), "--match", "jpeg=90", "--size", "40x24", "-o", str(work / "c.webp")) == 0
     with Pillow.open(work / "c.webp") as image:

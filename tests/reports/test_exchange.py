@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from support.records import manifest
 
-from benchmark.analysis.summary import read_summary, write_summary
+from benchmark.analysis.summary import ESTIMATED, ESTIMATED_PROTOCOL, read_summary, write_summary
 from benchmark.errors import BenchmarkError, NotComparable, UsageError
+from benchmark.metrics.records import BPP
 from benchmark.reports.anchors import COLUMNS as PUBLISHED_COLUMNS
 from benchmark.reports.curves import draw_curves
 from benchmark.reports.exports.tables import BENCHMARK_XL_COLUMNS, LONG_COLUMNS, export
@@ -127,6 +128,41 @@ def test_codec_compare_batches(folder: RunFolder, tmp_path: Path) -> None:
     assert rows[0][:5] == ["a", 40, 20, 1, 90]
 
 
+def without(folder: RunFolder, lacking: dict[str, tuple[str, ...]]) -> None:
+    """Takes from the run's trials of jpeg the metrics of each image that `lacking` names."""
+    trials = []
+    for trial in folder.trials():
+        names = lacking.get(trial.image, ()) if trial.codec == "jpeg:x=1" else ()
+        values = trial.metrics | dict.fromkeys(names, None)
+        trials.append(trial.model_copy(update={"metrics": values, "reasons": dict.fromkeys(names, "infinite")}))
+    folder.rewrite(trials)
+    write_summary(folder)
+
+
+def test_a_codec_without_any_value_of_a_metric_has_a_batch_without_it(folder: RunFolder, tmp_path: Path) -> None:
+    """As PSNR of a lossless one, which is infinite."""
+    without(folder, {"a": ("psnr",), "b": ("psnr",)})
+    first, *_, index = export(folder, "codec-compare", tmp_path / "out")
+    assert json.loads(index.read_text()) == [["jpeg-x=1.json"], ["noisy.json"]]
+    batch = json.loads(first.read_text())
+    names = [next(iter(entry)) for entry in batch["field_descriptions"]]
+    assert "psnr" not in names
+    assert {"msssim", "lpips"} <= set(names)
+    assert len(batch["field_values"]) == 4
+    constants = dict(
+        zip((next(iter(c)) for c in batch["constant_descriptions"]), batch["constant_values"], strict=True)
+    )
+    assert constants["metrics left out"] == "psnr"
+    assert "left out" not in constants
+
+
+def test_a_codec_whose_images_each_lack_another_metric_is_no_empty_batch(folder: RunFolder, tmp_path: Path) -> None:
+    without(folder, {"a": ("psnr",), "b": ("lpips",)})
+    with pytest.raises(BenchmarkError, match="jpeg:x=1: no image has a value of each of psnr, ms_ssim, lpips, "):
+        export(folder, "codec-compare", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_csv_and_parquet_hold_the_same_values_with_their_protocols(folder: RunFolder, tmp_path: Path) -> None:
     polars = pytest.importorskip("polars")
     [csv] = export(folder, "csv", tmp_path / "out.csv")
@@ -191,12 +227,69 @@ def test_an_export_comes_back_with_its_protocols(folder: RunFolder, tmp_path: Pa
     assert set(frame["dataset"]) == set(run["dataset"])
 
 
-def test_published_points(folder: RunFolder, tmp_path: Path) -> None:
-    def line(**changes: Any) -> dict[str, Any]:
-        fields = {"dataset": "two", "codec": "elic", "label": "ELIC", "kind": "distortion", "setting": "1"}
-        numbers = {"bpp": 0.3, "metric": "psnr", "value": 34.0, "rate_protocol": "bpp/payload/original-pixels"}
-        return fields | numbers | {"protocol": "psnr/rgb/uint8/?", "n_images": 24, "reference": "someone"} | changes
+def test_bits_that_a_codec_estimates_are_no_protocol_of_an_import(folder: RunFolder, tmp_path: Path) -> None:
+    """Whatever codec the run has last."""
+    run = read_summary(folder.path)
+    beside = run[run["metric"] == "bpp"].tail(1).assign(aggregation=ESTIMATED, protocol=ESTIMATED_PROTOCOL)
+    like = import_summary(compressai_file(tmp_path / "c.json"), pd.concat([run, beside], ignore_index=True))
+    assert set(like.loc[like["metric"] == "bpp", "protocol"]) == {BPP.protocol}
+    assert draw_curves([run, like], ["psnr"], tmp_path / "plots")
 
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_an_import_like_an_empty_summary_is_refused(kind: str, folder: RunFolder, tmp_path: Path) -> None:
+    file = compressai_file(tmp_path / "c.json")
+    if kind == "csv":
+        file = tmp_path / "p.csv"
+        pd.DataFrame([line()], columns=list(PUBLISHED_COLUMNS)).to_csv(file, index=False)
+    with pytest.raises(BenchmarkError, match="nothing was measured"):
+        import_summary(file, read_summary(folder.path).head(0))
+
+
+def line(**changes: Any) -> dict[str, Any]:
+    """A published value."""
+    fields = {"dataset": "two", "codec": "elic", "label": "ELIC", "kind": "distortion", "setting": "1"}
+    numbers = {"bpp": 0.3, "metric": "psnr", "value": 34.0, "rate_protocol": "bpp/payload/original-pixels"}
+    return fields | numbers | {"protocol": "psnr/rgb/uint8/?", "n_images": 24, "reference": "someone"} | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"reference": "others", "value": 33.0}, "psnr stands twice, .* by others and .* by someone"),
+        ({"protocol": "psnr/luma", "value": 36.0}, "psnr stands twice, psnr/luma by someone and psnr/rgb"),
+        ({"metric": "ms_ssim", "value": 0.9, "rate_protocol": "bpp/estimated/original-pixels"}, "two protocols"),
+    ],
+)
+def test_published_points_that_two_sources_state_are_no_single_curve(
+    changes: dict[str, Any], why: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "p.csv"
+    pd.DataFrame([line(), line(**changes)], columns=list(PUBLISHED_COLUMNS)).to_csv(file, index=False)
+    with pytest.raises(BenchmarkError, match=rf"elic at 0\.3 bpp: .*{why}.*; give one of them"):
+        import_summary(file)
+
+
+def test_each_published_value_keeps_its_number_of_images_and_each_rate_its_protocol(tmp_path: Path) -> None:
+    file = tmp_path / "p.csv"
+    rows = [
+        line(),
+        line(metric="lpips", value=0.2, protocol="lpips/?/?", n_images=20),
+        line(bpp=0.1, value=30.0, rate_protocol="bpp/?/original-pixels", n_images=""),
+    ]
+    pd.DataFrame(rows, columns=list(PUBLISHED_COLUMNS)).to_csv(file, index=False)
+    frame = import_summary(file)
+    found = {(row.metric, row.quality): (row.protocol, row.n_images) for row in frame.itertuples()}
+    assert found == {
+        ("bpp", 1.0): ("bpp/?/original-pixels", 0),
+        ("bpp", 2.0): ("bpp/payload/original-pixels", 24),
+        ("psnr", 1.0): ("psnr/rgb/uint8/?", 0),
+        ("psnr", 2.0): ("psnr/rgb/uint8/?", 24),
+        ("lpips", 2.0): ("lpips/?/?", 20),
+    }
+
+
+def test_published_points(folder: RunFolder, tmp_path: Path) -> None:
     file = tmp_path / "p.csv"
     rows = [line(), line(bpp=0.1, value=30.0), line(bpp=0.1, metric="lpips", value=0.3, protocol="lpips/?/?")]
     pd.DataFrame(rows, columns=list(PUBLISHED_COLUMNS)).to_csv(file, index=False)

@@ -109,7 +109,7 @@ def test_two_hyphens_are_no_dash_in_latex() -> None:
     assert tex.escaped("a--b---c") == "a-{}-b-{}-{}-c"
 
 
-@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "  =1"])
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "  =1", "＝1", " ＠x"])
 def test_a_spreadsheet_runs_no_name(text: str) -> None:
     assert spreadsheets.cell(text) == f"'{text}"
 

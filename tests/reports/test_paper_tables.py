@@ -98,6 +98,13 @@ def test_measured_qualities_have_their_rates() -> None:
     assert "jpeg,2,0.33,0.32" in write_table(table, "csv")
 
 
+def test_small_rates_keep_digits_that_tell_them_apart() -> None:
+    frame = summary_frame(("hfd",))
+    frame.loc[frame["metric"] == "bpp", "value"] = [0.00187, 0.00242, 0.0101]
+    lines = write_table(tabulate([frame], ["lpips"]), "markdown").splitlines()
+    assert [line.split(" | ")[2] for line in lines[2:5]] == ["0.00187", "0.00242", "0.010"]
+
+
 def test_another_format_is_refused() -> None:
     with pytest.raises(UsageError, match="'docx': there are latex, markdown, csv, html"):
         write_table(example(), "docx")

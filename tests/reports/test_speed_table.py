@@ -37,5 +37,11 @@ def test_the_way_to_another_interpreter_is_told_and_not_counted(tmp_path: Path) 
     assert speeds(folder(tmp_path / "other")).equals(speeds(RunFolder.open(tmp_path)))
 
 
+def test_calls_that_the_clock_does_not_see_have_no_speed(tmp_path: Path) -> None:
+    table = speeds(folder(tmp_path, encode_repeats=[0.0, 0.0]))
+    assert table["what"].tolist() == ["decode"]
+    assert table["n_calls"].tolist() == [6]
+
+
 def test_a_run_without_timing_has_no_speeds(tmp_path: Path) -> None:
     assert speeds(folder(tmp_path, encode_repeats=None, decode_repeats=None)).empty

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
+from support.baselines import synthetic
 from support.web_pages import call, make_run
 
-from benchmark.errors import BenchmarkError, NotComparable
-from benchmark.reports.page.study import KIND
+from benchmark.errors import BenchmarkError, NotComparable, UsageError
+from benchmark.reports.page.study import KIND, _usual_rates
 from benchmark.reports.page.tally import MIDDLE, tally
 
 pytestmark = pytest.mark.long
@@ -180,3 +181,11 @@ def test_bad_input_is_refused(tmp_path: Path, run_folder: Path, photographs: Pat
     bare = make_run(tmp_path / "bare-study", photographs, "--codec", "tiny", "--quality", "3", keep=False)
     assert call("study", str(bare), "-o", never) == 2
     assert not Path(never).exists()
+
+
+def test_a_run_without_bits_has_no_rates_to_compare_at() -> None:
+    plain = synthetic()
+    for sizes in ([None] * 12, [0] * 12):
+        points = [point.model_copy(update={"bytes": sizes}) for point in plain.points]
+        with pytest.raises(UsageError, match="no codec spent bits"):
+            _usual_rates(plain.model_copy(update={"points": points}))

@@ -73,6 +73,13 @@ def test_labels_stand_for_codecs_and_may_hold_mathematics() -> None:
     assert "no LPIPS for Theirs" in words(draw([frame], ["lpips"], PlotOptions(labels={"webp": "Theirs"})))
 
 
+def test_two_codecs_of_one_name_are_refused() -> None:
+    for labels in ({"hfd": "jpeg"}, {"hfd": "Ours", "webp": "Ours"}):
+        with pytest.raises(UsageError, match=r"label '\w+': both hfd and \w+ would be called so"):
+            draw([summary_frame(CODECS)], ["lpips"], PlotOptions(labels=labels))
+    assert names(draw([summary_frame(CODECS)], ["lpips"], PlotOptions(codecs=("hfd",), labels={"hfd": "jpeg"})))
+
+
 def test_unknown_names_are_refused() -> None:
     for options in (PlotOptions(codecs=("avif",)), PlotOptions(labels={"avif": "Ours"})):
         with pytest.raises(UsageError, match="'avif' was measured; there are hfd, jpeg, webp"):
@@ -415,3 +422,11 @@ def test_a_tex_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(BenchmarkError, match="TeX cannot set the text of the figure"):
         write_plots([summary_frame()], ["lpips"], tmp_path / "plots", options)
     assert not list(tmp_path.glob("plots/*"))
+
+
+def test_metrics_whose_names_differ_in_signs_alone_have_a_file_each(tmp_path: Path) -> None:
+    """And a metric of the name of the figure of all."""
+    metrics = ["a+b", "a b", "curves"]
+    paths = write_plots([summary_frame(metrics=metrics)], metrics, tmp_path, PlotOptions(formats=("svg",)))
+    assert [path.name for path in paths] == ["a-b.svg", "a-b-2.svg", "curves-2.svg", "curves.svg"]
+    assert len({path.read_bytes() for path in paths}) == 4
