@@ -116,6 +116,7 @@ def command_line(*arguments: str) -> None:
     assert not end.value.code
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("undrawn")
 def test_the_same_request_gives_the_same_bytes_as_the_command_line(
     images: list[np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -554,6 +555,7 @@ class Mine:
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("codec", "stays"),
     [("codec_of_mine.Mine()", False), ("Here()", True), ("codec_of_mine.Mine().with_helper(Here)", True)],

@@ -79,6 +79,7 @@ def test_a_run_is_as_good_as_itself_and_as_that_of_the_other_version(version: st
         assert {row.outcome.value for row in comparison.rows if row.outcome is not None} <= {"same", "not worse"}
 
 
+@pytest.mark.long
 @version
 def test_every_command_reads_it(version: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(FOLDER / version, tmp_path / "old")

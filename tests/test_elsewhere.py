@@ -29,6 +29,8 @@ from benchmark.foreign import ForeignCodec
 from benchmark.guards import told
 from benchmark.watching import watched
 
+pytestmark = pytest.mark.long
+
 IMAGE = np.random.default_rng(0).integers(0, 256, (12, 17, 3), dtype=np.uint8)
 
 CODEC = '''

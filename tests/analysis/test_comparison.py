@@ -25,6 +25,7 @@ def with_points(baseline: Baseline, **changes: Any) -> Baseline:
 # How often it is wrong, and what it sees
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pairs", [80, pytest.param(200, marks=pytest.mark.slow)])
 def test_equal_runs_raise_an_alarm_in_less_than_5_of_100(pairs: int) -> None:
     """Pairs of runs of one stochastic decoder: the same images and bits, other noise."""
@@ -32,6 +33,7 @@ def test_equal_runs_raise_an_alarm_in_less_than_5_of_100(pairs: int) -> None:
     assert sum(comparison.exit_code() != 0 for comparison in alarms) < 0.05 * pairs
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("planted", [{"rate": 1.03}, {"psnr_loss": 2.3 * 0.0503}], ids=["more bits", "lower PSNR"])
 @pytest.mark.parametrize("pairs", [40, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_loss_of_3_per_cent_of_rate_is_found_in_more_than_95_of_100(planted: dict[str, float], pairs: int) -> None:

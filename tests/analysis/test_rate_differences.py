@@ -32,6 +32,7 @@ def differences(numbers: Baseline, metrics: Sequence[str] = ()) -> list[RateRow]
     return rate_differences(numbers, "one", metrics, resamples=100)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("codec", ["jpeg", "webp", "mse"])
 @pytest.mark.parametrize(
     "way", ["even and odd", "thirds", "every third and all", "all but one and all", "halves", "a gap"]

@@ -44,6 +44,7 @@ def piped_from_its_start(arguments: list[str], folder: Path, both: bool = False)
     return process.wait()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("loss", "code"), [(0.0, 0), (1.0, 1)])
 @pytest.mark.parametrize("both", [False, True])
 @pytest.mark.parametrize("pipe", [piped, pytest.param(piped_from_its_start, marks=pytest.mark.slow)])

@@ -75,6 +75,7 @@ def test_a_folder_with_pictures_below_it_hints_at_a_pattern() -> None:
 PARTS = ("datasets", "reports", "baselines")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [PARTS[0], *(pytest.param(name, marks=pytest.mark.slow) for name in PARTS[1:])])
 def test_a_folder_called_as_a_part_of_the_suite(name: str, tmp_path: Path) -> None:
     """All of them lie in the working folder; the images are in one."""

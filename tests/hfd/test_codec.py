@@ -224,6 +224,7 @@ HEAVY = ("torch_geometric", "torch._dynamo", "torchvision", "scipy.stats._stats_
 """What takes longer to import than a small image to decode, and that our codecs do not need."""
 
 
+@pytest.mark.long
 def test_shipped_codec_in_another_process_directory_and_thread_count(tmp_path: Path) -> None:
     """The bytes alone, in a fresh process on one thread, give the image that this process gives on two."""
     photo = next(FOLDER.glob("*otters.png"))

@@ -61,6 +61,7 @@ def of_sets(name: str) -> SetMetric:
 # Statistics
 
 
+@pytest.mark.long
 def test_subsets_are_those_of_torch_fidelity() -> None:
     x, y = sets(4, 300, 12)
     expected = kid_features_to_metric(

@@ -29,6 +29,8 @@ from benchmark.running.backends.processes import Processes
 from benchmark.running.interruption import Stop, finishing_trials
 from benchmark.running.run import Request, Run, open_run
 
+pytestmark = pytest.mark.long
+
 FILE = Path(unruly_codecs.__file__)
 ENDED = "the worker process ended during this trial"
 

@@ -112,6 +112,7 @@ def without(curve: ImageCurve) -> JackknifeCurve:
     return JackknifeCurve(curve.rate.mean(axis=1), curve.value.mean(axis=1), rate, value)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sets", [80, pytest.param(250, marks=pytest.mark.slow)])
 def test_intervals_cover_the_truth_in_about_95_of_100_sets(sets: int) -> None:
     """Sets of 12 images; the truth is that of 50,000. Limits: three binomial deviations about 95 %, 4 % of 250 sets."""

@@ -155,6 +155,7 @@ def test_intervals_cover_the_truth_in_about_95_of_100_sets() -> None:
     assert all(460 <= count <= 490 for count in covered.values()), covered
 
 
+@pytest.mark.long
 def test_jackknife_intervals_of_set_metrics_cover_their_expectation_at_that_n() -> None:
     """250 sets of 16 images of two patches; the truth is the mean of 1000 others. Limits: three binomial deviations."""
     random = np.random.default_rng(7)

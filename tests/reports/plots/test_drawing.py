@@ -125,6 +125,7 @@ def test_several_panels_in_one_column_stand_below_each_other() -> None:
     assert places[0].x0 == pytest.approx(places[2].x0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("font_size", "caption"),
     [
