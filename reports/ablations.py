@@ -1,6 +1,7 @@
 """Plots of an ablation: each metric over the setting that was varied, all points at the same bytes."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 import pandas as pd
@@ -12,8 +13,9 @@ from benchmark.analysis.summary import metric_facts
 from benchmark.reports.plots.files import save_figure
 from benchmark.results import rate_text
 
-COLORS = ("#D55E00", "#0072B2", "#009E73")
-MARKERS = ("o", "s", "^")
+COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#303030")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+"""Of the lines in turn: of Okabe & Ito (2008), as in `reports.styles`. Seven and six, so that 42 lines differ."""
 
 
 def draw_study(name: str, question: str, table: pd.DataFrame, metrics: Sequence[str], output: Path) -> list[Path]:
@@ -56,7 +58,7 @@ def _headline(table: pd.DataFrame, metric: str) -> str:
 def _looks(rows: pd.DataFrame) -> dict[str, tuple[str, str]]:
     """Colour and marker of each line, in their order in the table: the same in every panel."""
     lines = [str(line) for line in rows["line"].unique() if line != "x̂"]
-    return {line: (color, marker) for line, color, marker in zip(lines, COLORS, MARKERS, strict=False)}
+    return {line: (color, marker) for line, color, marker in zip(lines, cycle(COLORS), cycle(MARKERS), strict=False)}
 
 
 def _draw(axes: Axes, rows: pd.DataFrame) -> None:

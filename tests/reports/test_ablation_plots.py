@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -26,9 +27,9 @@ def rows(line: str, setting: float | None, metric: str, value: float, protocol: 
     }
 
 
-def table(protocol: str = "p") -> pd.DataFrame:
+def table(protocol: str = "p", lines: Sequence[str] = ("flow", "diffusion")) -> pd.DataFrame:
     records = [rows("x̂", None, metric, 1.0) for metric in ("bpp", "psnr", "lpips")]
-    for line in ("flow", "diffusion"):
+    for line in lines:
         for setting in (0.0, 0.5, 1.0):
             records.append(rows(line, setting, "psnr", 30 - setting))
             records.append(rows(line, setting, "lpips", 0.5 - 0.2 * setting, protocol))
@@ -47,6 +48,17 @@ def test_draws_a_panel_a_metric_and_names_the_lines(tmp_path: Path, name: str) -
 def test_two_protocols_are_not_drawn_in_one_panel(tmp_path: Path) -> None:
     with pytest.raises(NotComparable, match="lpips"):
         draw_study("noise", "?", table(protocol="q"), ["psnr", "lpips"], tmp_path)
+
+
+@pytest.mark.parametrize("count", [3, 5, 10])
+def test_however_many_lines_each_has_a_look_of_its_own(count: int, tmp_path: Path) -> None:
+    frame = table(lines=[f"line {number}" for number in range(count)])
+    draw_study("realism", "?", frame, ["psnr", "lpips"], tmp_path)
+    panel, trade = Figure().subplots(1, 2)
+    _draw(panel, frame[frame["metric"] == "lpips"])
+    _draw_trade(trade, frame, "psnr", "lpips")
+    assert len({(bars[0].get_color(), bars[0].get_marker()) for bars in panel.containers}) == count
+    assert len({(line.get_color(), line.get_marker()) for line in trade.lines}) == count
 
 
 def test_a_line_looks_the_same_in_every_panel() -> None:
