@@ -43,7 +43,10 @@ def draw_study(name: str, question: str, table: pd.DataFrame, metrics: Sequence[
     quality, images = table["quality"].dropna().iloc[0], int(table["n_images"].max())
     bpp = float(table.loc[table["metric"] == "bpp", "value"].iloc[0])
     figure.suptitle(f"{question}\n{dataset}, {images} images, quality {quality:g}, {rate_text(bpp)} bpp")
-    figure.axes[0].legend(frameon=False, fontsize=7)
+    handles, labels = figure.axes[0].get_legend_handles_labels()  # below the panels, where no line runs through it
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(len(labels), 2 * count), frameon=False, fontsize=7
+    )
     paths = [output / f"{name}.{suffix}" for suffix in ("png", "svg")]
     for path in paths:
         save_figure(figure, path, dpi=200)
